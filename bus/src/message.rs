@@ -1,0 +1,26 @@
+//! What can be said on the bus, and which answer it gets. A message's type names its service.
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Anything that may cross the bus.
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {}
+impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
+
+/// A request that gets one reply.
+pub trait Call: Message {
+    /// What comes back. Failures that the receiver means to tell are part of it.
+    type Reply: Message;
+    /// The service that answers: two words, `state.api`. Part of the subject.
+    const SERVICE: &'static str;
+}
+
+/// A request that opens a stream in both directions.
+pub trait Open: Message {
+    /// Frames from the opener.
+    type Up: Message;
+    /// Frames to the opener.
+    type Down: Message;
+    /// What the acceptor says when it doesn't accept.
+    type Refusal: Message;
+    /// The service that accepts: two words, `node.stream`.
+    const SERVICE: &'static str;
+}

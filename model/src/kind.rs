@@ -1,0 +1,210 @@
+//! What a kind is, and **the** table of kinds. Discovery, OpenAPI, routes, tables, watches and RBAC names derive from its rows.
+use crate::object::Object;
+use crate::strategy::Strategy;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whether objects of a kind live in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In a namespace.
+    Namespaced,
+    /// In the cluster.
+    Cluster,
+}
+
+/// Where objects of a kind are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// In the log, for good.
+    Log,
+    /// In a short-lived stream of its own: gone `ttl` after the last write.
+    Ephemeral {
+        /// How long an object stays after its last write; `None`: until deleted, but only its last version is kept.
+        ttl: Option<Duration>,
+    },
+}
+
+/// A part of an object, or an action on it, with an address of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subresource {
+    /// `status`: written apart from the rest.
+    Status,
+    /// `scale`: replicas as `autoscaling/v1` Scale.
+    Scale,
+    /// `binding`: a pod's node, written once.
+    Binding,
+    /// `eviction`: deletion that may be refused.
+    Eviction,
+    /// `finalize`: a namespace's `spec.finalizers`.
+    Finalize,
+    /// `token`: a service account's TokenRequest.
+    Token,
+    /// `log`, a stream.
+    Log,
+    /// `exec`, a stream.
+    Exec,
+    /// `attach`, a stream.
+    Attach,
+    /// `portforward`, a stream.
+    Portforward,
+}
+
+impl Subresource {
+    /// All of them.
+    pub const ALL: [Self; 10] =
+        [Self::Status, Self::Scale, Self::Binding, Self::Eviction, Self::Finalize, Self::Token, Self::Log, Self::Exec, Self::Attach, Self::Portforward];
+
+    /// The path segment.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Binding => "binding",
+            Self::Eviction => "eviction",
+            Self::Finalize => "finalize",
+            Self::Token => "token",
+            Self::Log => "log",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::Portforward => "portforward",
+        }
+    }
+    /// From the path segment.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// How a printed cell is computed from an object. `now` is RFC 3339, for ages.
+pub type Cell = fn(&Object, jiff::Timestamp) -> Value;
+
+/// One printed column: `metav1.TableColumnDefinition` and how to fill it.
+#[derive(Clone)]
+pub struct Column {
+    /// Heading, as Kubernetes prints it in mixed case: `Ready`.
+    pub name: &'static str,
+    /// OpenAPI type: `string`, `integer`, `boolean`, `number`.
+    pub kind: &'static str,
+    /// OpenAPI format: `name` for the name's column, otherwise `""`.
+    pub format: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+    /// 0 is always shown, 1 only with `-o wide`.
+    pub priority: i32,
+    /// The cell.
+    pub cell: Cell,
+}
+
+/// A field that field selectors may name, and where it is: `("spec.nodeName", &["spec", "nodeName"])`.
+pub type SelectableField = (&'static str, &'static [&'static str]);
+
+/// One row of the table of kinds.
+#[derive(Clone)]
+pub struct Kind {
+    /// API group; `""` for the core group.
+    pub group: Arc<str>,
+    /// Served versions, the preferred one first; objects are stored in that one.
+    pub versions: Vec<Arc<str>>,
+    /// Name: `Pod`.
+    pub kind: Arc<str>,
+    /// Plural resource name: `pods`.
+    pub resource: Arc<str>,
+    /// Singular name: `pod`.
+    pub singular: Arc<str>,
+    /// Short names: `po`.
+    pub short_names: Vec<Arc<str>>,
+    /// Categories: `all`.
+    pub categories: Vec<Arc<str>>,
+    /// Namespaced or not.
+    pub scope: Scope,
+    /// What may be done with the whole: of `get list watch create update patch delete deletecollection`.
+    pub verbs: Vec<&'static str>,
+    /// Parts and actions with an address of their own.
+    pub subresources: Vec<Subresource>,
+    /// Printed columns.
+    pub columns: Vec<Column>,
+    /// What field selectors may name, besides `metadata.name` and `metadata.namespace`.
+    pub selectable: Vec<SelectableField>,
+    /// Where it is kept.
+    pub bucket: Bucket,
+    /// Whether `metadata.generation` counts changes outside of metadata and status.
+    pub generation: bool,
+    /// Another group and resource whose store this row shows in its own form: `events.k8s.io` shows core Events.
+    pub stored_as: Option<(Arc<str>, Arc<str>)>,
+    /// Name of its schema in [`crate::schema`]: `io.k8s.api.core.v1.Pod`.
+    pub schema: Arc<str>,
+    /// Its own rules.
+    pub strategy: &'static dyn Strategy,
+}
+
+impl Kind {
+    /// `v1` or `apps/v1`: the preferred version.
+    pub fn api_version(&self) -> String {
+        let version = self.versions.first().map_or("v1", |v| v);
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+    }
+    /// The kind of a list: `PodList`.
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+    /// Whether it has this subresource.
+    pub fn has(&self, sub: Subresource) -> bool {
+        self.subresources.contains(&sub)
+    }
+    /// Whether objects live in a namespace.
+    pub fn namespaced(&self) -> bool {
+        self.scope == Scope::Namespaced
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.api_version(), self.kind)
+    }
+}
+
+/// The table of kinds, looked up by resource or by kind. A value: a CRD makes a new one with one row more.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    rows: Vec<Arc<Kind>>,
+    by_resource: HashMap<(Arc<str>, Arc<str>), Arc<Kind>>,
+    by_kind: HashMap<(Arc<str>, Arc<str>), Arc<Kind>>,
+}
+
+impl Kinds {
+    /// A table of these rows.
+    pub fn new(rows: impl IntoIterator<Item = Kind>) -> Self {
+        rows.into_iter().fold(Self::default(), Self::with)
+    }
+    /// This table with one row more; a row of the same group and resource is replaced.
+    #[must_use]
+    pub fn with(mut self, row: Kind) -> Self {
+        let row = Arc::new(row);
+        self.rows.retain(|r| (&r.group, &r.resource) != (&row.group, &row.resource));
+        self.by_resource.insert((row.group.clone(), row.resource.clone()), row.clone());
+        self.by_kind.insert((row.group.clone(), row.kind.clone()), row.clone());
+        self.rows.push(row);
+        self
+    }
+    /// All rows, in the order of the table.
+    pub fn rows(&self) -> &[Arc<Kind>] {
+        &self.rows
+    }
+    /// By group and plural resource name.
+    pub fn resource(&self, group: &str, resource: &str) -> Option<&Arc<Kind>> {
+        self.by_resource.get(&(group.into(), resource.into()))
+    }
+    /// By group and kind.
+    pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {
+        self.by_kind.get(&(group.into(), kind.into()))
+    }
+    /// By `apiVersion` and `kind` as objects and owner references write them; the version must be served.
+    pub fn of(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.kind(group, kind).filter(|k| k.versions.iter().any(|v| &**v == version))
+    }
+}

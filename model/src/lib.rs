@@ -1,0 +1,16 @@
+//! What the cluster's data is and which rules hold for it, without any I/O, clock or randomness.
+//!
+//! * [`object`]: the dynamic [`Object`], JSON with Kubernetes' conventions;
+//! * [`stored`]: an object as the log holds it, with its revision, parsed on first use;
+//! * [`kind`]: what a kind is, and **the** table of kinds ([`Kinds`]);
+//! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
+pub mod error;
+pub mod kind;
+pub mod object;
+pub mod stored;
+pub mod strategy;
+
+pub use error::{ApiError, Cause, CauseReason, Reason};
+pub use kind::{Kind, Kinds, Scope};
+pub use object::{Object, OwnerReference};
+pub use stored::{Key, Stored};

@@ -1,0 +1,173 @@
+//! An object as the log holds it: JSON bytes with the revision in place, parsed once, on first use.
+use crate::error::ApiError;
+use crate::object::Object;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Names one object of the cluster, whatever its version: group, resource (plural), namespace, name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// API group; `""` for the core group.
+    pub group: Arc<str>,
+    /// Plural resource name: `pods`.
+    pub resource: Arc<str>,
+    /// Namespace; `""` for a cluster-scoped object.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// A key from its four parts.
+    pub fn new(group: impl Into<Arc<str>>, resource: impl Into<Arc<str>>, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { group: group.into(), resource: resource.into(), namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !self.namespace.is_empty() { write!(f, " {}/{}", self.namespace, self.name) } else { write!(f, " {}", self.name) }
+    }
+}
+
+/// Every log value starts with this, so that the revision is put in by one copy and no parsing.
+const HEAD: &str = r#"{"metadata":{"resourceVersion":""#;
+
+/// An object at one revision. Cheap to share as `Arc<Stored>`: parsed at most once, serialised never again.
+pub struct Stored {
+    /// Which object.
+    pub key: Key,
+    /// The sequence of the log message that wrote it: its `resourceVersion`.
+    pub revision: u64,
+    json: Bytes,
+    object: OnceLock<Object>,
+    typed: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Stored {
+    /// What the log holds for `object`: its JSON with an empty `resourceVersion` first.
+    /// `metadata.resourceVersion` of `object` is ignored.
+    ///
+    /// # Errors
+    /// `500 InternalError` when the object has no `metadata` map or doesn't serialise.
+    pub fn encode(object: &Object) -> Result<Bytes, ApiError> {
+        let meta = object.0.get("metadata").and_then(|m| m.as_object()).ok_or_else(|| ApiError::internal("an object without metadata cannot be stored"))?;
+        let mut out = BytesMut::with_capacity(1024).writer();
+        let fail = |e: serde_json::Error| ApiError::internal(e.to_string());
+        out.get_mut().put_slice(HEAD.as_bytes());
+        out.get_mut().put_slice(b"\"");
+        for (name, value) in meta.iter().filter(|(name, _)| *name != "resourceVersion") {
+            out.get_mut().put_slice(b",");
+            serde_json::to_writer(&mut out, name).map_err(fail)?;
+            out.get_mut().put_slice(b":");
+            serde_json::to_writer(&mut out, value).map_err(fail)?;
+        }
+        out.get_mut().put_slice(b"}");
+        for (name, value) in object.0.iter().filter(|(name, _)| *name != "metadata") {
+            out.get_mut().put_slice(b",");
+            serde_json::to_writer(&mut out, name).map_err(fail)?;
+            out.get_mut().put_slice(b":");
+            serde_json::to_writer(&mut out, value).map_err(fail)?;
+        }
+        out.get_mut().put_slice(b"}");
+        Ok(out.into_inner().freeze())
+    }
+
+    /// From a log value made by [`Stored::encode`] and the sequence that the log gave it.
+    ///
+    /// # Errors
+    /// `500 InternalError` when `encoded` doesn't start as `encode` makes it.
+    pub fn decode(key: Key, revision: u64, encoded: &[u8]) -> Result<Self, ApiError> {
+        let tail = encoded.strip_prefix(HEAD.as_bytes()).ok_or_else(|| ApiError::internal(format!("{key}: the log value has no resourceVersion slot")))?;
+        let mut json = BytesMut::with_capacity(encoded.len() + 20);
+        json.put_slice(HEAD.as_bytes());
+        json.put_slice(revision.to_string().as_bytes());
+        json.put_slice(tail);
+        Ok(Self { key, revision, json: json.freeze(), object: OnceLock::new(), typed: OnceLock::new() })
+    }
+
+    /// The same as [`Stored::decode`], with the parsed object at hand already (the writer's own).
+    ///
+    /// # Errors
+    /// As [`Stored::decode`].
+    pub fn with_object(key: Key, revision: u64, encoded: &[u8], mut object: Object) -> Result<Self, ApiError> {
+        let stored = Self::decode(key, revision, encoded)?;
+        object.set(&["metadata", "resourceVersion"], revision.to_string());
+        Ok(Self { object: OnceLock::from(object), ..stored })
+    }
+
+    /// From an object that already carries its `resourceVersion` (a client's copy, a test's fixture).
+    ///
+    /// # Errors
+    /// As [`Stored::encode`].
+    pub fn from_object(key: Key, object: Object) -> Result<Self, ApiError> {
+        let revision = object.resource_version().parse().unwrap_or_default();
+        let encoded = Self::encode(&object)?;
+        Self::with_object(key, revision, &encoded, object)
+    }
+
+    /// The whole object as JSON, `resourceVersion` included: ready to be sent.
+    pub fn json(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// The parsed object.
+    pub fn object(&self) -> &Object {
+        self.object.get_or_init(|| serde_json::from_slice(&self.json).unwrap_or_default())
+    }
+
+    /// The typed object, shared by all who ask for the same `T`; asking for another `T` decodes anew.
+    ///
+    /// # Errors
+    /// As [`Object::to_typed`].
+    pub fn typed<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<T>, ApiError> {
+        if let Some(shared) = self.typed.get().and_then(|any| any.clone().downcast::<T>().ok()) {
+            return Ok(shared);
+        }
+        let typed: Arc<T> = Arc::new(serde_json::from_slice(&self.json).map_err(|e| ApiError::bad_request(format!("{}: {e}", self.key)))?);
+        Ok(match self.typed.set(typed.clone()) {
+            Ok(()) => typed,
+            Err(_) => self.typed.get().and_then(|any| any.clone().downcast::<T>().ok()).unwrap_or(typed),
+        })
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.key, self.revision)
+    }
+}
+
+/// The form that crosses the bus: the JSON travels as it is, unparsed.
+#[derive(Serialize)]
+struct Wire<'a> {
+    key: &'a Key,
+    revision: u64,
+    json: &'a serde_bytes::Bytes,
+}
+
+impl Serialize for Stored {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        Wire { key: &self.key, revision: self.revision, json: serde_bytes::Bytes::new(&self.json) }.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Owned {
+            key: Key,
+            revision: u64,
+            json: serde_bytes::ByteBuf,
+        }
+        let w = Owned::deserialize(d)?;
+        Ok(Self { key: w.key, revision: w.revision, json: Bytes::from(w.json.into_vec()), object: OnceLock::new(), typed: OnceLock::new() })
+    }
+}

@@ -1,0 +1,36 @@
+//! A kind's own rules, beside the table: what is defaulted, prepared and refused. One small file a kind under `kinds/`.
+use crate::error::Cause;
+use crate::object::Object;
+
+/// The rules of one kind. Each method has a default that does nothing, so that a plain kind needs none.
+pub trait Strategy: Sync {
+    /// Fills in what a client left out, as Kubernetes' API reference says.
+    fn default(&self, _object: &mut Object) {}
+    /// Before a create: drops what a client may not set, sets the initial status.
+    fn prepare_create(&self, _object: &mut Object) {}
+    /// Before an update of the main resource: carries over what a client may not change.
+    fn prepare_update(&self, _new: &mut Object, _old: &Object) {}
+    /// Before an update of `status`: `new` already has everything but its status from `old`.
+    fn prepare_status(&self, _new: &mut Object, _old: &Object) {}
+    /// Refused fields of a new or changed object, beyond names, labels and schema, which are checked for every kind.
+    fn validate(&self, _object: &Object) -> Vec<Cause> {
+        Vec::new()
+    }
+    /// Refused changes.
+    fn validate_update(&self, _new: &Object, _old: &Object) -> Vec<Cause> {
+        Vec::new()
+    }
+    /// Seconds of grace that a deletion gives; `None` where the object goes at once.
+    /// `requested` is the client's `gracePeriodSeconds`.
+    fn grace_seconds(&self, _object: &Object, _requested: Option<i64>) -> Option<i64> {
+        None
+    }
+    /// Whether something beyond `metadata.finalizers` keeps a deleted object (a namespace's `spec.finalizers`).
+    fn held(&self, _object: &Object) -> bool {
+        false
+    }
+}
+
+/// The rules of a kind without rules.
+pub struct Plain;
+impl Strategy for Plain {}

@@ -1,0 +1,49 @@
+# make demo    the main job, on real containers
+# make test    everything that CI runs
+# Both install what they need, or say what is missing.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export CARGO_TERM_PROGRESS_WHEN ?= auto
+
+.PHONY: help demo clean-demo test lint unit e2e bench release install-tools
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo         install what is missing, build, and walk through a cluster on this machine (KEEP=1 keeps it)
+demo: release
+	@KEEP=$(KEEP) demo/run
+
+## make clean-demo   take away everything that the demo made
+clean-demo:
+	@demo/clean
+
+## make test         install what is missing and run the whole test suite
+test: install-test lint unit e2e
+
+## make lint         formatting, clippy, dependency rules
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny --offline check licenses bans sources
+
+## make unit         tests of each crate; those of the bus and the store run a real nats-server
+unit:
+	cargo test --workspace --exclude e2e --locked
+
+## make e2e          black-box tests with real NATS, Podman and kubectl
+e2e:
+	cargo build --locked -p whalesong
+	cargo test --locked -p e2e -- --test-threads=2
+
+## make bench        the loads of bench/README.md
+bench: release
+	bench/run
+
+## make release      the release binary: target/release/whalesong
+release: install
+	cargo build --release --locked -p whalesong
+
+.PHONY: install install-test
+install:
+	@scripts/install
+install-test:
+	@scripts/install deny

@@ -1,0 +1,166 @@
+//! A cluster on simulated machines, and `kubectl` against it.
+use crate::lab::Lab;
+use crate::machine::Machine;
+use crate::{eventually, output, run, whalesong};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+/// `whalesong up` on `node1` of a lab of its own.
+pub struct Cluster {
+    /// The machines: the first runs the control plane and its own node, the others an agent each.
+    pub machines: Vec<Machine>,
+    processes: Vec<Child>,
+    /// Keep it last: machines go before their network.
+    pub lab: Lab,
+}
+
+impl Cluster {
+    /// A cluster of one machine, with its node unless `args` say `--no-node`; up when the API answers.
+    ///
+    /// # Panics
+    /// When it doesn't come up within twenty seconds; its log is printed.
+    pub fn start(args: &[&str]) -> Self {
+        let lab = Lab::new();
+        let machine = Machine::boot(&lab, 1);
+        let mut cluster = Self { machines: vec![machine], processes: Vec::new(), lab };
+        cluster.up(args);
+        cluster
+    }
+
+    /// Starts `whalesong up` on the first machine.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn up(&mut self, args: &[&str]) {
+        let (data, listen) = (self.data(), format!("{}:6443", self.machines[0].address));
+        let mut all = vec!["up", "--data", data.to_str().unwrap(), "--listen", &listen, "--log", "info"];
+        all.extend_from_slice(args);
+        let child = self.machines[0].whalesong(&all, "up.log");
+        self.processes.push(child);
+        eventually("the API answers", Duration::from_secs(20), || {
+            let out = output(self.kubectl(&["get", "--raw", "/readyz"]).env("KUBECACHEDIR", self.lab.path().join("cache")));
+            if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+        });
+    }
+
+    /// The control plane's data directory.
+    pub fn data(&self) -> PathBuf {
+        self.machines[0].disk().join("data")
+    }
+
+    /// What the control plane logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.machines[0].disk().join("up.log")).unwrap_or_default()
+    }
+
+    /// The process of `whalesong up` (its nsenter).
+    ///
+    /// # Panics
+    /// When it isn't running.
+    pub fn control_plane(&mut self) -> &mut Child {
+        self.processes.last_mut().unwrap()
+    }
+
+    /// Boots one more machine with an agent of its own.
+    ///
+    /// # Panics
+    /// When the agent's credentials can't be made.
+    pub fn join(&mut self) -> &Machine {
+        let i = u8::try_from(self.machines.len() + 1).unwrap();
+        let machine = Machine::boot(&self.lab, i);
+        let data = self.data();
+        let creds = run(self.machines[0].command(whalesong()).args(["creds", "agent", &machine.name, "--data", data.to_str().unwrap()]));
+        let nats = format!("nats://{}:4222", self.machines[0].address);
+        let cidr = format!("10.244.{i}.0/24");
+        let own = machine.disk().join("data");
+        let args = [
+            "agent",
+            "--nats",
+            &nats,
+            "--creds",
+            creds.trim(),
+            "--node-name",
+            &machine.name,
+            "--pod-cidr",
+            &cidr,
+            "--data",
+            own.to_str().unwrap(),
+            "--log",
+            "info",
+        ];
+        let child = machine.whalesong(&args, "agent.log");
+        self.processes.push(child);
+        self.machines.push(machine);
+        self.machines.last().unwrap()
+    }
+
+    /// `kubectl` with the administrator's kubeconfig.
+    pub fn kubectl(&self, args: &[&str]) -> Command {
+        let mut c = Command::new("kubectl");
+        c.env("KUBECONFIG", self.data().join("kubeconfig")).env("KUBECACHEDIR", self.lab.path().join("cache")).args(args);
+        c
+    }
+
+    /// Runs `kubectl`; what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn k(&self, args: &[&str]) -> String {
+        run(&mut self.kubectl(args))
+    }
+
+    /// Runs `kubectl`, which must fail; what it complained of.
+    ///
+    /// # Panics
+    /// When it succeeds.
+    pub fn k_fails(&self, args: &[&str]) -> String {
+        let out = output(&mut self.kubectl(args));
+        assert!(!out.status.success(), "kubectl {args:?} succeeded: {}", String::from_utf8_lossy(&out.stdout));
+        String::from_utf8_lossy(&out.stderr).into_owned()
+    }
+
+    /// An object or list as JSON.
+    ///
+    /// # Panics
+    /// When `kubectl get` fails.
+    pub fn get(&self, args: &[&str]) -> Value {
+        let mut all = vec!["get", "-o", "json"];
+        all.extend_from_slice(args);
+        serde_json::from_str(&self.k(&all)).unwrap()
+    }
+
+    /// Applies a manifest.
+    ///
+    /// # Panics
+    /// When `kubectl apply` fails.
+    pub fn apply(&self, manifest: &str) -> String {
+        let file = self.lab.path().join("manifest.yaml");
+        std::fs::write(&file, manifest).unwrap();
+        self.k(&["apply", "-f", file.to_str().unwrap()])
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for machine in &self.machines {
+                for name in ["up.log", "agent.log"] {
+                    let log = std::fs::read_to_string(machine.disk().join(name)).unwrap_or_default();
+                    let from = log.len().saturating_sub(6000);
+                    let from = (from..log.len()).find(|i| log.is_char_boundary(*i)).unwrap_or(0);
+                    eprintln!("--- {} {name}\n{}", machine.name, &log[from..]);
+                }
+            }
+        }
+        for machine in &mut self.machines {
+            machine.pull_plug();
+        }
+        for mut child in self.processes.drain(..) {
+            if let Err(e) = child.wait() {
+                eprintln!("a process of the cluster can't be waited for: {e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The command line: part of the contract with users.
+use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const AFTER: &str = "Every option can also be given as WHALESONG_<OPTION> in the environment (WHALESONG_DATA, WHALESONG_NODE_NAME, …) \
+or as a key of the TOML file that --config names. A flag wins over the environment, the environment over the file.";
+
+/// A Kubernetes-compatible cluster that runs over NATS.
+#[derive(Parser, Debug)]
+#[command(name = "whalesong", version, about, after_help = AFTER, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How much to log to stderr: a level (error, warn, info, debug, trace) or a filter such as `info,scheduler=debug`
+    #[arg(long, global = true, env = "WHALESONG_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+    /// TOML file with options (keys as the long flags, with `_` for `-`)
+    #[arg(long, global = true, env = "WHALESONG_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a whole cluster in the foreground: NATS, the control plane and a node on this machine
+    Up(UpArgs),
+    /// Run only the state: the log, its cache and the API pipeline
+    State(RoleArgs),
+    /// Run only the HTTP gateway that kubectl talks to
+    Gateway(GatewayArgs),
+    /// Run only the scheduler
+    Scheduler(RoleArgs),
+    /// Run only the controllers
+    Controllers(RoleArgs),
+    /// Run only a node: its agent and pods
+    Agent(AgentArgs),
+    /// Show actors, where they run, restarts, mailboxes, lag behind the log; NATS servers; nodes
+    Status(StatusArgs),
+    /// Show objects of any kind as a table, for machines without kubectl
+    Get(GetArgs),
+    /// Remove the pods and networks that `up` left running, and with --purge all data
+    Down(DownArgs),
+    /// Make the credentials with which a role joins from elsewhere
+    Creds(CredsArgs),
+    /// Print the version
+    Version,
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of `up`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct UpArgs {
+    /// Where everything is kept [default: ~/.whalesong, /var/lib/whalesong for root]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Address of the API [default: 127.0.0.1:6443]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// `embedded`, or the URL of a NATS server with JetStream [default: embedded]
+    #[arg(long, value_name = "embedded|URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
+    /// Port of the embedded NATS server [default: 4222; 0: any free one]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_port: Option<u16>,
+    /// Name of the cluster; several may share one NATS [default: default]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Where to write the administrator's kubeconfig [default: <data>/kubeconfig]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Don't run a node on this machine
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub no_node: bool,
+    /// Name of this machine's node [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// Run so many simulated nodes beside it
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hollow_nodes: Option<usize>,
+    /// Podman's API socket; `auto`: use the running service, or start one [default: auto]
+    #[arg(long, value_name = "SOCKET|auto")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub podman: Option<String>,
+    /// The pods' address range on this node [default: 10.244.0.0/24]
+    #[arg(long, value_name = "CIDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_cidr: Option<String>,
+}
+
+/// Options that every role has.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RoleArgs {
+    /// URL of the NATS server [default: nats://127.0.0.1:4222]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
+    /// File with this role's nkey, made by `whalesong creds`
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creds: Option<PathBuf>,
+    /// Name of the cluster [default: default]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Where keys and this role's own data are kept [default: as for `up`]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+}
+
+/// Options of `gateway`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GatewayArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// Address of the API [default: 127.0.0.1:6443]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where to write the administrator's kubeconfig [default: <data>/kubeconfig]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Options of `agent`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AgentArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// Name of this node [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// Podman's API socket; `auto`: use the running service, or start one [default: auto]
+    #[arg(long, value_name = "SOCKET|auto")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub podman: Option<String>,
+    /// The pods' address range on this node [default: 10.244.0.0/24]
+    #[arg(long, value_name = "CIDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_cidr: Option<String>,
+    /// Be so many simulated nodes instead of a real one
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hollow: Option<usize>,
+}
+
+/// Which cluster `status`, `get` and `down` talk about.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StatusArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub json: bool,
+}
+
+/// Options of `get`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GetArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// Kind, plural, singular or short name: pods, deploy, svc, …
+    pub resource: String,
+    /// Only the object of this name
+    pub name: Option<String>,
+    /// Namespace [default: default]
+    #[arg(long, short, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// All namespaces
+    #[arg(long, short = 'A')]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub all_namespaces: bool,
+    /// Only what these labels select
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// `wide`, `json`, `name`
+    #[arg(long, short, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+
+/// Options of `down`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DownArgs {
+    /// The data of the cluster to take down [default: as for `up`]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Podman's API socket [default: auto]
+    #[arg(long, value_name = "SOCKET|auto")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub podman: Option<String>,
+    /// Remove the data directory too: all objects, keys and certificates
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub purge: bool,
+}
+
+/// Options of `creds`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CredsArgs {
+    /// The data of the cluster [default: as for `up`]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// state, gateway, scheduler, controllers, agent or admin
+    pub role: String,
+    /// The instance: a node's name for an agent
+    pub name: String,
+}

@@ -1,0 +1,79 @@
+//! The data directory: what lies where, and who holds it.
+use crate::failure::Failure;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data directory, held by this process until it is dropped.
+pub struct Data {
+    root: PathBuf,
+    _lock: File,
+}
+
+/// Where data is kept when nobody says: `/var/lib/whalesong` for root, `~/.whalesong` for others.
+pub fn default_root() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/whalesong");
+    }
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(".whalesong")
+}
+
+impl Data {
+    /// Makes the directory (0700) where it is missing and takes hold of it.
+    ///
+    /// # Errors
+    /// When it can't be written, or another process holds it.
+    pub fn hold(root: &Path) -> Result<Self, Failure> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| unwritable(root, &e))?;
+        let path = root.join("lock");
+        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(|e| unwritable(root, &e))?;
+        if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let holder = match lock.read_to_string(&mut holder) {
+                Ok(_) if !holder.trim().is_empty() => format!(" (process {})", holder.trim()),
+                _ => String::new(),
+            };
+            return Err(Failure::new(
+                format!("another whalesong{holder} runs on {}", root.display()),
+                "stop it first, or give this one a directory of its own with --data",
+            ));
+        }
+        lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{}", std::process::id())).map_err(|e| unwritable(root, &e))?;
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    /// A path below it.
+    pub fn join(&self, part: &str) -> PathBuf {
+        self.root.join(part)
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+fn unwritable(root: &Path, e: &std::io::Error) -> Failure {
+    let remedy = match e.kind() {
+        ErrorKind::PermissionDenied => "run as a user who may, or choose another directory with --data",
+        ErrorKind::StorageFull => "free some space, or choose another directory with --data",
+        _ => "choose another directory with --data",
+    };
+    Failure::new(format!("the data directory {} can't be written ({e})", root.display()), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Data::hold(dir.path()).unwrap();
+        let e = Data::hold(dir.path()).err().unwrap().to_string();
+        assert!(e.contains(&std::process::id().to_string()) && e.contains("--data"), "{e}");
+        drop(first);
+        Data::hold(dir.path()).unwrap();
+    }
+}

@@ -1,9 +1,18 @@
 //! The bus: requests, services and streams, in process or over NATS.
+use crate::actor::ActorRef;
 use crate::address::{Caller, To};
+use crate::local::{Door, Gate, Handler, Registry};
 use crate::message::{Call, Open};
-use crate::stream::Duplex;
+use crate::service::{Service, Stats};
+use crate::stream::{Duplex, pair};
+use futures::future::BoxFuture;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// More requests at once than this make no sense, and semaphores have a limit of their own.
+const MAX_CONCURRENCY: u32 = 1 << 20;
 
 /// Why a request got no reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +44,14 @@ pub enum BusError {
         /// The codec's words.
         why: String,
     },
+    /// The service got the request and broke on it. Whether it was carried out isn't known.
+    #[error("{service} failed: {why}")]
+    Failed {
+        /// The service asked for.
+        service: &'static str,
+        /// What is known about it.
+        why: String,
+    },
 }
 
 /// A request with who sent it.
@@ -46,84 +63,178 @@ pub struct Incoming<Q> {
     pub caller: Caller,
 }
 
+/// A request on its way to an actor, with the place for its reply. See [`Bus::expose`].
+pub struct Ask<Q: Call> {
+    /// The request and who sent it.
+    pub incoming: Incoming<Q>,
+    /// Where the reply goes. Dropping it is an error for the caller.
+    pub reply: oneshot::Sender<Q::Reply>,
+}
+
+type Answer<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>::Refusal>;
+
+enum Answering<O: Open> {
+    Local(oneshot::Sender<Answer<O>>),
+}
+
 /// A stream that somebody wants to open.
 pub struct Opening<O: Open> {
     /// The request.
     pub message: O,
     /// Who sent it, vouched for.
     pub caller: Caller,
+    answering: Answering<O>,
 }
 
 impl<O: Open> Opening<O> {
+    pub(crate) fn local(message: O, caller: Caller, answer: oneshot::Sender<Answer<O>>) -> Self {
+        Self { message, caller, answering: Answering::Local(answer) }
+    }
+
     /// Opens the stream.
     ///
     /// # Errors
     /// When the opener is gone.
     pub async fn accept(self) -> Result<Duplex<O::Down, O::Up>, BusError> {
-        unimplemented!()
+        match self.answering {
+            Answering::Local(answer) => {
+                let (theirs, ours) = pair();
+                answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
+                Ok(ours)
+            }
+        }
     }
+
     /// Says no.
-    pub async fn refuse(self, _why: O::Refusal) {
-        unimplemented!()
+    pub async fn refuse(self, why: O::Refusal) {
+        match self.answering {
+            Answering::Local(answer) => {
+                if answer.send(Err(why)).is_err() {
+                    tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
+                }
+            }
+        }
     }
 }
 
-/// A running service; dropping it stops it.
-pub struct Service {}
+struct Shared {
+    cluster: String,
+    registry: Arc<Registry>,
+}
 
 /// A handle on the bus, speaking as one caller. Cheap to clone.
 #[derive(Clone)]
-pub struct Bus {}
+pub struct Bus {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+}
 
 impl Bus {
     /// A bus without NATS: everybody is in this process. For tests and simulation.
-    pub fn local(_cluster: &str, _caller: Caller) -> Self {
-        unimplemented!()
+    pub fn local(cluster: &str, caller: Caller) -> Self {
+        let shared = Shared { cluster: cluster.to_owned(), registry: Arc::default() };
+        Self { shared: Arc::new(shared), caller: Arc::new(caller) }
     }
+
     /// The same bus, speaking as another caller (a process that plays several roles).
-    pub fn speaking_as(&self, _caller: Caller) -> Self {
-        unimplemented!()
+    pub fn speaking_as(&self, caller: Caller) -> Self {
+        Self { shared: self.shared.clone(), caller: Arc::new(caller) }
     }
+
     /// Who speaks.
     pub fn caller(&self) -> &Caller {
-        unimplemented!()
+        &self.caller
     }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &str {
+        &self.shared.cluster
+    }
+
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
     /// [`BusError`] when there is no reply.
-    pub async fn call<Q: Call>(&self, _to: &To, _message: Q, _timeout: Duration) -> Result<Q::Reply, BusError> {
-        unimplemented!()
+    pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
+        let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) else {
+            return Err(BusError::NoResponder { service: Q::SERVICE });
+        };
+        let answered = tokio::time::timeout(timeout, door.call(message, Caller::clone(&self.caller))).await;
+        answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
+
     /// Opens a stream. The inner result is the acceptor's answer.
     ///
     /// # Errors
     /// [`BusError`] when nobody answers.
-    pub async fn open<O: Open>(&self, _to: &To, _message: O, _timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
-        unimplemented!()
+    pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
+        let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) else {
+            return Err(BusError::NoResponder { service: O::SERVICE });
+        };
+        let answered = tokio::time::timeout(timeout, gate.open(message, Caller::clone(&self.caller))).await;
+        answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
     }
-    /// Answers requests of type `Q` under `instance` (and as any instance), at most `concurrency` at once.
+
+    /// Answers requests of type `Q` under `instance` (and as any instance), at most `concurrency` at once; more wait
+    /// within their callers' timeouts.
     ///
     /// # Errors
     /// When NATS refuses the subscription.
-    pub async fn serve<Q, F, R>(&self, _instance: &str, _concurrency: usize, _handler: F) -> Result<Service, BusError>
+    pub async fn serve<Q, F, R>(&self, instance: &str, concurrency: usize, handler: F) -> Result<Service, BusError>
     where
         Q: Call,
         F: Fn(Incoming<Q>) -> R + Send + Sync + 'static,
         R: Future<Output = Q::Reply> + Send + 'static,
     {
-        unimplemented!()
+        self.install::<Q>(
+            instance,
+            concurrency,
+            Box::new(move |incoming| {
+                let answer = handler(incoming);
+                Box::pin(async move { Some(answer.await) })
+            }),
+        )
+        .await
     }
+
+    /// Answers requests of type `Q` by an actor: each becomes a message in its mailbox, and a full mailbox makes callers wait.
+    ///
+    /// # Errors
+    /// As [`Bus::serve`].
+    pub async fn expose<Q, M>(&self, instance: &str, concurrency: usize, actor: ActorRef<M>) -> Result<Service, BusError>
+    where
+        Q: Call,
+        M: From<Ask<Q>> + Send + 'static,
+    {
+        let handler = move |incoming| -> BoxFuture<'static, Option<Q::Reply>> {
+            let actor = actor.clone();
+            Box::pin(async move { actor.ask(|reply| M::from(Ask { incoming, reply })).await.ok() })
+        };
+        self.install::<Q>(instance, concurrency, Box::new(handler)).await
+    }
+
+    async fn install<Q: Call>(&self, instance: &str, concurrency: usize, handler: Handler<Q>) -> Result<Service, BusError> {
+        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX).clamp(1, MAX_CONCURRENCY);
+        let permits = Arc::new(Semaphore::new(concurrency as usize));
+        let stats = Arc::new(Stats::default());
+        let door = Arc::new(Door { handler, permits: permits.clone(), stats: stats.clone() });
+        let registration = self.shared.registry.add::<Q, _>(instance, door);
+        Ok(Service { registration, permits, concurrency, stats })
+    }
+
     /// Accepts streams of type `O` under `instance` (and as any instance).
     ///
     /// # Errors
     /// When NATS refuses the subscription.
-    pub async fn accept<O, F, R>(&self, _instance: &str, _handler: F) -> Result<Service, BusError>
+    pub async fn accept<O, F, R>(&self, instance: &str, handler: F) -> Result<Service, BusError>
     where
         O: Open,
         F: Fn(Opening<O>) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        unimplemented!()
+        let stats = Arc::new(Stats::default());
+        let gate = Gate::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() };
+        let registration = self.shared.registry.add::<O, _>(instance, Arc::new(gate));
+        Ok(Service { registration, permits: Arc::new(Semaphore::new(1)), concurrency: 1, stats })
     }
 }

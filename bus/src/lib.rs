@@ -2,12 +2,16 @@
 //!
 //! A message whose receiver lives in the same process is moved to it; otherwise it travels over NATS as MessagePack.
 //! The sender can't tell which.
+pub mod actor;
 pub mod address;
 pub mod bus;
+mod local;
 pub mod message;
+pub mod service;
 pub mod stream;
 
 pub use address::{Caller, Role, To};
-pub use bus::{Bus, BusError, Incoming, Opening, Service};
+pub use bus::{Bus, BusError, Incoming, Opening};
 pub use message::{Call, Message, Open};
+pub use service::Service;
 pub use stream::{Duplex, StreamError};

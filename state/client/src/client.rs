@@ -21,7 +21,7 @@ pub fn bus_error(e: BusError) -> ApiError {
     match e {
         BusError::Timeout { .. } => ApiError::timeout(e.to_string()),
         BusError::NoResponder { .. } | BusError::Disconnected(_) => ApiError::unavailable(e.to_string()),
-        BusError::Codec { .. } => ApiError::internal(e.to_string()),
+        BusError::Codec { .. } | BusError::Failed { .. } => ApiError::internal(e.to_string()),
     }
 }
 

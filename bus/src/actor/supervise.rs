@@ -1,0 +1,192 @@
+//! Running something again and again: backoff, the limit of restarts, and what happens beyond it.
+use super::system::{Directory, Slot, State};
+use futures::FutureExt;
+use std::collections::VecDeque;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How many restarts are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restarts {
+    /// More than so many …
+    pub max: usize,
+    /// … within so long fail the parent.
+    pub within: Duration,
+}
+
+/// How an actor or a task is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Messages that its mailbox holds before senders wait.
+    pub mailbox: usize,
+    /// The pause before the first restart; doubled with each further one.
+    pub backoff_min: Duration,
+    /// The longest pause.
+    pub backoff_max: Duration,
+    /// After running so long, the next restart counts as a first one again.
+    pub stable: Duration,
+    /// When to give up and fail the parent; `None`: never.
+    pub restarts: Option<Restarts>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mailbox: 256,
+            backoff_min: Duration::from_millis(10),
+            backoff_max: Duration::from_secs(10),
+            stable: Duration::from_secs(30),
+            restarts: Some(Restarts { max: 10, within: Duration::from_secs(60) }),
+        }
+    }
+}
+
+impl Options {
+    /// For tasks: they have no mailbox and are restarted forever, since what they fail on is mostly the world outside.
+    pub fn task() -> Self {
+        Self { mailbox: 0, restarts: None, ..Self::default() }
+    }
+}
+
+/// The pause before the next restart, and whether there is one. Pure.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    options: Options,
+    next: Duration,
+    failures: VecDeque<Instant>,
+}
+
+impl Backoff {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, next: options.backoff_min, failures: VecDeque::new() }
+    }
+
+    /// What to do after a failure at `now` of a run that began at `began`; `None`: give up.
+    pub(super) fn failed(&mut self, began: Instant, now: Instant) -> Option<Duration> {
+        if let Some(limit) = self.options.restarts {
+            self.failures.retain(|at| now.duration_since(*at) < limit.within);
+            if self.failures.len() >= limit.max {
+                return None;
+            }
+            self.failures.push_back(now);
+        }
+        if now.duration_since(began) >= self.options.stable {
+            self.next = self.options.backoff_min;
+        }
+        let pause = self.next.min(self.options.backoff_max);
+        self.next = pause * 2;
+        Some(pause)
+    }
+}
+
+/// A node of the tree while one incarnation runs: what ends it, who its children are, and how they report that they gave up.
+#[derive(Clone)]
+pub(super) struct Scope {
+    pub(super) directory: Arc<Directory>,
+    pub(super) path: Arc<str>,
+    /// Ends it and all below in good order.
+    pub(super) stop: CancellationToken,
+    pub(super) children: TaskTracker,
+    /// Set by the first child that gave up.
+    pub(super) broken: Arc<watch::Sender<Option<String>>>,
+}
+
+impl Scope {
+    pub(super) fn root() -> Self {
+        Self {
+            directory: Arc::default(),
+            path: "".into(),
+            stop: CancellationToken::new(),
+            children: TaskTracker::new(),
+            broken: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    /// The scope of one incarnation of the child of this name.
+    pub(super) fn below(&self, path: &Arc<str>, stop: &CancellationToken) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            path: path.clone(),
+            stop: stop.child_token(),
+            children: TaskTracker::new(),
+            broken: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    pub(super) fn child_path(&self, name: &str) -> Arc<str> {
+        if self.path.is_empty() { name.into() } else { format!("{}/{name}", self.path).into() }
+    }
+
+    /// Completes with the reason when a child gave up.
+    pub(super) async fn broken(&self) -> String {
+        let mut broken = self.broken.subscribe();
+        broken.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()).unwrap_or_default()
+    }
+
+    /// Stops what is below and waits for it.
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.children.close();
+        self.children.wait().await;
+    }
+}
+
+/// Runs `incarnation` in fresh scopes until it ends well, is stopped, or fails too often.
+pub(super) async fn supervise<F, R>(parent: Scope, slot: Arc<Slot>, options: Options, mut incarnation: F)
+where
+    F: FnMut(Scope) -> R + Send,
+    R: Future<Output = Result<(), String>> + Send,
+{
+    let kill = parent.directory.kill.clone();
+    let mut backoff = Backoff::new(options);
+    loop {
+        let scope = parent.below(&slot.path, &parent.stop);
+        let began = Instant::now();
+        slot.enter(State::Running);
+        let outcome = tokio::select! {
+            () = kill.cancelled() => return,
+            outcome = contained(|| incarnation(scope.clone())) => outcome,
+        };
+        tokio::select! {
+            () = kill.cancelled() => return,
+            () = scope.close() => {}
+        }
+        let Err(why) = outcome else { return };
+        if parent.stop.is_cancelled() {
+            tracing::warn!(path = %slot.path, %why, "failed while stopping");
+            return;
+        }
+        let Some(pause) = backoff.failed(began, Instant::now()) else {
+            tracing::error!(path = %slot.path, %why, "failed too often, giving up");
+            slot.enter(State::Failed);
+            parent.broken.send_if_modified(|broken| {
+                let first = broken.is_none();
+                broken.get_or_insert_with(|| format!("{} failed too often, last: {why}", slot.path));
+                first
+            });
+            return;
+        };
+        tracing::warn!(path = %slot.path, %why, ?pause, "failed, starting again");
+        slot.restarted(why);
+        tokio::select! {
+            () = parent.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Runs with panics turned into failures, those of making the future included.
+async fn contained<R: Future<Output = Result<(), String>>>(run: impl FnOnce() -> R) -> Result<(), String> {
+    let whole = AssertUnwindSafe(async { run().await });
+    whole.catch_unwind().await.unwrap_or_else(|payload| {
+        let words = payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
+        Err(format!("panicked: {}", words.unwrap_or_else(|| "no message".to_owned())))
+    })
+}

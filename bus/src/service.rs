@@ -1,0 +1,86 @@
+//! What is served: the handle that keeps a service running, and its statistics.
+use crate::local::Registration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Counters of one served message type, shared by its local and its remote callers.
+#[derive(Debug, Default)]
+pub struct Stats {
+    requests: AtomicU64,
+    errors: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Stats {
+    /// Requests answered, well or not.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+    /// Requests whose handler panicked, or whose message didn't decode.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+    /// Time spent in handlers, summed over all requests.
+    pub fn processing(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+    /// Counts one request from here to the returned guard's end.
+    pub(crate) fn begin(self: &Arc<Self>) -> Running {
+        Running { stats: self.clone(), started: std::time::Instant::now(), ok: false }
+    }
+}
+
+/// A request that is being handled; counted when dropped, as an error unless it is [`Running::done`].
+pub(crate) struct Running {
+    stats: Arc<Stats>,
+    started: std::time::Instant,
+    ok: bool,
+}
+
+impl Running {
+    /// The handler returned.
+    pub(crate) fn done(mut self) {
+        self.ok = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let nanos = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.stats.requests.fetch_add(1, Ordering::Relaxed);
+        self.stats.nanos.fetch_add(nanos, Ordering::Relaxed);
+        if !self.ok {
+            self.stats.errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A running service. Dropping it stops it: nothing new is taken, what is being handled goes on to its end.
+pub struct Service {
+    pub(crate) registration: Registration,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) concurrency: u32,
+    pub(crate) stats: Arc<Stats>,
+}
+
+impl Service {
+    /// Its counters.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+    /// Stops taking requests and waits for those that are being handled.
+    pub async fn drain(self) {
+        self.registration.withdraw();
+        if self.permits.acquire_many(self.concurrency).await.is_err() {
+            tracing::debug!("drained a service that was closed already");
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.permits.close();
+    }
+}

@@ -1,7 +1,9 @@
 # make demo    the main job, on real containers
 # make test    everything that CI runs
 # Both install what they need, or say what is missing.
-export PATH := $(CURDIR)/.tools/bin:$(PATH)
+WHALESONG_TOOLS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/whalesong
+export WHALESONG_TOOLS
+export PATH := $(WHALESONG_TOOLS)/bin:$(PATH)
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
 .PHONY: help demo clean-demo test lint unit e2e bench release install-tools

@@ -88,6 +88,10 @@ pub enum CauseReason {
     FieldValueTooMany,
     /// Wrong type.
     FieldValueTypeInvalid,
+    /// The namespace of new content is being deleted.
+    NamespaceTerminating,
+    /// A revision that the server hasn't reached.
+    ResourceVersionTooLarge,
     /// The server's own fault.
     InternalError,
 }

@@ -1,0 +1,114 @@
+//! **The** table of kinds that are built in. Adding a plain kind is one row here; a kind with rules of its own names its strategy in the row.
+pub mod event;
+mod row;
+
+use crate::kind::Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, Portforward, Token};
+use crate::kind::{Bucket, Kinds};
+use row::{Row, row};
+use std::time::Duration;
+
+/// How long events are kept.
+const EVENT_TTL: Duration = Duration::from_secs(3600);
+
+/// The table of the kinds that every cluster has.
+pub fn builtin() -> Kinds {
+    Kinds::new(core().into_iter().chain(apps()).chain(access()).chain(others()).map(Row::build))
+}
+
+fn core() -> Vec<Row> {
+    vec![
+        row("", "v1", "Namespace", "namespaces")
+            .short(["ns"])
+            .cluster()
+            .status()
+            .with([Finalize])
+            .one_at_a_time()
+            .select(&[("status.phase", &["status", "phase"])]),
+        row("", "v1", "Node", "nodes").short(["no"]).cluster().status().select(&[("spec.unschedulable", &["spec", "unschedulable"])]),
+        row("", "v1", "Pod", "pods").short(["po"]).all().status().generation().with([Binding, Eviction, Log, Exec, Attach, Portforward]).select(&[
+            ("spec.nodeName", &["spec", "nodeName"]),
+            ("spec.restartPolicy", &["spec", "restartPolicy"]),
+            ("spec.schedulerName", &["spec", "schedulerName"]),
+            ("spec.serviceAccountName", &["spec", "serviceAccountName"]),
+            ("spec.hostNetwork", &["spec", "hostNetwork"]),
+            ("status.phase", &["status", "phase"]),
+            ("status.podIP", &["status", "podIP"]),
+            ("status.nominatedNodeName", &["status", "nominatedNodeName"]),
+        ]),
+        row("", "v1", "Service", "services")
+            .short(["svc"])
+            .all()
+            .status()
+            .select(&[("spec.clusterIP", &["spec", "clusterIP"]), ("spec.type", &["spec", "type"])]),
+        row("", "v1", "Endpoints", "endpoints").short(["ep"]).singular("endpoints"),
+        row("", "v1", "ConfigMap", "configmaps").short(["cm"]),
+        row("", "v1", "Secret", "secrets").select(&[("type", &["type"])]),
+        row("", "v1", "ServiceAccount", "serviceaccounts").short(["sa"]).with([Token]),
+        row("", "v1", "Event", "events").short(["ev"]).bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) }).select(event::CORE_FIELDS),
+        row("events.k8s.io", "v1", "Event", "events")
+            .short(["ev"])
+            .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
+            .stored_as("", "events")
+            .select(event::FIELDS),
+    ]
+}
+
+fn apps() -> Vec<Row> {
+    vec![
+        row("apps", "v1", "Deployment", "deployments").short(["deploy"]).all().status().scale().generation(),
+        row("apps", "v1", "ReplicaSet", "replicasets")
+            .short(["rs"])
+            .all()
+            .status()
+            .scale()
+            .generation()
+            .select(&[("status.replicas", &["status", "replicas"])]),
+        row("apps", "v1", "ControllerRevision", "controllerrevisions"),
+    ]
+}
+
+fn access() -> Vec<Row> {
+    let rbac = "rbac.authorization.k8s.io";
+    let authz = "authorization.k8s.io";
+    let authn = "authentication.k8s.io";
+    vec![
+        row(rbac, "v1", "Role", "roles"),
+        row(rbac, "v1", "ClusterRole", "clusterroles").cluster(),
+        row(rbac, "v1", "RoleBinding", "rolebindings"),
+        row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings").cluster(),
+        row(authz, "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews").cluster().answered(),
+        row(authz, "v1", "SubjectAccessReview", "subjectaccessreviews").cluster().answered(),
+        row(authz, "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews").answered(),
+        row(authz, "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews").cluster().answered(),
+        row(authn, "v1", "TokenReview", "tokenreviews").cluster().answered(),
+        row(authn, "v1", "SelfSubjectReview", "selfsubjectreviews").cluster().answered(),
+    ]
+}
+
+fn others() -> Vec<Row> {
+    vec![
+        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").generation(),
+        row("coordination.k8s.io", "v1", "Lease", "leases").bucket(Bucket::Ephemeral { ttl: None }),
+        row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses").short(["pc"]).cluster().generation(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn every_row_is_whole() {
+        let kinds = builtin();
+        for kind in kinds.rows() {
+            assert!(schema::definition(&kind.schema).is_some(), "{kind:?}: no schema {}", kind.schema);
+            assert!(kinds.of(&kind.api_version(), &kind.kind).is_some_and(|k| k.resource == kind.resource));
+            assert!(kinds.resource(&kind.group, &kind.resource).is_some());
+            if let Some((group, resource)) = &kind.stored_as {
+                assert!(kinds.resource(group, resource).is_some(), "{kind:?}");
+            }
+        }
+        assert_eq!(kinds.rows().len(), 26);
+    }
+}

@@ -1,0 +1,101 @@
+//! Builds a row of the table in one expression.
+use crate::kind::{Bucket, Kind, Scope, SelectableField, Subresource};
+use crate::strategy::Plain;
+use std::sync::Arc;
+
+/// A row being built.
+pub(super) struct Row(Kind);
+
+/// A namespaced kind with all verbs, kept in the log, without rules, columns or subresources of its own.
+pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row {
+    let package = if group.is_empty() { "core" } else { group.split('.').next().unwrap_or(group) };
+    Row(Kind {
+        group: group.into(),
+        versions: vec![version.into()],
+        kind: kind.into(),
+        resource: resource.into(),
+        singular: kind.to_ascii_lowercase().into(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        scope: Scope::Namespaced,
+        verbs: vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        subresources: Vec::new(),
+        columns: Vec::new(),
+        selectable: Vec::new(),
+        bucket: Bucket::Log,
+        generation: false,
+        stored_as: None,
+        schema: format!("io.k8s.api.{package}.{version}.{kind}").into(),
+        strategy: &Plain,
+    })
+}
+
+impl Row {
+    /// Short names for `kubectl`.
+    pub(super) fn short<const N: usize>(mut self, names: [&str; N]) -> Self {
+        self.0.short_names = names.into_iter().map(Arc::from).collect();
+        self
+    }
+    /// A singular name that isn't the kind in lower case.
+    pub(super) fn singular(mut self, name: &str) -> Self {
+        self.0.singular = name.into();
+        self
+    }
+    /// In the category `all`.
+    pub(super) fn all(mut self) -> Self {
+        self.0.categories.push("all".into());
+        self
+    }
+    /// Cluster-scoped.
+    pub(super) fn cluster(mut self) -> Self {
+        self.0.scope = Scope::Cluster;
+        self
+    }
+    /// With these subresources.
+    pub(super) fn with<const N: usize>(mut self, subresources: [Subresource; N]) -> Self {
+        self.0.subresources.extend(subresources);
+        self
+    }
+    /// With a status of its own.
+    pub(super) fn status(self) -> Self {
+        self.with([Subresource::Status])
+    }
+    /// With replicas that can be scaled.
+    pub(super) fn scale(self) -> Self {
+        self.with([Subresource::Scale])
+    }
+    /// With a generation that counts changes of what is desired.
+    pub(super) fn generation(mut self) -> Self {
+        self.0.generation = true;
+        self
+    }
+    /// Not deletable as a collection.
+    pub(super) fn one_at_a_time(mut self) -> Self {
+        self.0.verbs.retain(|v| *v != "deletecollection");
+        self
+    }
+    /// A question that is answered, not an object that is kept.
+    pub(super) fn answered(mut self) -> Self {
+        self.0.verbs = vec!["create"];
+        self
+    }
+    /// What field selectors may name.
+    pub(super) fn select(mut self, fields: &[SelectableField]) -> Self {
+        self.0.selectable = fields.to_vec();
+        self
+    }
+    /// Kept elsewhere than in the log.
+    pub(super) fn bucket(mut self, bucket: Bucket) -> Self {
+        self.0.bucket = bucket;
+        self
+    }
+    /// Another form of what another row keeps.
+    pub(super) fn stored_as(mut self, group: &str, resource: &str) -> Self {
+        self.0.stored_as = Some((group.into(), resource.into()));
+        self
+    }
+    /// The finished row.
+    pub(super) fn build(self) -> Kind {
+        self.0
+    }
+}

@@ -1,0 +1,113 @@
+//! The definitions, decompressed on first use: once as compact nodes without descriptions for checking and patching, and on demand as JSON for documents.
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::sync::OnceLock;
+
+/// Made by `cargo run -p xtask --features schema -- schema`.
+static FILE: &[u8] = include_bytes!("../../schema/kubernetes.json.gz");
+
+/// The JSON type of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// A map.
+    Object,
+    /// A list.
+    Array,
+    /// A text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// One node of a structural schema.
+#[derive(Debug, Default, Deserialize)]
+pub struct Node {
+    /// The name of the definition that it refers to.
+    #[serde(rename = "$ref")]
+    pub reference: Option<Box<str>>,
+    /// Its type; `None` where any value is accepted.
+    #[serde(rename = "type")]
+    pub shape: Option<Shape>,
+    /// `int32`, `int64`, `double`, `byte`, `date-time`.
+    pub format: Option<Box<str>>,
+    /// Known fields of a map.
+    #[serde(default)]
+    pub properties: BTreeMap<Box<str>, Node>,
+    /// The values of a map with free keys.
+    #[serde(rename = "additionalProperties")]
+    pub values: Option<Box<Node>>,
+    /// The items of a list.
+    pub items: Option<Box<Node>>,
+    /// Whether it is a number or a text.
+    #[serde(rename = "x-kubernetes-int-or-string", default)]
+    pub int_or_string: bool,
+}
+
+impl Node {
+    /// The node itself, or the definition that it refers to, with that definition's name.
+    pub fn resolve(&self) -> (Option<&str>, &Self) {
+        match &self.reference {
+            Some(name) => (Some(name), definition(name).unwrap_or(self)),
+            None => (None, self),
+        }
+    }
+    /// Whether it is a map about whose fields nothing is known.
+    pub fn is_free(&self) -> bool {
+        self.properties.is_empty() && self.values.is_none()
+    }
+}
+
+fn decompress() -> Vec<u8> {
+    let mut text = Vec::new();
+    // a truncated file reads as far as it goes and then fails to parse, which the tests of this module would show
+    match GzDecoder::new(FILE).read_to_end(&mut text) {
+        Ok(_) => text,
+        Err(_) => Vec::new(),
+    }
+}
+
+fn nodes() -> &'static HashMap<Box<str>, Node> {
+    static NODES: OnceLock<HashMap<Box<str>, Node>> = OnceLock::new();
+    NODES.get_or_init(|| serde_json::from_slice(&decompress()).unwrap_or_default())
+}
+
+/// A definition by its full name: `io.k8s.api.core.v1.PodSpec`.
+pub fn definition(name: &str) -> Option<&'static Node> {
+    nodes().get(name)
+}
+
+/// All definitions with their descriptions, parsed anew: some megabytes, so keep what is made of it, not itself.
+pub fn raw_definitions() -> Map<String, Value> {
+    serde_json::from_slice(&decompress()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complete() {
+        assert!(nodes().len() > 400);
+        for (name, node) in nodes() {
+            references(node, &mut |target| assert!(definition(target).is_some(), "{name} → {target}"));
+        }
+        let pod = definition("io.k8s.api.core.v1.Pod").unwrap();
+        assert_eq!(pod.properties["spec"].resolve().0, Some("io.k8s.api.core.v1.PodSpec"));
+        assert_eq!(nodes().len(), raw_definitions().len());
+    }
+
+    fn references(node: &Node, check: &mut impl FnMut(&str)) {
+        node.reference.iter().for_each(|r| check(r));
+        for child in node.properties.values().chain(node.items.as_deref()).chain(node.values.as_deref()) {
+            references(child, check);
+        }
+    }
+}

@@ -5,13 +5,18 @@
 pub mod actor;
 pub mod address;
 pub mod bus;
+pub mod keys;
 mod local;
 pub mod message;
+pub mod permissions;
+pub mod server;
 pub mod service;
 pub mod stream;
+pub mod subject;
 
 pub use address::{Caller, Role, To};
 pub use bus::{Bus, BusError, Incoming, Opening};
 pub use message::{Call, Message, Open};
+pub use permissions::{Permissions, permissions};
 pub use service::Service;
 pub use stream::{Duplex, StreamError};

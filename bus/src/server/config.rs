@@ -1,0 +1,78 @@
+//! The server's configuration, as JSON, which its configuration language includes.
+use super::ServerError;
+use crate::keys::write_private;
+use crate::permissions::Permissions;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Who may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The public nkey (`U…`).
+    pub key: String,
+    /// What it may do.
+    pub permissions: Permissions,
+}
+
+/// How to run a server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Its directory: configuration, pid file, JetStream's data. Made where it isn't there.
+    pub directory: PathBuf,
+    /// The port on 127.0.0.1; `None`: any free one.
+    pub port: Option<u16>,
+    /// Who may connect; everybody who reaches the port when empty.
+    pub users: Vec<User>,
+    /// One more directory to look for the binary.
+    pub binaries: Option<PathBuf>,
+    /// The largest message in bytes.
+    pub max_payload: u32,
+}
+
+impl ServerOptions {
+    /// The usual ones: any free port, messages up to 8 MiB.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20 }
+    }
+
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.directory.join("nats-server.json")
+    }
+
+    pub(super) fn pid_file(&self) -> PathBuf {
+        self.directory.join("nats-server.pid")
+    }
+
+    fn config(&self) -> Value {
+        let mut config = json!({
+            "listen": format!("127.0.0.1:{}", self.port.map_or(-1, i32::from)),
+            "server_name": "whalesong",
+            "pid_file": self.pid_file(),
+            "max_payload": self.max_payload,
+            "jetstream": { "store_dir": self.directory, "sync_interval": "always" },
+        });
+        if !self.users.is_empty() {
+            let users: Vec<Value> = self.users.iter().map(user).collect();
+            config["authorization"] = json!({ "users": users });
+        }
+        config
+    }
+}
+
+/// A request may be answered on the reply subject that it names, in many parts, and for as long as handlers may take.
+fn user(user: &User) -> Value {
+    let Permissions { publish, subscribe } = &user.permissions;
+    json!({
+        "nkey": user.key,
+        "permissions": {
+            "publish": { "allow": publish },
+            "subscribe": { "allow": subscribe },
+            "allow_responses": { "max": -1, "expires": "5m" },
+        },
+    })
+}
+
+pub(super) fn write(options: &ServerOptions) -> Result<(), ServerError> {
+    let text = format!("{:#}\n", options.config());
+    write_private(&options.config_file(), text.as_bytes()).map_err(|source| ServerError::Unwritable { directory: options.directory.clone(), source })
+}

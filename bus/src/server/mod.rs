@@ -1,0 +1,184 @@
+//! An embedded `nats-server`: a child process with a configuration of its own, started again when it dies, and gone with its parent.
+//!
+//! A thread of its own starts each child and waits for it. `setpriv --pdeathsig` (where there is one) has the kernel kill the child when
+//! that thread ends, so also with `kill -9` of the whole process; where it isn't there, the next start finds the orphan by its pid file and stops it.
+mod child;
+mod config;
+mod error;
+
+pub use config::{ServerOptions, User};
+pub use error::ServerError;
+
+use child::{Child, find_binary};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The longest that a start or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// A running server. [`Server::stop`] stops it in good order; dropping it asks it to stop without waiting.
+pub struct Server {
+    port: u16,
+    pid: watch::Receiver<Option<u32>>,
+    restarts: watch::Receiver<u64>,
+    stop: CancellationToken,
+    supervisor: JoinHandle<()>,
+    options: ServerOptions,
+}
+
+impl Server {
+    /// Starts a server on the options' data directory and waits until it takes connections.
+    ///
+    /// # Errors
+    /// [`ServerError`], each with its remedy.
+    pub async fn start(options: ServerOptions) -> Result<Self, ServerError> {
+        let binary = find_binary(options.binaries.as_deref())?;
+        let lock = lock(&options.directory)?;
+        take_over(&options).await;
+        let first = launch(&binary, &options).await?;
+        let mut options = options;
+        options.port = Some(first.port);
+        let (pid, pid_seen) = watch::channel(Some(first.pid));
+        let (restarts, restarts_seen) = watch::channel(0);
+        let stop = CancellationToken::new();
+        let supervisor = Supervisor { binary, options: options.clone(), pid, restarts, stop: stop.clone(), _lock: lock };
+        let supervisor = tokio::spawn(supervisor.run(first));
+        Ok(Self { port: options.port.unwrap_or_default(), pid: pid_seen, restarts: restarts_seen, stop, supervisor, options })
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The port of [`Server::url`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The child's process id; `None` while it is being started again.
+    pub fn pid(&self) -> Option<u32> {
+        *self.pid.borrow()
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u64 {
+        *self.restarts.borrow()
+    }
+
+    /// Lets these users in, and only them, without a restart.
+    ///
+    /// # Errors
+    /// When the configuration can't be written or the server can't be told.
+    pub fn authorize(&mut self, users: Vec<User>) -> Result<(), ServerError> {
+        self.options.users = users;
+        config::write(&self.options)?;
+        match self.pid() {
+            Some(pid) => child::signal(pid, rustix::process::Signal::HUP).map_err(|source| ServerError::Signal { source }),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops it and waits until it has stopped.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Err(error) = (&mut self.supervisor).await {
+            tracing::error!(%error, "the supervisor of nats-server failed");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let (false, Some(pid)) = (self.supervisor.is_finished(), self.pid())
+            && let Err(error) = child::signal(pid, rustix::process::Signal::TERM)
+        {
+            tracing::debug!(%error, pid, "nats-server is gone already");
+        }
+    }
+}
+
+struct Supervisor {
+    binary: PathBuf,
+    options: ServerOptions,
+    pid: watch::Sender<Option<u32>>,
+    restarts: watch::Sender<u64>,
+    stop: CancellationToken,
+    _lock: Arc<File>,
+}
+
+impl Supervisor {
+    /// Keeps a server running until told to stop.
+    async fn run(self, mut child: Child) {
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let began = std::time::Instant::now();
+            tokio::select! {
+                () = self.stop.cancelled() => return child.stop(PATIENCE).await,
+                status = child.exited() => tracing::warn!(%status, "nats-server ended, starting it again"),
+            }
+            self.pid.send_replace(None);
+            if began.elapsed() > BACKOFF_MAX {
+                backoff = BACKOFF_MIN;
+            }
+            let Some(next) = self.again(&mut backoff).await else { return };
+            child = next;
+            self.restarts.send_modify(|n| *n += 1);
+            self.pid.send_replace(Some(child.pid));
+        }
+    }
+
+    /// A new child, tried until there is one; `None` when told to stop.
+    async fn again(&self, backoff: &mut Duration) -> Option<Child> {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(*backoff) => {}
+            }
+            *backoff = (*backoff * 2).min(BACKOFF_MAX);
+            match Child::start(&self.binary, &self.options, PATIENCE).await {
+                Ok(child) => return Some(child),
+                Err(error) => tracing::error!(%error, "nats-server doesn't start"),
+            }
+        }
+    }
+}
+
+async fn launch(binary: &Path, options: &ServerOptions) -> Result<Child, ServerError> {
+    config::write(options)?;
+    let child = Child::start(binary, options, PATIENCE).await?;
+    // the port stays the same over restarts, since clients know it
+    let known = ServerOptions { port: Some(child.port), ..options.clone() };
+    config::write(&known)?;
+    Ok(child)
+}
+
+/// One process has the directory at a time.
+fn lock(directory: &Path) -> Result<Arc<File>, ServerError> {
+    let unwritable = |source: io::Error| ServerError::Unwritable { directory: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(unwritable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock")).map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Arc::new(file)),
+        Err(TryLockError::WouldBlock) => Err(ServerError::InUse { directory: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unwritable(source)),
+    }
+}
+
+/// Stops a server that an earlier process left on this directory.
+async fn take_over(options: &ServerOptions) {
+    let Some(pid) = std::fs::read_to_string(options.pid_file()).ok().and_then(|text| text.trim().parse().ok()) else { return };
+    if child::is_ours(pid, &options.config_file()) {
+        tracing::warn!(pid, "stopping a nats-server that was left behind");
+        child::end_orphan(pid, PATIENCE).await;
+    }
+}

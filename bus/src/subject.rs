@@ -1,0 +1,329 @@
+//! The subjects of a cluster: the only place where they are built and parsed.
+//!
+//! | subject | is |
+//! | --- | --- |
+//! | `ws.<cluster>.call.<service>.any.<role>.<name>` | a request to any instance; `<role>.<name>` is who asks |
+//! | `ws.<cluster>.call.<service>.i.<instance>.<role>.<name>` | a request to one instance |
+//! | `ws.<cluster>.open.…` | the same for streams |
+//! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>` | the reply to request `n` |
+//! | `ws.<cluster>.stream.<role>.<name>.<connection>.<n>.<from role>.<from name>` | packets to an end of a stream |
+//! | `ws.<cluster>.lock.<name>` | a lease |
+//! | `ws.<cluster>.log.>` and other words | what `state` stores |
+//!
+//! A service is two words, `state.api`; the first says who serves it. All names are escaped to one token.
+use crate::address::{Caller, Role, To};
+use std::borrow::Cow;
+use std::fmt;
+
+/// What all subjects of all clusters start with.
+const ROOT: &str = "ws";
+
+/// One name as one token: letters, digits, `-` and `_` stand for themselves, other bytes are `=XX`, nothing is `=`.
+pub fn escape(name: &str) -> Cow<'_, str> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if name.is_empty() {
+        return Cow::Borrowed("=");
+    }
+    if name.as_bytes().iter().all(plain) {
+        return Cow::Borrowed(name);
+    }
+    let mut token = String::with_capacity(name.len() + 8);
+    for byte in name.bytes() {
+        if plain(&byte) { token.push(char::from(byte)) } else { token.push_str(&format!("={byte:02X}")) }
+    }
+    Cow::Owned(token)
+}
+
+/// The name that a token stands for; `None` where [`escape`] doesn't make such tokens.
+pub fn unescape(token: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.as_bytes();
+    if token == "=" {
+        return Some(String::new());
+    }
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'=' {
+            bytes.push(*first);
+            continue;
+        }
+        let (hex, tail) = rest.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
+        rest = tail;
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    (escape(&name) == token).then_some(name)
+}
+
+/// The two kinds of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// One reply.
+    Call,
+    /// A stream.
+    Open,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// An end of a stream, or of requests: to where packets for it are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    /// Whose it is.
+    pub(crate) owner: Caller,
+    /// Which of the owner's connections, unique in the cluster.
+    pub(crate) connection: String,
+    /// Which stream.
+    pub(crate) id: u64,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", tokens(&self.owner), self.connection, self.id)
+    }
+}
+
+impl Port {
+    /// From its display form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let [role, name, connection, id] = parts.as_slice() else { return None };
+        let connection = Some(connection).filter(|c| !c.is_empty() && c.bytes().all(|b| b.is_ascii_alphanumeric()))?;
+        Some(Self { owner: caller(role, name)?, connection: (*connection).to_owned(), id: id.parse().ok()? })
+    }
+}
+
+/// `<role>.<name>`.
+fn tokens(caller: &Caller) -> String {
+    format!("{}.{}", caller.role.name(), escape(&caller.name))
+}
+
+fn caller(role: &str, name: &str) -> Option<Caller> {
+    Some(Caller { role: Role::from_name(role)?, name: unescape(name)? })
+}
+
+/// The subjects of one cluster.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    prefix: String,
+    cluster: String,
+}
+
+impl Subjects {
+    /// Of the cluster of this name.
+    pub fn new(cluster: &str) -> Self {
+        let cluster = escape(cluster).into_owned();
+        Self { prefix: format!("{ROOT}.{cluster}"), cluster }
+    }
+
+    /// All of the cluster's subjects, as a pattern.
+    pub fn all(&self) -> String {
+        format!("{}.>", self.prefix)
+    }
+
+    /// The name of the stream that holds leases.
+    pub(crate) fn locks_stream(&self) -> String {
+        format!("WS_{}_LOCKS", self.cluster)
+    }
+
+    /// A lease.
+    pub(crate) fn lock(&self, name: &str) -> String {
+        format!("{}.lock.{}", self.prefix, escape(name))
+    }
+
+    /// All leases, as a pattern.
+    pub(crate) fn locks(&self) -> String {
+        format!("{}.lock.>", self.prefix)
+    }
+
+    /// A request of `from`.
+    pub(crate) fn request(&self, verb: Verb, service: &str, to: &To, from: &Caller) -> String {
+        format!("{}.{}", self.target(verb, service, to), tokens(from))
+    }
+
+    /// What who answers listens to, as a pattern.
+    pub(crate) fn requests(&self, verb: Verb, service: &str, to: &To) -> String {
+        format!("{}.*.*", self.target(verb, service, to))
+    }
+
+    fn target(&self, verb: Verb, service: &str, to: &To) -> String {
+        match to {
+            To::Any => format!("{}.{}.{service}.any", self.prefix, verb.name()),
+            To::Instance(name) => format!("{}.{}.{service}.i.{}", self.prefix, verb.name(), escape(name)),
+        }
+    }
+
+    /// Who sent a request.
+    pub(crate) fn requester(&self, subject: &str) -> Option<Caller> {
+        let mut from_end = subject.strip_prefix(&self.prefix)?.rsplit('.');
+        let (name, role) = (from_end.next()?, from_end.next()?);
+        caller(role, name)
+    }
+
+    /// Patterns of all requests that `from` may send to services whose first word is `word` (`*`: all).
+    pub(crate) fn requests_by(&self, from: &Caller, word: &str) -> Vec<String> {
+        let from = tokens(from);
+        let patterns = |verb: Verb| {
+            let start = format!("{}.{}.{word}.*", self.prefix, verb.name());
+            [format!("{start}.any.{from}"), format!("{start}.i.*.{from}")]
+        };
+        [Verb::Call, Verb::Open].into_iter().flat_map(patterns).collect()
+    }
+
+    /// Patterns of all requests for services of `word`: to one instance, and to any.
+    pub(crate) fn requests_for(&self, word: &str, instance: &str, any: bool) -> Vec<String> {
+        let patterns = |verb: Verb| {
+            let start = format!("{}.{}.{word}.*", self.prefix, verb.name());
+            let any = any.then(|| format!("{start}.any.*.*"));
+            any.into_iter().chain([format!("{start}.i.{}.*.*", if any_instance(instance) { "*".into() } else { escape(instance) })])
+        };
+        [Verb::Call, Verb::Open].into_iter().flat_map(patterns).collect()
+    }
+
+    /// What inboxes of a connection start with.
+    pub(crate) fn inbox(&self, owner: &Caller, connection: &str) -> String {
+        format!("{}.inbox.{}.{connection}", self.prefix, tokens(owner))
+    }
+
+    /// All inboxes of a caller, as a pattern.
+    pub(crate) fn inboxes(&self, owner: &Caller) -> String {
+        format!("{}.inbox.{}.>", self.prefix, tokens(owner))
+    }
+
+    /// Where `from` sends packets for an end of a stream.
+    pub(crate) fn packets(&self, to: &Port, from: &Caller) -> String {
+        format!("{}.stream.{to}.{}", self.prefix, tokens(from))
+    }
+
+    /// Packets for all ends of a connection, as a pattern.
+    pub(crate) fn packets_for(&self, owner: &Caller, connection: &str) -> String {
+        format!("{}.stream.{}.{connection}.*.*.*", self.prefix, tokens(owner))
+    }
+
+    /// All packets for a caller, as a pattern.
+    pub(crate) fn packets_to(&self, owner: &Caller) -> String {
+        format!("{}.stream.{}.>", self.prefix, tokens(owner))
+    }
+
+    /// All packets from a caller, as a pattern.
+    pub(crate) fn packets_from(&self, from: &Caller) -> String {
+        format!("{}.stream.*.*.*.*.{}", self.prefix, tokens(from))
+    }
+
+    /// For which stream a packet is, and from whom.
+    pub(crate) fn packet(&self, subject: &str) -> Option<(u64, Caller)> {
+        let mut from_end = subject.strip_prefix(&self.prefix)?.rsplit('.');
+        let (name, role, id) = (from_end.next()?, from_end.next()?, from_end.next()?);
+        Some((id.parse().ok()?, caller(role, name)?))
+    }
+}
+
+/// The empty instance name stands for all of a role.
+fn any_instance(instance: &str) -> bool {
+    instance.is_empty()
+}
+
+/// The number at the end of an inbox.
+pub(crate) fn number(subject: &str) -> Option<u64> {
+    subject.rsplit('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_become_one_token() {
+        let rows = [
+            ("a-b_C9", "a-b_C9"),
+            ("", "="),
+            ("n1.example.com", "n1=2Eexample=2Ecom"),
+            ("system:x", "system=3Ax"),
+            ("*>", "=2A=3E"),
+            ("=", "=3D"),
+            ("é", "=C3=A9"),
+        ];
+        for (name, token) in rows {
+            assert_eq!(escape(name), token);
+            assert_eq!(unescape(token).as_deref(), Some(name));
+        }
+        for token in ["", "=4", "=41", "=e9", "a.b", "=FF", "a b", "=2e"] {
+            assert_eq!(unescape(token).filter(|n| !n.is_empty()), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn subjects_look_like_this() {
+        let (subjects, agent) = (Subjects::new("c1"), Caller::new(Role::Agent, "n.1"));
+        assert_eq!(subjects.request(Verb::Call, "state.api", &To::Any, &agent), "ws.c1.call.state.api.any.agent.n=2E1");
+        assert_eq!(subjects.requests(Verb::Open, "node.stream", &To::instance("n.1")), "ws.c1.open.node.stream.i.n=2E1.*.*");
+        let port = Port { owner: agent.clone(), connection: "X".to_owned(), id: 7 };
+        assert_eq!(subjects.packets(&port, &Caller::new(Role::State, "s")), "ws.c1.stream.agent.n=2E1.X.7.state.s");
+        assert_eq!(subjects.inbox(&agent, "X"), "ws.c1.inbox.agent.n=2E1.X");
+    }
+
+    fn any_caller() -> impl Strategy<Value = Caller> {
+        (0..Role::ALL.len(), ".*").prop_map(|(role, name)| Caller::new(Role::ALL[role], name))
+    }
+
+    /// Whether a NATS server routes `subject` to a subscription on `pattern`.
+    fn matches(pattern: &str, subject: &str) -> bool {
+        let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+        loop {
+            match (pattern.next(), subject.next()) {
+                (Some(">"), Some(_)) | (None, None) => return true,
+                (Some(p), Some(s)) if p == "*" || p == s => {}
+                _ => return false,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_come_back(name in ".*") {
+            let token = escape(&name).into_owned();
+            prop_assert!(!token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)));
+            prop_assert_eq!(unescape(&token), Some(name));
+        }
+
+        #[test]
+        fn tokens_that_are_not_ours_are_refused(token in ".*") {
+            if let Some(name) = unescape(&token) {
+                prop_assert_eq!(if token.is_empty() { "=".into() } else { escape(&name) }, if token.is_empty() { "=" } else { &token });
+            }
+        }
+
+        #[test]
+        fn callers_come_back_and_patterns_match(cluster in ".+", from in any_caller(), owner in any_caller(), instance in ".+", id: u64) {
+            let subjects = Subjects::new(&cluster);
+            for to in [To::Any, To::Instance(instance.clone())] {
+                let request = subjects.request(Verb::Call, "state.api", &to, &from);
+                prop_assert_eq!(subjects.requester(&request), Some(from.clone()));
+                prop_assert!(matches(&subjects.requests(Verb::Call, "state.api", &to), &request));
+                prop_assert!(subjects.requests_by(&from, "state").iter().any(|p| matches(p, &request)));
+                prop_assert!(subjects.requests_for("state", &instance, true).iter().any(|p| matches(p, &request)));
+                prop_assert!(from == owner || !subjects.requests_by(&owner, "*").iter().any(|p| matches(p, &request)), "nobody speaks as another");
+            }
+            let port = Port { owner: owner.clone(), connection: "c0nn".to_owned(), id };
+            prop_assert_eq!(Port::parse(&port.to_string()), Some(port.clone()));
+            let packet = subjects.packets(&port, &from);
+            prop_assert_eq!(subjects.packet(&packet), Some((id, from.clone())));
+            prop_assert!(matches(&subjects.packets_for(&owner, "c0nn"), &packet) && matches(&subjects.packets_to(&owner), &packet));
+            prop_assert!(matches(&subjects.packets_from(&from), &packet));
+        }
+
+        #[test]
+        fn whatever_comes_is_parsed_or_refused(subject in ".*") {
+            let subjects = Subjects::new("c");
+            let (_, _, _, _) = (subjects.requester(&subject), subjects.packet(&subject), number(&subject), Port::parse(&subject));
+        }
+    }
+}

@@ -160,6 +160,9 @@ pub struct Details {
     pub causes: Vec<Cause>,
     /// When to try again.
     pub retry_after_seconds: u32,
+    /// With an expired `continue` token: one that goes on with the present. It is rendered as the Status's `metadata.continue`.
+    #[serde(default)]
+    pub continue_token: String,
 }
 
 /// A failure of an API request.
@@ -301,6 +304,9 @@ impl ApiError {
                 details["retryAfterSeconds"] = json!(d.retry_after_seconds);
             }
             status["details"] = details;
+            if !d.continue_token.is_empty() {
+                status["metadata"]["continue"] = json!(d.continue_token);
+            }
         }
         status
     }

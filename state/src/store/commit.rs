@@ -1,0 +1,313 @@
+//! The committer of one stream: it turns concurrent writes into few publishes.
+//!
+//! While its queue is short it publishes one message at a time, which is the quickest for a lone writer. Writes that come while publishes are on
+//! their way gather, and leave together as one atomic batch, for one sync of the server's disk. A key has at most one write on its way:
+//! the next one waits for its outcome, because that decides whether it can still succeed.
+use super::log::{Log, Refusal};
+use super::stats::Counters;
+use super::tail::Leader;
+use super::wire::{self, MAX_BATCH, Message, Publisher, Said};
+use super::{CommitError, barrier::Barrier, table::Last};
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use model::Key;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Up to so many waiting writes leave one by one.
+const SINGLES: usize = 3;
+/// So many publishes may be on their way at once where batches are possible, and where they are not.
+const FLIGHTS: usize = 4;
+const FLIGHTS_WITHOUT_BATCHES: usize = 64;
+/// The committer takes no more than so many writes out of its queue.
+const HELD: usize = 4 * MAX_BATCH;
+/// A batch holds no more than so many bytes of payload.
+const BATCH_BYTES: usize = 8 << 20;
+/// How often a write whose batch was refused goes into another one, before it goes alone.
+const BATCH_ATTEMPTS: u32 = 3;
+/// So many questions about lost acknowledgements at once.
+const QUESTIONS: usize = 32;
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// JetStream's codes for batches that were refused for what else is going on, not for what is in them.
+const INCOMPLETE_BATCH: u64 = 10_176;
+const TOO_MANY_BATCHES: u64 = 10_210;
+
+/// A write in the committer's hands.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// Which object.
+    pub(crate) key: Key,
+    /// What to publish.
+    pub(crate) message: Message,
+    attempts: u32,
+    /// It may have been stored by an earlier attempt whose acknowledgement was lost.
+    doubtful: bool,
+}
+
+impl Ticket {
+    pub(crate) fn new(key: Key, message: Message) -> Self {
+        Self { key, message, attempts: 0, doubtful: false }
+    }
+
+    fn alone(&self) -> bool {
+        self.doubtful || self.attempts >= BATCH_ATTEMPTS
+    }
+}
+
+/// What became of a ticket's attempt.
+#[derive(Debug)]
+enum Outcome {
+    /// It is in the log.
+    Stored(u64),
+    /// The tail has seen it in the log and has answered it.
+    Answered,
+    /// Its expectation doesn't hold.
+    Stale,
+    /// It is not in the log now; the same again.
+    Again,
+    /// It is not in the log.
+    Failed(String),
+    /// It is not known whether it is in the log.
+    Unknown(String),
+}
+
+type Flown = Vec<(Ticket, Outcome)>;
+
+/// What publishes share.
+#[derive(Clone)]
+pub(crate) struct Pilot {
+    pub(crate) log: Arc<Log>,
+    pub(crate) publisher: Publisher,
+    pub(crate) leader: Leader,
+    pub(crate) barrier: Barrier,
+    pub(crate) counters: Arc<Counters>,
+    /// How long a write whose acknowledgement was lost is looked for.
+    pub(crate) resolve_for: Duration,
+}
+
+impl Pilot {
+    async fn single(self, mut ticket: Ticket) -> Flown {
+        self.counters.singles.add(1);
+        ticket.attempts += 1;
+        let outcome = match self.publisher.one(&ticket.message).await {
+            Said::Stored(sequence) => Outcome::Stored(sequence),
+            Said::WrongSequence if ticket.doubtful => self.resolve(&ticket, "a conflict after a lost acknowledgement".to_owned()).await,
+            Said::WrongSequence => Outcome::Stale,
+            Said::Refused { code, why } => refused(code, why),
+            Said::Nothing(why) => self.resolve(&ticket, why).await,
+        };
+        ticket.doubtful |= matches!(outcome, Outcome::Again);
+        vec![(ticket, outcome)]
+    }
+
+    async fn batch(self, mut tickets: Vec<Ticket>) -> Flown {
+        self.counters.batches.add(1);
+        self.counters.batched.add(tickets.len() as u64);
+        tickets.iter_mut().for_each(|t| t.attempts += 1);
+        let messages: Vec<Message> = tickets.iter().map(|t| t.message.clone()).collect();
+        match self.publisher.batch(&messages).await {
+            Said::Stored(last) => {
+                let first = last + 1 - tickets.len() as u64;
+                tickets.into_iter().zip(first..).map(|(t, sequence)| (t, Outcome::Stored(sequence))).collect()
+            }
+            Said::WrongSequence => self.sort_out(tickets).await,
+            Said::Refused { code, why } if matches!(code, INCOMPLETE_BATCH | TOO_MANY_BATCHES) => {
+                tracing::debug!(why, "a batch was refused, its writes go again");
+                tokio::time::sleep(BACKOFF_MIN).await;
+                tickets.into_iter().map(|t| (t, Outcome::Again)).collect()
+            }
+            Said::Refused { code, why } => tickets.into_iter().map(|t| (t, refused(code, why.clone()))).collect(),
+            Said::Nothing(why) => self.resolve_all(tickets, why).await,
+        }
+    }
+
+    /// One of a batch expects a wrong sequence: once the tables have reached the log's end they tell which.
+    async fn sort_out(&self, tickets: Vec<Ticket>) -> Flown {
+        self.counters.split.add(1);
+        if let Err(error) = self.barrier.wait().await {
+            return tickets.into_iter().map(|t| (t, Outcome::Failed(error.to_string()))).collect();
+        }
+        let lasts: Vec<Last> = tickets.iter().map(|t| self.log.last(&t.key)).collect();
+        let found = tickets.iter().zip(&lasts).any(|(t, last)| last.sequence() != t.message.base);
+        let judge = |(mut ticket, last): (Ticket, Last)| {
+            if last.sequence() != ticket.message.base {
+                return (ticket, Outcome::Stale);
+            }
+            // A marker that the tables remember may have left the log since; and when none is to blame, each is asked alone.
+            if !found || matches!(last, Last::Marker(_)) {
+                ticket.attempts = BATCH_ATTEMPTS;
+            }
+            (ticket, Outcome::Again)
+        };
+        tickets.into_iter().zip(lasts).map(judge).collect()
+    }
+
+    async fn resolve_all(&self, tickets: Vec<Ticket>, why: String) -> Flown {
+        let one = |mut ticket: Ticket| {
+            let why = why.clone();
+            async move {
+                let outcome = self.resolve(&ticket, why).await;
+                ticket.doubtful = true;
+                (ticket, outcome)
+            }
+        };
+        futures::stream::iter(tickets.into_iter().map(one)).buffered(QUESTIONS).collect().await
+    }
+
+    /// Finds out whether a write whose acknowledgement was lost is in the log, by asking the stream's leader for the subject's last message.
+    /// That it may still arrive doesn't matter: its expectation lets it, or its repetition, in only once.
+    async fn resolve(&self, ticket: &Ticket, why: String) -> Outcome {
+        self.counters.resolved.add(1);
+        let deadline = Instant::now() + self.resolve_for;
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            if !self.log.is_open(ticket.message.id) {
+                return Outcome::Answered;
+            }
+            match self.leader.last(&ticket.message.subject).await {
+                Ok(last) => return self.compare(ticket, last, why).await,
+                Err(error) if Instant::now() >= deadline => return Outcome::Unknown(format!("{why}; {error}")),
+                Err(_) => {
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+            }
+        }
+    }
+
+    async fn compare(&self, ticket: &Ticket, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
+        let message = &ticket.message;
+        let Some(last) = last else {
+            return if message.base == 0 { Outcome::Again } else { Outcome::Stale };
+        };
+        if wire::own_id(&last.headers, &self.log.session) == Some(message.id) {
+            return Outcome::Stored(last.sequence);
+        }
+        if last.sequence == message.base {
+            return Outcome::Again;
+        }
+        if wire::base(&last.headers) == Some(message.base) {
+            return Outcome::Stale;
+        }
+        // Somebody wrote more than once meanwhile, perhaps on top of this write: only the tail may have seen it.
+        match self.barrier.wait().await {
+            Ok(()) if !self.log.is_open(message.id) => Outcome::Answered,
+            _ => Outcome::Unknown(why),
+        }
+    }
+}
+
+fn refused(code: u64, why: String) -> Outcome {
+    tracing::warn!(code, why, "the log refused a write");
+    Outcome::Failed(why)
+}
+
+/// The committer's loop.
+pub(crate) struct Committer {
+    pilot: Pilot,
+    batches: bool,
+    inbox: mpsc::Receiver<Ticket>,
+    /// Ready to go; each of another key.
+    ready: VecDeque<Ticket>,
+    /// Keys that are ready or on their way, and who waits behind them.
+    busy: HashMap<Key, VecDeque<Ticket>>,
+    flights: FuturesUnordered<BoxFuture<'static, Flown>>,
+    /// Tickets taken and not done with.
+    held: usize,
+}
+
+impl Committer {
+    pub(crate) fn new(pilot: Pilot, batches: bool, inbox: mpsc::Receiver<Ticket>) -> Self {
+        Self { pilot, batches, inbox, ready: VecDeque::new(), busy: HashMap::new(), flights: FuturesUnordered::new(), held: 0 }
+    }
+
+    /// Runs until cancelled or until nobody can send any more.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                Some(flown) = self.flights.next() => self.landed(flown),
+                ticket = self.inbox.recv(), if self.held < HELD => match ticket {
+                    Some(ticket) => self.take(ticket),
+                    None => return,
+                },
+            }
+            while self.held < HELD {
+                let Ok(ticket) = self.inbox.try_recv() else { break };
+                self.take(ticket);
+            }
+            self.dispatch();
+        }
+    }
+
+    fn take(&mut self, ticket: Ticket) {
+        self.held += 1;
+        match self.busy.get_mut(&ticket.key) {
+            Some(behind) => behind.push_back(ticket),
+            None => {
+                self.busy.insert(ticket.key.clone(), VecDeque::new());
+                self.ready.push_back(ticket);
+            }
+        }
+    }
+
+    fn dispatch(&mut self) {
+        let limit = if self.batches { FLIGHTS } else { FLIGHTS_WITHOUT_BATCHES };
+        while self.flights.len() < limit {
+            let Some(first) = self.ready.pop_front() else { return };
+            let single = !self.batches || first.alone() || self.ready.len() < SINGLES;
+            let pilot = self.pilot.clone();
+            let flight: BoxFuture<'static, Flown> = if single { Box::pin(pilot.single(first)) } else { Box::pin(pilot.batch(self.gather(first))) };
+            self.flights.push(flight);
+        }
+    }
+
+    fn gather(&mut self, first: Ticket) -> Vec<Ticket> {
+        let mut bytes = first.message.payload.len();
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH && self.ready.front().is_some_and(|t| !t.alone() && bytes + t.message.payload.len() <= BATCH_BYTES) {
+            let Some(ticket) = self.ready.pop_front() else { break };
+            bytes += ticket.message.payload.len();
+            batch.push(ticket);
+        }
+        batch
+    }
+
+    fn landed(&mut self, flown: Flown) {
+        let stored: Vec<(u64, u64)> = flown.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
+        self.pilot.log.landed(&stored);
+        for (ticket, outcome) in flown {
+            let id = ticket.message.id;
+            match outcome {
+                Outcome::Again => {
+                    self.pilot.counters.again.add(1);
+                    self.ready.push_back(ticket);
+                    continue;
+                }
+                Outcome::Stored(_) | Outcome::Answered => self.pilot.counters.stored.add(1),
+                Outcome::Stale => {
+                    self.pilot.counters.stale.add(1);
+                    self.pilot.log.refuse(id, Refusal::Stale);
+                }
+                Outcome::Failed(why) => self.pilot.log.refuse(id, Refusal::Failed(CommitError::Unavailable(why))),
+                Outcome::Unknown(why) => self.pilot.log.refuse(id, Refusal::Failed(CommitError::Unknown(why))),
+            }
+            self.held -= 1;
+            self.release(&ticket.key);
+        }
+    }
+
+    /// The next write of the key may go.
+    fn release(&mut self, key: &Key) {
+        let next = self.busy.get_mut(key).and_then(VecDeque::pop_front);
+        match next {
+            Some(ticket) => self.ready.push_back(ticket),
+            None => _ = self.busy.remove(key),
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! One stream in memory: its tables, and the one place where entries enter them, strictly in the order of the log.
+//!
+//! Entries come from two sides: the tail reads the stream, and the committer learns the sequences of this process's own writes from their
+//! acknowledgements. An own write enters at once when it is the next in sequence; otherwise it waits until the tail has brought what is before it.
+use super::table::{Entry, Last, Table, WindowLimits};
+use super::{CommitError, Op, subject, sync};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use model::{ApiError, Key, Stored};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What became of a write.
+pub(crate) type Answer = Result<Arc<Stored>, Refusal>;
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The subject's last sequence is another than expected.
+    Stale,
+    /// Anything else.
+    Failed(CommitError),
+}
+
+/// A write of this process on its way.
+struct Own {
+    key: Key,
+    op: Op,
+    payload: Bytes,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Own {
+    /// The write as an entry at `sequence`.
+    fn landed(self, sequence: u64) -> Landed {
+        let entry = match self.op {
+            Op::Put(object) => Stored::with_object(self.key.clone(), sequence, &self.payload, object).map(Arc::new).map(Entry::Put),
+            Op::Delete(object) => Stored::with_object(self.key.clone(), sequence, &self.payload, object).map(Arc::new).map(Entry::Deleted),
+        };
+        Landed { sequence, key: self.key, entry, answer: Some(self.answer) }
+    }
+}
+
+/// An entry with its sequence, and who waits to hear that it has been applied.
+struct Landed {
+    sequence: u64,
+    key: Key,
+    entry: Result<Entry, ApiError>,
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// What a message of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FedKind {
+    /// An object.
+    Put,
+    /// A deletion marker.
+    Delete,
+    /// A marker that the server left.
+    Ended,
+}
+
+/// A message that the tail read.
+pub(crate) struct Fed {
+    /// Its sequence.
+    pub(crate) sequence: u64,
+    /// Its key.
+    pub(crate) key: Key,
+    /// Which write of this process it is, if it is one.
+    pub(crate) own: Option<u64>,
+    /// What it is.
+    pub(crate) kind: FedKind,
+    /// Its payload.
+    pub(crate) payload: Bytes,
+}
+
+impl Fed {
+    /// The message as an entry.
+    pub(crate) fn entry(&self) -> Result<Entry, ApiError> {
+        let stored = || Stored::decode(self.key.clone(), self.sequence, &self.payload).map(Arc::new);
+        match self.kind {
+            FedKind::Put => stored().map(Entry::Put),
+            FedKind::Delete => stored().map(Entry::Deleted),
+            FedKind::Ended => Ok(Entry::Ended),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Order {
+    applied: u64,
+    loading: bool,
+    next_own: u64,
+    own: HashMap<u64, Own>,
+    early: BTreeMap<u64, Landed>,
+}
+
+type Tables = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Table>>>;
+
+/// The tables of one stream.
+pub(crate) struct Log {
+    /// What all subjects start with.
+    pub(crate) prefix: String,
+    /// Marks this process's writes.
+    pub(crate) session: String,
+    /// How long the stream keeps deletion markers.
+    pub(crate) marker_ttl: Duration,
+    limits: WindowLimits,
+    tables: ArcSwap<Tables>,
+    order: Mutex<Order>,
+    applied: watch::Sender<u64>,
+    ready: watch::Sender<bool>,
+    /// Fires when the store stops.
+    pub(crate) stopped: CancellationToken,
+}
+
+impl Log {
+    pub(crate) fn new(prefix: String, marker_ttl: Duration, limits: WindowLimits, stopped: CancellationToken) -> Self {
+        Self {
+            prefix,
+            session: uuid::Uuid::new_v4().simple().to_string(),
+            marker_ttl,
+            limits,
+            tables: ArcSwap::default(),
+            order: Mutex::new(Order { loading: true, ..Order::default() }),
+            applied: watch::Sender::new(0),
+            ready: watch::Sender::new(false),
+            stopped,
+        }
+    }
+
+    /// Up to which sequence the tables are complete.
+    pub(crate) fn applied(&self) -> u64 {
+        *self.applied.borrow()
+    }
+
+    /// Fires when [`Log::applied`] moves.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    /// True once the first load is complete.
+    pub(crate) fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// The key's subject.
+    pub(crate) fn subject(&self, key: &Key) -> String {
+        subject::of(&self.prefix, key)
+    }
+
+    /// The key of a subject, sharing the names that its table has.
+    pub(crate) fn key(&self, subject: &str) -> Option<Key> {
+        let parts = subject::parse(&self.prefix, subject)?;
+        let table = self.existing(&parts.group, &parts.resource);
+        let (group, resource) = table.map_or_else(|| (parts.group.into(), parts.resource.into()), |t| (t.group.clone(), t.resource.clone()));
+        Some(Key { group, resource, namespace: parts.namespace.into(), name: parts.name.into() })
+    }
+
+    /// The table of a resource, if it was ever asked for or written.
+    pub(crate) fn existing(&self, group: &str, resource: &str) -> Option<Arc<Table>> {
+        self.tables.load().get(resource)?.get(group).cloned()
+    }
+
+    /// The table of a resource.
+    pub(crate) fn table(&self, group: &str, resource: &str) -> Arc<Table> {
+        self.existing(group, resource).unwrap_or_else(|| self.add_table(&sync::lock(&self.order), group, resource))
+    }
+
+    fn table_in_order(&self, order: &MutexGuard<'_, Order>, group: &str, resource: &str) -> Arc<Table> {
+        self.existing(group, resource).unwrap_or_else(|| self.add_table(order, group, resource))
+    }
+
+    /// A table that appears now has had no change up to now: its window starts here. The lock is what makes "now" exact.
+    fn add_table(&self, order: &MutexGuard<'_, Order>, group: &str, resource: &str) -> Arc<Table> {
+        if let Some(table) = self.existing(group, resource) {
+            return table;
+        }
+        let table = Arc::new(Table::new(group, resource, order.applied, self.limits));
+        let mut tables = Tables::clone(&self.tables.load());
+        tables.entry(table.resource.clone()).or_default().insert(table.group.clone(), table.clone());
+        self.tables.store(Arc::new(tables));
+        table
+    }
+
+    /// All tables.
+    pub(crate) fn all(&self) -> Vec<Arc<Table>> {
+        self.tables.load().values().flat_map(|groups| groups.values().cloned()).collect()
+    }
+
+    /// What is known of a key's subject.
+    pub(crate) fn last(&self, key: &Key) -> Last {
+        self.existing(&key.group, &key.resource).map_or(Last::Nothing, |t| t.last(key))
+    }
+
+    /// Registers a write before it is sent: what comes first, its acknowledgement or the tail, answers it.
+    pub(crate) fn register(&self, key: Key, op: Op, payload: Bytes) -> (u64, oneshot::Receiver<Answer>) {
+        let (answer, receiver) = oneshot::channel();
+        let mut order = sync::lock(&self.order);
+        order.next_own += 1;
+        let id = order.next_own;
+        order.own.insert(id, Own { key, op, payload, answer });
+        (id, receiver)
+    }
+
+    /// Whether a registered write is still unanswered and not known to be in the log.
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        sync::lock(&self.order).own.contains_key(&id)
+    }
+
+    /// A registered write didn't happen.
+    pub(crate) fn refuse(&self, id: u64, refusal: Refusal) {
+        let own = sync::lock(&self.order).own.remove(&id);
+        if let Some(own) = own {
+            answer(Some(own.answer), Err(refusal));
+        }
+    }
+
+    /// Registered writes are in the log at these sequences.
+    pub(crate) fn landed(&self, writes: &[(u64, u64)]) {
+        let own: Vec<(Own, u64)> = {
+            let mut order = sync::lock(&self.order);
+            writes.iter().filter_map(|(id, sequence)| Some((order.own.remove(id)?, *sequence))).collect()
+        };
+        // Copied and stamped outside of the lock: this is the expensive part.
+        let landed: Vec<Landed> = own.into_iter().map(|(own, sequence)| own.landed(sequence)).collect();
+        let mut order = sync::lock(&self.order);
+        let mut batch = Applied::default();
+        for entry in landed {
+            if entry.sequence <= order.applied && !order.loading {
+                batch.answers.push((entry.answer, settled(entry.entry)));
+            } else {
+                order.early.insert(entry.sequence, entry);
+            }
+        }
+        self.drain(&mut order, 0, &mut batch);
+        self.publish(order, batch);
+    }
+
+    /// The tail read these messages, in order.
+    pub(crate) fn fed(&self, messages: Vec<Fed>) {
+        let mut order = sync::lock(&self.order);
+        if order.loading {
+            return;
+        }
+        let mut batch = Applied::default();
+        for message in messages {
+            // What is missing before it has been overwritten or has expired; own writes among that still happened, in their place.
+            self.drain(&mut order, message.sequence - 1, &mut batch);
+            if message.sequence <= order.applied {
+                continue;
+            }
+            let sequence = message.sequence;
+            let landed = match order.early.remove(&sequence) {
+                Some(early) => early,
+                None => match message.own.and_then(|id| order.own.remove(&id)) {
+                    Some(own) => own.landed(sequence),
+                    None => Landed { sequence, entry: message.entry(), key: message.key, answer: None },
+                },
+            };
+            self.apply(&mut order, landed, &mut batch);
+        }
+        self.drain(&mut order, 0, &mut batch);
+        self.publish(order, batch);
+    }
+
+    /// Nothing else is in the log up to `sequence`: what was there has expired.
+    pub(crate) fn advance(&self, sequence: u64) {
+        let mut order = sync::lock(&self.order);
+        if order.loading || sequence <= order.applied {
+            return;
+        }
+        let mut batch = Applied::default();
+        self.drain(&mut order, sequence, &mut batch);
+        order.applied = sequence;
+        self.drain(&mut order, 0, &mut batch);
+        self.publish(order, batch);
+    }
+
+    /// From now on everything waits for [`Log::replace`].
+    pub(crate) fn start_load(&self) {
+        sync::lock(&self.order).loading = true;
+    }
+
+    /// A load is complete up to `sequence`.
+    pub(crate) fn replace(&self, loaded: Vec<Fed>, sequence: u64) {
+        let mut order = sync::lock(&self.order);
+        order.applied = sequence;
+        let mut parts: HashMap<(Arc<str>, Arc<str>), Vec<(Key, u64, Entry)>> = HashMap::new();
+        for table in self.all() {
+            parts.entry((table.group.clone(), table.resource.clone())).or_default();
+        }
+        for message in loaded {
+            match message.entry() {
+                Ok(entry) => parts.entry((message.key.group.clone(), message.key.resource.clone())).or_default().push((message.key, message.sequence, entry)),
+                Err(error) => tracing::error!(key = %message.key, sequence = message.sequence, %error, "a log entry does not decode and is left out"),
+            }
+        }
+        let mut batch = Applied::default();
+        for ((group, resource), entries) in parts {
+            let table = self.table_in_order(&order, &group, &resource);
+            table.replace(entries, sequence, self.marker_ttl);
+            batch.tables.push(table);
+        }
+        order.loading = false;
+        self.drain(&mut order, 0, &mut batch);
+        self.publish(order, batch);
+        self.ready.send_replace(true);
+    }
+
+    /// Applies the own writes whose turn has come, which is that of all up to `until`; those that the tail has passed already are answered.
+    fn drain(&self, order: &mut MutexGuard<'_, Order>, until: u64, batch: &mut Applied) {
+        if order.loading {
+            return;
+        }
+        loop {
+            let turn = until.max(order.applied + 1);
+            let Some(first) = order.early.first_entry().filter(|first| *first.key() <= turn) else { return };
+            let (sequence, landed) = first.remove_entry();
+            if sequence <= order.applied {
+                batch.answers.push((landed.answer, settled(landed.entry)));
+            } else {
+                self.apply(order, landed, batch);
+            }
+        }
+    }
+
+    fn apply(&self, order: &mut MutexGuard<'_, Order>, landed: Landed, batch: &mut Applied) {
+        let Landed { sequence, key, entry, answer } = landed;
+        let table = self.table_in_order(order, &key.group, &key.resource);
+        order.applied = sequence;
+        match &entry {
+            Ok(entry) => {
+                if table.apply(&key, sequence, entry.clone(), Instant::now(), self.marker_ttl) && !batch.tables.iter().any(|t| Arc::ptr_eq(t, &table)) {
+                    batch.tables.push(table);
+                }
+            }
+            Err(error) => tracing::error!(%key, sequence, %error, "a log entry does not decode and is left out"),
+        }
+        batch.answers.push((answer, settled(entry)));
+    }
+
+    /// Lets readers see what was applied: first the revision, then the watchers, then the writers.
+    fn publish(&self, order: MutexGuard<'_, Order>, batch: Applied) {
+        self.applied.send_if_modified(|applied| std::mem::replace(applied, order.applied) != order.applied);
+        drop(order);
+        for table in batch.tables {
+            table.wake();
+        }
+        for (to, result) in batch.answers {
+            answer(to, result);
+        }
+    }
+}
+
+/// What one round of applying leaves to tell others, after the lock is gone.
+#[derive(Default)]
+struct Applied {
+    tables: Vec<Arc<Table>>,
+    answers: Vec<(Option<oneshot::Sender<Answer>>, Answer)>,
+}
+
+fn settled(entry: Result<Entry, ApiError>) -> Answer {
+    match entry {
+        Ok(Entry::Put(stored) | Entry::Deleted(stored)) => Ok(stored),
+        Ok(Entry::Ended) => Err(Refusal::Stale),
+        Err(error) => Err(Refusal::Failed(CommitError::Unavailable(error.message))),
+    }
+}
+
+/// A writer that has gone away doesn't want to know.
+fn answer(to: Option<oneshot::Sender<Answer>>, result: Answer) {
+    if let Some(to) = to {
+        _ = to.send(result);
+    }
+}

@@ -1,0 +1,145 @@
+//! The streams that hold a cluster: their names, their configuration, and what the server must promise.
+use super::{StoreError, StoreOptions};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
+use async_nats::jetstream::{self, ErrorCode};
+use model::kind::Bucket;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// One of the three streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All that lasts.
+    Log,
+    /// What goes by itself after a while.
+    Events,
+    /// What is overwritten often and matters only in its last version.
+    Leases,
+}
+
+impl Which {
+    /// Where a kind's objects are.
+    pub(crate) fn of(bucket: Bucket) -> Self {
+        match bucket {
+            Bucket::Log => Self::Log,
+            Bucket::Ephemeral { ttl: Some(_) } => Self::Events,
+            Bucket::Ephemeral { ttl: None } => Self::Leases,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Events => "events",
+            Self::Leases => "leases",
+        }
+    }
+
+    /// `WS_<cluster>_LOG`.
+    pub(crate) fn stream(self, cluster: &str) -> String {
+        format!("WS_{cluster}_{}", self.name().to_ascii_uppercase())
+    }
+
+    /// What its subjects start with: `ws.<cluster>.log`.
+    pub(crate) fn prefix(self, cluster: &str) -> String {
+        format!("ws.{cluster}.{}", self.name())
+    }
+
+    fn config(self, options: &StoreOptions) -> Config {
+        let lasting = self == Self::Log;
+        Config {
+            name: self.stream(&options.cluster),
+            subjects: vec![format!("{}.>", self.prefix(&options.cluster))],
+            description: Some(format!("whalesong cluster {}: {}", options.cluster, self.name())),
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            max_messages_per_subject: 1,
+            num_replicas: options.replicas,
+            allow_direct: true,
+            allow_message_ttl: true,
+            deny_delete: lasting,
+            deny_purge: lasting,
+            // A deletion by time must reach the caches, too; only what goes by itself needs the server's markers.
+            subject_delete_marker_ttl: (self == Self::Events).then_some(options.marker_ttl),
+            allow_rollup: self == Self::Events,
+            allow_atomic_publish: lasting && options.group_commit,
+            // Heartbeats and events need no sync each; one server alone can be told so.
+            persist_mode: (!lasting && options.replicas <= 1).then_some(PersistenceMode::Async),
+            duplicate_window: Duration::from_secs(2),
+            ..Config::default()
+        }
+    }
+}
+
+/// A stream that is there.
+pub(crate) struct Opened {
+    pub(crate) stream: jetstream::stream::Stream<()>,
+    /// Whether it takes atomic batches.
+    pub(crate) batches: bool,
+}
+
+/// Opens a stream, creating it or bringing its configuration up to date.
+pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions) -> Result<Opened, StoreError> {
+    let config = which.config(options);
+    let failed = |e: String| StoreError::Stream { stream: which.stream(&options.cluster), why: e };
+    let existing = match js.get_stream(&config.name).await {
+        Ok(stream) => Some(stream.cached_info().config.clone()),
+        Err(e) if is_not_found(&e) => None,
+        Err(e) => return Err(failed(e.to_string())),
+    };
+    let actual = match existing {
+        None => js.create_stream(&config).await.map(|s| s.cached_info().config.clone()).map_err(|e| failed(e.to_string()))?,
+        Some(existing) if differs(&existing, &config) => {
+            // What was decided when the stream was made and can't be changed stays as it is.
+            let merged = Config { storage: existing.storage, persist_mode: existing.persist_mode.clone(), ..config };
+            js.update_stream(&merged).await.map(|info| info.config).map_err(|e| failed(e.to_string()))?
+        }
+        Some(existing) => existing,
+    };
+    let stream = js.get_stream_no_info(&actual.name).await.map_err(|e| failed(e.to_string()))?;
+    Ok(Opened { stream, batches: actual.allow_atomic_publish && options.group_commit })
+}
+
+fn is_not_found(error: &jetstream::context::GetStreamError) -> bool {
+    matches!(error.kind(), jetstream::context::GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn differs(existing: &Config, wanted: &Config) -> bool {
+    let key =
+        |c: &Config| (c.num_replicas, c.allow_message_ttl, c.allow_direct, c.allow_atomic_publish, c.max_messages_per_subject, c.subject_delete_marker_ttl);
+    key(existing) != key(wanted) || existing.subjects != wanted.subjects
+}
+
+/// What a server says about itself to the system account.
+#[derive(Deserialize)]
+struct ServerReply {
+    data: Option<ServerJetStream>,
+}
+
+#[derive(Deserialize)]
+struct ServerJetStream {
+    config: Option<JetStreamConfig>,
+}
+
+#[derive(Deserialize)]
+struct JetStreamConfig {
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Refuses a server that acknowledges before its disk has the data. Servers tell that only to their system account, so it takes a connection of
+/// that account; without one, or when it doesn't answer, nothing is known.
+pub(crate) async fn check_durability(system: &async_nats::Client) -> Result<(), StoreError> {
+    const WITHIN: Duration = Duration::from_secs(1);
+    let request = async_nats::client::Request::new().timeout(Some(WITHIN));
+    let Ok(reply) = system.send_request("$SYS.REQ.SERVER.PING.JSZ", request).await else {
+        tracing::warn!("whether the NATS server syncs each write can't be told: its system account does not answer");
+        return Ok(());
+    };
+    let config = serde_json::from_slice::<ServerReply>(&reply.payload).ok().and_then(|r| r.data?.config);
+    match config {
+        Some(config) if !config.sync_always => Err(StoreError::UnsafeSync),
+        _ => Ok(()),
+    }
+}

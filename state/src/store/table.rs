@@ -1,0 +1,292 @@
+//! One resource in memory: its objects, the markers of deleted ones, and the window of recent changes that watches read.
+use super::sync;
+use model::{Key, Stored};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How much of the recent past a resource keeps for watches and paged lists.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowLimits {
+    /// At most so many changes.
+    pub events: usize,
+    /// At most so many bytes of JSON in them.
+    pub bytes: usize,
+}
+
+impl Default for WindowLimits {
+    fn default() -> Self {
+        Self { events: 10_000, bytes: 64 << 20 }
+    }
+}
+
+/// One change of one object, shared by all who watch.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The object before; `None` when it is new.
+    pub old: Option<Arc<Stored>>,
+    /// The object now; of a deleted one its last state, at the revision of the deletion.
+    pub new: Arc<Stored>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// Where in the log.
+    pub revision: u64,
+}
+
+/// What the log holds for a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// The object.
+    Put(Arc<Stored>),
+    /// A marker with the last object.
+    Deleted(Arc<Stored>),
+    /// The server's own marker, left where a message's time to live ended.
+    Ended,
+}
+
+/// What is known of a key's subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// An object at this revision.
+    Live(u64),
+    /// A deletion marker at this sequence.
+    Marker(u64),
+    /// Nothing.
+    Nothing,
+}
+
+impl Last {
+    /// The sequence that a compare-and-swap expects; 0 for nothing.
+    pub(crate) fn sequence(self) -> u64 {
+        match self {
+            Self::Live(n) | Self::Marker(n) => n,
+            Self::Nothing => 0,
+        }
+    }
+}
+
+type Space = BTreeMap<Arc<str>, Arc<Stored>>;
+type Name = (Arc<str>, Arc<str>);
+
+/// Recent changes, in order. Positions count all changes ever made, so that a reader's place survives evictions.
+#[derive(Debug)]
+pub(crate) struct Window {
+    changes: VecDeque<Arc<Change>>,
+    first: u64,
+    floor: u64,
+    bytes: usize,
+    limits: WindowLimits,
+}
+
+impl Window {
+    fn new(floor: u64, limits: WindowLimits) -> Self {
+        Self { changes: VecDeque::new(), first: 0, floor, bytes: 0, limits }
+    }
+
+    fn push(&mut self, change: Arc<Change>) {
+        self.bytes += change.new.json().len();
+        self.changes.push_back(change);
+        while self.changes.len() > self.limits.events || self.bytes > self.limits.bytes {
+            let Some(evicted) = self.changes.pop_front() else { break };
+            self.bytes -= evicted.new.json().len();
+            self.floor = evicted.revision;
+            self.first += 1;
+        }
+    }
+
+    /// The revision since which no change is missing.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The position after the last change.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.changes.len() as u64
+    }
+
+    /// The position of the first change after `revision`; `None` when it may be lost.
+    pub(crate) fn after(&self, revision: u64) -> Option<u64> {
+        (revision >= self.floor).then(|| self.first + self.changes.partition_point(|c| c.revision <= revision) as u64)
+    }
+
+    /// The changes from `position` on; `None` when it was evicted.
+    pub(crate) fn from(&self, position: u64) -> Option<impl Iterator<Item = &Arc<Change>>> {
+        let skip = usize::try_from(position.checked_sub(self.first)?).ok()?;
+        Some(self.changes.range(skip.min(self.changes.len())..))
+    }
+
+    /// Drops everything, so that every reader learns that it missed something.
+    fn reset(&mut self, floor: u64) {
+        *self = Self { first: self.end() + 1, ..Self::new(floor, self.limits) };
+    }
+}
+
+/// The content of a table at one moment.
+pub(crate) struct Data {
+    spaces: BTreeMap<Arc<str>, Space>,
+    markers: HashMap<Name, u64>,
+    marked: VecDeque<(Instant, Name, u64)>,
+    window: Window,
+    revision: u64,
+}
+
+impl Data {
+    fn new(floor: u64, limits: WindowLimits) -> Self {
+        Self { spaces: BTreeMap::new(), markers: HashMap::new(), marked: VecDeque::new(), window: Window::new(floor, limits), revision: 0 }
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
+        self.spaces.get(namespace)?.get(name)
+    }
+
+    /// Objects after `(namespace, name)` in order, of `only` or (`""`) of all namespaces.
+    pub(crate) fn after<'a>(&'a self, only: &'a str, after: Option<(&'a str, &'a str)>) -> impl Iterator<Item = &'a Arc<Stored>> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let spaces = match (only, after) {
+            ("", None) => self.spaces.range::<str, _>((Unbounded, Unbounded)),
+            ("", Some((namespace, _))) => self.spaces.range::<str, _>((Included(namespace), Unbounded)),
+            (only, _) => self.spaces.range::<str, _>((Included(only), Included(only))),
+        };
+        spaces.flat_map(move |(namespace, space)| {
+            let from = after.filter(|(n, _)| *n == &**namespace).map_or(Unbounded, |(_, name)| Excluded(name));
+            space.range::<str, _>((from, Unbounded)).map(|(_, object)| object)
+        })
+    }
+
+    /// How many objects `namespace`, or (`""`) the table, has.
+    pub(crate) fn count(&self, namespace: &str) -> usize {
+        if namespace.is_empty() { self.spaces.values().map(BTreeMap::len).sum() } else { self.spaces.get(namespace).map_or(0, BTreeMap::len) }
+    }
+
+    /// The window.
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// The revision of the last change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn last(&self, namespace: &Arc<str>, name: &Arc<str>) -> Last {
+        match self.get(namespace, name) {
+            Some(object) => Last::Live(object.revision),
+            None => self.markers.get(&(namespace.clone(), name.clone())).map_or(Last::Nothing, |n| Last::Marker(*n)),
+        }
+    }
+
+    fn insert(&mut self, object: Arc<Stored>) -> Option<Arc<Stored>> {
+        self.markers.remove(&(object.key.namespace.clone(), object.key.name.clone()));
+        self.spaces.entry(object.key.namespace.clone()).or_default().insert(object.key.name.clone(), object)
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Arc<Stored>> {
+        let space = self.spaces.get_mut(&key.namespace)?;
+        let old = space.remove(&key.name);
+        if space.is_empty() {
+            self.spaces.remove(&key.namespace);
+        }
+        old
+    }
+
+    /// Remembers a marker and forgets those that the log has dropped by now.
+    fn mark(&mut self, key: &Key, sequence: u64, now: Instant, keep: Duration) {
+        let name = (key.namespace.clone(), key.name.clone());
+        self.markers.insert(name.clone(), sequence);
+        self.marked.push_back((now, name, sequence));
+        while self.marked.front().is_some_and(|(at, ..)| now.duration_since(*at) > keep) {
+            let Some((_, name, sequence)) = self.marked.pop_front() else { break };
+            if self.markers.get(&name) == Some(&sequence) {
+                self.markers.remove(&name);
+            }
+        }
+    }
+
+    /// Applies what the log holds at `revision`. Returns whether watchers have something to read.
+    fn apply(&mut self, key: &Key, revision: u64, entry: Entry, now: Instant, keep: Duration) -> bool {
+        let change = match entry {
+            Entry::Put(new) => Some(Change { old: self.insert(new.clone()), new, deleted: false, revision }),
+            Entry::Deleted(new) => {
+                self.mark(key, revision, now, keep);
+                self.remove(key).map(|old| Change { old: Some(old), new, deleted: true, revision })
+            }
+            Entry::Ended => {
+                self.mark(key, revision, now, keep);
+                self.remove(key).map(|old| Change { new: ended(&old, revision), old: Some(old), deleted: true, revision })
+            }
+        };
+        self.revision = revision;
+        let changed = change.is_some();
+        if let Some(change) = change {
+            self.window.push(Arc::new(change));
+        }
+        changed
+    }
+}
+
+/// The last state of an object whose time ended, at the revision of its end.
+fn ended(old: &Arc<Stored>, revision: u64) -> Arc<Stored> {
+    let encoded = Stored::encode(old.object());
+    encoded.and_then(|json| Stored::decode(old.key.clone(), revision, &json)).map_or_else(|_| old.clone(), Arc::new)
+}
+
+/// One resource in memory. Readers share a lock that is held for copies only, never across an await.
+pub(crate) struct Table {
+    /// API group.
+    pub(crate) group: Arc<str>,
+    /// Plural resource name.
+    pub(crate) resource: Arc<str>,
+    data: RwLock<Data>,
+    end: watch::Sender<u64>,
+}
+
+impl Table {
+    pub(crate) fn new(group: &str, resource: &str, floor: u64, limits: WindowLimits) -> Self {
+        Self { group: group.into(), resource: resource.into(), data: RwLock::new(Data::new(floor, limits)), end: watch::Sender::new(0) }
+    }
+
+    /// The content, for as short as possible.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Data> {
+        sync::read(&self.data)
+    }
+
+    /// Fires when the window's end moves.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.end.subscribe()
+    }
+
+    /// What is known of a key's subject.
+    pub(crate) fn last(&self, key: &Key) -> Last {
+        self.read().last(&key.namespace, &key.name)
+    }
+
+    /// Applies one entry; [`Table::wake`] tells the watchers.
+    pub(crate) fn apply(&self, key: &Key, revision: u64, entry: Entry, now: Instant, keep: Duration) -> bool {
+        sync::write(&self.data).apply(key, revision, entry, now, keep)
+    }
+
+    /// Replaces everything by what a load found at `revision`; every watch ends.
+    pub(crate) fn replace(&self, entries: Vec<(Key, u64, Entry)>, revision: u64, keep: Duration) {
+        let now = Instant::now();
+        let mut data = sync::write(&self.data);
+        data.spaces.clear();
+        data.markers.clear();
+        data.marked.clear();
+        for (key, sequence, entry) in entries {
+            match entry {
+                Entry::Put(object) => _ = data.insert(object),
+                Entry::Deleted(_) | Entry::Ended => data.mark(&key, sequence, now, keep),
+            }
+        }
+        data.revision = revision;
+        data.window.reset(revision);
+    }
+
+    /// Wakes the watchers.
+    pub(crate) fn wake(&self) {
+        let end = self.read().window.end();
+        self.end.send_replace(end);
+    }
+}

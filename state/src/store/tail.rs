@@ -1,0 +1,266 @@
+//! The tail of one stream: loads what exists, then follows, for ever, whatever happens to the connection, the consumer or the server.
+//!
+//! Since the stream keeps one message a subject, a load reads exactly what exists. After a gap the tail goes on behind the last sequence that it
+//! has applied; only when it was away for longer than deletion markers live, or when the stream is another one, it loads anew.
+use super::log::{Fed, FedKind, Log};
+use super::stats::Counters;
+use super::wire;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::{self, stream::LastRawMessageErrorKind};
+use async_nats::{StatusCode, Subscriber, header};
+use bytes::Bytes;
+use futures::StreamExt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// A consumer that nobody listens to any more goes after so long.
+const INACTIVE: Duration = Duration::from_secs(30);
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// So many messages are applied at once.
+const CHUNK: usize = 512;
+
+/// Asks the leader of a stream: its answers are never older than what it acknowledged.
+#[derive(Clone)]
+pub(crate) struct Leader {
+    stream: jetstream::stream::Stream<()>,
+}
+
+impl Leader {
+    pub(crate) fn new(stream: jetstream::stream::Stream<()>) -> Self {
+        Self { stream }
+    }
+
+    /// The stream's last sequence.
+    pub(crate) async fn end(&self) -> Result<u64, String> {
+        self.stream.get_info().await.map(|info| info.state.last_sequence).map_err(|e| e.to_string())
+    }
+
+    /// The last message of a subject.
+    pub(crate) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, String> {
+        match self.stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Ok(Some(message)),
+            Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Whether the stream holds anything after `sequence`.
+    async fn holds_after(&self, sequence: u64) -> Result<bool, String> {
+        match self.stream.get_first_raw_message_by_subject(">", sequence + 1).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// When nothing is left between what `log` has applied and `end`, it is up to date.
+    pub(crate) async fn settle(&self, log: &Log, end: u64) -> Result<(), String> {
+        if !self.holds_after(log.applied()).await? {
+            log.advance(end);
+        }
+        Ok(())
+    }
+}
+
+/// Why following stopped. The tail starts again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TailError {
+    #[error("the stream can't be asked: {0}")]
+    Info(String),
+    #[error("no consumer: {0}")]
+    Consumer(String),
+    #[error("message {expected} of the consumer is missing")]
+    Gap { expected: u64 },
+    #[error("no sign of life from the consumer")]
+    Silence,
+    #[error("the subscription ended")]
+    Ended,
+    #[error("NATS can't be reached: {0}")]
+    Publish(String),
+    #[error("a message of the stream is not understood: {0}")]
+    Malformed(String),
+}
+
+/// The loop that keeps a log's tables.
+pub(crate) struct Tail {
+    pub(crate) log: Arc<Log>,
+    pub(crate) js: jetstream::Context,
+    pub(crate) leader: Leader,
+    pub(crate) counters: Arc<Counters>,
+    created: Option<SystemTime>,
+    heard: Instant,
+}
+
+/// Where one round of following stands.
+struct Round {
+    inbox: Subscriber,
+    /// The consumer's sequence of the last message.
+    delivered: u64,
+    /// How many messages the consumer still had when it sent the last one.
+    pending: u64,
+    /// The stream's end when the round began.
+    end: u64,
+    /// What a load has read.
+    loaded: Option<Vec<Fed>>,
+}
+
+impl Tail {
+    pub(crate) fn new(log: Arc<Log>, js: jetstream::Context, leader: Leader, counters: Arc<Counters>) -> Self {
+        Self { log, js, leader, counters, created: None, heard: Instant::now() }
+    }
+
+    /// Runs until cancelled.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let started = Instant::now();
+            let error = tokio::select! {
+                () = cancel.cancelled() => return,
+                result = self.follow() => match result {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                },
+            };
+            tracing::debug!(prefix = self.log.prefix, %error, "the tail starts again");
+            if started.elapsed() > BACKOFF_MAX {
+                backoff = BACKOFF_MIN;
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(BACKOFF_MAX),
+            }
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, TailError> {
+        let mut round = self.start().await?;
+        loop {
+            self.catch_up(&mut round).await?;
+            let chunk = self.receive(&mut round).await?;
+            match &mut round.loaded {
+                Some(loaded) => loaded.extend(chunk),
+                None if chunk.is_empty() => {}
+                None => self.log.fed(chunk),
+            }
+        }
+    }
+
+    /// Starts a consumer: from the beginning for a load, otherwise behind what has been applied.
+    async fn start(&mut self) -> Result<Round, TailError> {
+        let info = self.leader.stream.get_info().await.map_err(|e| TailError::Info(e.to_string()))?;
+        let created = SystemTime::from(info.created);
+        let applied = self.log.applied();
+        let fresh = self.created == Some(created) && info.state.last_sequence >= applied && self.heard.elapsed() < self.log.marker_ttl / 2;
+        self.counters.follows.add(1);
+        if !fresh {
+            self.counters.loads.add(1);
+            self.log.start_load();
+            self.created = None;
+        }
+        let policy = if fresh { DeliverPolicy::ByStartSequence { start_sequence: applied + 1 } } else { DeliverPolicy::All };
+        let inbox_name = self.js.client().new_inbox();
+        let inbox = self.js.client().subscribe(inbox_name.clone()).await.map_err(|e| TailError::Consumer(e.to_string()))?;
+        let config = push::Config {
+            deliver_subject: inbox_name,
+            deliver_policy: policy,
+            ack_policy: AckPolicy::None,
+            replay_policy: ReplayPolicy::Instant,
+            idle_heartbeat: HEARTBEAT,
+            flow_control: true,
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: INACTIVE,
+            ..push::Config::default()
+        };
+        let consumer = self.js.create_consumer_on_stream(config, &info.config.name).await.map_err(|e| TailError::Consumer(e.to_string()))?;
+        let loaded = (!fresh).then(Vec::new);
+        if loaded.is_some() {
+            self.created = Some(created);
+        }
+        Ok(Round { inbox, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded })
+    }
+
+    /// When the consumer has sent all that there was, a load is complete, and what is missing up to the end has expired.
+    async fn catch_up(&mut self, round: &mut Round) -> Result<(), TailError> {
+        if round.pending > 0 || round.end == 0 && round.loaded.is_none() {
+            return Ok(());
+        }
+        let reached = round.loaded.as_ref().map_or(self.log.applied(), |loaded| loaded.last().map_or(0, |m| m.sequence));
+        if reached < round.end && self.leader.holds_after(reached).await.map_err(TailError::Info)? {
+            return Ok(());
+        }
+        let end = reached.max(round.end);
+        match round.loaded.take() {
+            Some(loaded) => self.log.replace(loaded, end),
+            None => self.log.advance(end),
+        }
+        round.end = 0;
+        Ok(())
+    }
+
+    /// Waits for messages, and takes as many as have come.
+    async fn receive(&mut self, round: &mut Round) -> Result<Vec<Fed>, TailError> {
+        let mut chunk = Vec::new();
+        let first = tokio::time::timeout(HEARTBEAT * 3, round.inbox.next()).await.map_err(|_| TailError::Silence)?;
+        self.take(first.ok_or(TailError::Ended)?, round, &mut chunk).await?;
+        while chunk.len() < CHUNK {
+            let Some(Some(message)) = futures::FutureExt::now_or_never(round.inbox.next()) else { break };
+            self.take(message, round, &mut chunk).await?;
+        }
+        self.heard = Instant::now();
+        Ok(chunk)
+    }
+
+    async fn take(&self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<Fed>) -> Result<(), TailError> {
+        if message.status.is_some() {
+            return self.control(&message, round).await;
+        }
+        let message = jetstream::Message { message, context: self.js.clone() };
+        let info = message.info().map_err(|e| TailError::Malformed(e.to_string()))?;
+        if info.consumer_sequence != round.delivered + 1 {
+            return Err(TailError::Gap { expected: round.delivered + 1 });
+        }
+        round.delivered = info.consumer_sequence;
+        round.pending = info.pending;
+        let sequence = info.stream_sequence;
+        match self.fed(&message.message, sequence) {
+            Some(fed) => chunk.push(fed),
+            None => tracing::warn!(subject = %message.subject, sequence, "a message on a subject that no object has is left out"),
+        }
+        Ok(())
+    }
+
+    fn fed(&self, message: &async_nats::Message, sequence: u64) -> Option<Fed> {
+        let key = self.log.key(&message.subject)?;
+        let headers = message.headers.as_ref();
+        let own = headers.and_then(|h| wire::own_id(h, &self.log.session));
+        let kind = match headers {
+            Some(h) if wire::is_ended(h) => FedKind::Ended,
+            Some(h) if wire::is_delete(h) => FedKind::Delete,
+            _ => FedKind::Put,
+        };
+        Some(Fed { sequence, key, own, kind, payload: message.payload.clone() })
+    }
+
+    /// Heartbeats and flow control.
+    async fn control(&self, message: &async_nats::Message, round: &mut Round) -> Result<(), TailError> {
+        if message.status != Some(StatusCode::IDLE_HEARTBEAT) {
+            return Err(TailError::Consumer(message.description.clone().unwrap_or_default().to_string()));
+        }
+        let header = |name| message.headers.as_ref().and_then(|h| h.get(name)).map(ToString::to_string);
+        let stalled = header(async_nats::HeaderName::from_static("Nats-Consumer-Stalled"));
+        if let Some(reply) = message.reply.as_ref().map(ToString::to_string).or(stalled) {
+            self.js.client().publish(reply, Bytes::new()).await.map_err(|e| TailError::Publish(e.to_string()))?;
+        }
+        let last: Option<u64> = header(header::NATS_LAST_CONSUMER).and_then(|n| n.parse().ok());
+        match last {
+            Some(last) if last != round.delivered => Err(TailError::Gap { expected: round.delivered + 1 }),
+            _ => Ok(()),
+        }
+    }
+}

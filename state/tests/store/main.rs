@@ -1,0 +1,3 @@
+//! The store on a real nats-server.
+mod fixture;
+mod writes;

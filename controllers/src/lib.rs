@@ -1,1 +1,2 @@
-//! placeholder
+//! Controllers as pure plans, and the runtime that carries them out.
+pub mod runtime;

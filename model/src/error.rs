@@ -94,8 +94,6 @@ pub enum CauseReason {
     ResourceVersionTooLarge,
     /// The server's own fault.
     InternalError,
-    /// The namespace is being deleted and takes nothing new.
-    NamespaceTerminating,
 }
 
 /// One refused field.

@@ -48,7 +48,6 @@ pub fn pod_of_template(template: &Value, owner: &Item) -> Object {
     pod
 }
 
-
 /// The selector of a workload, in `spec.selector`.
 ///
 /// # Errors

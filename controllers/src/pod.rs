@@ -1,4 +1,5 @@
 //! What controllers read of pods.
+use crate::runtime::view::FieldIndex;
 use crate::runtime::{Item, later};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -162,6 +163,14 @@ impl Pod {
         self.spec.containers.iter().flatten().chain(sidecars).flat_map(|c| c.ports.iter().flatten())
     }
 }
+
+/// The index of pods by the node that they are bound to.
+pub const BY_NODE: &str = "spec.nodeName";
+/// The index of pods that ended for good.
+pub const BY_END: &str = "ended";
+/// The fields that pods are looked up by.
+pub const FIELDS: [FieldIndex; 2] =
+    [(BY_NODE, |item| Some(pod(item).node().to_owned()).filter(|n| !n.is_empty())), (BY_END, |item| pod(item).terminal().then(String::new))];
 
 /// Whether a pod counts as a replica: it hasn't ended, and isn't being deleted.
 pub fn active(item: &Item) -> bool {

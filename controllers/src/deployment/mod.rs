@@ -173,6 +173,7 @@ impl Rollout<'_> {
     }
 
     fn report(&self, conditions: Vec<serde_json::Value>, plan: &mut Plan, rolling: bool) {
-        progress::report(self.deployment, &self.spec, &self.sets, conditions, self.collided, rolling, self.at.now, plan);
+        let Self { deployment, spec, sets, collided, at, .. } = self;
+        progress::Report { deployment, spec, sets, conditions, collided: *collided, rolling, now: at.now }.write(plan);
     }
 }

@@ -92,33 +92,52 @@ pub fn note_new(spec: &Spec, new: Option<&Set<'_>>, failed: Option<&Failure>, co
     }
 }
 
-/// Adds what the status should say, and when to look at the deadline. `rolling`: a rollout's progress is judged, too.
-#[allow(clippy::too_many_arguments)]
-pub fn report(deployment: &Item, spec: &Spec, sets: &Sets<'_>, mut conditions: Vec<Value>, collided: bool, rolling: bool, now: Timestamp, plan: &mut Plan) {
-    let counts = Counts::of(sets);
-    judge_availability(spec, &counts, &mut conditions, now);
-    if rolling {
-        judge_progress(deployment, spec, sets, &counts, &mut conditions, now);
-        copy_failure(sets, &mut conditions, now);
-    }
-    let collisions = deployment.object().int_at(&["status", "collisionCount"]).unwrap_or_default() + i64::from(collided);
-    let deadline = (rolling && !complete(spec, &counts)).then(|| deadline(spec, &conditions)).flatten();
-    let fields = [
-        ("observedGeneration", count(deployment.meta.generation)),
-        ("replicas", count(counts.replicas)),
-        ("updatedReplicas", count(counts.updated)),
-        ("readyReplicas", count(counts.ready)),
-        ("availableReplicas", count(counts.available)),
-        ("unavailableReplicas", count(counts.unavailable)),
-        ("collisionCount", count(collisions)),
-        ("conditions", list(conditions)),
-    ];
-    let fields: Map<String, Value> = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    if let Some(patch) = difference(deployment.object().at(&["status"]), fields) {
-        plan.merge(deployment, "status", json!({"status": patch}));
-    }
-    if let Some(at) = deadline {
-        plan.look_again(at);
+/// What a status is made from.
+pub struct Report<'a> {
+    /// Whose.
+    pub deployment: &'a Item,
+    /// What it asks for.
+    pub spec: &'a Spec,
+    /// What it has.
+    pub sets: &'a Sets<'a>,
+    /// Its conditions, with what this plan noted so far.
+    pub conditions: Vec<Value>,
+    /// Whether its next ReplicaSet's name is taken.
+    pub collided: bool,
+    /// Whether the rollout's progress is judged, too.
+    pub rolling: bool,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Report<'_> {
+    /// Adds what the status should say, and when to look at the deadline.
+    pub fn write(mut self, plan: &mut Plan) {
+        let (spec, object) = (self.spec, self.deployment.object());
+        let counts = Counts::of(self.sets);
+        judge_availability(spec, &counts, &mut self.conditions, self.now);
+        if self.rolling {
+            judge_progress(self.deployment, spec, self.sets, &counts, &mut self.conditions, self.now);
+            copy_failure(self.sets, &mut self.conditions, self.now);
+        }
+        if let Some(at) = (self.rolling && !complete(spec, &counts)).then(|| deadline(spec, &self.conditions)).flatten() {
+            plan.look_again(at);
+        }
+        let collisions = object.int_at(&["status", "collisionCount"]).unwrap_or_default() + i64::from(self.collided);
+        let fields = [
+            ("observedGeneration", count(self.deployment.meta.generation)),
+            ("replicas", count(counts.replicas)),
+            ("updatedReplicas", count(counts.updated)),
+            ("readyReplicas", count(counts.ready)),
+            ("availableReplicas", count(counts.available)),
+            ("unavailableReplicas", count(counts.unavailable)),
+            ("collisionCount", count(collisions)),
+            ("conditions", list(self.conditions)),
+        ];
+        let fields: Map<String, Value> = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        if let Some(patch) = difference(object.at(&["status"]), fields) {
+            plan.merge(self.deployment, "status", json!({"status": patch}));
+        }
     }
 }
 

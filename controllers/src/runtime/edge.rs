@@ -8,7 +8,7 @@ use model::ApiError;
 use serde_json::json;
 use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,14 +21,28 @@ const BACKLOG: usize = 1024;
 /// Where the runtime's own heartbeat is: namespace and name of a Lease.
 pub const HEARTBEAT_LEASE: (&str, &str) = ("kube-system", "kube-controller-manager");
 
+/// Asks what each controller is at.
+pub type Ask = oneshot::Sender<Vec<Stats>>;
+
+/// The runtime can't go on and is to be started anew.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed: {why}")]
+pub struct Broken {
+    what: &'static str,
+    why: tokio::task::JoinError,
+}
+
 struct News {
     resource: Resource,
     changes: Vec<Change>,
     revision: Option<u64>,
 }
 
-/// Runs `engine` until `cancel`, publishing what it is at in `stats`.
-pub async fn run(mut engine: Engine, client: Client, identity: String, stats: watch::Sender<Vec<Stats>>, cancel: CancellationToken) {
+/// Runs `engine` until `cancel`. `identity` is who holds the runtime's Lease.
+///
+/// # Errors
+/// [`Broken`] when a watch or a write panicked: keys may be lost, so the runtime has to begin anew.
+pub async fn run(mut engine: Engine, client: Client, identity: String, asks: &mut mpsc::Receiver<Ask>, cancel: CancellationToken) -> Result<(), Broken> {
     let (tell, mut news) = mpsc::channel::<News>(BACKLOG);
     let mut watches = JoinSet::new();
     for resource in engine.resources() {
@@ -40,37 +54,30 @@ pub async fn run(mut engine: Engine, client: Client, identity: String, stats: wa
     loop {
         let wake = until(engine.next_wake());
         tokio::select! {
-            () = cancel.cancelled() => break,
+            () = cancel.cancelled() => return Ok(()),
             Some(first) = news.recv() => {
                 observe(&mut engine, first);
                 while let Ok(next) = news.try_recv() {
                     observe(&mut engine, next);
                 }
             }
-            Some(done) = jobs.join_next() => match done {
-                Ok((job, outcomes)) => {
-                    let events = engine.finish(job, outcomes, Timestamp::now());
-                    if !events.is_empty() {
-                        watches.spawn(record(client.clone(), events, forget.clone()));
-                    }
+            Some(done) = jobs.join_next() => {
+                let (job, outcomes) = done.map_err(|why| Broken { what: "carrying out a plan", why })?;
+                let events = engine.finish(job, outcomes, Timestamp::now());
+                if !events.is_empty() {
+                    watches.spawn(record(client.clone(), events, forget.clone()));
                 }
-                // a job only ends otherwise when it panics; its key would be lost, so the runtime begins anew
-                Err(error) => {
-                    tracing::error!(%error, "carrying out a plan failed");
-                    break;
-                }
-            },
+            }
             Some(key) = forgotten.recv() => engine.event_gone(&key),
-            Some(ended) = watches.join_next() => if let Err(error) = ended {
-                tracing::error!(%error, "a watch failed");
-                break;
+            Some(ended) = watches.join_next() => ended.map_err(|why| Broken { what: "a watch", why })?,
+            Some(ask) = asks.recv() => if ask.send(engine.stats()).is_err() {
+                tracing::debug!("who asked has gone");
             },
             () = wake => {}
         }
         for job in engine.turn(Timestamp::now(), PARALLEL.saturating_sub(jobs.len())) {
             jobs.spawn(carry_out(client.clone(), job));
         }
-        stats.send_replace(engine.stats());
     }
 }
 
@@ -139,7 +146,8 @@ async fn carry_out(client: Client, job: Job) -> (Job, Vec<Outcome>) {
     let writes = &job.plan.writes;
     let holds = futures::future::join_all(writes.iter().map(|w| guarded(&client, w))).await;
     let sent: Vec<usize> = (0..writes.len()).filter(|i| matches!(holds.get(*i), Some(Ok(true)))).collect();
-    let mut outcomes: Vec<Outcome> = holds.into_iter().map(|held| held.map_or_else(Outcome::Failed, |ok| if ok { Outcome::Unsent } else { Outcome::Held })).collect();
+    let mut outcomes: Vec<Outcome> =
+        holds.into_iter().map(|held| held.map_or_else(Outcome::Failed, |ok| if ok { Outcome::Unsent } else { Outcome::Held })).collect();
     for chunk in sent.chunks(CHUNK) {
         let requests = chunk.iter().filter_map(|i| writes.get(*i)).map(request).collect();
         let mut failed = false;
@@ -215,9 +223,7 @@ pub fn request(write: &Write) -> Request {
 /// Writes events. They are for people: one that can't be written is let go.
 async fn record(client: Client, events: Vec<EventWrite>, forget: mpsc::Sender<model::Key>) {
     let requests = events.iter().map(|event| match event {
-        EventWrite::Create(object) => {
-            Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object.clone()))
-        }
+        EventWrite::Create(object) => Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object.clone())),
         EventWrite::Count(key, patch) => {
             Request::new(Verb::Patch, "", "events", &key.namespace, &key.name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
         }
@@ -233,4 +239,3 @@ async fn record(client: Client, events: Vec<EventWrite>, forget: mpsc::Sender<mo
         }
     }
 }
-

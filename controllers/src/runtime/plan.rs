@@ -190,7 +190,14 @@ impl fmt::Display for Plan {
             writeln!(f, "{write}")?;
         }
         for note in &self.events {
-            writeln!(f, "{} {} {}: {}", if note.warning { "warn" } else { "tell" }, note.about["name"].as_str().unwrap_or_default(), note.reason, note.message)?;
+            writeln!(
+                f,
+                "{} {} {}: {}",
+                if note.warning { "warn" } else { "tell" },
+                note.about["name"].as_str().unwrap_or_default(),
+                note.reason,
+                note.message
+            )?;
         }
         self.requeue_at.map_or(Ok(()), |at| writeln!(f, "again at {at}"))
     }

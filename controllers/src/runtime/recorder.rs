@@ -154,12 +154,7 @@ mod tests {
     use super::*;
 
     fn note(message: &str) -> Note {
-        Note {
-            about: json!({"kind": "Pod", "namespace": "a", "name": "x", "uid": "1"}),
-            warning: true,
-            reason: "Failed",
-            message: message.to_owned(),
-        }
+        Note { about: json!({"kind": "Pod", "namespace": "a", "name": "x", "uid": "1"}), warning: true, reason: "Failed", message: message.to_owned() }
     }
     fn at(s: i64) -> Timestamp {
         Timestamp::from_second(s).unwrap()

@@ -95,8 +95,7 @@ impl Selector {
     /// From the API's form; an absent selector selects nothing.
     pub fn parse(selector: Option<&LabelSelector>) -> Self {
         let Some(selector) = selector else { return Self::nothing() };
-        let mut all: Vec<Requirement> =
-            selector.match_labels.iter().flatten().map(|(k, v)| Requirement::is_in(k, [v.clone()])).collect();
+        let mut all: Vec<Requirement> = selector.match_labels.iter().flatten().map(|(k, v)| Requirement::is_in(k, [v.clone()])).collect();
         all.extend(selector.match_expressions.iter().flatten().map(|e| Requirement::parse(&e.key, &e.operator, e.values.as_deref().unwrap_or_default())));
         Self(Some(all))
     }

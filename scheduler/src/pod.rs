@@ -59,9 +59,7 @@ impl Toleration {
     }
     /// Whether it covers a taint.
     pub fn tolerates(&self, taint: &Taint) -> bool {
-        self.effect.is_none_or(|e| e == taint.effect)
-            && (self.key.is_empty() || self.key == taint.key)
-            && self.value.as_ref().is_none_or(|v| *v == taint.value)
+        self.effect.is_none_or(|e| e == taint.effect) && (self.key.is_empty() || self.key == taint.key) && self.value.as_ref().is_none_or(|v| *v == taint.value)
     }
     /// Whether it may be meant for taints of this effect.
     pub fn is_for(&self, effect: Effect) -> bool {
@@ -403,7 +401,8 @@ impl RawPod {
         let spec = &self.spec;
         let labels = self.metadata.labels.clone().unwrap_or_default();
         let affinity = spec.affinity.clone().unwrap_or_default();
-        let (node, near, away) = (affinity.node_affinity.unwrap_or_default(), affinity.pod_affinity.unwrap_or_default(), affinity.pod_anti_affinity.unwrap_or_default());
+        let (node, near, away) =
+            (affinity.node_affinity.unwrap_or_default(), affinity.pod_affinity.unwrap_or_default(), affinity.pod_anti_affinity.unwrap_or_default());
         let required = |terms: Option<Vec<PodAffinityTerm>>| terms.iter().flatten().map(|t| PodTerm::parse(t, namespace, &labels)).collect();
         let selector = LabelSelector { match_labels: Some(spec.node_selector.clone().unwrap_or_default()), match_expressions: None };
         let workload = self.workload();
@@ -413,7 +412,8 @@ impl RawPod {
             _ if workload.is_some() => Spread::defaults(),
             _ => Vec::new(),
         };
-        let weighted = |t: &k8s_openapi::api::core::v1::WeightedPodAffinityTerm| (i64::from(t.weight), PodTerm::parse(&t.pod_affinity_term, namespace, &labels));
+        let weighted =
+            |t: &k8s_openapi::api::core::v1::WeightedPodAffinityTerm| (i64::from(t.weight), PodTerm::parse(&t.pod_affinity_term, namespace, &labels));
         Ok(PodClass {
             namespace: namespace.into(),
             workload,
@@ -422,9 +422,7 @@ impl RawPod {
             ports: spec.ports(),
             images: spec.all_containers().filter_map(|c| c.image.as_deref()).map(normal_image).collect(),
             node_selector: Selector::parse(Some(&selector)),
-            node_terms: node
-                .required_during_scheduling_ignored_during_execution
-                .map(|s| s.node_selector_terms.iter().map(NodeTerm::parse).collect()),
+            node_terms: node.required_during_scheduling_ignored_during_execution.map(|s| s.node_selector_terms.iter().map(NodeTerm::parse).collect()),
             node_preferences: node
                 .preferred_during_scheduling_ignored_during_execution
                 .iter()
@@ -476,4 +474,14 @@ impl PodInfo {
             refusal: raw.refusal(),
         })
     }
+}
+
+/// The UID of a stored object, without reading the rest.
+pub fn uid(stored: &Stored) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    struct Identified {
+        metadata: RawMeta,
+    }
+    let object: Identified = serde_json::from_slice(stored.json()).ok()?;
+    object.metadata.uid.map(Arc::from)
 }

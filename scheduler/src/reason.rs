@@ -73,14 +73,13 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// The sentence of the `FailedScheduling` event and of the pod's condition.
-    pub fn message(&self, never_preempts: bool) -> String {
+    pub fn message(&self) -> String {
         if self.nodes == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
         let mut counts: Vec<String> = self.reasons.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
         counts.sort();
-        let tail = if never_preempts { " preemption: not eligible due to preemptionPolicy=Never." } else { "" };
-        format!("0/{} nodes are available: {}.{tail}", self.nodes, counts.join(", "))
+        format!("0/{} nodes are available: {}.", self.nodes, counts.join(", "))
     }
 }
 
@@ -94,8 +93,7 @@ mod tests {
         let reasons = BTreeMap::from([(Reason::Insufficient("cpu".into()), 10), (taint, 2), (Reason::Cordoned, 1)]);
         let diagnosis = Diagnosis { nodes: 13, reasons, wakes: Wake::NONE };
         let text = "0/13 nodes are available: 1 node(s) were unschedulable, 10 Insufficient cpu, 2 node(s) had untolerated taint {gpu: yes}.";
-        assert_eq!(diagnosis.message(false), text);
-        assert_eq!(diagnosis.message(true), format!("{text} preemption: not eligible due to preemptionPolicy=Never."));
-        assert_eq!(Diagnosis::default().message(false), "no nodes available to schedule pods");
+        assert_eq!(diagnosis.message(), text);
+        assert_eq!(Diagnosis::default().message(), "no nodes available to schedule pods");
     }
 }

@@ -61,31 +61,27 @@ impl Resources {
             };
             let quantity: Quantity = text.parse().map_err(|_| BadQuantity { resource: name.clone(), quantity: text.clone() })?;
             let amount = if name == "cpu" { quantity.milli() } else { quantity.value() };
-            *all.slot(name) = i64::try_from(amount).unwrap_or(i64::MAX);
+            all.change(name, |_| i64::try_from(amount).unwrap_or(i64::MAX));
         }
         all.extended.retain(|(_, n)| *n != 0);
         Ok(all)
     }
-    /// The amount of a resource, by its name in the API.
-    fn slot(&mut self, name: &str) -> &mut i64 {
-        match name {
+    /// Changes the amount of a resource, given by its name in the API.
+    fn change(&mut self, name: &str, f: impl FnOnce(i64) -> i64) {
+        let slot = match name {
             "cpu" => &mut self.milli_cpu,
             "memory" => &mut self.memory,
             "ephemeral-storage" => &mut self.ephemeral_storage,
             "pods" => &mut self.pods,
-            other => {
-                let at = match self.extended.binary_search_by(|(n, _)| (**n).cmp(other)) {
-                    Ok(at) => at,
-                    Err(at) => {
-                        self.extended.insert(at, (other.into(), 0));
-                        at
-                    }
-                };
-                // `at` was found or just inserted
-                #[allow(clippy::indexing_slicing)]
-                &mut self.extended[at].1
-            }
-        }
+            other => match self.extended.binary_search_by(|(n, _)| (**n).cmp(other)) {
+                Err(at) => return self.extended.insert(at, (other.into(), f(0))),
+                Ok(at) => match self.extended.get_mut(at) {
+                    Some((_, n)) => n,
+                    None => return,
+                },
+            },
+        };
+        *slot = f(*slot);
     }
     fn combine(&mut self, other: &Self, f: fn(i64, i64) -> i64) {
         self.milli_cpu = f(self.milli_cpu, other.milli_cpu);
@@ -93,8 +89,7 @@ impl Resources {
         self.ephemeral_storage = f(self.ephemeral_storage, other.ephemeral_storage);
         self.pods = f(self.pods, other.pods);
         for (name, n) in &other.extended {
-            let slot = self.slot(name);
-            *slot = f(*slot, *n);
+            self.change(name, |own| f(own, *n));
         }
     }
     /// Adds.
@@ -177,7 +172,7 @@ impl Requests {
             (self.exact.memory, self.scored_memory) = (pod.memory, pod.memory);
         }
         for (name, n) in &pod.extended {
-            *self.exact.slot(name) = *n;
+            self.exact.change(name, |_| *n);
         }
     }
 }

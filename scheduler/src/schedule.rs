@@ -1,7 +1,7 @@
 //! From a snapshot and pods to decisions: pure and deterministic.
+use crate::class_run::{Placement, Run, mix};
 use crate::pod::PodInfo;
 use crate::reason::Diagnosis;
-use crate::run::{Placement, Run, mix};
 use crate::snapshot::{ClassId, Snapshot};
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -18,10 +18,8 @@ pub struct Local {
 }
 
 /// Scores over what a node's pods use.
-pub const LOCAL: [Local; 2] = [
-    Local { name: "NodeResourcesFit", weight: 1, score: least_allocated },
-    Local { name: "NodeResourcesBalancedAllocation", weight: 1, score: balanced },
-];
+pub const LOCAL: [Local; 2] =
+    [Local { name: "NodeResourcesFit", weight: 1, score: least_allocated }, Local { name: "NodeResourcesBalancedAllocation", weight: 1, score: balanced }];
 
 /// What a scaled score is computed from.
 #[derive(Clone, Copy)]

@@ -269,7 +269,8 @@ impl Topology {
 
     fn count(&mut self, snapshot: &Snapshot, class: &PodClass) {
         let own = self.terms.iter().any(|t| !matches!(t.source, Source::Existing)) && (class.has_terms() || !class.spread.is_empty());
-        let relevant: Vec<ClassId> = if own { snapshot.classes().map(|(id, _)| id).collect() } else { snapshot.classes_with_terms().map(|(id, _)| id).collect() };
+        let relevant: Vec<ClassId> =
+            if own { snapshot.classes().map(|(id, _)| id).collect() } else { snapshot.classes_with_terms().map(|(id, _)| id).collect() };
         for id in relevant {
             let (Some(slot), Some(deltas)) = (snapshot.class(id), self.deltas_of(snapshot, class, id)) else { continue };
             for (node, pods) in &slot.on {

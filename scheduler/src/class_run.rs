@@ -71,8 +71,7 @@ impl Run {
         let standings: Vec<Standing> = snapshot.slots().iter().map(|node| standing(snapshot, &class, node)).collect();
         let open: Vec<bool> = standings.iter().map(|s| s.open).collect();
         let topology = Topology::new(snapshot, &class, &open);
-        let mut run =
-            Self { class, salt, topology, standings, buckets: Vec::new(), index: HashMap::new(), seen, diagnosis: None, candidates: Vec::new() };
+        let mut run = Self { class, salt, topology, standings, buckets: Vec::new(), index: HashMap::new(), seen, diagnosis: None, candidates: Vec::new() };
         for node in (0..).zip(open).filter(|(_, open)| *open).map(|(node, _)| node) {
             run.enter(snapshot, node);
         }
@@ -92,7 +91,11 @@ impl Run {
             }
         }
         let total = |c: &Candidate| {
-            let scaled = SCALED.iter().zip(c.raw).zip(ranges).filter_map(|((plugin, raw), (least, greatest))| Some(plugin.weight * (plugin.scale)(raw?, least, greatest)));
+            let scaled = SCALED
+                .iter()
+                .zip(c.raw)
+                .zip(ranges)
+                .filter_map(|((plugin, raw), (least, greatest))| Some(plugin.weight * (plugin.scale)(raw?, least, greatest)));
             Entry { score: c.best.score + scaled.sum::<i64>(), ..c.best }
         };
         self.candidates.iter().map(total).max().map(|best| best.node)

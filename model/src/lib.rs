@@ -4,13 +4,14 @@
 //! * [`stored`]: an object as the log holds it, with its revision, parsed on first use;
 //! * [`kind`]: what a kind is, and **the** table of kinds ([`Kinds`]);
 //! * [`kinds`]: the rows of the built-in kinds, with their strategies and columns;
-//! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`]: the rules that all kinds share;
+//! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
 //! * [`schema`]: structural schemas;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
 pub mod error;
 pub mod hash;
 pub mod kind;
 pub mod kinds;
+pub mod meta;
 pub mod names;
 pub mod object;
 pub mod patch;
@@ -19,6 +20,7 @@ pub mod schema;
 pub mod selector;
 pub mod stored;
 pub mod strategy;
+pub mod table;
 pub mod time;
 
 pub use error::{ApiError, Cause, CauseReason, Reason};

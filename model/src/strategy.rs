@@ -1,9 +1,14 @@
 //! A kind's own rules, beside the table: what is defaulted, prepared and refused. One small file a kind under `kinds/`.
 use crate::error::Cause;
+use crate::names;
 use crate::object::Object;
 
 /// The rules of one kind. Each method has a default that does nothing, so that a plain kind needs none.
 pub trait Strategy: Sync {
+    /// What is wrong with a name of this kind; empty when nothing is.
+    fn name_errors(&self, name: &str) -> Vec<String> {
+        names::dns_subdomain(name)
+    }
     /// Fills in what a client left out, as Kubernetes' API reference says.
     fn default(&self, _object: &mut Object) {}
     /// Before a create: drops what a client may not set, sets the initial status.

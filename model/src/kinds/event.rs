@@ -1,6 +1,9 @@
 //! Events have two forms: core `v1`, in which they are kept, and `events.k8s.io/v1`. Both name the same data differently.
+use super::fields::Checks;
+use crate::error::Cause;
 use crate::kind::SelectableField;
 use crate::object::Object;
+use crate::strategy::Strategy;
 use serde_json::{Value, json};
 
 /// What field selectors may name in the core form.
@@ -55,6 +58,25 @@ pub fn to_core(event: &Object) -> Object {
         core.0.entry(key).or_insert(empty);
     }
     core
+}
+
+/// The rules of events, in the core form.
+pub static STRATEGY: Event = Event;
+
+/// The rules of events, in the core form.
+pub struct Event;
+
+impl Strategy for Event {
+    fn validate(&self, event: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        let about = event.str_at(&["involvedObject", "namespace"]);
+        // an event about a cluster-scoped object lives in the namespace "default"
+        let home = if about.is_empty() { "default" } else { about };
+        if event.at(&["involvedObject"]).is_some() && event.namespace() != home && !(about.is_empty() && event.namespace() == "kube-system") {
+            checks.add(Cause::invalid("involvedObject.namespace", &about.into(), "does not match event.namespace"));
+        }
+        checks.0
+    }
 }
 
 fn renamed(event: &Object, api_version: &str, name: impl Fn(&str) -> Option<&'static str>) -> Object {

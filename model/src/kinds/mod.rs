@@ -1,6 +1,21 @@
 //! **The** table of kinds that are built in. Adding a plain kind is one row here; a kind with rules of its own names its strategy in the row.
+pub(crate) mod columns;
+mod config;
+mod deployment;
+mod endpoints;
 pub mod event;
+mod fields;
+mod lease;
+mod namespace;
+mod node;
+pub mod pod;
+mod priority_class;
+mod rbac;
+mod replica_set;
+mod revision;
 mod row;
+mod service;
+mod workload;
 
 use crate::kind::Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, Portforward, Token};
 use crate::kind::{Bucket, Kinds};
@@ -18,34 +33,59 @@ pub fn builtin() -> Kinds {
 fn core() -> Vec<Row> {
     vec![
         row("", "v1", "Namespace", "namespaces")
+            .columns(columns::namespace())
+            .strategy(&namespace::STRATEGY)
             .short(["ns"])
             .cluster()
             .status()
             .with([Finalize])
             .one_at_a_time()
             .select(&[("status.phase", &["status", "phase"])]),
-        row("", "v1", "Node", "nodes").short(["no"]).cluster().status().select(&[("spec.unschedulable", &["spec", "unschedulable"])]),
-        row("", "v1", "Pod", "pods").short(["po"]).all().status().generation().with([Binding, Eviction, Log, Exec, Attach, Portforward]).select(&[
-            ("spec.nodeName", &["spec", "nodeName"]),
-            ("spec.restartPolicy", &["spec", "restartPolicy"]),
-            ("spec.schedulerName", &["spec", "schedulerName"]),
-            ("spec.serviceAccountName", &["spec", "serviceAccountName"]),
-            ("spec.hostNetwork", &["spec", "hostNetwork"]),
-            ("status.phase", &["status", "phase"]),
-            ("status.podIP", &["status", "podIP"]),
-            ("status.nominatedNodeName", &["status", "nominatedNodeName"]),
-        ]),
+        row("", "v1", "Node", "nodes")
+            .columns(columns::node())
+            .strategy(&node::STRATEGY)
+            .short(["no"])
+            .cluster()
+            .status()
+            .select(&[("spec.unschedulable", &["spec", "unschedulable"])]),
+        row("", "v1", "Pod", "pods")
+            .columns(columns::pod())
+            .strategy(&pod::STRATEGY)
+            .short(["po"])
+            .all()
+            .status()
+            .generation()
+            .with([Binding, Eviction, Log, Exec, Attach, Portforward])
+            .select(&[
+                ("spec.nodeName", &["spec", "nodeName"]),
+                ("spec.restartPolicy", &["spec", "restartPolicy"]),
+                ("spec.schedulerName", &["spec", "schedulerName"]),
+                ("spec.serviceAccountName", &["spec", "serviceAccountName"]),
+                ("spec.hostNetwork", &["spec", "hostNetwork"]),
+                ("status.phase", &["status", "phase"]),
+                ("status.podIP", &["status", "podIP"]),
+                ("status.nominatedNodeName", &["status", "nominatedNodeName"]),
+            ]),
         row("", "v1", "Service", "services")
+            .columns(columns::service())
+            .strategy(&service::STRATEGY)
             .short(["svc"])
             .all()
             .status()
             .select(&[("spec.clusterIP", &["spec", "clusterIP"]), ("spec.type", &["spec", "type"])]),
-        row("", "v1", "Endpoints", "endpoints").short(["ep"]).singular("endpoints"),
-        row("", "v1", "ConfigMap", "configmaps").short(["cm"]),
-        row("", "v1", "Secret", "secrets").select(&[("type", &["type"])]),
-        row("", "v1", "ServiceAccount", "serviceaccounts").short(["sa"]).with([Token]),
-        row("", "v1", "Event", "events").short(["ev"]).bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) }).select(event::CORE_FIELDS),
+        row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::ENDPOINTS).short(["ep"]).singular("endpoints"),
+        row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),
+        row("", "v1", "Secret", "secrets").columns(columns::secret()).strategy(&config::SECRET).select(&[("type", &["type"])]),
+        row("", "v1", "ServiceAccount", "serviceaccounts").columns(columns::service_account()).short(["sa"]).with([Token]),
+        row("", "v1", "Event", "events")
+            .columns(columns::event())
+            .strategy(&event::STRATEGY)
+            .short(["ev"])
+            .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
+            .select(event::CORE_FIELDS),
         row("events.k8s.io", "v1", "Event", "events")
+            .columns(columns::event())
+            .strategy(&event::STRATEGY)
             .short(["ev"])
             .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
             .stored_as("", "events")
@@ -55,15 +95,24 @@ fn core() -> Vec<Row> {
 
 fn apps() -> Vec<Row> {
     vec![
-        row("apps", "v1", "Deployment", "deployments").short(["deploy"]).all().status().scale().generation(),
+        row("apps", "v1", "Deployment", "deployments")
+            .columns(columns::deployment())
+            .strategy(&deployment::STRATEGY)
+            .short(["deploy"])
+            .all()
+            .status()
+            .scale()
+            .generation(),
         row("apps", "v1", "ReplicaSet", "replicasets")
+            .columns(columns::replica_set())
+            .strategy(&replica_set::STRATEGY)
             .short(["rs"])
             .all()
             .status()
             .scale()
             .generation()
             .select(&[("status.replicas", &["status", "replicas"])]),
-        row("apps", "v1", "ControllerRevision", "controllerrevisions"),
+        row("apps", "v1", "ControllerRevision", "controllerrevisions").columns(columns::revision()).strategy(&revision::STRATEGY),
     ]
 }
 
@@ -72,10 +121,10 @@ fn access() -> Vec<Row> {
     let authz = "authorization.k8s.io";
     let authn = "authentication.k8s.io";
     vec![
-        row(rbac, "v1", "Role", "roles"),
-        row(rbac, "v1", "ClusterRole", "clusterroles").cluster(),
-        row(rbac, "v1", "RoleBinding", "rolebindings"),
-        row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings").cluster(),
+        row(rbac, "v1", "Role", "roles").columns(columns::role()).strategy(&rbac::ROLE),
+        row(rbac, "v1", "ClusterRole", "clusterroles").columns(columns::role()).strategy(&rbac::CLUSTER_ROLE).cluster(),
+        row(rbac, "v1", "RoleBinding", "rolebindings").columns(columns::binding()).strategy(&rbac::ROLE_BINDING),
+        row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings").columns(columns::binding()).strategy(&rbac::CLUSTER_ROLE_BINDING).cluster(),
         row(authz, "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews").cluster().answered(),
         row(authz, "v1", "SubjectAccessReview", "subjectaccessreviews").cluster().answered(),
         row(authz, "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews").answered(),
@@ -87,9 +136,14 @@ fn access() -> Vec<Row> {
 
 fn others() -> Vec<Row> {
     vec![
-        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").generation(),
-        row("coordination.k8s.io", "v1", "Lease", "leases").bucket(Bucket::Ephemeral { ttl: None }),
-        row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses").short(["pc"]).cluster().generation(),
+        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").columns(columns::endpoint_slice()).strategy(&endpoints::SLICE).generation(),
+        row("coordination.k8s.io", "v1", "Lease", "leases").columns(columns::lease()).strategy(&lease::STRATEGY).bucket(Bucket::Ephemeral { ttl: None }),
+        row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
+            .columns(columns::priority_class())
+            .strategy(&priority_class::STRATEGY)
+            .short(["pc"])
+            .cluster()
+            .generation(),
     ]
 }
 

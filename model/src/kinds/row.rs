@@ -1,6 +1,6 @@
 //! Builds a row of the table in one expression.
-use crate::kind::{Bucket, Kind, Scope, SelectableField, Subresource};
-use crate::strategy::Plain;
+use crate::kind::{Bucket, Column, Kind, Scope, SelectableField, Subresource};
+use crate::strategy::{Plain, Strategy};
 use std::sync::Arc;
 
 /// A row being built.
@@ -92,6 +92,16 @@ impl Row {
     /// Another form of what another row keeps.
     pub(super) fn stored_as(mut self, group: &str, resource: &str) -> Self {
         self.0.stored_as = Some((group.into(), resource.into()));
+        self
+    }
+    /// Printed columns.
+    pub(super) fn columns(mut self, columns: Vec<Column>) -> Self {
+        self.0.columns = columns;
+        self
+    }
+    /// Rules of its own.
+    pub(super) fn strategy(mut self, strategy: &'static dyn Strategy) -> Self {
+        self.0.strategy = strategy;
         self
     }
     /// The finished row.

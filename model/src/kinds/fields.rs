@@ -1,0 +1,174 @@
+//! Small helpers with which strategies read, default and check fields.
+use crate::error::Cause;
+use crate::object::Object;
+use crate::quantity::Quantity;
+use serde_json::{Map, Value};
+
+/// The string at `key`, `""` when absent.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+/// The integer at `key`.
+pub(super) fn int(value: &Value, key: &str) -> Option<i64> {
+    value.get(key).and_then(Value::as_i64)
+}
+/// The list at `key`, empty when absent.
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+/// The map at `key`.
+pub(super) fn map<'a>(value: &'a Value, key: &str) -> Option<&'a Map<String, Value>> {
+    value.get(key).and_then(Value::as_object)
+}
+/// Whether `key` holds `true`.
+pub(super) fn flag(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or_default()
+}
+/// The items of a list with their paths: `spec.containers[0]`.
+pub(super) fn items<'a>(value: &'a Value, path: &str, key: &str) -> impl Iterator<Item = (String, &'a Value)> {
+    let prefix = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    list(value, key).iter().enumerate().map(move |(i, item)| (format!("{prefix}[{i}]"), item))
+}
+/// The whole object as a value, for the helpers that read values.
+pub(super) fn whole(object: &Object) -> Value {
+    Value::Object(object.0.clone())
+}
+
+/// The map at `key`, made when it is absent.
+pub(super) fn map_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    let map = value.as_object_mut()?;
+    let slot = map.entry(key).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = Value::Object(Map::new());
+    }
+    Some(slot)
+}
+/// The items of the list at `key`, to be changed.
+pub(super) fn items_mut<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {
+    value.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
+}
+/// Sets `key` where it is absent, null, or the empty string, which mean the same.
+pub(super) fn fill(value: &mut Value, key: &str, default: impl Into<Value>) {
+    if let Some(map) = value.as_object_mut()
+        && map.get(key).is_none_or(|v| v.is_null() || v.as_str() == Some(""))
+    {
+        map.insert(key.to_owned(), default.into());
+    }
+}
+/// As [`fill`], for numbers of which 0 means absent.
+pub(super) fn fill_number(value: &mut Value, key: &str, default: i64) {
+    if int(value, key) == Some(0) || value.get(key).is_none_or(Value::is_null) {
+        fill_over(value, key, default);
+    }
+}
+fn fill_over(value: &mut Value, key: &str, default: i64) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(key.to_owned(), default.into());
+    }
+}
+/// Runs `change` on a top-level field of an object, which is made an empty map when absent.
+pub(super) fn with_field(object: &mut Object, key: &str, change: impl FnOnce(&mut Value)) {
+    let slot = object.0.entry(key).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = Value::Object(Map::new());
+    }
+    change(slot);
+}
+/// Makes a top-level field what it was.
+pub(super) fn keep(new: &mut Object, old: &Object, key: &str) {
+    match old.0.get(key) {
+        Some(value) => new.0.insert(key.to_owned(), value.clone()),
+        None => new.0.remove(key),
+    };
+}
+
+/// Collects refused fields.
+#[derive(Default)]
+pub(super) struct Checks(pub(super) Vec<Cause>);
+
+impl Checks {
+    /// One more refused field.
+    pub(super) fn add(&mut self, cause: Cause) {
+        self.0.push(cause);
+    }
+    /// Refuses a value for each of these sentences.
+    pub(super) fn all(&mut self, path: &str, value: &str, errors: Vec<String>) {
+        self.0.extend(errors.into_iter().map(|e| Cause::invalid(path, &value.into(), e)));
+    }
+    /// A name that must be there and obey a rule.
+    pub(super) fn name(&mut self, path: &str, value: &str, rule: fn(&str) -> Vec<String>) {
+        if value.is_empty() { self.required(path, "") } else { self.all(path, value, rule(value)) }
+    }
+    /// A name that must obey a rule where it is there.
+    pub(super) fn optional_name(&mut self, path: &str, value: &str, rule: fn(&str) -> Vec<String>) {
+        if !value.is_empty() {
+            self.all(path, value, rule(value));
+        }
+    }
+    /// A value that isn't there and must be.
+    pub(super) fn required(&mut self, path: &str, detail: &str) {
+        self.add(Cause::required(path, detail));
+    }
+    /// A text that must not be empty.
+    pub(super) fn filled(&mut self, path: &str, value: &str) {
+        if value.is_empty() {
+            self.required(path, "");
+        }
+    }
+    /// A text that must be one of these; the empty one is missing.
+    pub(super) fn one_of(&mut self, path: &str, value: &str, supported: &[&str]) {
+        match value {
+            "" => self.required(path, ""),
+            v if !supported.contains(&v) => self.add(Cause::not_supported(path, &v.into(), supported)),
+            _ => {}
+        }
+    }
+    /// A number, where it is there, that must not be negative.
+    pub(super) fn not_negative(&mut self, path: &str, value: Option<i64>) {
+        if let Some(n) = value.filter(|n| *n < 0) {
+            self.add(Cause::invalid(path, &n.into(), "must be greater than or equal to 0"));
+        }
+    }
+    /// A port's number.
+    pub(super) fn port(&mut self, path: &str, number: i64) {
+        if !(1..=65_535).contains(&number) {
+            self.add(Cause::invalid(path, &number.into(), "must be between 1 and 65535, inclusive"));
+        }
+    }
+    /// A port's number or name.
+    pub(super) fn port_or_name(&mut self, path: &str, value: Option<&Value>) {
+        match value {
+            Some(Value::String(name)) => self.all(path, name, crate::names::port_name(name)),
+            Some(number) => self.port(path, number.as_i64().unwrap_or_default()),
+            None => self.required(path, ""),
+        }
+    }
+    /// A mode of a file.
+    pub(super) fn mode(&mut self, path: &str, value: Option<i64>) {
+        if let Some(n) = value.filter(|n| !(0..=0o777).contains(n)) {
+            self.add(Cause::invalid(path, &n.into(), "must be a number between 0 and 0777 (octal), both inclusive"));
+        }
+    }
+    /// A field that may not change.
+    pub(super) fn immutable(&mut self, path: &str, new: Option<&Value>, old: Option<&Value>) {
+        if new != old {
+            self.add(Cause::invalid(path, new.unwrap_or(&Value::Null), "field is immutable"));
+        }
+    }
+    /// A value that occurs for the second time; `seen` collects the first ones.
+    pub(super) fn unique(&mut self, path: &str, value: &Value, seen: &mut Vec<Value>) {
+        if seen.contains(value) {
+            self.add(Cause::duplicate(path, value));
+        } else {
+            seen.push(value.clone());
+        }
+    }
+    /// A quantity that must not be negative; `None` when it doesn't parse, which the schema refuses elsewhere.
+    pub(super) fn amount(&mut self, path: &str, value: &Value) -> Option<Quantity> {
+        let amount = Quantity::from_json(value).ok()?;
+        if amount.is_negative() {
+            self.add(Cause::invalid(path, value, "must be greater than or equal to 0"));
+        }
+        Some(amount)
+    }
+}

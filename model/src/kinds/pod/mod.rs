@@ -1,0 +1,70 @@
+//! Pods, and the pod templates of workloads.
+mod containers;
+mod defaults;
+mod env;
+mod placement;
+mod probes;
+mod qos;
+mod update;
+mod validate;
+mod volumes;
+
+pub(super) use defaults::template as default_template;
+pub use qos::qos_class;
+pub(super) use validate::template as validate_template;
+
+use super::fields::{Checks, keep, whole, with_field};
+use crate::error::Cause;
+use crate::object::Object;
+use crate::strategy::Strategy;
+use serde_json::{Value, json};
+
+/// The rules of pods.
+pub static STRATEGY: Pod = Pod;
+
+/// The rules of pods.
+pub struct Pod;
+
+impl Strategy for Pod {
+    fn default(&self, pod: &mut Object) {
+        with_field(pod, "spec", defaults::pod);
+    }
+    fn prepare_create(&self, pod: &mut Object) {
+        let class = qos_class(pod);
+        pod.set(&["status"], json!({"phase": "Pending", "qosClass": class}));
+    }
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        keep(new, old, "status");
+    }
+    fn prepare_status(&self, new: &mut Object, old: &Object) {
+        // the class follows from the spec, so a status can't change it
+        if let Some(class) = old.at(&["status", "qosClass"]).cloned() {
+            new.set(&["status", "qosClass"], class);
+        }
+    }
+    fn validate(&self, pod: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        validate::spec(&mut checks, "spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
+        if !pod.list_at(&["spec", "ephemeralContainers"]).is_empty() {
+            checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+        }
+        checks.0
+    }
+    fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        update::validate(&whole(new), &whole(old))
+    }
+    fn grace_seconds(&self, pod: &Object, requested: Option<i64>) -> Option<i64> {
+        let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed");
+        if ended || pod.str_at(&["spec", "nodeName"]).is_empty() {
+            return None;
+        }
+        match requested.or_else(|| pod.int_at(&["spec", "terminationGracePeriodSeconds"])).unwrap_or_default() {
+            0 => None,
+            negative @ i64::MIN..0 => Some(negative.signum().abs()),
+            seconds => Some(seconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

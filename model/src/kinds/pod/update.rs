@@ -1,0 +1,83 @@
+//! What may change in a pod that exists.
+use crate::error::Cause;
+use crate::kinds::fields::{Checks, int, items, items_mut, list, text};
+use serde_json::Value;
+
+const ALLOWED: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+pub(super) fn validate(new: &Value, old: &Value) -> Vec<Cause> {
+    let mut checks = Checks::default();
+    let (new, old) = (new.get("spec").unwrap_or(&Value::Null), old.get("spec").unwrap_or(&Value::Null));
+    for key in ["containers", "initContainers"] {
+        if list(new, key).len() != list(old, key).len() {
+            checks.add(Cause::forbidden(format!("spec.{key}"), "pod updates may not add or remove containers"));
+            return checks.0;
+        }
+        for (path, container) in items(new, "spec", key) {
+            checks.filled(&format!("{path}.image"), text(container, "image"));
+        }
+    }
+    deadline(&mut checks, new, old);
+    tolerations(&mut checks, new, old);
+    let mut allowed = new.clone();
+    forget_allowed(&mut allowed, old);
+    if allowed != *old {
+        checks.add(Cause::forbidden("spec", ALLOWED));
+    }
+    checks.0
+}
+
+/// A deadline may be set or shortened.
+fn deadline(checks: &mut Checks, new: &Value, old: &Value) {
+    let path = "spec.activeDeadlineSeconds";
+    match (int(new, "activeDeadlineSeconds"), int(old, "activeDeadlineSeconds")) {
+        (Some(after), Some(before)) if after > before => {
+            checks.add(Cause::invalid(path, &after.into(), "must be less than or equal to previous value"));
+        }
+        (None, Some(before)) => checks.add(Cause::invalid(path, &before.into(), "must not update from a positive integer to nil value")),
+        _ => {}
+    }
+}
+
+/// Tolerations may be added; of an existing one only the seconds may change.
+fn tolerations(checks: &mut Checks, new: &Value, old: &Value) {
+    let bare = |toleration: &Value| {
+        let mut bare = toleration.clone();
+        if let Some(map) = bare.as_object_mut() {
+            map.remove("tolerationSeconds");
+        }
+        bare
+    };
+    let kept: Vec<Value> = list(new, "tolerations").iter().map(bare).collect();
+    if list(old, "tolerations").iter().any(|t| !kept.contains(&bare(t))) {
+        checks.add(Cause::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
+    }
+}
+
+/// Makes those fields what they were that may change.
+fn forget_allowed(new: &mut Value, old: &Value) {
+    for key in ["containers", "initContainers"] {
+        let before = list(old, key);
+        for (container, old) in items_mut(new, key).zip(before) {
+            copy(container, old, "image");
+        }
+    }
+    for key in ["activeDeadlineSeconds", "tolerations"] {
+        copy(new, old, key);
+    }
+    if int(old, "terminationGracePeriodSeconds").is_some_and(|s| s < 0) && int(new, "terminationGracePeriodSeconds") == Some(1) {
+        copy(new, old, "terminationGracePeriodSeconds");
+    }
+    let gates = list(old, "schedulingGates");
+    if list(new, "schedulingGates").iter().all(|g| gates.contains(g)) {
+        copy(new, old, "schedulingGates");
+    }
+}
+
+fn copy(new: &mut Value, old: &Value, key: &str) {
+    let Some(map) = new.as_object_mut() else { return };
+    match old.get(key) {
+        Some(value) => map.insert(key.to_owned(), value.clone()),
+        None => map.remove(key),
+    };
+}

@@ -1,0 +1,46 @@
+//! PriorityClasses.
+use super::fields::Checks;
+use crate::error::Cause;
+use crate::object::Object;
+use crate::strategy::Strategy;
+
+/// The highest priority that isn't the system's.
+const USER_MAX: i64 = 1_000_000_000;
+/// The classes of the system, with their priorities.
+const SYSTEM: [(&str, i64); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
+/// The rules of PriorityClasses.
+pub static STRATEGY: PriorityClass = PriorityClass;
+
+/// The rules of PriorityClasses.
+pub struct PriorityClass;
+
+impl Strategy for PriorityClass {
+    fn default(&self, class: &mut Object) {
+        if class.str_at(&["preemptionPolicy"]).is_empty() {
+            class.set(&["preemptionPolicy"], "PreemptLowerPriority");
+        }
+    }
+    fn validate(&self, class: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        let (name, value) = (class.name(), class.int_at(&["value"]).unwrap_or_default());
+        if name.starts_with("system-") {
+            if !SYSTEM.contains(&(name, value)) {
+                let why = "priority class names with 'system-' prefix are reserved for system use only. error: it is not a known system class with its value";
+                checks.add(Cause::forbidden("metadata.name", why));
+            }
+        } else if value > USER_MAX {
+            checks.add(Cause::forbidden("value", format!("maximum allowed value of a user defined priority is {USER_MAX}")));
+        }
+        checks.one_of("preemptionPolicy", class.str_at(&["preemptionPolicy"]), &["Never", "PreemptLowerPriority"]);
+        checks.0
+    }
+    fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        if new.int_at(&["value"]) != old.int_at(&["value"]) {
+            checks.add(Cause::forbidden("value", "may not be changed in an update."));
+        }
+        checks.immutable("preemptionPolicy", new.at(&["preemptionPolicy"]), old.at(&["preemptionPolicy"]));
+        checks.0
+    }
+}

@@ -1,0 +1,166 @@
+//! Services.
+use super::fields::{Checks, fill, fill_number, int, items, items_mut, keep, list, map, text, with_field};
+use crate::error::Cause;
+use crate::object::Object;
+use crate::strategy::Strategy;
+use crate::{meta, names};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+
+/// The rules of Services.
+pub static STRATEGY: Service = Service;
+
+/// The rules of Services.
+pub struct Service;
+
+const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+
+impl Strategy for Service {
+    fn name_errors(&self, name: &str) -> Vec<String> {
+        names::dns_1035_label(name)
+    }
+    fn default(&self, service: &mut Object) {
+        with_field(service, "spec", defaults);
+    }
+    fn prepare_create(&self, service: &mut Object) {
+        service.set(&["status"], json!({"loadBalancer": {}}));
+    }
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        keep(new, old, "status");
+        let before = old.at(&["spec"]).cloned().unwrap_or_default();
+        with_field(new, "spec", |spec| keep_allocated(spec, &before));
+    }
+    fn validate(&self, service: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        validate(&mut checks, service.at(&["spec"]).unwrap_or(&Value::Null));
+        checks.0
+    }
+    fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        let external = |s: &Object| s.str_at(&["spec", "type"]) == "ExternalName";
+        let (after, before) = (new.str_at(&["spec", "clusterIP"]), old.str_at(&["spec", "clusterIP"]));
+        if !external(new) && !external(old) && !before.is_empty() && after != before {
+            checks.add(Cause::invalid("spec.clusterIPs[0]", &json!([after]), "may not change once set"));
+        }
+        checks.0
+    }
+}
+
+fn defaults(spec: &mut Value) {
+    fill(spec, "type", "ClusterIP");
+    fill(spec, "sessionAffinity", "None");
+    if text(spec, "sessionAffinity") == "ClientIP" && spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").is_none() {
+        fill(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    }
+    for port in items_mut(spec, "ports") {
+        fill(port, "protocol", "TCP");
+        if let Some(number) = int(port, "port").filter(|_| port.get("targetPort").is_none_or(|t| t.is_null() || *t == 0)) {
+            fill_number(port, "targetPort", number);
+        }
+    }
+    let kind = text(spec, "type").to_owned();
+    if kind == "ExternalName" {
+        return;
+    }
+    fill(spec, "internalTrafficPolicy", "Cluster");
+    fill(spec, "ipFamilies", json!(["IPv4"]));
+    fill(spec, "ipFamilyPolicy", "SingleStack");
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || !list(spec, "externalIPs").is_empty() {
+        fill(spec, "externalTrafficPolicy", "Cluster");
+    }
+    if kind == "LoadBalancer" {
+        fill(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+/// A client that leaves allocated values out wants to keep them; one that makes it an ExternalName gives them back.
+fn keep_allocated(spec: &mut Value, before: &Value) {
+    if text(spec, "type") == "ExternalName" {
+        if let Some(map) = spec.as_object_mut() {
+            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"].iter().for_each(|key| drop(map.remove(*key)));
+        }
+        return;
+    }
+    if text(spec, "clusterIP").is_empty() {
+        for key in ["clusterIP", "clusterIPs"] {
+            if let Some(value) = before.get(key) {
+                fill(spec, key, value.clone());
+            }
+        }
+    }
+    if matches!(text(spec, "type"), "NodePort" | "LoadBalancer") {
+        for port in items_mut(spec, "ports").filter(|p| int(p, "nodePort").unwrap_or_default() == 0) {
+            let same = |p: &&Value| p.get("port") == port.get("port") && text(p, "protocol") == text(port, "protocol");
+            if let Some(number) = list(before, "ports").iter().find(same).and_then(|p| int(p, "nodePort")) {
+                fill_number(port, "nodePort", number);
+            }
+        }
+    }
+}
+
+fn validate(checks: &mut Checks, spec: &Value) {
+    let kind = text(spec, "type");
+    checks.one_of("spec.type", kind, &TYPES);
+    checks.one_of("spec.sessionAffinity", text(spec, "sessionAffinity"), &["ClientIP", "None"]);
+    checks.0.extend(meta::labels("spec.selector", map(spec, "selector")));
+    let headless = text(spec, "clusterIP") == "None";
+    match kind {
+        "ExternalName" => {
+            let name = text(spec, "externalName");
+            checks.name("spec.externalName", name.strip_suffix('.').unwrap_or(name), names::dns_subdomain);
+        }
+        "NodePort" | "LoadBalancer" if headless => {
+            checks.add(Cause::invalid("spec.clusterIPs[0]", &"None".into(), format!("may not be set to 'None' for {kind} services")))
+        }
+        _ => {}
+    }
+    if list(spec, "ports").is_empty() && !headless && kind != "ExternalName" {
+        checks.required("spec.ports", "");
+    }
+    for (path, address) in [("spec.clusterIPs[0]", text(spec, "clusterIP"))].into_iter().filter(|(_, a)| !a.is_empty() && *a != "None") {
+        ip(checks, path, address);
+    }
+    for (i, address) in list(spec, "externalIPs").iter().filter_map(Value::as_str).enumerate() {
+        ip(checks, &format!("spec.externalIPs[{i}]"), address);
+    }
+    for key in ["internalTrafficPolicy", "externalTrafficPolicy"] {
+        if !text(spec, key).is_empty() {
+            checks.one_of(&format!("spec.{key}"), text(spec, key), &["Cluster", "Local"]);
+        }
+    }
+    ports(checks, spec, kind);
+}
+
+fn ip(checks: &mut Checks, path: &str, address: &str) {
+    if address.parse::<IpAddr>().is_err() {
+        checks.add(Cause::invalid(path, &address.into(), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+    }
+}
+
+fn ports(checks: &mut Checks, spec: &Value, kind: &str) {
+    let many = list(spec, "ports").len() > 1;
+    let (mut names_seen, mut ports_seen, mut node_ports) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, port) in items(spec, "spec", "ports") {
+        let name = text(port, "name");
+        if !name.is_empty() {
+            checks.all(&format!("{path}.name"), name, names::dns_label(name));
+            checks.unique(&format!("{path}.name"), &name.into(), &mut names_seen);
+        } else if many {
+            checks.required(&format!("{path}.name"), "");
+        }
+        checks.port(&format!("{path}.port"), int(port, "port").unwrap_or_default());
+        checks.one_of(&format!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+        checks.port_or_name(&format!("{path}.targetPort"), port.get("targetPort"));
+        let id = json!({"port": port.get("port"), "protocol": port.get("protocol")});
+        checks.unique(&path, &id, &mut ports_seen);
+        let Some(node) = int(port, "nodePort").filter(|n| *n != 0) else { continue };
+        if matches!(kind, "ClusterIP" | "ExternalName") {
+            checks.add(Cause::forbidden(format!("{path}.nodePort"), format!("may not be used when `type` is '{kind}'")));
+        }
+        let id = json!([node, text(port, "protocol")]);
+        if node_ports.contains(&id) {
+            checks.add(Cause::duplicate(format!("{path}.nodePort"), &node.into()));
+        }
+        node_ports.push(id);
+    }
+}

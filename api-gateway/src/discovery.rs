@@ -1,0 +1,235 @@
+//! Discovery documents, all derived from the table of kinds.
+use model::kind::Subresource;
+use model::{Kind, Kinds};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The API level: that of the types in `k8s-openapi`, by its feature.
+const MINOR: u32 = 37;
+
+/// `/version`: the Kubernetes level that is served.
+pub fn version() -> Value {
+    json!({
+        "major": "1", "minor": MINOR.to_string(),
+        "gitVersion": format!("v1.{MINOR}.0+whalesong-{}", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "", "compiler": "rustc", "platform": format!("{}/{}", std::env::consts::OS, platform()),
+    })
+}
+
+/// Go's name of this processor.
+fn platform() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// Groups other than the core one with their versions, in the table's order.
+fn groups(kinds: &Kinds) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+    let mut groups: Vec<(Arc<str>, Vec<Arc<str>>)> = Vec::new();
+    for kind in kinds.rows() {
+        let at = groups.iter().position(|(g, _)| *g == kind.group).unwrap_or_else(|| {
+            groups.push((kind.group.clone(), Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, versions)) = groups.get_mut(at) {
+            versions.extend(kind.versions.iter().filter(|v| !versions.contains(v)).cloned().collect::<Vec<_>>());
+        }
+    }
+    groups
+}
+
+/// `v1` or `apps/v1`.
+pub fn group_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
+
+/// All groups' versions, the core group's first: `v1`, `apps/v1`.
+pub fn group_versions(kinds: &Kinds) -> Vec<(Arc<str>, Arc<str>)> {
+    let mut all: Vec<_> = groups(kinds).into_iter().flat_map(|(g, versions)| versions.into_iter().map(move |v| (g.clone(), v))).collect();
+    all.sort_by_key(|(group, _)| !group.is_empty());
+    all
+}
+
+/// Rows of one group and version.
+fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
+    kinds.rows().iter().filter(move |k| *k.group == *group && k.versions.iter().any(|v| **v == *version))
+}
+
+/// `/api`. `address` is what the client reached, `host:port`.
+pub fn core_versions(kinds: &Kinds, address: &str) -> Value {
+    let versions: Vec<Arc<str>> = groups(kinds).into_iter().find(|(g, _)| g.is_empty()).map(|(_, v)| v).unwrap_or_default();
+    json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]})
+}
+
+fn group_entry(group: &str, versions: &[Arc<str>]) -> Value {
+    let entry = |v: &Arc<str>| json!({"groupVersion": group_version(group, v), "version": v});
+    json!({"name": group, "versions": versions.iter().map(entry).collect::<Vec<_>>(), "preferredVersion": versions.first().map(entry)})
+}
+
+/// `/apis`.
+pub fn group_list(kinds: &Kinds) -> Value {
+    let entries: Vec<Value> = groups(kinds).iter().filter(|(g, _)| !g.is_empty()).map(|(g, v)| group_entry(g, v)).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": entries})
+}
+
+/// `/apis/G`; `None` when the group isn't served.
+pub fn group(kinds: &Kinds, name: &str) -> Option<Value> {
+    let (_, versions) = groups(kinds).into_iter().find(|(g, _)| !g.is_empty() && **g == *name)?;
+    let mut group = group_entry(name, &versions);
+    group["kind"] = "APIGroup".into();
+    group["apiVersion"] = "v1".into();
+    Some(group)
+}
+
+/// A subresource's own kind and verbs; group and version are `None` where they are the resource's.
+struct Part {
+    group: Option<&'static str>,
+    version: Option<&'static str>,
+    kind: &'static str,
+    verbs: &'static [&'static str],
+}
+
+fn part(sub: Subresource) -> Part {
+    use Subresource as S;
+    let part = |group, version, kind, verbs| Part { group, version, kind, verbs };
+    match sub {
+        S::Status => part(None, None, "", &["get", "patch", "update"]),
+        S::Scale => part(Some("autoscaling"), Some("v1"), "Scale", &["get", "patch", "update"]),
+        S::Binding => part(None, None, "Binding", &["create"]),
+        S::Eviction => part(Some("policy"), Some("v1"), "Eviction", &["create"]),
+        S::Finalize => part(None, None, "", &["update"]),
+        S::Token => part(Some("authentication.k8s.io"), Some("v1"), "TokenRequest", &["create"]),
+        S::Log => part(None, None, "", &["get"]),
+        S::Exec => part(None, None, "PodExecOptions", &["create", "get"]),
+        S::Attach => part(None, None, "PodAttachOptions", &["create", "get"]),
+        S::Portforward => part(None, None, "PodPortForwardOptions", &["create", "get"]),
+    }
+}
+
+fn part_kind(kind: &Kind, part: &Part) -> String {
+    if part.kind.is_empty() { kind.kind.to_string() } else { part.kind.to_owned() }
+}
+
+/// `/api/v1` and `/apis/G/V`; `None` when nothing is served there.
+pub fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
+    let mut entries = Vec::new();
+    for kind in rows(kinds, group, version) {
+        entries.push(resource_entry(kind));
+        entries.extend(kind.subresources.iter().map(|sub| sub_entry(kind, *sub)));
+    }
+    if entries.is_empty() {
+        return None;
+    }
+    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": entries}))
+}
+
+fn resource_entry(kind: &Kind) -> Value {
+    let mut entry = json!({
+        "name": kind.resource, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.kind, "verbs": kind.verbs,
+    });
+    if !kind.short_names.is_empty() {
+        entry["shortNames"] = json!(kind.short_names);
+    }
+    if !kind.categories.is_empty() {
+        entry["categories"] = json!(kind.categories);
+    }
+    entry
+}
+
+fn sub_entry(kind: &Kind, sub: Subresource) -> Value {
+    let part = part(sub);
+    let mut entry = json!({
+        "name": format!("{}/{}", kind.resource, sub.name()), "singularName": "", "namespaced": kind.namespaced(),
+        "kind": part_kind(kind, &part), "verbs": part.verbs,
+    });
+    if let (Some(group), Some(version)) = (part.group, part.version) {
+        entry["group"] = group.into();
+        entry["version"] = version.into();
+    }
+    entry
+}
+
+/// Aggregated discovery (`apidiscovery.k8s.io/v2`): of the core group for `/api`, of the others for `/apis`.
+pub fn aggregated(kinds: &Kinds, core: bool) -> Value {
+    let items: Vec<Value> = groups(kinds).iter().filter(|(g, _)| g.is_empty() == core).map(|(g, v)| aggregated_group(kinds, g, v)).collect();
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
+}
+
+fn aggregated_group(kinds: &Kinds, group: &str, versions: &[Arc<str>]) -> Value {
+    let version = |version: &Arc<str>| {
+        let resources: Vec<Value> = rows(kinds, group, version).map(|k| aggregated_resource(k, group, version)).collect();
+        json!({"version": version, "resources": resources, "freshness": "Current"})
+    };
+    let mut metadata = json!({});
+    if !group.is_empty() {
+        metadata["name"] = group.into();
+    }
+    json!({"metadata": metadata, "versions": versions.iter().map(version).collect::<Vec<_>>()})
+}
+
+fn aggregated_resource(kind: &Kind, group: &str, version: &str) -> Value {
+    let subs = kind.subresources.iter().map(|sub| {
+        let part = part(*sub);
+        let response = json!({"group": part.group.unwrap_or(group), "version": part.version.unwrap_or(version), "kind": part_kind(kind, &part)});
+        json!({"subresource": sub.name(), "responseKind": response, "verbs": part.verbs})
+    });
+    let mut entry = json!({
+        "resource": kind.resource, "responseKind": {"group": group, "version": version, "kind": kind.kind},
+        "scope": if kind.namespaced() { "Namespaced" } else { "Cluster" }, "singularResource": kind.singular, "verbs": kind.verbs,
+    });
+    let subs: Vec<Value> = subs.collect();
+    for (name, list) in [("shortNames", json!(kind.short_names)), ("categories", json!(kind.categories)), ("subresources", Value::Array(subs))] {
+        if list.as_array().is_some_and(|l| !l.is_empty()) {
+            entry[name] = list;
+        }
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::pods_kind;
+
+    fn kinds() -> Kinds {
+        let deployments = Kind {
+            group: "apps".into(),
+            kind: "Deployment".into(),
+            resource: "deployments".into(),
+            singular: "deployment".into(),
+            subresources: vec![Subresource::Scale],
+            ..pods_kind()
+        };
+        Kinds::new([deployments, pods_kind()])
+    }
+
+    #[test]
+    fn classic() {
+        let kinds = kinds();
+        assert_eq!(core_versions(&kinds, "a:1")["versions"], json!(["v1"]));
+        assert_eq!(group_list(&kinds)["groups"][0]["preferredVersion"]["groupVersion"], "apps/v1");
+        assert_eq!(group(&kinds, "apps").unwrap()["kind"], "APIGroup");
+        assert!(group(&kinds, "nope").is_none() && group(&kinds, "").is_none());
+        let list = resources(&kinds, "apps", "v1").unwrap();
+        assert_eq!(list["resources"][1]["name"], "deployments/scale");
+        assert_eq!(list["resources"][1]["group"], "autoscaling");
+        assert!(resources(&kinds, "apps", "v2").is_none());
+        assert_eq!(group_versions(&kinds).first().map(|(g, v)| group_version(g, v)), Some("v1".to_owned()));
+    }
+
+    #[test]
+    fn aggregated_form() {
+        let kinds = kinds();
+        let core = aggregated(&kinds, true);
+        assert_eq!(core["items"][0]["versions"][0]["resources"][0]["resource"], "pods");
+        assert_eq!(core["items"].as_array().unwrap().len(), 1);
+        let others = aggregated(&kinds, false);
+        assert_eq!(others["items"][0]["metadata"]["name"], "apps");
+        let deployment = &others["items"][0]["versions"][0]["resources"][0];
+        assert_eq!(deployment["subresources"][0]["responseKind"], json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}));
+        assert_eq!(version()["major"], "1");
+    }
+}

@@ -1,0 +1,317 @@
+//! Objects, lists and events in the form that a client asked for. Plain objects go out as the bytes that the log holds; nothing is parsed.
+use crate::negotiate::Form;
+use bytes::{BufMut, Bytes, BytesMut};
+use jiff::Timestamp;
+use model::kind::Column;
+use model::{ApiError, Kind, Object, Stored};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use state_client::api::ListReply;
+use std::sync::Arc;
+
+/// What each row of a Table carries: the query parameter `includeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Include {
+    /// Nothing.
+    None,
+    /// The metadata, as PartialObjectMetadata.
+    #[default]
+    Metadata,
+    /// The whole object.
+    Object,
+}
+
+impl Include {
+    /// From the query parameter.
+    ///
+    /// # Errors
+    /// 400 for anything but `None`, `Metadata`, `Object` and nothing.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "" | "Metadata" => Ok(Self::Metadata),
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            other => Err(ApiError::bad_request(format!("unrecognized includeObject value: \"{other}\""))),
+        }
+    }
+}
+
+/// How to write objects of one kind for one client.
+#[derive(Clone)]
+pub struct Encoder {
+    /// The kind.
+    pub kind: Arc<Kind>,
+    /// Version asked for, in which lists and bookmarks name themselves.
+    pub api_version: String,
+    /// The form asked for.
+    pub form: Form,
+    /// What a Table's rows carry.
+    pub include: Include,
+}
+
+/// What an event says happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// `ADDED`
+    Added,
+    /// `MODIFIED`
+    Modified,
+    /// `DELETED`
+    Deleted,
+}
+
+impl Change {
+    fn head(self) -> &'static [u8] {
+        match self {
+            Self::Added => br#"{"type":"ADDED","object":"#,
+            Self::Modified => br#"{"type":"MODIFIED","object":"#,
+            Self::Deleted => br#"{"type":"DELETED","object":"#,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Table<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: Value,
+    column_definitions: Option<Vec<Value>>,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    cells: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<RowObject<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RowObject<'a> {
+    Whole(&'a RawValue),
+    Partial(Partial<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Partial<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct MetadataOf<'a> {
+    #[serde(borrow)]
+    metadata: &'a RawValue,
+}
+
+const META_VERSION: &str = "meta.k8s.io/v1";
+
+fn internal(e: serde_json::Error) -> ApiError {
+    ApiError::internal(e.to_string())
+}
+
+fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(internal)
+}
+
+fn partial(stored: &Stored) -> Result<Partial<'_>, ApiError> {
+    let of: MetadataOf<'_> = serde_json::from_slice(stored.json()).map_err(internal)?;
+    Ok(Partial { kind: "PartialObjectMetadata", api_version: META_VERSION, metadata: of.metadata })
+}
+
+fn definition(column: &Column) -> Value {
+    json!({"name": column.name, "type": column.kind, "format": column.format, "description": column.description, "priority": column.priority})
+}
+
+fn list_meta(list: &ListReply) -> Value {
+    let mut meta = json!({"resourceVersion": list.revision.to_string()});
+    if !list.continue_token.is_empty() {
+        meta["continue"] = list.continue_token.as_str().into();
+    }
+    if let Some(remaining) = list.remaining.filter(|r| *r > 0) {
+        meta["remainingItemCount"] = remaining.into();
+    }
+    meta
+}
+
+/// A list of what is already JSON: `{…head…,"items":[a,b]}`.
+fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Bytes {
+    let head = json!({"kind": kind, "apiVersion": api_version, "metadata": meta}).to_string();
+    let size = head.len() + items.iter().map(|i| i.len() + 1).sum::<usize>() + 12;
+    let mut out = BytesMut::with_capacity(size);
+    out.put_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+    out.put_slice(br#","items":["#);
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(item);
+    }
+    out.put_slice(b"]}\n");
+    out.freeze()
+}
+
+impl Encoder {
+    /// One object.
+    ///
+    /// # Errors
+    /// 500 when stored bytes aren't an object.
+    pub fn object(&self, stored: &Stored, now: Timestamp) -> Result<Bytes, ApiError> {
+        match self.form {
+            Form::Object => Ok(stored.json().clone()),
+            Form::Metadata => to_bytes(&partial(stored)?),
+            Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), true, now)?),
+        }
+    }
+
+    /// A list.
+    ///
+    /// # Errors
+    /// As [`Encoder::object`].
+    pub fn list(&self, list: &ListReply, now: Timestamp) -> Result<Bytes, ApiError> {
+        let meta = list_meta(list);
+        match self.form {
+            Form::Object => {
+                let items: Vec<Bytes> = list.items.iter().map(|i| i.json().clone()).collect();
+                Ok(joined(&self.kind.list_kind(), &self.api_version, &meta, &items))
+            }
+            Form::Metadata => {
+                let items = list.items.iter().map(|i| to_bytes(&partial(i)?)).collect::<Result<Vec<_>, _>>()?;
+                Ok(joined("PartialObjectMetadataList", META_VERSION, &meta, &items))
+            }
+            Form::Table => to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, true, now)?),
+        }
+    }
+
+    /// One event as a line of a watch; only the `first` line of a Table names the columns.
+    ///
+    /// # Errors
+    /// As [`Encoder::object`].
+    pub fn event(&self, out: &mut BytesMut, change: Change, stored: &Stored, first: bool, now: Timestamp) -> Result<(), ApiError> {
+        let body = match self.form {
+            Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), first, now)?)?,
+            _ => self.object(stored, now)?,
+        };
+        out.reserve(body.len() + 40);
+        out.put_slice(change.head());
+        out.put_slice(&body);
+        out.put_slice(b"}\n");
+        Ok(())
+    }
+
+    /// A bookmark as a line of a watch.
+    ///
+    /// # Errors
+    /// As [`Encoder::object`].
+    pub fn bookmark(&self, out: &mut BytesMut, revision: u64, initial_events_end: bool) -> Result<(), ApiError> {
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if initial_events_end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = match self.form {
+            Form::Object => json!({"kind": self.kind.kind, "apiVersion": self.api_version, "metadata": metadata}),
+            Form::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": metadata}),
+            Form::Table => {
+                let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": metadata});
+                let rows = json!([{"cells": [], "object": partial}]);
+                json!({"kind": "Table", "apiVersion": META_VERSION, "metadata": metadata, "columnDefinitions": null, "rows": rows})
+            }
+        };
+        line(out, "BOOKMARK", &object)
+    }
+
+    fn table<'a>(&self, objects: impl IntoIterator<Item = &'a Stored>, metadata: Value, columns: bool, now: Timestamp) -> Result<Table<'a>, ApiError> {
+        let rows = objects.into_iter().map(|o| self.row(o, now)).collect::<Result<_, _>>()?;
+        let column_definitions = columns.then(|| self.kind.columns.iter().map(definition).collect());
+        Ok(Table { kind: "Table", api_version: META_VERSION, metadata, column_definitions, rows })
+    }
+
+    fn row<'a>(&self, stored: &'a Stored, now: Timestamp) -> Result<Row<'a>, ApiError> {
+        let object: &Object = stored.object();
+        let cells = self.kind.columns.iter().map(|c| (c.cell)(object, now)).collect();
+        let object = match self.include {
+            Include::None => None,
+            Include::Metadata => Some(RowObject::Partial(partial(stored)?)),
+            Include::Object => Some(RowObject::Whole(serde_json::from_slice(stored.json()).map_err(internal)?)),
+        };
+        Ok(Row { cells, object })
+    }
+}
+
+/// Any other line of a watch.
+///
+/// # Errors
+/// 500 when `object` doesn't serialise.
+pub fn line(out: &mut BytesMut, change: &str, object: &Value) -> Result<(), ApiError> {
+    let text = serde_json::to_vec(&json!({"type": change, "object": object})).map_err(internal)?;
+    out.put_slice(&text);
+    out.put_u8(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{pod, pods_kind};
+
+    fn encoder(form: Form) -> Encoder {
+        Encoder { kind: Arc::new(pods_kind()), api_version: "v1".to_owned(), form, include: Include::Metadata }
+    }
+
+    fn value(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    #[test]
+    fn lists_keep_the_stored_bytes() {
+        let items = vec![pod("a", 5), pod("b", 6)];
+        let list = ListReply { items: items.clone(), revision: 7, continue_token: "next".into(), remaining: Some(3) };
+        let got = encoder(Form::Object).list(&list, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(got.windows(items[0].json().len()).any(|w| w == &**items[0].json()));
+        let got = value(&got);
+        assert_eq!(got["kind"], "PodList");
+        assert_eq!(got["metadata"], json!({"resourceVersion": "7", "continue": "next", "remainingItemCount": 3}));
+        assert_eq!(got["items"][1]["metadata"]["name"], "b");
+        let empty = encoder(Form::Object).list(&ListReply::default(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(value(&empty)["items"], json!([]));
+    }
+
+    #[test]
+    fn tables_have_rows_with_metadata() {
+        let list = ListReply { items: vec![pod("a", 5)], revision: 7, ..ListReply::default() };
+        let got = value(&encoder(Form::Table).list(&list, Timestamp::UNIX_EPOCH).unwrap());
+        assert_eq!(got["kind"], "Table");
+        assert_eq!(got["columnDefinitions"][0]["name"], "Name");
+        assert_eq!(got["rows"][0]["cells"][0], "a");
+        assert_eq!(got["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+        assert_eq!(got["rows"][0]["object"]["metadata"]["resourceVersion"], "5");
+        assert!(got["rows"][0]["object"].get("spec").is_none());
+    }
+
+    #[test]
+    fn events_are_lines() {
+        let mut out = BytesMut::new();
+        let e = encoder(Form::Table);
+        e.event(&mut out, Change::Added, &pod("a", 5), true, Timestamp::UNIX_EPOCH).unwrap();
+        e.event(&mut out, Change::Modified, &pod("a", 6), false, Timestamp::UNIX_EPOCH).unwrap();
+        e.bookmark(&mut out, 9, true).unwrap();
+        encoder(Form::Object).event(&mut out, Change::Deleted, &pod("a", 7), false, Timestamp::UNIX_EPOCH).unwrap();
+        let lines: Vec<Value> = out.freeze().split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(value).collect();
+        assert_eq!(lines.iter().map(|l| l["type"].as_str().unwrap()).collect::<Vec<_>>(), ["ADDED", "MODIFIED", "BOOKMARK", "DELETED"]);
+        assert!(lines[0]["object"]["columnDefinitions"].is_array() && lines[1]["object"]["columnDefinitions"].is_null());
+        assert_eq!(lines[2]["object"]["metadata"]["resourceVersion"], "9");
+        assert_eq!(lines[3]["object"]["metadata"]["resourceVersion"], "7");
+    }
+
+    #[test]
+    fn metadata_alone() {
+        let got = value(&encoder(Form::Metadata).object(&pod("a", 5), Timestamp::UNIX_EPOCH).unwrap());
+        assert_eq!(got["kind"], "PartialObjectMetadata");
+        assert!(got.get("spec").is_none());
+    }
+}

@@ -1,0 +1,227 @@
+//! From an HTTP request to a response: who asks, what the path means, and one way through for every kind.
+use crate::auth::{self, impersonate, tokens::Tokens};
+use crate::body::text as header_text;
+use crate::forms::{Encoder, Include};
+use crate::metrics::{Metrics, RequestLabels};
+use crate::path::{self, Path, ResourcePath};
+use crate::query::Query;
+use crate::respond::{self, Body};
+use crate::{body, discovery, health, negotiate, stream, watch};
+use arc_swap::ArcSwap;
+use bus::Bus;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use model::kind::Subresource;
+use model::{ApiError, Kind, Kinds};
+use state_client::{Client, Reply, User, Verb, WatchRequest, api};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const AUDIT_ID: &str = "audit-id";
+
+/// The other end of a connection.
+pub struct Peer {
+    /// Whom its certificate names.
+    pub user: Option<User>,
+}
+
+/// All that answers requests.
+pub struct Api {
+    pub(crate) client: Client,
+    kinds: Arc<ArcSwap<Kinds>>,
+    tokens: Tokens,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+    /// Streams that outlive their request's response: exec, attach, port-forward.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// One request, after it is known who asks.
+pub(crate) struct Asked {
+    pub request: Request<Incoming>,
+    pub user: User,
+    pub query: Query,
+}
+
+/// A request for a resource, after its path was resolved.
+pub(crate) struct Resolved {
+    pub kind: Arc<Kind>,
+    pub sub: Option<Subresource>,
+    pub verb: Verb,
+    pub path: ResourcePath,
+}
+
+impl Resolved {
+    /// The request to `state`, without body.
+    pub fn request(&self, user: User, options: api::Options) -> api::Request {
+        let request = api::Request::new(self.verb, &self.path.group, &self.path.resource, &self.path.namespace, &self.path.name);
+        api::Request { user: Some(user), version: self.path.version.as_str().into(), options, ..request.subresource(&self.path.subresource) }
+    }
+}
+
+impl Api {
+    /// An API over the bus.
+    pub fn new(bus: Bus, kinds: Arc<ArcSwap<Kinds>>, tokens: Tokens, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        Self { client: Client::new(bus), kinds, tokens, metrics: Metrics::default(), stop, tasks }
+    }
+
+    /// Answers a request, whatever it is.
+    pub async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+        let started = Instant::now();
+        let audit = audit_id(request.headers());
+        let mut labels = RequestLabels { verb: "", group: String::new(), resource: String::new(), code: 0 };
+        let mut response = match self.identified(peer, request, &mut labels).await {
+            Ok(response) => response,
+            Err(error) => respond::error(&error),
+        };
+        response.headers_mut().insert(AUDIT_ID, audit);
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+        labels.code = response.status().as_u16();
+        self.metrics.request(labels, started.elapsed());
+        response
+    }
+
+    async fn identified(&self, peer: &Peer, request: Request<Incoming>, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+        let sender = auth::identify(&self.tokens, peer.user.as_ref(), request.headers()).await?;
+        let user = impersonate::apply(&self.client, sender, request.headers()).await?;
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let path = request.uri().path().to_owned();
+        let asked = Asked { request, user, query };
+        match path::parse(&path) {
+            Some(Path::Resource(path)) => self.resource(asked, path, labels).await,
+            Some(root) => self.discovery(&asked, &path, &root),
+            None => self.other(&asked, &path).await,
+        }
+    }
+
+    /// Discovery is for everybody who is known.
+    fn discovery(&self, asked: &Asked, path: &str, root: &Path) -> Result<Response<Body>, ApiError> {
+        read_only(&asked.request)?;
+        known(&asked.user, path)?;
+        let headers = asked.request.headers();
+        let accept = header_text(headers, header::ACCEPT);
+        let kinds = self.kinds.load();
+        let aggregated = matches!(root, Path::Core | Path::Groups) && negotiate::aggregated(accept)?;
+        if !aggregated && !negotiate::takes_json(accept) {
+            negotiate::form(accept)?;
+        }
+        let document = match root {
+            Path::Core if aggregated => Some(discovery::aggregated(&kinds, true)),
+            Path::Groups if aggregated => Some(discovery::aggregated(&kinds, false)),
+            Path::Core => Some(discovery::core_versions(&kinds, &address(&asked.request))),
+            Path::Groups => Some(discovery::group_list(&kinds)),
+            Path::Group(group) => discovery::group(&kinds, group),
+            Path::Version { group, version } => discovery::resources(&kinds, group, version),
+            Path::Resource(_) => None,
+        };
+        let document = document.ok_or_else(path::not_served)?;
+        let content_type = if aggregated { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { respond::JSON };
+        Ok(respond::large(200, content_type, document.to_string().into(), headers))
+    }
+
+    async fn other(&self, asked: &Asked, path: &str) -> Result<Response<Body>, ApiError> {
+        let (first, rest) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+        match first {
+            "healthz" | "livez" | "readyz" if rest.is_empty() => {
+                read_only(&asked.request)?;
+                Ok(health::respond(&self.client, first, asked.query.flag("verbose").unwrap_or_default()).await)
+            }
+            "version" if rest.is_empty() => {
+                read_only(&asked.request)?;
+                Ok(respond::json(200, &discovery::version()))
+            }
+            "metrics" if rest.is_empty() => {
+                impersonate::path_allowed(&self.client, &asked.user, path).await?;
+                let text = self.metrics.render().map_err(|e| ApiError::internal(e.to_string()))?;
+                Ok(respond::bytes(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+            }
+            _ => {
+                known(&asked.user, path)?;
+                Ok(respond::text(404, "404 page not found\n"))
+            }
+        }
+    }
+
+    /// Every verb of every kind.
+    async fn resource(&self, asked: Asked, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+        let (kind, sub) = path::resolve(&self.kinds.load(), &path)?;
+        let watching = asked.query.flag("watch").unwrap_or_default();
+        let verb = path::verb(asked.request.method().as_str(), &kind, &path, sub, watching)?;
+        labels.verb = verb.name();
+        labels.group.clone_from(&path.group);
+        labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
+        let resolved = Resolved { kind, sub, verb, path };
+        match verb {
+            Verb::Connect => stream::connect(self, asked, resolved).await,
+            Verb::Watch => self.watch(asked, resolved).await,
+            _ => self.call(asked, resolved).await,
+        }
+    }
+
+    async fn watch(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+        let encoder = encoder(&asked, &resolved)?;
+        let timeout = asked.query.int("timeoutSeconds")?;
+        let options = asked.query.options(Verb::Watch)?;
+        let request = WatchRequest {
+            request: resolved.request(asked.user, options),
+            bookmarks: asked.query.flag("allowWatchBookmarks").unwrap_or_default(),
+            initial_events: asked.query.flag("sendInitialEvents"),
+        };
+        let open = self.metrics.open(&resolved.path.group, &resolved.path.resource);
+        watch::respond(&self.client, request, encoder, timeout, open, self.stop.clone()).await
+    }
+
+    async fn call(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+        let encoder = encoder(&asked, &resolved)?;
+        let mut options = asked.query.options(resolved.verb)?;
+        let (head, incoming) = asked.request.into_parts();
+        let body = body::request(resolved.verb, &head.headers, incoming, &mut options).await?;
+        let reply = self.client.call(resolved.request(asked.user, options).body(body)).await?;
+        reply_response(reply, &encoder, &head.headers)
+    }
+}
+
+fn encoder(asked: &Asked, resolved: &Resolved) -> Result<Encoder, ApiError> {
+    Ok(Encoder {
+        kind: resolved.kind.clone(),
+        api_version: discovery::group_version(&resolved.path.group, &resolved.path.version),
+        form: negotiate::form(header_text(asked.request.headers(), header::ACCEPT))?,
+        include: Include::parse(asked.query.text("includeObject"))?,
+    })
+}
+
+fn reply_response(reply: Reply, encoder: &Encoder, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
+    let now = Timestamp::now();
+    Ok(match reply {
+        Reply::Object { object, created, warnings } => {
+            let code = if created { 201 } else { 200 };
+            respond::warned(respond::large(code, respond::JSON, encoder.object(&object, now)?, headers), &warnings)
+        }
+        Reply::List(list) => respond::large(200, respond::JSON, encoder.list(&list, now)?, headers),
+        Reply::Json { json, code, warnings } => respond::warned(respond::large(code, respond::JSON, json, headers), &warnings),
+    })
+}
+
+/// A request's own audit ID where it is a sensible one, otherwise a new one.
+fn audit_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(AUDIT_ID).filter(|v| !v.is_empty() && v.len() <= 64);
+    given.cloned().or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok()).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn read_only(request: &Request<Incoming>) -> Result<(), ApiError> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { Err(path::not_allowed()) }
+}
+
+/// Refuses those who aren't known.
+fn known(user: &User, path: &str) -> Result<(), ApiError> {
+    if user.groups.iter().any(|g| g == auth::AUTHENTICATED) { Ok(()) } else { Err(impersonate::path_forbidden(user, path)) }
+}
+
+/// `host:port` that the client reached.
+fn address(request: &Request<Incoming>) -> String {
+    let host = header_text(request.headers(), header::HOST).map(str::to_owned);
+    host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default()
+}

@@ -1,0 +1,41 @@
+//! Fixtures of this crate's tests.
+use model::kind::{Bucket, Column, Scope, Subresource};
+use model::stored::Key;
+use model::strategy::Plain;
+use model::{Kind, Object, Stored};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A row for pods with one column.
+pub fn pods_kind() -> Kind {
+    Kind {
+        group: "".into(),
+        versions: vec!["v1".into()],
+        kind: "Pod".into(),
+        resource: "pods".into(),
+        singular: "pod".into(),
+        short_names: vec!["po".into()],
+        categories: vec!["all".into()],
+        scope: Scope::Namespaced,
+        verbs: vec!["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
+        subresources: vec![Subresource::Status, Subresource::Log, Subresource::Exec, Subresource::Portforward, Subresource::Eviction],
+        columns: vec![Column { name: "Name", kind: "string", format: "name", description: "Name.", priority: 0, cell: |o, _| json!(o.name()) }],
+        selectable: vec![],
+        bucket: Bucket::Log,
+        generation: false,
+        stored_as: None,
+        schema: "io.k8s.api.core.v1.Pod".into(),
+        strategy: &Plain,
+    }
+}
+
+/// A pod on node `n1` with one container, at a revision.
+pub fn pod(name: &str, revision: u64) -> Arc<Stored> {
+    let object = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "resourceVersion": revision.to_string()},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c"}]},
+    });
+    let object = Object::from_value(object).unwrap();
+    Arc::new(Stored::from_object(Key::new("", "pods", "default", name), object).unwrap())
+}

@@ -1,0 +1,137 @@
+//! What HTTP clients see.
+use super::cluster::{Cluster, read};
+use crate::{Gateway, GatewayError, GatewayOptions};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const TABLE: (&str, &str) = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+
+#[tokio::test]
+async fn create_read_list_delete() {
+    let c = Cluster::start().await;
+    let (code, got) = c.ask("POST", PODS, &[], json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}).to_string()).await;
+    assert_eq!((code, &got["metadata"]["name"]), (201, &json!("a")));
+    let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: b}\n";
+    assert_eq!(c.ask("POST", PODS, &[("content-type", "application/yaml")], yaml).await.0, 201);
+    let (code, list) = c.ask("GET", PODS, &[], "").await;
+    assert_eq!((code, list["items"].as_array().unwrap().len(), &list["kind"]), (200, 3, &json!("PodList")));
+    let (_, table) = c.ask("GET", PODS, &[TABLE], "").await;
+    assert_eq!((&table["kind"], &table["rows"][2]["cells"][0]), (&json!("Table"), &json!("first")));
+    assert_eq!(c.ask("DELETE", &format!("{PODS}/a"), &[], "").await.0, 200);
+    let (code, gone) = c.ask("GET", &format!("{PODS}/a"), &[], "").await;
+    assert_eq!((code, &gone["reason"], &gone["message"]), (404, &json!("NotFound"), &json!("pods \"a\" not found")));
+}
+
+/// Method, path, headers, body, and the status that comes back.
+type Case<'a> = (&'a str, String, Vec<(&'a str, &'a str)>, Vec<u8>, u16);
+
+#[tokio::test]
+async fn bad_input() {
+    let c = Cluster::start().await;
+    let big = vec![b' '; crate::body::LIMIT + 1];
+    let cases: Vec<Case<'_>> = vec![
+        ("POST", PODS.into(), vec![], b"{nope".to_vec(), 400),
+        ("POST", PODS.into(), vec![], vec![], 400),
+        ("POST", PODS.into(), vec![], big, 413),
+        ("POST", PODS.into(), vec![("content-type", "application/vnd.kubernetes.protobuf")], b"k8s".to_vec(), 415),
+        ("PATCH", format!("{PODS}/first"), vec![("content-type", "application/json")], b"{}".to_vec(), 415),
+        ("POST", format!("{PODS}?dryRun=Some"), vec![], b"{}".to_vec(), 422),
+        ("DELETE", format!("{PODS}/first"), vec![], b"{\"kind\":\"Pod\"}".to_vec(), 400),
+        ("PUT", PODS.into(), vec![], b"{}".to_vec(), 405),
+        ("POST", format!("{PODS}/first"), vec![], b"{}".to_vec(), 405),
+        ("POST", "/api/v1/pods".into(), vec![], b"{}".to_vec(), 405),
+        ("GET", format!("{PODS}/first/nope"), vec![], vec![], 404),
+        ("GET", "/api/v1/pods/first".into(), vec![], vec![], 404),
+        ("GET", "/api/v2/pods".into(), vec![], vec![], 404),
+        ("GET", "/apis/none/v1".into(), vec![], vec![], 404),
+        ("GET", "/nowhere".into(), vec![], vec![], 404),
+        ("GET", PODS.into(), vec![("accept", "text/html")], vec![], 406),
+        ("GET", format!("{PODS}?limit=x"), vec![], vec![], 400),
+        ("GET", format!("{PODS}/first/exec?command=ls&stdout=1"), vec![], vec![], 400),
+        ("GET", format!("{PODS}/first/log?tailLines=-1"), vec![], vec![], 422),
+        ("GET", format!("{PODS}/first/log?container=x"), vec![], vec![], 400),
+        ("POST", "/api/v1".into(), vec![], vec![], 405),
+    ];
+    for (method, path, headers, body, want) in cases {
+        let (code, status) = c.ask(method, &path, &headers, body).await;
+        assert_eq!(code, want, "{method} {path} {headers:?} {status}");
+        assert!(status.is_string() || (status["kind"] == "Status" && status["code"] == want), "{method} {path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks() {
+    let c = Cluster::start().await;
+    let as_anyone = |headers: &'static [(&'static str, &'static str)], path: &'static str| c.send(false, "GET", path, headers, "");
+    for path in ["/healthz", "/livez", "/readyz?verbose", "/version"] {
+        assert_eq!(as_anyone(&[], path).await.status(), 200, "{path}");
+    }
+    for path in [PODS, "/api", "/apis", "/nowhere", "/metrics"] {
+        assert_eq!(as_anyone(&[], path).await.status(), 403, "{path}");
+    }
+    assert_eq!(as_anyone(&[("authorization", "Bearer wrong")], "/version").await.status(), 401);
+    let warning = |r: hyper::Response<hyper::body::Incoming>| r.headers().get("warning").map(|v| v.to_str().unwrap().to_owned());
+    let first = "/api/v1/namespaces/default/pods/first";
+    assert_eq!(warning(as_anyone(&[("authorization", "Bearer sesame")], first).await).as_deref(), Some("299 - \"as alice\""));
+    assert_eq!(warning(c.send(true, "GET", first, &[], "").await).as_deref(), Some("299 - \"as admin\""));
+    assert_eq!(warning(c.send(true, "GET", first, &[("impersonate-user", "bob")], "").await).as_deref(), Some("299 - \"as bob\""));
+    let (code, status) = c.ask("GET", first, &[("impersonate-user", "forbidden")], "").await;
+    assert_eq!((code, &status["reason"]), (403, &json!("Forbidden")));
+    assert_eq!(as_anyone(&[("authorization", "Bearer sesame"), ("impersonate-user", "bob")], first).await.status(), 403);
+}
+
+#[tokio::test]
+async fn discovery_and_metrics() {
+    let c = Cluster::start().await;
+    assert_eq!(c.ask("GET", "/api/v1", &[], "").await.1["resources"][0]["name"], "pods");
+    let accept = ("accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json");
+    let response = c.send(true, "GET", "/api", &[accept], "").await;
+    assert_eq!(response.headers()["content-type"], "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    assert_eq!(read(response).await.1["items"][0]["versions"][0]["resources"][0]["resource"], "pods");
+    let (_, metrics) = c.ask("GET", "/metrics", &[], "").await;
+    assert!(metrics.as_str().unwrap_or_default().contains("apiserver_request_total"), "{metrics}");
+    let audit = c.send(true, "GET", "/version", &[("audit-id", "mine")], "").await;
+    assert_eq!(audit.headers()["audit-id"], "mine");
+}
+
+#[tokio::test]
+async fn watches() {
+    let c = Cluster::start().await;
+    let mut response = c.send(true, "GET", &format!("{PODS}?watch=true&timeoutSeconds=30"), &[], "").await;
+    let mut line = async || -> Value {
+        let frame = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+        serde_json::from_slice(&frame).unwrap()
+    };
+    let first = line().await;
+    assert_eq!((&first["type"], &first["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("first")));
+    c.ask("POST", PODS, &[], json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}).to_string()).await;
+    assert_eq!(line().await["object"]["metadata"]["name"], "a");
+    c.ask("DELETE", &format!("{PODS}/a"), &[], "").await;
+    assert_eq!(line().await["type"], "DELETED");
+    let (code, expired) = c.ask("GET", &format!("{PODS}?watch=1&resourceVersion=1"), &[], "").await;
+    assert_eq!((code, &expired["type"], &expired["object"]["code"]), (200, &json!("ERROR"), &json!(410)));
+    let (code, ended) = c.ask("GET", &format!("{PODS}?watch=1&timeoutSeconds=1"), &[TABLE], "").await;
+    assert_eq!((code, &ended["object"]["kind"]), (200, &json!("Table")));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_its_remedy() {
+    let c = Cluster::start().await;
+    let options = GatewayOptions { listen: c.address, pki: c.pki.clone(), token_file: None };
+    let bus = bus::Bus::local("test", bus::Caller::new(bus::Role::Gateway, "g"));
+    let error = Gateway::start(bus, std::sync::Arc::default(), options).await.err().unwrap();
+    assert!(matches!(error, GatewayError::Listen { .. }));
+    assert!(error.to_string().contains("--listen"), "{error}");
+}
+
+#[tokio::test]
+async fn without_state_it_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = crate::Pki::open(dir.path(), &[]).unwrap();
+    let bus = bus::Bus::local("alone", bus::Caller::new(bus::Role::Gateway, "g"));
+    let client = state_client::Client::new(bus);
+    assert_eq!(crate::health::respond(&client, "livez", false).await.status(), 200);
+    assert_eq!(crate::health::respond(&client, "readyz", false).await.status(), 500);
+    drop(pki);
+}

@@ -1,0 +1,4 @@
+//! The gateway over real TLS, with a small `state` and a small node on the same bus.
+mod cluster;
+mod http;
+mod kubectl;

@@ -164,3 +164,40 @@ impl Drop for Cluster {
         }
     }
 }
+
+/// One HTTP answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status code.
+    pub code: u16,
+    /// Its body, where that is JSON.
+    pub body: Value,
+    /// Its body as it came.
+    pub text: String,
+}
+
+impl Cluster {
+    /// One HTTP request to the API, as the administrator or (with `Bearer …`) as somebody else.
+    ///
+    /// # Panics
+    /// When curl can't be run or gets no answer.
+    pub fn http(&self, method: &str, path: &str, headers: &[&str], body: Option<&[u8]>) -> Answer {
+        let pki = self.data().join("pki");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "20", "-X", method, "-w", "\n%{http_code}", "--cacert"]).arg(pki.join("ca.crt"));
+        if !headers.iter().any(|h| h.starts_with("Authorization:")) {
+            curl.arg("--cert").arg(pki.join("admin.crt")).arg("--key").arg(pki.join("admin.key"));
+        }
+        for header in headers {
+            curl.args(["-H", header]);
+        }
+        if let Some(bytes) = body {
+            let file = self.lab.path().join("body");
+            std::fs::write(&file, bytes).unwrap();
+            curl.arg("--data-binary").arg(format!("@{}", file.display()));
+        }
+        let out = run(curl.arg(format!("https://{}:6443{path}", self.machines[0].address)));
+        let (text, code) = out.rsplit_once('\n').unwrap();
+        Answer { code: code.parse().unwrap(), body: serde_json::from_str(text).unwrap_or(Value::Null), text: text.to_owned() }
+    }
+}

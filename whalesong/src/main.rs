@@ -1,2 +1,77 @@
-//! placeholder
-fn main() {}
+//! Whalesong's one binary: every role of a cluster, and the commands that look at it.
+mod cli;
+mod config;
+mod creds;
+mod data;
+mod down;
+mod failure;
+mod get;
+mod role;
+mod status;
+mod up;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use failure::Failure;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = start_logging(&cli.log).and_then(|()| run(cli));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("whalesong: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(filter: &str) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| Failure::new(format!("{filter:?} is no log filter ({e})"), "use a level such as info"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Version => print(&format!("whalesong {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "whalesong", &mut std::io::stdout());
+            Ok(())
+        }
+        command => block_on(dispatch(command, file)),
+    }
+}
+
+async fn dispatch(command: Command, file: Option<&Path>) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => up::up(config::resolve(&args, file)?).await,
+        Command::State(args) => role::state(config::resolve(&args, file)?).await,
+        Command::Gateway(args) => role::gateway(config::resolve(&args, file)?).await,
+        Command::Scheduler(args) => role::scheduler(config::resolve(&args, file)?).await,
+        Command::Controllers(args) => role::controllers(config::resolve(&args, file)?).await,
+        Command::Agent(args) => role::agent(config::resolve(&args, file)?).await,
+        Command::Status(args) => print(&status::status(config::resolve(&args, file)?).await?),
+        Command::Get(args) => print(&get::get(config::resolve(&args, file)?).await?),
+        Command::Down(args) => down::down(config::resolve(&args, file)?).await,
+        Command::Creds(args) => print(&creds::creds(config::resolve(&args, file)?).await?),
+        Command::Version | Command::Completions { .. } => Ok(()),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|e| Failure::new(format!("the runtime can't be started ({e})"), "look at the process limits"))?.block_on(work)
+}
+
+/// Prints to stdout; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout can't be written ({e})"), "")),
+        _ => Ok(()),
+    }
+}

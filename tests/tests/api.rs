@@ -1,0 +1,154 @@
+//! What the API answers, to good input and to bad. Kubernetes' documented behaviour is the expectation.
+use e2e::{Cluster, output};
+use serde_json::json;
+
+const JSON: &[&str] = &["Content-Type: application/json"];
+
+/// method, path, headers, body, code, reason, part of the message
+type Case<'a> = (&'a str, &'a str, &'a [&'a str], Option<&'a [u8]>, u16, &'a str, &'a str);
+
+fn check(cluster: &Cluster, cases: &[Case]) {
+    for (method, path, headers, body, code, reason, part) in cases {
+        let answer = cluster.http(method, path, headers, *body);
+        let told = answer.body["message"].as_str().unwrap_or_default();
+        assert!(
+            answer.code == *code && answer.body["reason"].as_str().unwrap_or_default() == *reason && told.contains(part),
+            "{method} {path}: want {code} {reason} {part:?}, got {} {}",
+            answer.code,
+            answer.text
+        );
+    }
+}
+
+#[test]
+fn bad_input_gets_kubernetes_answers() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let big = format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"big"}},"data":{{"x":"{}"}}}}"#, "x".repeat(4 << 20));
+    let cases: &[Case] = &[
+        ("POST", maps, JSON, Some(b"{\"apiVersion\":"), 400, "BadRequest", ""),
+        ("POST", maps, JSON, Some(b"[1,2]"), 400, "BadRequest", ""),
+        ("POST", maps, JSON, Some(b"\xff\xfe"), 400, "BadRequest", ""),
+        ("POST", maps, JSON, Some(br#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"}}"#), 400, "BadRequest", ""),
+        ("POST", maps, JSON, Some(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"A_b"}}"#), 422, "Invalid", "metadata.name"),
+        ("POST", maps, JSON, Some(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","labels":{"-":"y"}}}"#), 422, "Invalid", "metadata.labels"),
+        ("POST", maps, JSON, Some(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","namespace":"other"}}"#), 400, "BadRequest", "namespace"),
+        ("POST", maps, JSON, Some(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"k":5}}"#), 400, "BadRequest", ""),
+        ("POST", maps, JSON, Some(big.as_bytes()), 413, "RequestEntityTooLarge", ""),
+        ("POST", maps, &["Content-Type: text/plain"], Some(b"hello"), 415, "UnsupportedMediaType", ""),
+        (
+            "POST",
+            "/api/v1/namespaces/nowhere/configmaps",
+            JSON,
+            Some(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#),
+            404,
+            "NotFound",
+            "nowhere",
+        ),
+        ("GET", "/api/v1/namespaces/default/configmaps/none", &[], None, 404, "NotFound", "configmaps \"none\" not found"),
+        ("GET", "/api/v1/namespaces/default/unheardof", &[], None, 404, "NotFound", ""),
+        ("GET", "/apis/none.example/v1/things", &[], None, 404, "NotFound", ""),
+        ("GET", "/api/v1/namespaces/default/pods/x/unheardof", &[], None, 404, "NotFound", ""),
+        ("GET", &format!("{maps}?labelSelector=a%3D%3D%3Db%2C%28"), &[], None, 400, "BadRequest", ""),
+        ("GET", "/api/v1/pods?fieldSelector=spec.colour%3Dred", &[], None, 400, "BadRequest", "field label not supported"),
+        ("GET", &format!("{maps}?resourceVersion=abc"), &[], None, 400, "BadRequest", ""),
+        ("GET", &format!("{maps}?limit=1&continue=nonsense"), &[], None, 400, "BadRequest", ""),
+        ("PUT", maps, JSON, Some(b"{}"), 405, "MethodNotAllowed", ""),
+        ("PATCH", &format!("{maps}/none"), &["Content-Type: application/merge-patch+json"], Some(b"{}"), 404, "NotFound", ""),
+        ("PATCH", &format!("{maps}/none"), &["Content-Type: application/json"], Some(b"{}"), 415, "UnsupportedMediaType", ""),
+        ("DELETE", "/api/v1/namespaces/default", &[], None, 403, "Forbidden", "this namespace may not be deleted"),
+        ("GET", maps, &["Authorization: Bearer nonsense"], None, 401, "Unauthorized", ""),
+    ];
+    check(&cluster, cases);
+    // nothing of that stopped it, and nothing was written
+    assert_eq!(
+        cluster.get(&["configmaps", "-l", "!nothing"])["items"].as_array().unwrap().iter().filter(|m| m["metadata"]["name"] != "kube-root-ca.crt").count(),
+        0
+    );
+    assert!(!cluster.log().contains("panicked"), "{}", cluster.log());
+}
+
+#[test]
+fn writes_compare_and_swap() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"k": "1"}});
+    let made = cluster.http("POST", maps, JSON, Some(body.to_string().as_bytes()));
+    assert_eq!(made.code, 201, "{}", made.text);
+    let again = cluster.http("POST", maps, JSON, Some(body.to_string().as_bytes()));
+    assert_eq!((again.code, again.body["reason"].as_str()), (409, Some("AlreadyExists")));
+    let mut next = made.body.clone();
+    next["data"]["k"] = json!("2");
+    assert_eq!(cluster.http("PUT", &format!("{maps}/x"), JSON, Some(next.to_string().as_bytes())).code, 200);
+    let stale = cluster.http("PUT", &format!("{maps}/x"), JSON, Some(next.to_string().as_bytes()));
+    assert_eq!((stale.code, stale.body["reason"].as_str()), (409, Some("Conflict")));
+    let same = cluster.http("PATCH", &format!("{maps}/x"), &["Content-Type: application/merge-patch+json"], Some(br#"{"data":{"k":"2"}}"#));
+    let current = cluster.http("GET", &format!("{maps}/x"), &[], None);
+    assert_eq!(same.body["metadata"]["resourceVersion"], current.body["metadata"]["resourceVersion"]);
+    let dry = cluster.http("DELETE", &format!("{maps}/x?dryRun=All"), &[], None);
+    assert_eq!((dry.code, cluster.http("GET", &format!("{maps}/x"), &[], None).code), (200, 200));
+    let wrong = cluster.http("DELETE", &format!("{maps}/x"), JSON, Some(br#"{"preconditions":{"uid":"other"}}"#));
+    assert_eq!(wrong.code, 409, "{}", wrong.text);
+    assert_eq!(cluster.http("DELETE", &format!("{maps}/x"), &[], None).code, 200);
+    assert_eq!(cluster.http("GET", &format!("{maps}/x"), &[], None).code, 404);
+}
+
+#[test]
+fn kubectl_knows_the_kinds() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let resources = cluster.k(&["api-resources"]);
+    for word in ["configmaps", "deployments", "replicasets", "leases", "clusterrolebindings", "endpointslices"] {
+        assert!(resources.contains(word), "{word} is missing in\n{resources}");
+    }
+    assert!(cluster.k(&["explain", "deployment.spec.replicas"]).contains("FIELD: replicas"));
+    let wrong =
+        output(cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest(&cluster, "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dato: {a: b}}")));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("unknown field \"dato\""), "{}", String::from_utf8_lossy(&wrong.stderr));
+    assert_eq!(cluster.k(&["auth", "can-i", "delete", "nodes"]).trim(), "yes");
+    cluster.k(&["create", "serviceaccount", "robot"]);
+    let may = output(&mut cluster.kubectl(&["auth", "can-i", "list", "pods", "--as=system:serviceaccount:default:robot"]));
+    assert_eq!(String::from_utf8_lossy(&may.stdout).trim(), "no");
+    cluster.k(&["create", "rolebinding", "robot", "--clusterrole=view", "--serviceaccount=default:robot"]);
+    assert_eq!(cluster.k(&["auth", "can-i", "list", "pods", "--as=system:serviceaccount:default:robot"]).trim(), "yes");
+    let token = cluster.k(&["create", "token", "robot"]);
+    let bearer = format!("Authorization: Bearer {}", token.trim());
+    assert_eq!(cluster.http("GET", "/api/v1/namespaces/default/pods", &[&bearer], None).code, 200);
+    let refused = cluster.http("GET", "/api/v1/nodes", &[&bearer], None);
+    assert_eq!(refused.code, 403);
+    assert_eq!(
+        refused.body["message"],
+        "nodes is forbidden: User \"system:serviceaccount:default:robot\" cannot list resource \"nodes\" in API group \"\" at the cluster scope"
+    );
+    let table = cluster.k(&["get", "namespaces"]);
+    assert!(table.starts_with("NAME") && table.contains("kube-system") && table.contains("Active"), "{table}");
+}
+
+#[test]
+fn a_namespace_goes_with_all_that_is_in_it() {
+    let cluster = Cluster::start(&["--no-node"]);
+    cluster.k(&["create", "namespace", "shop"]);
+    cluster.k(&["create", "configmap", "x", "-n", "shop", "--from-literal=a=b"]);
+    cluster.k(&["create", "deployment", "d", "-n", "shop", "--image=localhost/web:v1", "--replicas=2"]);
+    cluster.k(&["delete", "namespace", "shop", "--timeout=30s"]);
+    assert!(cluster.k_fails(&["get", "namespace", "shop"]).contains("namespaces \"shop\" not found"));
+    cluster.k(&["create", "namespace", "shop"]);
+    assert_eq!(cluster.get(&["pods,replicasets,deployments", "-n", "shop"])["items"], json!([]));
+}
+
+#[test]
+fn the_state_survives_a_kill() {
+    let mut cluster = Cluster::start(&["--no-node"]);
+    cluster.k(&["create", "configmap", "kept", "--from-literal=a=b"]);
+    let uid = cluster.get(&["configmap", "kept"])["metadata"]["uid"].clone();
+    cluster.machines[0].pull_plug();
+    cluster.control_plane().wait().unwrap();
+    cluster.machines[0].power_on();
+    cluster.up(&["--no-node"]);
+    assert_eq!(cluster.get(&["configmap", "kept"])["metadata"]["uid"], uid);
+}
+
+fn manifest(cluster: &Cluster, text: &str) -> std::fs::File {
+    let file = cluster.lab.path().join("stdin.yaml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::File::open(file).unwrap()
+}

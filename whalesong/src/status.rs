@@ -1,0 +1,71 @@
+//! `whalesong status`: what runs where. Every process answers `process.status` with what its actors say of themselves.
+use crate::failure::Failure;
+use bus::actor::ActorReport;
+use bus::{Call, To};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Asks a process for its [`ProcessReport`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusRequest {}
+
+impl Call for StatusRequest {
+    type Reply = ProcessReport;
+    const SERVICE: &'static str = "process.status";
+}
+
+/// What a process says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProcessReport {
+    /// Its host's name.
+    pub host: String,
+    /// Its process number.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// What it plays: `state`, `gateway`, ….
+    pub roles: Vec<String>,
+    /// Its resident memory in KiB.
+    pub resident_kib: u64,
+    /// Up to which revision its cache follows the log; only where it plays `state`.
+    pub revision: Option<u64>,
+    /// By how many messages that is behind the log.
+    pub lag: Option<u64>,
+    /// Its actors.
+    pub actors: Vec<ActorReport>,
+}
+
+/// This process's resident memory in KiB.
+pub fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
+/// The reports as text for a person.
+pub fn render(reports: &[ProcessReport]) -> String {
+    let mut out = String::new();
+    for r in reports {
+        let lag = match (r.revision, r.lag) {
+            (Some(revision), Some(lag)) => format!(", revision {revision}, {lag} behind the log"),
+            _ => String::new(),
+        };
+        // writing to a String can't fail
+        _ = writeln!(out, "{} on {} (process {}, version {}, {} MiB{lag})", r.roles.join(", "), r.host, r.pid, r.version, r.resident_kib / 1024);
+        _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", "ACTOR", "STATE", "RESTARTS", "MAILBOX");
+        for a in &r.actors {
+            _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", a.path, a.state.to_string(), a.restarts, format!("{}/{}", a.mailbox, a.capacity));
+        }
+    }
+    out
+}
+
+/// Asks one process; `instance` is what it serves as.
+///
+/// # Errors
+/// When it doesn't answer in two seconds.
+pub async fn ask(bus: &bus::Bus, instance: &str) -> Result<ProcessReport, Failure> {
+    let reply = bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await;
+    reply.map_err(|e| Failure::new(format!("{instance}: {e}"), "look whether it still runs"))
+}

@@ -3,6 +3,7 @@ use super::ServerError;
 use crate::keys::write_private;
 use crate::permissions::Permissions;
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Who may connect.
@@ -19,7 +20,9 @@ pub struct User {
 pub struct ServerOptions {
     /// Its directory: configuration, pid file, JetStream's data. Made where it isn't there.
     pub directory: PathBuf,
-    /// The port on 127.0.0.1; `None`: any free one.
+    /// The address to listen on: 127.0.0.1, or another where nodes on other machines connect.
+    pub host: IpAddr,
+    /// The port there; `None`: any free one.
     pub port: Option<u16>,
     /// Who may connect; everybody who reaches the port when empty.
     pub users: Vec<User>,
@@ -32,7 +35,7 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// The usual ones: any free port, messages up to 8 MiB.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20 }
+        Self { directory: directory.into(), host: Ipv4Addr::LOCALHOST.into(), port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20 }
     }
 
     pub(super) fn config_file(&self) -> PathBuf {
@@ -44,8 +47,10 @@ impl ServerOptions {
     }
 
     fn config(&self) -> Value {
+        // port -1 is any free one
+        let listen = self.port.map_or_else(|| format!("{}:-1", self.host), |port| SocketAddr::new(self.host, port).to_string());
         let mut config = json!({
-            "listen": format!("127.0.0.1:{}", self.port.map_or(-1, i32::from)),
+            "listen": listen,
             "server_name": "whalesong",
             "pid_file": self.pid_file(),
             "max_payload": self.max_payload,

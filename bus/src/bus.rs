@@ -3,13 +3,20 @@ use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::local::{Door, Gate, Handler, Registry};
 use crate::message::{Call, Open};
+use crate::nats::answer::{self, Knock};
+use crate::nats::ask;
+use crate::nats::mouth::Mouth;
+use crate::nats::{ConnectError, ConnectOptions, Health, Link};
 use crate::service::{Service, Stats};
 use crate::stream::{Duplex, pair};
+use crate::subject::Subjects;
 use futures::future::BoxFuture;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// More requests at once than this make no sense, and semaphores have a limit of their own.
 const MAX_CONCURRENCY: u32 = 1 << 20;
@@ -75,6 +82,7 @@ type Answer<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>:
 
 enum Answering<O: Open> {
     Local(oneshot::Sender<Answer<O>>),
+    Remote(Knock),
 }
 
 /// A stream that somebody wants to open.
@@ -91,6 +99,10 @@ impl<O: Open> Opening<O> {
         Self { message, caller, answering: Answering::Local(answer) }
     }
 
+    pub(crate) fn remote(message: O, caller: Caller, knock: Knock) -> Self {
+        Self { message, caller, answering: Answering::Remote(knock) }
+    }
+
     /// Opens the stream.
     ///
     /// # Errors
@@ -101,6 +113,10 @@ impl<O: Open> Opening<O> {
                 let (theirs, ours) = pair();
                 answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
                 Ok(ours)
+            }
+            Answering::Remote(knock) => {
+                let (sender, receiver) = knock.accept().await.map_err(BusError::Disconnected)?;
+                Ok(Duplex::remote(sender, receiver))
             }
         }
     }
@@ -113,6 +129,11 @@ impl<O: Open> Opening<O> {
                     tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
                 }
             }
+            Answering::Remote(knock) => {
+                if let Err(error) = knock.refuse::<O>(&why).await {
+                    tracing::warn!(service = O::SERVICE, %error, "a refusal could not be sent");
+                }
+            }
         }
     }
 }
@@ -120,6 +141,9 @@ impl<O: Open> Opening<O> {
 struct Shared {
     cluster: String,
     registry: Arc<Registry>,
+    link: Option<Link>,
+    /// For whom asks about a bus that has no link.
+    health: Arc<Health>,
 }
 
 /// A handle on the bus, speaking as one caller. Cheap to clone.
@@ -127,18 +151,69 @@ struct Shared {
 pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    mouth: Arc<OnceCell<Arc<Mouth>>>,
 }
 
 impl Bus {
     /// A bus without NATS: everybody is in this process. For tests and simulation.
     pub fn local(cluster: &str, caller: Caller) -> Self {
-        let shared = Shared { cluster: cluster.to_owned(), registry: Arc::default() };
-        Self { shared: Arc::new(shared), caller: Arc::new(caller) }
+        Self::new(Shared { cluster: cluster.to_owned(), registry: Arc::default(), link: None, health: Health::new() }, caller)
     }
 
-    /// The same bus, speaking as another caller (a process that plays several roles).
+    /// A bus over NATS: who isn't in this process is reached through the server. It reconnects by itself, forever.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the first connection can't be made within a few seconds, each with its remedy.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
+        let link = Link::connect(&options).await?;
+        let health = link.health.clone();
+        Ok(Self::new(Shared { cluster: options.cluster, registry: Arc::default(), link: Some(link), health }, options.caller))
+    }
+
+    fn new(shared: Shared, caller: Caller) -> Self {
+        Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default() }
+    }
+
+    /// The same bus, speaking as another caller (a process that plays several roles). The connection's own key must
+    /// be allowed to: `state`'s is.
     pub fn speaking_as(&self, caller: Caller) -> Self {
-        Self { shared: self.shared.clone(), caller: Arc::new(caller) }
+        Self { shared: self.shared.clone(), caller: Arc::new(caller), mouth: Arc::default() }
+    }
+
+    /// Whether NATS is connected now, and each change of that. Always true without NATS.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.shared.health.connected.subscribe()
+    }
+
+    /// When something last came from NATS; a bus that is well hears its own echo every two seconds. Without NATS: now.
+    pub fn last_heard(&self) -> Instant {
+        if self.shared.link.is_some() { *self.shared.health.heard.borrow() } else { Instant::now() }
+    }
+
+    /// The connection to NATS, where there is one.
+    pub fn nats(&self) -> Option<&async_nats::Client> {
+        self.shared.link.as_ref().map(|link| &link.client)
+    }
+
+    /// JetStream on that connection.
+    pub fn jetstream(&self) -> Option<&async_nats::jetstream::Context> {
+        self.shared.link.as_ref().map(|link| &link.jetstream)
+    }
+
+    /// The cluster's subjects.
+    pub fn subjects(&self) -> Subjects {
+        Subjects::new(&self.shared.cluster)
+    }
+
+    /// What speaks for this caller on NATS; `None` where there is no NATS.
+    async fn mouth(&self) -> Result<Option<&Arc<Mouth>>, BusError> {
+        let Some(link) = &self.shared.link else { return Ok(None) };
+        let mouth = self.mouth.get_or_try_init(|| link.mouth(&self.caller)).await;
+        mouth.map(Some).map_err(BusError::Disconnected)
+    }
+
+    fn stop(&self) -> CancellationToken {
+        self.shared.link.as_ref().map(Link::stop).unwrap_or_default()
     }
 
     /// Who speaks.
@@ -157,7 +232,10 @@ impl Bus {
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
         let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) else {
-            return Err(BusError::NoResponder { service: Q::SERVICE });
+            return match self.mouth().await? {
+                Some(mouth) => ask::call(mouth, to, message, timeout).await,
+                None => Err(BusError::NoResponder { service: Q::SERVICE }),
+            };
         };
         let answered = tokio::time::timeout(timeout, door.call(message, Caller::clone(&self.caller))).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
@@ -169,7 +247,10 @@ impl Bus {
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
         let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) else {
-            return Err(BusError::NoResponder { service: O::SERVICE });
+            return match self.mouth().await? {
+                Some(mouth) => ask::open(mouth, to, message, timeout).await,
+                None => Err(BusError::NoResponder { service: O::SERVICE }),
+            };
         };
         let answered = tokio::time::timeout(timeout, gate.open(message, Caller::clone(&self.caller))).await;
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
@@ -218,8 +299,12 @@ impl Bus {
         let permits = Arc::new(Semaphore::new(concurrency as usize));
         let stats = Arc::new(Stats::default());
         let door = Arc::new(Door { handler, permits: permits.clone(), stats: stats.clone() });
-        let registration = self.shared.registry.add::<Q, _>(instance, door);
-        Ok(Service { registration, permits, concurrency, stats })
+        let registration = self.shared.registry.add::<Q, _>(instance, door.clone());
+        let service = Service { registration, permits, concurrency, stats, listening: self.stop(), _bus: self.clone() };
+        if let Some(mouth) = self.mouth().await? {
+            answer::serve(mouth, instance, door, service.listening.clone()).await?;
+        }
+        Ok(service)
     }
 
     /// Accepts streams of type `O` under `instance` (and as any instance).
@@ -233,8 +318,12 @@ impl Bus {
         R: Future<Output = ()> + Send + 'static,
     {
         let stats = Arc::new(Stats::default());
-        let gate = Gate::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() };
-        let registration = self.shared.registry.add::<O, _>(instance, Arc::new(gate));
-        Ok(Service { registration, permits: Arc::new(Semaphore::new(1)), concurrency: 1, stats })
+        let gate = Arc::new(Gate::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
+        let registration = self.shared.registry.add::<O, _>(instance, gate.clone());
+        let service = Service { registration, permits: Arc::new(Semaphore::new(1)), concurrency: 1, stats, listening: self.stop(), _bus: self.clone() };
+        if let Some(mouth) = self.mouth().await? {
+            answer::accept(mouth, instance, gate, service.listening.clone()).await?;
+        }
+        Ok(service)
     }
 }

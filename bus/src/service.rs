@@ -1,9 +1,11 @@
 //! What is served: the handle that keeps a service running, and its statistics.
+use crate::bus::Bus;
 use crate::local::Registration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// Counters of one served message type, shared by its local and its remote callers.
 #[derive(Debug, Default)]
@@ -63,6 +65,10 @@ pub struct Service {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) concurrency: u32,
     pub(crate) stats: Arc<Stats>,
+    /// Ends what listens for requests from elsewhere.
+    pub(crate) listening: CancellationToken,
+    /// The connection lives as long as what is served on it.
+    pub(crate) _bus: Bus,
 }
 
 impl Service {
@@ -73,6 +79,7 @@ impl Service {
     /// Stops taking requests and waits for those that are being handled.
     pub async fn drain(self) {
         self.registration.withdraw();
+        self.listening.cancel();
         if self.permits.acquire_many(self.concurrency).await.is_err() {
             tracing::debug!("drained a service that was closed already");
         }
@@ -81,6 +88,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        self.listening.cancel();
         self.permits.close();
     }
 }

@@ -4,6 +4,7 @@
 //! An end that goes down with a panic, is [`Sender::cut`], or whose process or connection is lost, cuts the stream:
 //! the other side gets [`StreamError::Cut`] and so knows that it hasn't seen everything.
 use crate::message::Message;
+use crate::nats::pipe::{PipeReceiver, PipeSender};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
@@ -16,7 +17,10 @@ pub enum StreamError {
     /// The other side is gone, or the bus between was lost for too long.
     #[error("the stream was cut: {0}")]
     Cut(String),
-    /// A frame that doesn't decode.
+    /// A frame that can't be sent as it is. The stream goes on.
+    #[error("a frame did not encode: {0}")]
+    Encode(String),
+    /// A frame that doesn't decode. The stream goes on.
     #[error("a frame did not decode: {0}")]
     Decode(String),
 }
@@ -32,6 +36,7 @@ pub struct Sender<S>(Outlet<S>);
 
 enum Outlet<S> {
     Local(LocalSender<S>),
+    Remote(PipeSender),
 }
 
 /// The receiving half. Dropping it tells the sender to stop.
@@ -39,6 +44,7 @@ pub struct Receiver<R>(Inlet<R>);
 
 enum Inlet<R> {
     Local(LocalReceiver<R>),
+    Remote(PipeReceiver),
 }
 
 /// One direction within a process. `cut` is set before the channel closes where the end isn't regular.
@@ -76,6 +82,10 @@ pub fn pair<S: Message, R: Message>() -> (Duplex<S, R>, Duplex<R, S>) {
 }
 
 impl<S: Message, R: Message> Duplex<S, R> {
+    /// An end whose other end is elsewhere.
+    pub(crate) fn remote(sender: PipeSender, receiver: PipeReceiver) -> Self {
+        Self { sender: Sender(Outlet::Remote(sender)), receiver: Receiver(Inlet::Remote(receiver)) }
+    }
     /// Sends a frame; waits while the receiver's window is full.
     ///
     /// # Errors
@@ -112,12 +122,18 @@ impl<S: Message> Sender<S> {
     pub async fn send(&mut self, frame: S) -> Result<(), StreamError> {
         match &mut self.0 {
             Outlet::Local(local) => local.frames.send(frame).await.map_err(|_| StreamError::Cut("the other side no longer receives".to_owned())),
+            Outlet::Remote(pipe) => {
+                let body = rmp_serde::to_vec_named(&frame).map_err(|e| StreamError::Encode(e.to_string()))?;
+                drop(frame);
+                pipe.send(body.into()).await
+            }
         }
     }
     /// Completes when the other side no longer receives.
     pub async fn closed(&mut self) {
         match &mut self.0 {
             Outlet::Local(local) => local.frames.closed().await,
+            Outlet::Remote(pipe) => pipe.closed().await,
         }
     }
     /// As [`Duplex::cut`].
@@ -126,6 +142,7 @@ impl<S: Message> Sender<S> {
             Outlet::Local(local) => {
                 local.cut.get_or_init(|| why.into());
             }
+            Outlet::Remote(pipe) => pipe.cut(why.into()),
         }
     }
 }
@@ -140,6 +157,10 @@ impl<R: Message> Receiver<R> {
             Inlet::Local(local) => match local.frames.recv().await {
                 Some(frame) => Ok(Some(frame)),
                 None => local.cut.get().map_or(Ok(None), |why| Err(StreamError::Cut(why.clone()))),
+            },
+            Inlet::Remote(pipe) => match pipe.recv().await? {
+                Some(body) => rmp_serde::from_slice(&body).map(Some).map_err(|e| StreamError::Decode(e.to_string())),
+                None => Ok(None),
             },
         }
     }

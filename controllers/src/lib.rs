@@ -1,1 +1,87 @@
-//! placeholder
+//! Controllers as pure plans, and the runtime that carries them out.
+//!
+//! [`run`] starts all of them on the bus. Each controller is one file (or folder) with one implementation of
+//! [`runtime::Controller`] and a line in [`all`].
+pub mod deployment;
+pub mod ownership;
+pub mod pod;
+pub mod replicaset;
+pub mod runtime;
+pub mod status;
+#[cfg(test)]
+mod testing;
+
+use bus::Bus;
+use bus::actor::System;
+use model::Kinds;
+use runtime::edge::{self, Ask};
+use runtime::{Controller, Engine, Lookup, Resource, StartError, Stats};
+use state_client::Client;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How the controllers are run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The certificate of the cluster's CA, PEM: what `kube-root-ca.crt` holds in every namespace.
+    pub ca_pem: String,
+    /// The table of kinds.
+    pub kinds: Arc<Kinds>,
+}
+
+/// All controllers.
+pub fn all(_options: &Options) -> Vec<Box<dyn Controller>> {
+    vec![Box::new(deployment::Deployments), Box::new(replicaset::ReplicaSets)]
+}
+
+/// By what objects are looked up, besides names and owners.
+fn lookups() -> Vec<(Resource, Lookup)> {
+    vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true })]
+}
+
+/// The running controllers.
+#[derive(Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Handle {
+    /// What each controller is at; empty while the runtime is being started again.
+    pub async fn stats(&self) -> Vec<Stats> {
+        let (reply, answer) = oneshot::channel();
+        match self.asks.send(reply).await {
+            Ok(()) => answer.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+/// Why a run of the controllers ended.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Broken(#[from] edge::Broken),
+}
+
+/// Starts all controllers as one supervised task of `system`. They speak as `bus` does.
+///
+/// # Errors
+/// [`StartError`] when two controllers own the same output.
+pub fn run(bus: &Bus, system: &System, options: Options) -> Result<Handle, StartError> {
+    Engine::new(all(&options), options.kinds.clone(), &lookups())?;
+    let (asks, asked) = mpsc::channel(16);
+    let asked = Arc::new(Mutex::new(asked));
+    let (client, identity) = (Client::new(bus.clone()), bus.caller().to_string());
+    system.task("controllers", move |cancel| {
+        let (options, client, identity, asked) = (options.clone(), client.clone(), identity.clone(), asked.clone());
+        async move {
+            let engine = Engine::new(all(&options), options.kinds.clone(), &lookups())?;
+            let mut asked = asked.lock().await;
+            edge::run(engine, client, identity, &mut asked, cancel).await?;
+            Ok::<(), RunError>(())
+        }
+    });
+    Ok(Handle { asks })
+}

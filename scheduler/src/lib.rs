@@ -1,1 +1,34 @@
-//! placeholder
+//! Which node runs which pod.
+//!
+//! * [`snapshot`]: nodes, their pods and namespaces, kept incrementally;
+//! * [`schedule()`]: pure: from a snapshot and pods to [`Decision`]s;
+//! * [`filter`] and [`score`]: the plug-ins, one function and one line in a table each;
+//! * [`topology`]: counts of pods by domain, for spread and pod affinity;
+//! * [`queue`]: pods that wait, and what they wait for;
+//! * [`events`]: what is said about pods;
+//! * [`run()`]: the loop around all that, the only part with a clock and a bus.
+//!
+//! To add a rule: one pure function, and one line in [`filter::FILTERS`], [`score::LOCAL`] or [`score::SCALED`].
+mod actor;
+mod class_run;
+pub mod events;
+pub mod filter;
+pub mod labels;
+pub mod node;
+pub mod pod;
+pub mod queue;
+pub mod reason;
+pub mod resources;
+pub mod schedule;
+pub mod score;
+pub mod snapshot;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod topology;
+pub mod wake;
+
+pub use actor::{SchedulerError, run};
+pub use schedule::{Decision, Outcome, schedule};
+pub use snapshot::Snapshot;

@@ -1,0 +1,235 @@
+//! Requests that come from elsewhere.
+use super::ask::WELL;
+use super::mouth::Mouth;
+use super::pipe::{Pipe, PipeReceiver, PipeSender};
+use super::wire::{self, PORT};
+use crate::address::{Caller, To};
+use crate::bus::{BusError, Opening};
+use crate::local::{Door, Gate};
+use crate::message::{Call, Open};
+use crate::permissions::serves_any;
+use crate::subject::{Port, Verb};
+use async_nats::{HeaderMap, Message, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::SelectAll;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Requests of one service that are taken from NATS at once, waiting ones included; more wait in the connection.
+const TAKEN: usize = 1024;
+/// For how long a request is worked on whose sender doesn't say how long it waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for the server to say that it knows a subscription.
+const SUBSCRIBE: Duration = Duration::from_secs(5);
+
+/// Where one request's reply goes. Dropping it unanswered tells the sender so.
+pub(crate) struct Responder {
+    mouth: Arc<Mouth>,
+    subject: Option<String>,
+}
+
+impl Responder {
+    async fn reply(mut self, headers: Option<HeaderMap>, body: Bytes) -> Result<(), String> {
+        let Some(subject) = self.subject.take() else { return Ok(()) };
+        for (part, body) in wire::parts(body, self.mouth.part_size()) {
+            let published = match headers.clone().or(part) {
+                Some(headers) => self.mouth.client.publish_with_headers(subject.clone(), headers, body).await,
+                None => self.mouth.client.publish(subject.clone(), body).await,
+            };
+            published.map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn fail(mut self, code: u16, why: &str) {
+        if let Some(subject) = self.subject.take() {
+            self.mouth.remark(subject, Some(wire::error(code, why)), Bytes::new());
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(subject) = self.subject.take() {
+            self.mouth.remark(subject, Some(wire::error(500, "it gave no answer")), Bytes::new());
+        }
+    }
+}
+
+/// A stream that somebody elsewhere wants to open.
+pub(crate) struct Knock {
+    responder: Responder,
+    theirs: Port,
+}
+
+impl Knock {
+    /// Opens it.
+    pub(crate) async fn accept(self) -> Result<(PipeSender, PipeReceiver), String> {
+        let (sender, receiver, ours) = Pipe::new(&self.responder.mouth);
+        sender.join(&self.theirs);
+        let mut headers = HeaderMap::new();
+        headers.insert(PORT, ours.to_string().as_str());
+        self.responder.reply(Some(headers), Bytes::new()).await?;
+        Ok((sender, receiver))
+    }
+
+    /// Says no.
+    pub(crate) async fn refuse<O: Open>(self, why: &O::Refusal) -> Result<(), String> {
+        match wire::encode(O::SERVICE, why) {
+            Ok(body) => self.responder.reply(None, body.into()).await,
+            Err(e) => {
+                self.responder.fail(500, &e.to_string());
+                Err(e.to_string())
+            }
+        }
+    }
+}
+
+/// One request as it came.
+struct Request {
+    caller: Caller,
+    body: Bytes,
+    patience: Duration,
+    /// Where the sender's end of a stream is.
+    port: Option<Port>,
+    responder: Responder,
+}
+
+/// Reads all but the body; whatever can't be read is refused and logged.
+fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
+    let headers = message.headers.as_ref();
+    let responder = Responder { mouth: mouth.clone(), subject: message.reply.map(|r| r.to_string()) };
+    let Some(caller) = mouth.subjects.requester(&message.subject) else {
+        tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear");
+        responder.fail(400, "the subject doesn't say who asks");
+        return None;
+    };
+    let patience = wire::patience(headers).unwrap_or(PATIENCE);
+    let port = match wire::header(headers, PORT).map(Port::parse) {
+        Some(Some(port)) if port.owner == caller => Some(port),
+        None => None,
+        Some(_) => {
+            tracing::warn!(%caller, "refused a stream to somebody else");
+            responder.fail(403, "the stream isn't the sender's");
+            return None;
+        }
+    };
+    Some(Request { caller, body: message.payload, patience, port, responder })
+}
+
+/// Listens to a service's subjects until cancelled; each request is handled in a task of its own.
+async fn listen<F, R>(mouth: &Arc<Mouth>, verb: Verb, service: &str, instance: &str, stop: CancellationToken, handle: F) -> Result<(), BusError>
+where
+    F: Fn(Request, OwnedSemaphorePermit) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let mut requests = subscribe(mouth, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
+    if let Err(error) = mouth.round_trip(SUBSCRIBE).await {
+        tracing::warn!(service, ?error, "served from when NATS is back");
+    }
+    let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(TAKEN)));
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        while let Some(message) = requests.next().await {
+            mouth.health.heard.send_replace(tokio::time::Instant::now());
+            let Ok(place) = taken.clone().acquire_owned().await else { return };
+            if let Some(request) = read(&mouth, message) {
+                tokio::spawn(handle(request, place));
+            }
+        }
+    }));
+    Ok(())
+}
+
+async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> Result<SelectAll<Subscriber>, async_nats::SubscribeError> {
+    let mut all = SelectAll::new();
+    all.push(mouth.client.subscribe(mouth.subjects.requests(verb, service, &To::instance(instance))).await?);
+    if serves_any(mouth.owner.role) {
+        all.push(mouth.client.queue_subscribe(mouth.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
+    }
+    Ok(all)
+}
+
+/// Lets those elsewhere in by this door.
+pub(crate) async fn serve<Q: Call>(mouth: &Arc<Mouth>, instance: &str, door: Arc<Door<Q>>, stop: CancellationToken) -> Result<(), BusError> {
+    let handle = move |request: Request, place: OwnedSemaphorePermit| {
+        let door = door.clone();
+        async move {
+            let patience = request.patience;
+            // whoever sent it doesn't wait any longer
+            if tokio::time::timeout(patience, answer(door, request)).await.is_err() {
+                tracing::debug!(service = Q::SERVICE, "a request was not answered in its time");
+            }
+            drop(place);
+        }
+    };
+    listen(mouth, Verb::Call, Q::SERVICE, instance, stop, handle).await
+}
+
+async fn answer<Q: Call>(door: Arc<Door<Q>>, request: Request) {
+    let Request { caller, body, port, responder, .. } = request;
+    let done = match port {
+        None => match reply(door, caller, &body).await {
+            Ok(body) => responder.reply(None, body.into()).await,
+            Err((code, why)) => {
+                responder.fail(code, &why);
+                Ok(())
+            }
+        },
+        Some(theirs) => answer_stream(door, caller, Knock { responder, theirs }).await,
+    };
+    if let Err(error) = done {
+        tracing::warn!(service = Q::SERVICE, %error, "a reply could not be sent");
+    }
+}
+
+/// A request that is too large for one message comes as a stream of one frame, and its reply goes back so.
+async fn answer_stream<Q: Call>(door: Arc<Door<Q>>, caller: Caller, knock: Knock) -> Result<(), String> {
+    let (mut sender, mut receiver) = knock.accept().await?;
+    let Some(body) = receiver.recv().await.map_err(|e| e.to_string())? else { return Ok(()) };
+    let mut frame = vec![WELL];
+    match reply(door, caller, &body).await {
+        Ok(body) => frame.extend_from_slice(&body),
+        Err((_, why)) => frame = [&[WELL + 1], why.as_bytes()].concat(),
+    }
+    sender.send(frame.into()).await.map_err(|e| e.to_string())
+}
+
+async fn reply<Q: Call>(door: Arc<Door<Q>>, caller: Caller, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
+    let message = match wire::decode::<Q>(Q::SERVICE, body) {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request");
+            drop(door.stats.begin());
+            return Err((400, error.to_string()));
+        }
+    };
+    let reply = door.call(message, caller).await.map_err(|e| match e {
+        BusError::Failed { why, .. } => (500, why),
+        e => (503, e.to_string()),
+    })?;
+    wire::encode(Q::SERVICE, &reply).map_err(|e| (500, e.to_string()))
+}
+
+/// Lets those elsewhere open streams at this gate.
+pub(crate) async fn accept<O: Open>(mouth: &Arc<Mouth>, instance: &str, gate: Arc<Gate<O>>, stop: CancellationToken) -> Result<(), BusError> {
+    let handle = move |request: Request, place: OwnedSemaphorePermit| {
+        let gate = gate.clone();
+        async move {
+            let Request { caller, body, port, responder, .. } = request;
+            let Some(theirs) = port else { return responder.fail(400, "it doesn't say where its stream is") };
+            match wire::decode::<O>(O::SERVICE, &body) {
+                Ok(message) => gate.admit(Opening::remote(message, caller, Knock { responder, theirs })),
+                Err(error) => {
+                    tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream");
+                    drop(gate.stats.begin());
+                    responder.fail(400, &error.to_string());
+                }
+            }
+            drop(place);
+        }
+    };
+    listen(mouth, Verb::Open, O::SERVICE, instance, stop, handle).await
+}

@@ -1,0 +1,77 @@
+//! Requests that leave the process.
+use super::mouth::{Answer, Fault, Mouth};
+use super::pipe::{Pipe, PipeReceiver, PipeSender};
+use super::wire::{self, PORT, TIMEOUT};
+use crate::address::To;
+use crate::bus::BusError;
+use crate::message::{Call, Open};
+use crate::stream::{Duplex, StreamError};
+use crate::subject::{Port, Verb};
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// First byte of the frame that answers a request which came as a stream.
+pub(super) const WELL: u8 = 0;
+
+fn headers(timeout: Duration) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(TIMEOUT, timeout.as_millis().to_string().as_str());
+    headers
+}
+
+/// Sends a request and waits for its reply.
+pub(crate) async fn call<Q: Call>(mouth: &Arc<Mouth>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
+    let body = Bytes::from(wire::encode(Q::SERVICE, &message)?);
+    drop(message);
+    let reply = tokio::time::timeout(timeout, exchange(mouth, Q::SERVICE, to, body, timeout)).await;
+    let reply = reply.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))?;
+    wire::decode(Q::SERVICE, &reply)
+}
+
+async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
+    mouth.connected().await.map_err(|fault| fault.of(service))?;
+    let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
+    if body.len() <= mouth.part_size() {
+        let answer = mouth.request(subject, headers(timeout), body).await;
+        return answer.map(|a| a.body).map_err(|fault| fault.of(service));
+    }
+    let (mut sender, mut receiver, _) = connect(mouth, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
+    let failed = |why: String| BusError::Failed { service, why };
+    let cut = |e: StreamError| failed(e.to_string());
+    sender.send(body).await.map_err(cut)?;
+    let reply = receiver.recv().await.map_err(cut)?.ok_or_else(|| failed("it gave no reply".to_owned()))?;
+    match reply.first() {
+        Some(&WELL) => Ok(reply.slice(1..)),
+        _ => Err(failed(String::from_utf8_lossy(reply.get(1..).unwrap_or_default()).into_owned())),
+    }
+}
+
+/// Both halves of a stream when it was accepted, and the answer's body.
+async fn connect(mouth: &Arc<Mouth>, subject: String, body: Bytes, timeout: Duration) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
+    let (sender, receiver, ours) = Pipe::new(mouth);
+    let mut headers = headers(timeout);
+    headers.insert(PORT, ours.to_string().as_str());
+    let Answer { headers, body } = mouth.request(subject, headers, body).await?;
+    if let Some(port) = wire::header(headers.as_ref(), PORT) {
+        sender.join(&Port::parse(port).ok_or_else(|| Fault::Failed("its answer can't be read".to_owned()))?);
+    }
+    Ok((sender, receiver, body))
+}
+
+/// Opens a stream.
+pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
+    let body = Bytes::from(wire::encode(O::SERVICE, &message)?);
+    drop(message);
+    if body.len() > mouth.part_size() {
+        return Err(BusError::Codec { service: O::SERVICE, what: "encode", why: format!("{} bytes are too many to open a stream with", body.len()) });
+    }
+    let connecting = async {
+        mouth.connected().await?;
+        connect(mouth, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
+    };
+    let connected = tokio::time::timeout(timeout, connecting).await.map_err(|_| BusError::Timeout { service: O::SERVICE, after: timeout })?;
+    let (sender, receiver, answer) = connected.map_err(|fault| fault.of(O::SERVICE))?;
+    if answer.is_empty() { Ok(Ok(Duplex::remote(sender, receiver))) } else { wire::decode(O::SERVICE, &answer).map(Err) }
+}

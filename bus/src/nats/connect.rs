@@ -1,0 +1,240 @@
+//! The connection: making it, keeping it, and knowing whether it carries.
+use super::mouth::Mouth;
+use crate::address::Caller;
+use crate::subject::Subjects;
+use async_nats::Event;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The first connection is made within this time or not at all.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How often the connection is tried from end to end.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+const PING: Duration = Duration::from_secs(5);
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How a process proves who it is.
+#[derive(Clone, Debug, Default)]
+pub enum Credentials {
+    /// Not at all: for servers that let in everybody.
+    #[default]
+    None,
+    /// With the seed of an nkey.
+    Seed(String),
+    /// With a file: the seed of an nkey, or NATS' own credentials with a JWT.
+    File(PathBuf),
+}
+
+/// Where to connect, and as whom.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// The servers; the first that answers is taken.
+    pub urls: Vec<String>,
+    /// The cluster's name; part of each subject.
+    pub cluster: String,
+    /// Who speaks.
+    pub caller: Caller,
+    /// How it proves that.
+    pub credentials: Credentials,
+    /// Whether a server without JetStream is refused.
+    pub jetstream: bool,
+}
+
+impl ConnectOptions {
+    /// To this server, without credentials.
+    pub fn new(url: impl Into<String>, cluster: impl Into<String>, caller: Caller) -> Self {
+        Self { urls: vec![url.into()], cluster: cluster.into(), caller, credentials: Credentials::None, jetstream: false }
+    }
+    /// With these credentials.
+    pub fn credentials(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
+    }
+}
+
+/// Why there is no connection, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// An address that isn't one.
+    #[error("{0} isn't the address of a NATS server: write nats://HOST:PORT")]
+    Address(String),
+    /// Nobody answers.
+    #[error("NATS can't be reached at {urls}: {why}; check that it runs and that the address is right")]
+    Unreachable {
+        /// Where.
+        urls: String,
+        /// Why.
+        why: String,
+    },
+    /// It doesn't let us in.
+    #[error("NATS at {urls} doesn't let {caller} in: check the credentials, and that the server knows their public key")]
+    Denied {
+        /// Where.
+        urls: String,
+        /// Who.
+        caller: Caller,
+    },
+    /// The credentials can't be used.
+    #[error("the NATS credentials can't be used: {0}")]
+    Credentials(String),
+    /// No JetStream.
+    #[error("NATS at {urls} runs without JetStream: start it with -js, or give its configuration a jetstream block")]
+    NoJetStream {
+        /// Where.
+        urls: String,
+    },
+    /// Too old.
+    #[error("NATS at {urls} is {found}: 2.10 or later is needed")]
+    TooOld {
+        /// Where.
+        urls: String,
+        /// Its version.
+        found: String,
+    },
+}
+
+/// What is known of the connection.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) connected: watch::Sender<bool>,
+    pub(crate) heard: watch::Sender<Instant>,
+    /// The last thing that the server refused; [`Mouth`]s fail what waits for it.
+    pub(crate) refused: watch::Sender<String>,
+}
+
+impl Health {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { connected: watch::Sender::new(true), heard: watch::Sender::new(Instant::now()), refused: watch::Sender::new(String::new()) })
+    }
+
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                tracing::info!("connected to NATS");
+                self.connected.send_replace(true);
+            }
+            Event::Disconnected | Event::Closed => {
+                tracing::warn!("the connection to NATS is lost");
+                self.connected.send_replace(false);
+            }
+            Event::ServerError(async_nats::ServerError::Other(words)) if words.to_ascii_lowercase().contains("permissions violation") => {
+                tracing::error!(%words, "NATS refuses");
+                self.refused.send_replace(words.clone());
+            }
+            other => tracing::warn!(event = %other, "NATS"),
+        }
+    }
+}
+
+/// A connection to NATS.
+pub(crate) struct Link {
+    pub(crate) client: async_nats::Client,
+    pub(crate) jetstream: async_nats::jetstream::Context,
+    pub(crate) subjects: Subjects,
+    pub(crate) health: Arc<Health>,
+    connection: String,
+    mouths: tokio::sync::Mutex<HashMap<Caller, Arc<Mouth>>>,
+    stop: CancellationToken,
+    /// Ends all that listens on the connection when nobody uses it any more.
+    guard: Arc<DropGuard>,
+}
+
+impl Link {
+    pub(crate) async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let subjects = Subjects::new(&options.cluster);
+        let connection = uuid::Uuid::new_v4().simple().to_string();
+        let health = Health::new();
+        let client = client(options, &subjects, &connection, health.clone()).await?;
+        check(&client, options)?;
+        let stop = CancellationToken::new();
+        let jetstream = async_nats::jetstream::new(client.clone());
+        let link =
+            Self { client, jetstream, subjects, health, connection, mouths: tokio::sync::Mutex::default(), guard: Arc::new(stop.clone().drop_guard()), stop };
+        let mouth = link.mouth(&options.caller).await.map_err(|why| ConnectError::Unreachable { urls: options.urls.join(","), why })?;
+        tokio::spawn(heartbeat(mouth, link.stop.clone()));
+        Ok(link)
+    }
+
+    /// The mouth of this caller; opened when it first speaks.
+    pub(crate) async fn mouth(&self, caller: &Caller) -> Result<Arc<Mouth>, String> {
+        let mut mouths = self.mouths.lock().await;
+        if let Some(mouth) = mouths.get(caller) {
+            return Ok(mouth.clone());
+        }
+        let mouth =
+            Mouth::open(self.client.clone(), self.subjects.clone(), caller.clone(), &self.connection, self.health.clone(), &self.guard, &self.stop).await?;
+        mouths.insert(caller.clone(), mouth.clone());
+        Ok(mouth)
+    }
+
+    pub(crate) fn stop(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+}
+
+/// Says something to itself now and then: whatever comes back proves that the bus carries.
+async fn heartbeat(mouth: Arc<Mouth>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = mouth.round_trip(HEARTBEAT * 2).await {
+            tracing::debug!(?error, "no echo from NATS");
+        }
+    }
+}
+
+async fn client(options: &ConnectOptions, subjects: &Subjects, connection: &str, health: Arc<Health>) -> Result<async_nats::Client, ConnectError> {
+    let urls = options.urls.join(",");
+    let addresses: Result<Vec<async_nats::ServerAddr>, _> =
+        options.urls.iter().map(|url| url.parse().map_err(|_| ConnectError::Address(url.clone()))).collect();
+    let nats = async_nats::ConnectOptions::new()
+        .name(options.caller.to_string())
+        .custom_inbox_prefix(format!("{}.js", subjects.inbox(&options.caller, connection)))
+        .connection_timeout(CONNECT)
+        .ping_interval(PING)
+        .max_reconnects(None)
+        .reconnect_delay_callback(|attempt| RECONNECT_MAX.min(Duration::from_millis(20 << attempt.min(8))))
+        .event_callback(move |event| {
+            health.event(&event);
+            std::future::ready(())
+        });
+    let nats = authenticate(nats, &options.credentials)?;
+    nats.connect(addresses?).await.map_err(|e| {
+        let words = e.to_string().to_ascii_lowercase();
+        match e.kind() {
+            async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication => {
+                ConnectError::Denied { urls, caller: options.caller.clone() }
+            }
+            _ if words.contains("authorization") => ConnectError::Denied { urls, caller: options.caller.clone() },
+            _ => ConnectError::Unreachable { urls, why: e.to_string() },
+        }
+    })
+}
+
+fn authenticate(nats: async_nats::ConnectOptions, credentials: &Credentials) -> Result<async_nats::ConnectOptions, ConnectError> {
+    let text = match credentials {
+        Credentials::None => return Ok(nats),
+        Credentials::Seed(seed) => seed.clone(),
+        Credentials::File(path) => std::fs::read_to_string(path).map_err(|e| ConnectError::Credentials(format!("{}: {e}", path.display())))?,
+    };
+    if text.contains("NATS USER JWT") {
+        return nats.credentials(&text).map_err(|e| ConnectError::Credentials(e.to_string()));
+    }
+    let key = crate::keys::Key::from_seed(&text).map_err(ConnectError::Credentials)?;
+    Ok(nats.nkey(key.seed().map_err(|e| ConnectError::Credentials(e.to_string()))?))
+}
+
+fn check(client: &async_nats::Client, options: &ConnectOptions) -> Result<(), ConnectError> {
+    let urls = options.urls.join(",");
+    if !client.is_server_compatible(2, 10, 0) {
+        return Err(ConnectError::TooOld { urls, found: client.server_info().version });
+    }
+    if options.jetstream && !client.server_info().jetstream {
+        return Err(ConnectError::NoJetStream { urls });
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! What one caller says and hears through a connection: replies to its requests, and packets of its streams.
+use super::Health;
+use super::packet::Packet;
+use super::pipe::Pipe;
+use super::wire::{self, Parts};
+use crate::address::Caller;
+use crate::bus::BusError;
+use crate::subject::{Port, Subjects, number};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How often streams are looked after: an idle one says that it is there, a silent one is cut.
+const CARE: Duration = Duration::from_secs(5);
+/// For how long a request waits for a connection that is down.
+const RECONNECT: Duration = Duration::from_secs(5);
+
+/// A reply.
+pub(crate) struct Answer {
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NoResponder,
+    Disconnected(String),
+    /// The service's own words, or the server's.
+    Failed(String),
+}
+
+impl Fault {
+    pub(crate) fn of(self, service: &'static str) -> BusError {
+        match self {
+            Self::NoResponder => BusError::NoResponder { service },
+            Self::Disconnected(why) => BusError::Disconnected(why),
+            Self::Failed(why) => BusError::Failed { service, why },
+        }
+    }
+}
+
+enum Pending {
+    One { subject: String, parts: Parts, reply: oneshot::Sender<Result<Answer, Fault>> },
+    Many(mpsc::Sender<Message>),
+}
+
+/// Something that is said without waiting, in order.
+struct Remark {
+    subject: String,
+    headers: Option<HeaderMap>,
+    body: Bytes,
+}
+
+/// One caller's place on a connection.
+pub(crate) struct Mouth {
+    pub(crate) client: Client,
+    pub(crate) subjects: Subjects,
+    pub(crate) owner: Caller,
+    pub(crate) health: Arc<Health>,
+    connection: String,
+    inbox: String,
+    next: AtomicU64,
+    pending: Mutex<HashMap<u64, Pending>>,
+    pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
+    remarks: mpsc::UnboundedSender<Remark>,
+    guard: Weak<DropGuard>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mouth {
+    pub(crate) async fn open(
+        client: Client,
+        subjects: Subjects,
+        owner: Caller,
+        connection: &str,
+        health: Arc<Health>,
+        guard: &Arc<DropGuard>,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Self>, String> {
+        let inbox = subjects.inbox(&owner, connection);
+        let replies = client.subscribe(format!("{inbox}.*")).await.map_err(|e| e.to_string())?;
+        let packets = client.subscribe(subjects.packets_for(&owner, connection)).await.map_err(|e| e.to_string())?;
+        let (remarks, said) = mpsc::unbounded_channel();
+        let mouth = Arc::new(Self {
+            client,
+            subjects,
+            owner,
+            health,
+            connection: connection.to_owned(),
+            inbox,
+            next: AtomicU64::new(1),
+            pending: Mutex::default(),
+            pipes: Mutex::default(),
+            remarks,
+            guard: Arc::downgrade(guard),
+        });
+        let stop = stop.clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_replies(replies)));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_packets(packets)));
+        tokio::spawn(say_remarks(mouth.client.clone(), said));
+        tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().care()));
+        Ok(mouth)
+    }
+
+    /// The largest body of one message.
+    pub(crate) fn part_size(&self) -> usize {
+        wire::part_size(self.client.max_payload())
+    }
+
+    /// What keeps the connection listening while it is held.
+    pub(crate) fn guard(&self) -> Option<Arc<DropGuard>> {
+        self.guard.upgrade()
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits for the connection, for a while: what is published without one would be sent late, when nobody waits for it any more.
+    pub(crate) async fn connected(&self) -> Result<(), Fault> {
+        let mut connected = self.health.connected.subscribe();
+        let up = tokio::time::timeout(RECONNECT, connected.wait_for(|up| *up)).await;
+        if up.is_ok_and(|up| up.is_ok()) { Ok(()) } else { Err(Fault::Disconnected("it wasn't back in time".to_owned())) }
+    }
+
+    /// Publishes a request and waits for its reply, however long it takes.
+    pub(crate) async fn request(self: &Arc<Self>, subject: String, headers: HeaderMap, body: Bytes) -> Result<Answer, Fault> {
+        let (reply, replied) = oneshot::channel();
+        let waiting = self.wait(Pending::One { subject: subject.clone(), parts: Parts::default(), reply });
+        let inbox = format!("{}.{}", self.inbox, waiting.id);
+        let published = self.client.publish_with_reply_and_headers(subject, inbox, headers, body).await;
+        published.map_err(|e| Fault::Disconnected(e.to_string()))?;
+        replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned())))
+    }
+
+    /// Publishes a request and gathers all replies that come within this time.
+    pub(crate) async fn gather(self: &Arc<Self>, subject: &str, within: Duration) -> Result<Vec<Message>, Fault> {
+        let (replies, mut received) = mpsc::channel(1024);
+        let waiting = self.wait(Pending::Many(replies));
+        let inbox = format!("{}.{}", self.inbox, waiting.id);
+        self.client.publish_with_reply(subject.to_owned(), inbox, Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
+        let (mut all, end) = (Vec::new(), Instant::now() + within);
+        while let Ok(Some(message)) = tokio::time::timeout_at(end, received.recv()).await {
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                break;
+            }
+            all.push(message);
+        }
+        Ok(all)
+    }
+
+    /// Says something to itself. When it has come back, the server has seen all that was said before, subscriptions included.
+    pub(crate) async fn round_trip(self: &Arc<Self>, patience: Duration) -> Result<(), Fault> {
+        let (reply, replied) = oneshot::channel();
+        let waiting = self.wait(Pending::One { subject: String::new(), parts: Parts::default(), reply });
+        let echo = async {
+            self.client.publish(format!("{}.{}", self.inbox, waiting.id), Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
+            replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned()))).map(drop)
+        };
+        tokio::time::timeout(patience, echo).await.unwrap_or_else(|_| Err(Fault::Disconnected("no echo in time".to_owned())))
+    }
+
+    fn wait(self: &Arc<Self>, pending: Pending) -> Waiting {
+        let id = self.number();
+        locked(&self.pending).insert(id, pending);
+        Waiting { mouth: self.clone(), id }
+    }
+
+    /// Says something without waiting; after all that was said so before.
+    pub(crate) fn remark(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) {
+        if self.remarks.send(Remark { subject, headers, body }).is_err() {
+            tracing::debug!("the bus is closed");
+        }
+    }
+
+    /// Makes an end of a stream, with its address.
+    pub(crate) fn pipe(self: &Arc<Self>, make: impl FnOnce(u64) -> Arc<Pipe>) -> (Arc<Pipe>, Port) {
+        let id = self.number();
+        let pipe = make(id);
+        locked(&self.pipes).insert(id, Arc::downgrade(&pipe));
+        (pipe, Port { owner: self.owner.clone(), connection: self.connection.clone(), id })
+    }
+
+    pub(crate) fn forget(&self, pipe: u64) {
+        locked(&self.pipes).remove(&pipe);
+    }
+
+    async fn hear_replies(self: Arc<Self>, mut replies: Subscriber) {
+        let mut connected = self.health.connected.subscribe();
+        let mut refused = self.health.refused.subscribe();
+        loop {
+            tokio::select! {
+                message = replies.next() => match message {
+                    Some(message) => self.replied(message),
+                    None => return,
+                },
+                Ok(()) = connected.changed() => {
+                    if !*connected.borrow_and_update() {
+                        self.fail(|_| true, &Fault::Disconnected("it was lost while waiting for a reply".to_owned()));
+                    }
+                }
+                Ok(()) = refused.changed() => {
+                    let words = refused.borrow_and_update().clone();
+                    let quoted = |subject: &str| !subject.is_empty() && words.contains(&format!("\"{subject}\""));
+                    self.fail(quoted, &Fault::Failed(words.clone()));
+                }
+            }
+        }
+    }
+
+    /// Ends requests on the subjects that `which` says; nothing waits for what can't come.
+    fn fail(&self, which: impl Fn(&str) -> bool, fault: &Fault) {
+        let mut pending = locked(&self.pending);
+        let failed: Vec<u64> = pending.iter().filter(|(_, p)| matches!(p, Pending::One { subject, .. } if which(subject))).map(|(id, _)| *id).collect();
+        for id in failed {
+            if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
+                _ = reply.send(Err(fault.clone())).is_ok();
+            }
+        }
+    }
+
+    fn replied(&self, message: Message) {
+        self.health.heard.send_replace(Instant::now());
+        let Some(id) = number(&message.subject) else { return };
+        let mut pending = locked(&self.pending);
+        let outcome = match pending.get_mut(&id) {
+            None => return self.late(&message),
+            Some(Pending::Many(replies)) => {
+                if replies.try_send(message).is_err() {
+                    tracing::debug!("more replies than are gathered");
+                }
+                return;
+            }
+            Some(Pending::One { .. }) if message.status == Some(StatusCode::NO_RESPONDERS) => Err(Fault::NoResponder),
+            Some(Pending::One { parts, .. }) => match parts.take(message.headers.as_ref(), message.payload) {
+                Ok(None) => return,
+                Ok(Some(body)) => answer(message.headers, body),
+                Err(why) => Err(Fault::Failed(format!("the reply can't be read: {why}"))),
+            },
+        };
+        if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
+            _ = reply.send(outcome).is_ok();
+        }
+    }
+
+    /// A reply that nobody waits for any more: a stream that it opens is closed again.
+    fn late(&self, message: &Message) {
+        if let Some(port) = wire::header(message.headers.as_ref(), wire::PORT).and_then(Port::parse) {
+            let gone = Packet::Cut { number: 0, why: "the opener is gone".to_owned() };
+            self.remark(self.subjects.packets(&port, &self.owner), None, gone.encode());
+        }
+    }
+
+    async fn hear_packets(self: Arc<Self>, mut packets: Subscriber) {
+        while let Some(message) = packets.next().await {
+            self.health.heard.send_replace(Instant::now());
+            let Some((id, from)) = self.subjects.packet(&message.subject) else { continue };
+            let pipe = locked(&self.pipes).get(&id).and_then(Weak::upgrade);
+            let Some(pipe) = pipe else { continue };
+            match Packet::decode(&message.payload) {
+                Some(packet) => pipe.receive(packet, &from),
+                None => tracing::warn!(%from, "refused a packet that doesn't decode"),
+            }
+        }
+    }
+
+    async fn care(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(CARE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let pipes: Vec<Arc<Pipe>> = locked(&self.pipes).values().filter_map(Weak::upgrade).collect();
+            for pipe in pipes {
+                pipe.care();
+            }
+        }
+    }
+}
+
+/// Ends when all has been said that the mouth had to say.
+async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark>) {
+    while let Some(Remark { subject, headers, body }) = remarks.recv().await {
+        let said = match headers {
+            Some(headers) => client.publish_with_headers(subject, headers, body).await,
+            None => client.publish(subject, body).await,
+        };
+        if let Err(error) = said {
+            tracing::debug!(%error, "not said");
+        }
+    }
+}
+
+/// A reply's headers may say that it is none.
+fn answer(headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
+    match wire::header(headers.as_ref(), wire::ERROR) {
+        Some(why) => Err(Fault::Failed(why.to_owned())),
+        None => Ok(Answer { headers, body }),
+    }
+}
+
+/// A request's place among those that wait.
+struct Waiting {
+    mouth: Arc<Mouth>,
+    id: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        locked(&self.mouth.pending).remove(&self.id);
+    }
+}

@@ -1,0 +1,178 @@
+//! What controllers read of pods.
+use crate::runtime::view::FieldIndex;
+use crate::runtime::{Item, later};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The part of a pod that controllers read, decoded once a revision.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    metadata: Metadata,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    annotations: Option<Map<String, Value>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    node_name: Option<Arc<str>>,
+    hostname: Option<String>,
+    subdomain: Option<String>,
+    restart_policy: Option<String>,
+    containers: Option<Vec<Container>>,
+    init_containers: Option<Vec<Container>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Container {
+    restart_policy: Option<String>,
+    ports: Option<Vec<ContainerPort>>,
+}
+
+/// A port of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its number.
+    pub container_port: i64,
+    /// `TCP` where `None`.
+    pub protocol: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(rename = "podIPs")]
+    pod_ips: Option<Vec<PodIp>>,
+    conditions: Option<Vec<Condition>>,
+    container_statuses: Option<Vec<ContainerStatus>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodIp {
+    ip: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatus {
+    restart_count: i64,
+}
+
+/// A condition in a status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    /// Which.
+    pub r#type: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Machine-readable.
+    pub reason: String,
+    /// When the status last changed.
+    pub last_transition_time: Option<Timestamp>,
+}
+
+/// The part of the pod; what doesn't decode counts as empty.
+pub fn pod(item: &Item) -> Arc<Pod> {
+    item.part::<Pod>().unwrap_or_else(|error| {
+        tracing::warn!(%error, "a pod does not decode");
+        Arc::default()
+    })
+}
+
+impl Pod {
+    /// `status.phase`; `Pending` before the first.
+    pub fn phase(&self) -> &str {
+        self.status.phase.as_deref().unwrap_or("Pending")
+    }
+    /// Whether its containers ended for good.
+    pub fn terminal(&self) -> bool {
+        matches!(self.phase(), "Succeeded" | "Failed")
+    }
+    /// The node that it is bound to; `""` before.
+    pub fn node(&self) -> &str {
+        self.spec.node_name.as_deref().unwrap_or_default()
+    }
+    /// One condition.
+    pub fn condition(&self, r#type: &str) -> Option<&Condition> {
+        self.status.conditions.iter().flatten().find(|c| c.r#type == r#type)
+    }
+    /// Whether it is ready.
+    pub fn ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|c| c.status == "True")
+    }
+    /// Since when it has been ready.
+    pub fn ready_since(&self) -> Option<Timestamp> {
+        self.condition("Ready").filter(|c| c.status == "True")?.last_transition_time
+    }
+    /// When it has been ready for `min_ready_seconds`: it is available from then on. `None` while it isn't ready.
+    pub fn available_at(&self, min_ready_seconds: i64) -> Option<Timestamp> {
+        match (self.ready(), min_ready_seconds) {
+            (false, _) => None,
+            (true, 0) => Some(Timestamp::MIN),
+            (true, seconds) => Some(later(self.ready_since()?, SignedDuration::from_secs(seconds))),
+        }
+    }
+    /// The most restarts of any of its containers.
+    pub fn restarts(&self) -> i64 {
+        self.status.container_statuses.iter().flatten().map(|s| s.restart_count).max().unwrap_or_default()
+    }
+    /// `controller.kubernetes.io/pod-deletion-cost`: pods of lower cost go first.
+    pub fn deletion_cost(&self) -> i32 {
+        let cost = self.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
+        cost.and_then(Value::as_str).and_then(|c| c.parse().ok()).unwrap_or_default()
+    }
+    /// Its addresses, the first one first.
+    pub fn ips(&self) -> Vec<&str> {
+        let all: Vec<&str> = self.status.pod_ips.iter().flatten().map(|p| p.ip.as_str()).filter(|ip| !ip.is_empty()).collect();
+        if all.is_empty() { self.status.pod_ip.as_deref().filter(|ip| !ip.is_empty()).into_iter().collect() } else { all }
+    }
+    /// Its host name, if it has one of its own below `subdomain`.
+    pub fn hostname_under(&self, subdomain: &str) -> Option<&str> {
+        let hostname = self.spec.hostname.as_deref().filter(|h| !h.is_empty())?;
+        (self.spec.subdomain.as_deref() == Some(subdomain)).then_some(hostname)
+    }
+    /// Whether its containers are never started again once they ended.
+    pub fn restarts_never(&self) -> bool {
+        self.spec.restart_policy.as_deref() == Some("Never")
+    }
+    /// Whether its failed containers are started again.
+    pub fn restarts_always(&self) -> bool {
+        self.spec.restart_policy.as_deref().is_none_or(|p| p == "Always")
+    }
+    /// The ports of its containers, and of its restartable init containers, which run as long as they do.
+    pub fn ports(&self) -> impl Iterator<Item = &ContainerPort> {
+        let sidecars = self.spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+        self.spec.containers.iter().flatten().chain(sidecars).flat_map(|c| c.ports.iter().flatten())
+    }
+}
+
+/// The index of pods by the node that they are bound to.
+pub const BY_NODE: &str = "spec.nodeName";
+/// The index of pods that ended for good.
+pub const BY_END: &str = "ended";
+/// The fields that pods are looked up by.
+pub const FIELDS: [FieldIndex; 2] =
+    [(BY_NODE, |item| Some(pod(item).node().to_owned()).filter(|n| !n.is_empty())), (BY_END, |item| pod(item).terminal().then(String::new))];
+
+/// Whether a pod counts as a replica: it hasn't ended, and isn't being deleted.
+pub fn active(item: &Item) -> bool {
+    !item.deleting() && !pod(item).terminal()
+}

@@ -1,0 +1,241 @@
+//! The runtime's edge: watches, writes, the clock. It decides nothing.
+use super::engine::{Engine, HEARTBEAT, Job, Outcome, Stats};
+use super::plan::{Guard, Op, Write};
+use super::recorder::EventWrite;
+use super::resource::Resource;
+use jiff::{SignedDuration, Timestamp};
+use model::ApiError;
+use serde_json::json;
+use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// So many writes at most travel as one message.
+const CHUNK: usize = 500;
+/// So many plans at most are being carried out at once.
+const PARALLEL: usize = 256;
+/// So many messages of watches wait for the runtime before the watches are held back.
+const BACKLOG: usize = 1024;
+/// Where the runtime's own heartbeat is: namespace and name of a Lease.
+pub const HEARTBEAT_LEASE: (&str, &str) = ("kube-system", "kube-controller-manager");
+
+/// Asks what each controller is at.
+pub type Ask = oneshot::Sender<Vec<Stats>>;
+
+/// The runtime can't go on and is to be started anew.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed: {why}")]
+pub struct Broken {
+    what: &'static str,
+    why: tokio::task::JoinError,
+}
+
+struct News {
+    resource: Resource,
+    changes: Vec<Change>,
+    revision: Option<u64>,
+}
+
+/// Runs `engine` until `cancel`. `identity` is who holds the runtime's Lease.
+///
+/// # Errors
+/// [`Broken`] when a watch or a write panicked: keys may be lost, so the runtime has to begin anew.
+pub async fn run(mut engine: Engine, client: Client, identity: String, asks: &mut mpsc::Receiver<Ask>, cancel: CancellationToken) -> Result<(), Broken> {
+    let (tell, mut news) = mpsc::channel::<News>(BACKLOG);
+    let mut watches = JoinSet::new();
+    for resource in engine.resources() {
+        watches.spawn(follow(client.clone(), resource, tell.clone()));
+    }
+    watches.spawn(heartbeat(client.clone(), identity));
+    let mut jobs = JoinSet::new();
+    let (forget, mut forgotten) = mpsc::channel(BACKLOG);
+    loop {
+        let wake = until(engine.next_wake());
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            Some(first) = news.recv() => {
+                observe(&mut engine, first);
+                while let Ok(next) = news.try_recv() {
+                    observe(&mut engine, next);
+                }
+            }
+            Some(done) = jobs.join_next() => {
+                let (job, outcomes) = done.map_err(|why| Broken { what: "carrying out a plan", why })?;
+                let events = engine.finish(job, outcomes, Timestamp::now());
+                if !events.is_empty() {
+                    watches.spawn(record(client.clone(), events, forget.clone()));
+                }
+            }
+            Some(key) = forgotten.recv() => engine.event_gone(&key),
+            Some(ended) = watches.join_next() => ended.map_err(|why| Broken { what: "a watch", why })?,
+            Some(ask) = asks.recv() => if ask.send(engine.stats()).is_err() {
+                tracing::debug!("who asked has gone");
+            },
+            () = wake => {}
+        }
+        for job in engine.turn(Timestamp::now(), PARALLEL.saturating_sub(jobs.len())) {
+            jobs.spawn(carry_out(client.clone(), job));
+        }
+    }
+}
+
+fn observe(engine: &mut Engine, news: News) {
+    let now = Timestamp::now();
+    let ours = |c: &Change| matches!(c, Change::Applied { new, .. } if (&*new.key.namespace, &*new.key.name) == HEARTBEAT_LEASE);
+    if news.resource == Resource::LEASES && news.changes.iter().any(ours) {
+        engine.heard(now);
+    }
+    engine.observe(&news.resource, news.changes, news.revision, now);
+}
+
+async fn until(at: Option<Timestamp>) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => {
+            let pause = at.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
+            tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()).await;
+        }
+    }
+}
+
+async fn follow(client: Client, resource: Resource, tell: mpsc::Sender<News>) {
+    let mut reflector = Reflector::of(client, &resource.group, &resource.name, "");
+    loop {
+        let changes = reflector.next().await;
+        let news = News { resource: resource.clone(), changes, revision: reflector.revision() };
+        if tell.send(news).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Renews the runtime's own Lease: that it comes back by the watch of all Leases shows that the runtime would hear the nodes, too.
+async fn heartbeat(client: Client, identity: String) {
+    let mut ticks = tokio::time::interval(Duration::try_from(HEARTBEAT).unwrap_or_default());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = renew(&client, &identity).await {
+            tracing::debug!(%error, "the heartbeat was not written");
+        }
+    }
+}
+
+async fn renew(client: &Client, identity: &str) -> Result<(), ApiError> {
+    let (namespace, name) = HEARTBEAT_LEASE;
+    let spec = json!({"holderIdentity": identity, "leaseDurationSeconds": 25, "renewTime": micros(Timestamp::now())});
+    let (group, resource) = (&*Resource::LEASES.group, &*Resource::LEASES.name);
+    match client.merge(group, resource, "", namespace, name, &json!({"spec": spec})).await {
+        Err(error) if error.is_not_found() => {
+            let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace}, "spec": spec});
+            client.create(group, resource, namespace, model::Object::from_value(lease)?).await.map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// `metav1.MicroTime`.
+fn micros(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// Carries out a plan: guards first, then all writes in chunks. After a chunk with failures the rest isn't sent.
+async fn carry_out(client: Client, job: Job) -> (Job, Vec<Outcome>) {
+    let writes = &job.plan.writes;
+    let holds = futures::future::join_all(writes.iter().map(|w| guarded(&client, w))).await;
+    let sent: Vec<usize> = (0..writes.len()).filter(|i| matches!(holds.get(*i), Some(Ok(true)))).collect();
+    let mut outcomes: Vec<Outcome> =
+        holds.into_iter().map(|held| held.map_or_else(Outcome::Failed, |ok| if ok { Outcome::Unsent } else { Outcome::Held })).collect();
+    for chunk in sent.chunks(CHUNK) {
+        let requests = chunk.iter().filter_map(|i| writes.get(*i)).map(request).collect();
+        let mut failed = false;
+        for (index, reply) in chunk.iter().zip(client.batch(requests).await) {
+            failed |= reply.is_err();
+            if let Some(slot) = outcomes.get_mut(*index) {
+                *slot = outcome(reply);
+            }
+        }
+        if failed {
+            break;
+        }
+    }
+    (job, outcomes)
+}
+
+fn outcome(reply: Result<Reply, ApiError>) -> Outcome {
+    match reply {
+        Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
+        Ok(_) => Outcome::Done(None),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+async fn guarded(client: &Client, write: &Write) -> Result<bool, ApiError> {
+    for guard in &write.guards {
+        if !holds(client, guard).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn holds(client: &Client, guard: &Guard) -> Result<bool, ApiError> {
+    match guard {
+        Guard::Absent { key, uid } => match client.get(&key.group, &key.resource, &key.namespace, &key.name).await {
+            Ok(object) => Ok(!uid.is_empty() && object.object().uid() != uid),
+            Err(error) if error.is_not_found() => Ok(true),
+            Err(error) => Err(error),
+        },
+        Guard::Empty { resource, namespace } => {
+            let list = Request::new(Verb::List, &resource.group, &resource.name, namespace, "");
+            match client.call(Request { options: Options { limit: 1, ..Options::default() }, ..list }).await? {
+                Reply::List(list) => Ok(list.items.is_empty()),
+                _ => Err(ApiError::internal("the reply is not a list")),
+            }
+        }
+    }
+}
+
+/// The request that a write is.
+pub fn request(write: &Write) -> Request {
+    let to = |verb| Request::new(verb, &write.key.group, &write.key.resource, &write.key.namespace, &write.key.name);
+    match &write.op {
+        Op::Create(object) => Request { name: "".into(), ..to(Verb::Create) }.body(Body::Object(object.clone())),
+        Op::Patch { subresource, kind, patch } => to(Verb::Patch).subresource(subresource).body(Body::Patch(*kind, patch.to_string().into())),
+        Op::Replace { subresource, object } => to(Verb::Update).subresource(subresource).body(Body::Object(object.clone())),
+        Op::Delete { uid, revision, propagation, grace } => {
+            let precondition_resource_version = if *revision == 0 { String::new() } else { revision.to_string() };
+            let options = Options {
+                precondition_uid: uid.clone(),
+                precondition_resource_version,
+                propagation: *propagation,
+                grace_period_seconds: *grace,
+                ..Options::default()
+            };
+            Request { options, ..to(Verb::Delete) }
+        }
+        Op::DeleteAll => to(Verb::DeleteCollection),
+    }
+}
+
+/// Writes events. They are for people: one that can't be written is let go.
+async fn record(client: Client, events: Vec<EventWrite>, forget: mpsc::Sender<model::Key>) {
+    let requests = events.iter().map(|event| match event {
+        EventWrite::Create(object) => Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object.clone())),
+        EventWrite::Count(key, patch) => {
+            Request::new(Verb::Patch, "", "events", &key.namespace, &key.name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
+        }
+    });
+    let replies = client.batch(requests.collect()).await;
+    for (event, reply) in events.iter().zip(replies) {
+        let Err(error) = reply else { continue };
+        tracing::debug!(%error, "an event was not recorded");
+        if let EventWrite::Count(key, _) = event
+            && forget.send(key.clone()).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The runtime of all controllers: one view, one queue, one way to act.
+//!
+//! A [`Controller`] names its inputs and outputs and has one pure function from what is seen to a [`Plan`]. [`engine::Engine`] holds the
+//! view, decides whose turn it is and keeps a key from being planned before its last writes are seen; [`edge`] watches, writes and
+//! reads the clock.
+pub mod controller;
+pub mod edge;
+pub mod engine;
+pub mod fence;
+pub mod item;
+pub mod plan;
+pub mod queue;
+pub mod recorder;
+pub mod resource;
+pub mod view;
+
+pub use controller::{Change, Controller, Failure, Input, Moment, Output, Part, controller_key};
+pub use engine::{Engine, Lookup, StartError, Stats};
+pub use item::{Item, Meta};
+pub use plan::{Guard, Note, Op, Plan, Write, about};
+pub use queue::later;
+pub use recorder::seconds;
+pub use resource::Resource;
+pub use view::View;

@@ -1,0 +1,236 @@
+//! Plans: what a controller wants done, as data. The runtime carries them out and makes no choice of its own.
+use super::item::Item;
+use super::resource::Resource;
+use jiff::Timestamp;
+use model::{Key, Object};
+use serde_json::{Value, json};
+use state_client::{PatchKind, Propagation};
+use std::fmt;
+
+/// What is to be done for one key. Writes are independent of each other: they travel together, and none waits for another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Changes.
+    pub writes: Vec<Write>,
+    /// What is to be told about it whatever comes of the writes.
+    pub events: Vec<Note>,
+    /// When to look again even if nothing changes.
+    pub requeue_at: Option<Timestamp>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Of which object; without a name where `state` generates one.
+    pub key: Key,
+    /// What change.
+    pub op: Op,
+    /// Asked of `state` just before; where one doesn't hold, the write is left out and the key planned again later.
+    pub guards: Vec<Guard>,
+    /// What is to be told about its outcome.
+    pub says: Option<Says>,
+}
+
+/// Kinds of changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A new object.
+    Create(Box<Object>),
+    /// A part of the object, or of its subresource.
+    Patch {
+        /// `""` for the main resource.
+        subresource: &'static str,
+        /// How the patch is meant.
+        kind: PatchKind,
+        /// The patch. `metadata.uid` in it makes it fail on a namesake.
+        patch: Value,
+    },
+    /// The whole object, through a subresource that takes it whole.
+    Replace {
+        /// Such as `finalize`.
+        subresource: &'static str,
+        /// The object with its `resourceVersion`.
+        object: Box<Object>,
+    },
+    /// The end of the object.
+    Delete {
+        /// Only if it has this UID.
+        uid: String,
+        /// Only if it is at this revision; 0: at any.
+        revision: u64,
+        /// What is with its dependents; the kind's default where `None`.
+        propagation: Option<Propagation>,
+        /// Seconds of grace; the object's own where `None`.
+        grace: Option<i64>,
+    },
+    /// The end of all objects of the key's resource and namespace, for resources that aren't watched.
+    DeleteAll,
+}
+
+/// What must be true at `state` for a write to be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// No object of this key with this UID (with any, where `""`).
+    Absent {
+        /// Which object.
+        key: Key,
+        /// With which UID.
+        uid: String,
+    },
+    /// No object of this resource in this namespace.
+    Empty {
+        /// Which resource.
+        resource: Resource,
+        /// Where.
+        namespace: String,
+    },
+}
+
+/// An event to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// About which object: `v1.ObjectReference`.
+    pub about: Value,
+    /// `Warning` instead of `Normal`.
+    pub warning: bool,
+    /// Machine-readable: `ScalingReplicaSet`.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// Events about the outcome of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Says {
+    /// About which object: `v1.ObjectReference`.
+    pub about: Value,
+    /// Reason, and the words that the object's name follows.
+    pub done: Option<(&'static str, &'static str)>,
+    /// Reason, and the words that the error follows.
+    pub failed: Option<(&'static str, &'static str)>,
+}
+
+/// The reference to an object that events carry.
+pub fn about(item: &Item) -> Value {
+    let object = item.object();
+    let mut reference = json!({
+        "apiVersion": object.api_version(), "kind": object.kind(), "name": item.name(),
+        "uid": item.uid(), "resourceVersion": item.revision().to_string(),
+    });
+    if !item.namespace().is_empty() {
+        reference["namespace"] = json!(item.namespace());
+    }
+    reference
+}
+
+impl Plan {
+    /// Nothing to do.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+    /// Whether there is nothing to write or tell.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.events.is_empty()
+    }
+    /// Asks to be planned again at `at`, or earlier where an earlier time is asked for already.
+    pub fn look_again(&mut self, at: Timestamp) {
+        self.requeue_at = Some(self.requeue_at.map_or(at, |t| t.min(at)));
+    }
+    /// Adds a write.
+    pub fn write(&mut self, key: Key, op: Op) -> &mut Write {
+        self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None })
+    }
+    /// Adds a new object.
+    pub fn create(&mut self, resource: &Resource, object: Object) -> &mut Write {
+        self.write(resource.key(object.namespace(), object.name()), Op::Create(Box::new(object)))
+    }
+    /// Adds a merge patch of an object, or of one of its subresources, that fails on a namesake.
+    pub fn merge(&mut self, item: &Item, subresource: &'static str, mut patch: Value) -> &mut Write {
+        patch["metadata"]["uid"] = json!(item.uid());
+        self.write(item.key().clone(), Op::Patch { subresource, kind: PatchKind::Merge, patch })
+    }
+    /// Adds a merge patch that fails unless the object is still as the view shows it.
+    pub fn merge_as_seen(&mut self, item: &Item, subresource: &'static str, mut patch: Value) -> &mut Write {
+        patch["metadata"]["resourceVersion"] = json!(item.revision().to_string());
+        self.merge(item, subresource, patch)
+    }
+    /// Adds the deletion of this very object.
+    pub fn delete(&mut self, item: &Item) -> &mut Write {
+        self.write(item.key().clone(), Op::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: None })
+    }
+    /// Adds an event about an object.
+    pub fn tell(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
+        self.events.push(Note { about: about(item), warning: false, reason, message: message.into() });
+    }
+    /// Adds a warning about an object.
+    pub fn warn(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
+        self.events.push(Note { about: about(item), warning: true, reason, message: message.into() });
+    }
+}
+
+impl Write {
+    /// Only if `guard` holds.
+    pub fn guard(&mut self, guard: Guard) -> &mut Self {
+        self.guards.push(guard);
+        self
+    }
+    /// With events about its outcome.
+    pub fn says(&mut self, item: &Item, done: (&'static str, &'static str), failed: (&'static str, &'static str)) -> &mut Self {
+        self.says = Some(Says { about: about(item), done: Some(done), failed: Some(failed) });
+        self
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() && self.requeue_at.is_none() {
+            return writeln!(f, "nothing");
+        }
+        for write in &self.writes {
+            writeln!(f, "{write}")?;
+        }
+        for note in &self.events {
+            writeln!(
+                f,
+                "{} {} {}: {}",
+                if note.warning { "warn" } else { "tell" },
+                note.about["name"].as_str().unwrap_or_default(),
+                note.reason,
+                note.message
+            )?;
+        }
+        self.requeue_at.map_or(Ok(()), |at| writeln!(f, "again at {at}"))
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        match &self.op {
+            Op::Create(object) if key.name.is_empty() => write!(f, "create {key}{}*", object.str_at(&["metadata", "generateName"]))?,
+            Op::Create(object) => {
+                write!(f, "create {key}")?;
+                if let Some(n) = object.int_at(&["spec", "replicas"]) {
+                    write!(f, " replicas={n}")?;
+                }
+            }
+            Op::Patch { subresource: "", patch, .. } => write!(f, "patch {key} {patch}")?,
+            Op::Patch { subresource, patch, .. } => write!(f, "patch {key}/{subresource} {patch}")?,
+            Op::Replace { subresource, .. } => write!(f, "replace {key}/{subresource}")?,
+            Op::Delete { grace: None, .. } => write!(f, "delete {key}")?,
+            Op::Delete { grace: Some(s), .. } => write!(f, "delete {key} in {s}s")?,
+            Op::DeleteAll => write!(f, "delete all {key}")?,
+        }
+        self.guards.iter().try_for_each(|g| write!(f, " if {g}"))
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent { key, uid } if uid.is_empty() => write!(f, "no {key}"),
+            Self::Absent { key, uid } => write!(f, "no {key} ({uid})"),
+            Self::Empty { resource, namespace } => write!(f, "no {resource} in {namespace}"),
+        }
+    }
+}

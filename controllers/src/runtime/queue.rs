@@ -1,0 +1,234 @@
+//! Which key is planned when: each key once at a time, no key twice in the line, failures after a pause that grows.
+use jiff::{SignedDuration, Timestamp};
+use model::Key;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+
+/// A key of one controller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Task {
+    /// Index of the controller.
+    pub controller: usize,
+    /// What it is to look at.
+    pub key: Key,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.key, self.controller)
+    }
+}
+
+const BACKOFF_MIN: SignedDuration = SignedDuration::from_millis(5);
+const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// A change brings a failed key forward to at most this.
+const BACKOFF_CHANGED: SignedDuration = SignedDuration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do, unless a timer is set.
+    Idle,
+    /// In the line.
+    Ready,
+    /// Being planned, carried out, or waiting until the view shows what was written.
+    Busy {
+        /// Changed meanwhile.
+        dirty: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Slot {
+    phase: Phase,
+    failures: u32,
+    timer: Option<Timestamp>,
+}
+
+/// The keys of one runtime. Time comes from outside.
+#[derive(Debug, Default)]
+pub struct Queue {
+    slots: HashMap<Task, Slot>,
+    line: VecDeque<Task>,
+    timers: BTreeSet<(Timestamp, Task)>,
+}
+
+/// How many keys of a controller are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// In the line.
+    pub ready: usize,
+    /// Being worked on.
+    pub busy: usize,
+    /// Waiting for a time.
+    pub delayed: usize,
+}
+
+impl Queue {
+    /// An input of this key changed.
+    pub fn add(&mut self, task: Task, now: Timestamp) {
+        let slot = self.slots.entry(task.clone()).or_insert(Slot { phase: Phase::Idle, failures: 0, timer: None });
+        match &mut slot.phase {
+            Phase::Ready => {}
+            Phase::Busy { dirty } => *dirty = true,
+            Phase::Idle if slot.failures > 0 => {
+                let at = later(now, BACKOFF_CHANGED);
+                if slot.timer.is_none_or(|t| at < t) {
+                    self.set_timer(&task, Some(at));
+                }
+            }
+            Phase::Idle => self.ready(&task),
+        }
+    }
+
+    fn ready(&mut self, task: &Task) {
+        self.set_timer(task, None);
+        if let Some(slot) = self.slots.get_mut(task) {
+            slot.phase = Phase::Ready;
+            self.line.push_back(task.clone());
+        }
+    }
+
+    fn set_timer(&mut self, task: &Task, at: Option<Timestamp>) {
+        let Some(slot) = self.slots.get_mut(task) else { return };
+        if let Some(old) = std::mem::replace(&mut slot.timer, at) {
+            self.timers.remove(&(old, task.clone()));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, task.clone()));
+        }
+    }
+
+    /// Puts the keys whose time has come in the line.
+    pub fn wake(&mut self, now: Timestamp) {
+        while let Some((_, task)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
+            self.ready(&task);
+        }
+    }
+
+    /// When the next key's time comes.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The next key; it is busy until [`Queue::done`] or [`Queue::failed`].
+    pub fn pop(&mut self) -> Option<Task> {
+        let task = self.line.pop_front()?;
+        if let Some(slot) = self.slots.get_mut(&task) {
+            slot.phase = Phase::Busy { dirty: false };
+        }
+        Some(task)
+    }
+
+    /// The key's plan is carried out and seen. It goes in the line again if it changed meanwhile, or at `requeue_at`.
+    pub fn done(&mut self, task: &Task, requeue_at: Option<Timestamp>) {
+        let Some(slot) = self.slots.get_mut(task) else { return };
+        slot.failures = 0;
+        match slot.phase {
+            Phase::Busy { dirty: true } => self.ready(task),
+            _ => {
+                slot.phase = Phase::Idle;
+                match requeue_at {
+                    Some(_) => self.set_timer(task, requeue_at),
+                    None => _ = self.slots.remove(task),
+                }
+            }
+        }
+    }
+
+    /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row.
+    pub fn failed(&mut self, task: &Task, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(task) else { return };
+        let pause = BACKOFF_MIN.checked_mul(1 << slot.failures.min(16)).unwrap_or(BACKOFF_MAX).min(BACKOFF_MAX);
+        slot.failures = slot.failures.saturating_add(1);
+        slot.phase = Phase::Idle;
+        self.set_timer(task, Some(later(now, pause)));
+    }
+
+    /// How many keys of this controller are in which state.
+    pub fn depth(&self, controller: usize) -> Depth {
+        let mut depth = Depth::default();
+        for slot in self.slots.iter().filter(|(task, _)| task.controller == controller).map(|(_, slot)| slot) {
+            match slot.phase {
+                Phase::Ready => depth.ready += 1,
+                Phase::Busy { .. } => depth.busy += 1,
+                Phase::Idle => depth.delayed += 1,
+            }
+        }
+        depth
+    }
+}
+
+/// `at` and `by` more; the end of time where there is no such time.
+pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(name: &str) -> Task {
+        Task { controller: 0, key: Key::new("", "pods", "a", name) }
+    }
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_in_the_line_once_and_in_work_once() {
+        let mut q = Queue::default();
+        q.add(task("x"), at(0));
+        q.add(task("x"), at(0));
+        assert_eq!(q.pop(), Some(task("x")));
+        q.add(task("x"), at(0));
+        q.add(task("x"), at(0));
+        assert_eq!(q.pop(), None, "the key is busy");
+        q.done(&task("x"), None);
+        assert_eq!(q.pop(), Some(task("x")), "it changed while busy");
+        assert_eq!(q.pop(), None);
+        q.done(&task("x"), None);
+        assert_eq!(q.pop(), None);
+        assert_eq!(q.depth(0), Depth::default());
+    }
+
+    #[test]
+    fn a_requeue_waits_for_its_time_and_a_change_comes_first() {
+        let mut q = Queue::default();
+        q.add(task("x"), at(0));
+        q.pop().unwrap();
+        q.done(&task("x"), Some(at(100)));
+        q.wake(at(99));
+        assert_eq!((q.pop(), q.next_wake()), (None, Some(at(100))));
+        q.add(task("x"), at(99));
+        assert_eq!((q.pop(), q.next_wake()), (Some(task("x")), None));
+        q.done(&task("x"), Some(at(200)));
+        q.wake(at(200));
+        assert_eq!(q.pop(), Some(task("x")));
+    }
+
+    #[test]
+    fn failures_pause_longer_each_time_and_changes_shorten_the_pause() {
+        let mut q = Queue::default();
+        q.add(task("x"), at(0));
+        let mut pauses = Vec::new();
+        let mut now = at(0);
+        for _ in 0..15 {
+            q.pop().unwrap();
+            q.failed(&task("x"), now);
+            let next = q.next_wake().unwrap();
+            pauses.push(next.duration_since(now).as_millis());
+            now = next;
+            q.wake(now);
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 30000, 30000]);
+        q.pop().unwrap();
+        q.failed(&task("x"), now);
+        q.add(task("x"), now);
+        assert_eq!(q.next_wake(), Some(later(now, BACKOFF_CHANGED)));
+        q.wake(later(now, BACKOFF_CHANGED));
+        q.pop().unwrap();
+        q.done(&task("x"), None);
+        q.add(task("x"), now);
+        assert_eq!(q.pop(), Some(task("x")), "a success forgets the failures");
+    }
+}

@@ -1,0 +1,73 @@
+//! Names of resources, as constants where controllers name them and from the table of kinds where they come from rows.
+use model::{Key, Kind};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Group and plural name of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resource {
+    /// API group; `""` for the core group.
+    pub group: Cow<'static, str>,
+    /// Plural name.
+    pub name: Cow<'static, str>,
+}
+
+impl Resource {
+    /// Stands for every resource, in outputs of controllers that go through all kinds.
+    pub const ANY: Self = Self::new("*", "*");
+    /// ConfigMaps.
+    pub const CONFIG_MAPS: Self = Self::new("", "configmaps");
+    /// Deployments.
+    pub const DEPLOYMENTS: Self = Self::new("apps", "deployments");
+    /// Endpoints.
+    pub const ENDPOINTS: Self = Self::new("", "endpoints");
+    /// EndpointSlices.
+    pub const ENDPOINT_SLICES: Self = Self::new("discovery.k8s.io", "endpointslices");
+    /// Events.
+    pub const EVENTS: Self = Self::new("", "events");
+    /// Leases.
+    pub const LEASES: Self = Self::new("coordination.k8s.io", "leases");
+    /// Namespaces.
+    pub const NAMESPACES: Self = Self::new("", "namespaces");
+    /// Nodes.
+    pub const NODES: Self = Self::new("", "nodes");
+    /// Pods.
+    pub const PODS: Self = Self::new("", "pods");
+    /// ReplicaSets.
+    pub const REPLICA_SETS: Self = Self::new("apps", "replicasets");
+    /// ServiceAccounts.
+    pub const SERVICE_ACCOUNTS: Self = Self::new("", "serviceaccounts");
+    /// Services.
+    pub const SERVICES: Self = Self::new("", "services");
+
+    /// A resource that is known at compile time.
+    pub const fn new(group: &'static str, name: &'static str) -> Self {
+        Self { group: Cow::Borrowed(group), name: Cow::Borrowed(name) }
+    }
+    /// The resource of a row of the table of kinds.
+    pub fn of_kind(kind: &Kind) -> Self {
+        Self { group: Cow::Owned(kind.group.to_string()), name: Cow::Owned(kind.resource.to_string()) }
+    }
+    /// The resource of a key.
+    pub fn of_key(key: &Key) -> Self {
+        Self { group: Cow::Owned(key.group.to_string()), name: Cow::Owned(key.resource.to_string()) }
+    }
+    /// The key of an object of this resource.
+    pub fn key(&self, namespace: &str, name: &str) -> Key {
+        Key::new(&*self.group, &*self.name, namespace, name)
+    }
+    /// Whether `key` names an object of this resource.
+    pub fn holds(&self, key: &Key) -> bool {
+        *self.group == *key.group && *self.name == *key.resource
+    }
+    /// Whether this is `other` or stands for it.
+    pub fn covers(&self, other: &Self) -> bool {
+        *self == Self::ANY || self == other
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.group.is_empty() { f.write_str(&self.name) } else { write!(f, "{}.{}", self.name, self.group) }
+    }
+}

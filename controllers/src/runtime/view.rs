@@ -1,0 +1,223 @@
+//! What controllers see: indexed copies of all watched resources, shared by all of them.
+use super::item::Item;
+use super::resource::Resource;
+use jiff::Timestamp;
+use model::{Key, Kinds};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A value of a field that objects of a resource can be looked up by.
+pub type FieldIndex = (&'static str, fn(&Item) -> Option<String>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Index {
+    Owner(Arc<str>),
+    Uncontrolled(Arc<str>),
+    Label(Arc<str>, String, String),
+    Field(&'static str, String),
+}
+
+type Name = (Arc<str>, Arc<str>);
+
+/// How many deletions of a resource are remembered with their time.
+const REMEMBERED: usize = 4096;
+
+#[derive(Default)]
+struct Table {
+    rows: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Item>>>,
+    index: HashMap<Index, BTreeMap<Name, Arc<Item>>>,
+    fields: &'static [FieldIndex],
+    by_label: bool,
+    gone: BTreeMap<Name, Timestamp>,
+    revision: u64,
+    synced_at: Option<Timestamp>,
+    len: usize,
+}
+
+impl Table {
+    fn indexes(&self, item: &Item) -> Vec<Index> {
+        let namespace = &item.key().namespace;
+        let mut out: Vec<Index> = item.owners().iter().map(|o| Index::Owner(o.uid.as_str().into())).collect();
+        if item.controller().is_none() {
+            out.push(Index::Uncontrolled(namespace.clone()));
+        }
+        if self.by_label {
+            let labels = item.labels().into_iter().flatten();
+            out.extend(labels.filter_map(|(k, v)| Some(Index::Label(namespace.clone(), k.clone(), v.as_str()?.to_owned()))));
+        }
+        out.extend(self.fields.iter().filter_map(|(name, value)| value(item).map(|v| Index::Field(name, v))));
+        out
+    }
+
+    fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
+        let old = self.remove(item.key());
+        let name = (item.key().namespace.clone(), item.key().name.clone());
+        for index in self.indexes(&item) {
+            self.index.entry(index).or_default().insert(name.clone(), item.clone());
+        }
+        self.gone.remove(&name);
+        self.rows.entry(name.0).or_default().insert(name.1, item);
+        self.len += 1;
+        old
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
+        let rows = self.rows.get_mut(&*key.namespace)?;
+        let old = rows.remove(&*key.name)?;
+        if rows.is_empty() {
+            self.rows.remove(&*key.namespace);
+        }
+        self.len -= 1;
+        let name = (key.namespace.clone(), key.name.clone());
+        for index in self.indexes(&old) {
+            if let Some(members) = self.index.get_mut(&index) {
+                members.remove(&name);
+                if members.is_empty() {
+                    self.index.remove(&index);
+                }
+            }
+        }
+        Some(old)
+    }
+
+    fn bury(&mut self, key: &Key, now: Timestamp) {
+        if self.gone.len() >= REMEMBERED {
+            let oldest = self.gone.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
+            oldest.and_then(|name| self.gone.remove(&name));
+        }
+        self.gone.insert((key.namespace.clone(), key.name.clone()), now);
+    }
+
+    fn found(&self, index: &Index) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        self.index.get(index).into_iter().flat_map(BTreeMap::values)
+    }
+}
+
+/// Indexed copies of all watched resources. Only the runtime changes it; plans read it.
+#[derive(Default)]
+pub struct View {
+    tables: BTreeMap<Resource, Table>,
+    kinds: Arc<Kinds>,
+}
+
+impl View {
+    /// An empty view over a table of kinds.
+    pub fn new(kinds: Arc<Kinds>) -> Self {
+        Self { tables: BTreeMap::new(), kinds }
+    }
+    /// The table of kinds.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+    /// Makes room for a resource, with the fields that it can be looked up by; labels are indexed where `by_label`.
+    pub fn watch(&mut self, resource: Resource, fields: &'static [FieldIndex], by_label: bool) {
+        self.tables.insert(resource, Table { fields, by_label, ..Table::default() });
+    }
+    /// The watched resources.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.tables.keys()
+    }
+
+    /// Puts an object in; returns what was there.
+    pub fn apply(&mut self, resource: &Resource, item: Arc<Item>) -> Option<Arc<Item>> {
+        let table = self.tables.get_mut(resource)?;
+        table.revision = table.revision.max(item.revision());
+        table.insert(item)
+    }
+    /// Takes an object out; `revision` is that of its deletion.
+    pub fn delete(&mut self, resource: &Resource, key: &Key, revision: u64, now: Timestamp) -> Option<Arc<Item>> {
+        let table = self.tables.get_mut(resource)?;
+        table.revision = table.revision.max(revision);
+        let old = table.remove(key)?;
+        table.bury(key, now);
+        Some(old)
+    }
+    /// Nothing else happened up to `revision`.
+    pub fn advance(&mut self, resource: &Resource, revision: u64) {
+        if let Some(table) = self.tables.get_mut(resource) {
+            table.revision = table.revision.max(revision);
+        }
+    }
+    /// The copy of this resource is complete.
+    pub fn set_synced(&mut self, resource: &Resource, now: Timestamp) {
+        if let Some(table) = self.tables.get_mut(resource) {
+            table.synced_at.get_or_insert(now);
+        }
+    }
+    /// Since when the copy of this resource has been complete.
+    pub fn synced_at(&self, resource: &Resource) -> Option<Timestamp> {
+        self.tables.get(resource)?.synced_at
+    }
+    /// Up to which revision this resource was shown; `None` when it isn't watched.
+    pub fn revision(&self, resource: &Resource) -> Option<u64> {
+        self.tables.get(resource).map(|t| t.revision)
+    }
+    /// How many objects of this resource there are.
+    pub fn count(&self, resource: &Resource) -> usize {
+        self.tables.get(resource).map_or(0, |t| t.len)
+    }
+
+    /// One object.
+    pub fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Option<&Arc<Item>> {
+        self.tables.get(resource)?.rows.get(namespace)?.get(name)
+    }
+    /// One object, by its key.
+    pub fn at(&self, key: &Key) -> Option<&Arc<Item>> {
+        self.get(&Resource::of_key(key), &key.namespace, &key.name)
+    }
+    /// When this object was seen to go, if lately.
+    pub fn gone_at(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Timestamp> {
+        self.tables.get(resource)?.gone.get(&(namespace.into(), name.into())).copied()
+    }
+    /// All objects of a resource, by namespace and name.
+    pub fn all(&self, resource: &Resource) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        self.tables.get(resource).into_iter().flat_map(|t| t.rows.values().flat_map(BTreeMap::values))
+    }
+    /// All objects of a resource in one namespace, by name.
+    pub fn in_namespace(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flat_map(BTreeMap::values)
+    }
+    /// All objects of any resource that name `uid` as an owner.
+    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        let index = Index::Owner(uid.into());
+        self.tables.values().flat_map(move |t| t.index.get(&index).into_iter().flat_map(BTreeMap::values))
+    }
+    /// The objects of a resource that `uid` controls.
+    pub fn controlled_by<'a>(&'a self, resource: &Resource, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
+        let table = self.tables.get(resource);
+        table.into_iter().flat_map(move |t| t.found(&Index::Owner(uid.into()))).filter(move |i| i.controlled_by(uid))
+    }
+    /// The objects of a resource and namespace that nobody controls.
+    pub fn uncontrolled(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        let index = Index::Uncontrolled(namespace.into());
+        self.tables.get(resource).into_iter().flat_map(move |t| t.found(&index))
+    }
+    /// The objects of a resource whose indexed field has this value.
+    pub fn with_field(&self, resource: &Resource, field: &'static str, value: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        let index = Index::Field(field, value.to_owned());
+        self.tables.get(resource).into_iter().flat_map(move |t| t.found(&index))
+    }
+    /// How many objects have this value in an indexed field.
+    pub fn count_with_field(&self, resource: &Resource, field: &'static str, value: &str) -> usize {
+        let index = Index::Field(field, value.to_owned());
+        self.tables.get(resource).and_then(|t| t.index.get(&index)).map_or(0, BTreeMap::len)
+    }
+    /// The objects of a label-indexed resource and namespace that carry all of these labels. None for no labels.
+    pub fn labelled<'a>(&'a self, resource: &Resource, namespace: &str, labels: &'a Map<String, Value>) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
+        let index = |(k, v): (&String, &Value)| Index::Label(namespace.into(), k.clone(), v.as_str().unwrap_or_default().to_owned());
+        let table = self.tables.get(resource);
+        let smallest = table.and_then(|t| {
+            let sizes = labels.iter().map(|label| t.index.get(&index(label)));
+            sizes.min_by_key(|members| members.map_or(0, BTreeMap::len)).flatten()
+        });
+        let carries = move |item: &&Arc<Item>| labels.iter().all(|(k, v)| item.label(k) == v.as_str());
+        smallest.into_iter().flat_map(BTreeMap::values).filter(carries)
+    }
+    /// The owner that a reference of an object in `namespace` means, if the view holds it with that UID.
+    pub fn owner(&self, namespace: &str, reference: &model::OwnerReference) -> Option<&Arc<Item>> {
+        let kind = self.kinds.of(&reference.api_version, &reference.kind)?;
+        let namespace = if kind.namespaced() { namespace } else { "" };
+        self.get(&Resource::of_kind(kind), namespace, &reference.name).filter(|i| i.uid() == reference.uid)
+    }
+}

@@ -1,0 +1,223 @@
+//! The harness: the real engine over a small world in memory, with nodes that are hollow. Nothing in it waits, and a seed repeats it.
+mod world;
+pub use world::World;
+
+use crate::runtime::engine::{Job, Outcome};
+use crate::runtime::recorder::EventWrite;
+use crate::runtime::{Controller, Engine, Guard, Item, Plan, Resource, edge::request, later};
+use jiff::{SignedDuration, Timestamp};
+use model::{Key, Object};
+use serde_json::{Value, json};
+use state_client::{Change, Reply, Request, Verb};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// The engine, its world, and what is between them.
+pub struct Sim {
+    pub world: World,
+    pub engine: Engine,
+    pub now: Timestamp,
+    /// What each watch has shown so far.
+    shown: BTreeMap<Resource, usize>,
+    jobs: VecDeque<Job>,
+    pub events: Vec<String>,
+    /// Plans that did something, printed.
+    pub plans: Vec<String>,
+}
+
+impl Sim {
+    pub fn new(controllers: Vec<Box<dyn Controller>>) -> Self {
+        let kinds = Arc::new(model::kinds::builtin());
+        let engine = Engine::new(controllers, kinds.clone(), &crate::lookups()).unwrap();
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let world = World::new(kinds, now);
+        Self { world, engine, now, shown: BTreeMap::new(), jobs: VecDeque::new(), events: Vec::new(), plans: Vec::new() }
+    }
+
+    /// Shows one resource's news to the engine.
+    pub fn show(&mut self, resource: &Resource) -> bool {
+        let from = self.shown.get(resource).copied();
+        let log = self.world.log.iter().skip(from.unwrap_or(0)).filter(|e| resource.holds(&e.object.key));
+        let mut changes: Vec<Change> = log
+            .map(|e| match e.deleted {
+                true => Change::Deleted(e.object.clone()),
+                false => Change::Applied { old: None, new: e.object.clone() },
+            })
+            .collect();
+        if from.is_none() {
+            changes.push(Change::Synced);
+        }
+        let news = !changes.is_empty();
+        self.shown.insert(resource.clone(), self.world.log.len());
+        self.engine.observe(resource, changes, Some(self.world.revision), self.now);
+        news
+    }
+
+    pub fn show_all(&mut self) -> bool {
+        self.engine.resources().iter().map(|r| self.show(r)).fold(false, |a, b| a | b)
+    }
+
+    /// Plans what can be planned.
+    pub fn plan(&mut self) {
+        let jobs = self.engine.turn(self.now, 64);
+        self.plans.extend(jobs.iter().map(|j| j.plan.to_string()));
+        self.jobs.extend(jobs);
+    }
+
+    /// Carries out one plan.
+    pub fn act(&mut self) -> bool {
+        let Some(job) = self.jobs.pop_front() else { return false };
+        let outcomes = job.plan.writes.iter().map(|write| self.outcome(write)).collect();
+        for event in self.engine.finish(job, outcomes, self.now) {
+            if let EventWrite::Create(e) = event {
+                self.events.push(format!("{} {}: {}", e.str_at(&["involvedObject", "name"]), e.str_at(&["reason"]), e.str_at(&["message"])));
+            }
+        }
+        true
+    }
+
+    fn outcome(&mut self, write: &crate::runtime::Write) -> Outcome {
+        if !write.guards.iter().all(|g| self.holds(g)) {
+            return Outcome::Held;
+        }
+        match self.world.handle(request(write)) {
+            Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
+            Ok(_) => Outcome::Done(None),
+            Err(e) => Outcome::Failed(e),
+        }
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        match guard {
+            Guard::Absent { key, uid } => self.world.objects.get(key).is_none_or(|o| !uid.is_empty() && o.object().uid() != uid),
+            Guard::Empty { resource, namespace } => !self.world.objects.keys().any(|k| resource.holds(k) && *k.namespace == **namespace),
+        }
+    }
+
+    /// Until nothing moves any more, without time passing.
+    pub fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let shown = self.show_all();
+            self.plan();
+            if !self.act() && !shown && self.jobs.is_empty() {
+                return;
+            }
+            while self.act() {}
+        }
+        panic!("it doesn't settle:\n{}", self.plans.iter().rev().take(5).cloned().collect::<String>());
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, seconds: i64) {
+        self.now = later(self.now, SignedDuration::from_secs(seconds));
+        self.world.now = self.now;
+        self.settle();
+    }
+
+    pub fn create(&mut self, object: Value) -> Arc<model::Stored> {
+        self.world.create(object).unwrap()
+    }
+
+    /// Merge-patches `status` or (`""`) the main resource.
+    pub fn patch(&mut self, resource: &Resource, name: &str, subresource: &str, patch: Value) {
+        let request = Request::new(Verb::Patch, &resource.group, &resource.name, if cluster(resource) { "" } else { "a" }, name);
+        let body = state_client::Body::Patch(state_client::PatchKind::Merge, patch.to_string().into());
+        self.world.handle(request.subresource(subresource).body(body)).unwrap();
+    }
+
+    pub fn delete(&mut self, resource: &Resource, name: &str, propagation: Option<state_client::Propagation>) {
+        let mut request = Request::new(Verb::Delete, &resource.group, &resource.name, if cluster(resource) { "" } else { "a" }, name);
+        request.options.propagation = propagation;
+        self.world.handle(request).unwrap();
+    }
+
+    pub fn get(&self, resource: &Resource, name: &str) -> Option<Object> {
+        let key = resource.key(if cluster(resource) { "" } else { "a" }, name);
+        self.world.objects.get(&key).map(|o| o.object().clone())
+    }
+
+    pub fn all(&self, resource: &Resource) -> Vec<Arc<model::Stored>> {
+        self.world.objects.iter().filter(|(k, _)| resource.holds(k)).map(|(_, o)| o.clone()).collect()
+    }
+
+    pub fn names(&self, resource: &Resource) -> Vec<String> {
+        self.all(resource).iter().map(|o| o.key.name.to_string()).collect()
+    }
+
+    /// What a hollow node does to one pod: takes it, gets it ready, lets it go.
+    pub fn hollow(&mut self, pod: &Key) {
+        let Some(object) = self.world.objects.get(pod).map(|o| o.object().clone()) else { return };
+        if object.deletion_timestamp().is_some() {
+            self.world.forget(pod);
+        } else if !ready(&object) {
+            let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": crate::runtime::seconds(self.now)});
+            let status = json!({"status": {"phase": "Running", "podIP": format!("10.0.0.{}", pod.name.len()), "conditions": [condition]}});
+            self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
+            self.patch(&Resource::PODS, &pod.name, "status", status);
+        }
+    }
+
+    /// All pods, until all is quiet.
+    pub fn run_pods(&mut self) {
+        for _ in 0..200 {
+            self.settle();
+            let moving: Vec<Key> =
+                self.all(&Resource::PODS).iter().filter(|p| !ready(p.object()) || p.object().deletion_timestamp().is_some()).map(|p| p.key.clone()).collect();
+            if moving.is_empty() {
+                return;
+            }
+            moving.iter().for_each(|key| self.hollow(key));
+        }
+        panic!("pods don't come to rest");
+    }
+}
+
+pub fn ready(pod: &Object) -> bool {
+    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
+
+fn cluster(resource: &Resource) -> bool {
+    matches!(&*resource.name, "nodes" | "namespaces")
+}
+
+/// A view of these objects, as the engine would have it.
+pub fn view(objects: &[Value]) -> crate::runtime::View {
+    let kinds = Arc::new(model::kinds::builtin());
+    let mut view = crate::runtime::View::new(kinds.clone());
+    for row in kinds.rows().iter().filter(|r| r.stored_as.is_none()) {
+        let resource = Resource::of_kind(row);
+        let lookup = crate::lookups().into_iter().find(|(r, _)| *r == resource).map(|(_, l)| l).unwrap_or_default();
+        view.watch(resource, lookup.fields, lookup.labels);
+    }
+    for object in objects {
+        let item = item(&kinds, object.clone());
+        let resource = Resource::of_key(item.key());
+        view.apply(&resource, Arc::new(item));
+    }
+    view
+}
+
+fn item(kinds: &model::Kinds, object: Value) -> Item {
+    let object = Object::from_value(object).unwrap();
+    let kind = kinds.of(object.api_version(), object.kind()).unwrap();
+    let key = Resource::of_kind(kind).key(object.namespace(), object.name());
+    Item::new(Arc::new(model::Stored::from_object(key, object).unwrap()), Timestamp::UNIX_EPOCH)
+}
+
+/// A Deployment of `replicas` in namespace `a`.
+pub fn deployment(name: &str, replicas: i64, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "a"},
+        "spec": {
+            "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": image}]}},
+        },
+    })
+}
+
+/// What one controller plans for one key, printed.
+pub fn planned(controller: &dyn Controller, view: &crate::runtime::View, key: &Key, at: &crate::runtime::Moment<'_>) -> String {
+    let plan: Plan = controller.plan(view, key, at);
+    plan.to_string()
+}

@@ -1,0 +1,116 @@
+//! Filter plug-ins: each one pure function and one line in [`FILTERS`].
+use crate::node::{Effect, Node, Taint};
+use crate::pod::PodClass;
+use crate::reason::{Reason, Verdict};
+use crate::topology::{Place, Rule};
+use crate::wake::Wake;
+
+/// What a filter looks at, which tells how long its verdict holds.
+#[derive(Clone, Copy)]
+pub enum Check {
+    /// The node's object: holds for a whole batch.
+    Object(fn(&PodClass, &Node) -> Verdict),
+    /// What the node's pods use: changes when a pod is placed on it.
+    Usage(fn(&PodClass, &Node) -> Verdict),
+    /// Pods around the node: changes when a pod is placed in one of its domains.
+    Place(fn(&Place<'_>) -> Verdict),
+}
+
+/// A filter plug-in.
+pub struct Filter {
+    /// Kubernetes' name of it.
+    pub name: &'static str,
+    /// The function.
+    pub check: Check,
+    /// What may change a verdict of it for the better.
+    pub wakes: Wake,
+}
+
+const TAINTS: Wake = Wake::NODE_ADDED.and(Wake::NODE_TAINTS);
+const PLACES: Wake = Wake::NODE_ADDED.and(Wake::NODE_LABELS).and(Wake::POD_GONE).and(Wake::POD_PLACED).and(Wake::POD_CHANGED);
+
+/// All filters, in the order in which they are asked: a node's reasons are those of the first that refuses it.
+pub const FILTERS: [Filter; 7] = [
+    Filter { name: "NodeUnschedulable", check: Check::Object(cordoned), wakes: TAINTS },
+    Filter { name: "TaintToleration", check: Check::Object(taints), wakes: TAINTS },
+    Filter { name: "NodeAffinity", check: Check::Object(node_affinity), wakes: Wake::NODE_ADDED.and(Wake::NODE_LABELS) },
+    Filter { name: "NodePorts", check: Check::Usage(ports), wakes: Wake::NODE_ADDED.and(Wake::POD_GONE) },
+    Filter { name: "NodeResourcesFit", check: Check::Usage(fit), wakes: Wake::NODE_ADDED.and(Wake::NODE_ALLOCATABLE).and(Wake::POD_GONE) },
+    Filter { name: "PodTopologySpread", check: Check::Place(spread), wakes: PLACES.and(Wake::NODE_TAINTS).and(Wake::NODE_REMOVED) },
+    Filter { name: "InterPodAffinity", check: Check::Place(inter_pod_affinity), wakes: PLACES.and(Wake::NAMESPACE) },
+];
+
+fn unless(ok: bool, reason: Reason) -> Verdict {
+    if ok { Verdict::new() } else { vec![reason] }
+}
+
+fn cordoned(pod: &PodClass, node: &Node) -> Verdict {
+    let taint = || Taint { key: "node.kubernetes.io/unschedulable".into(), value: "".into(), effect: Effect::NoSchedule };
+    unless(!node.info.unschedulable || pod.untolerated(&[taint()]).is_none(), Reason::Cordoned)
+}
+
+fn taints(pod: &PodClass, node: &Node) -> Verdict {
+    pod.untolerated(&node.info.taints).map(|t| Reason::Taint { key: t.key.clone(), value: t.value.clone() }).into_iter().collect()
+}
+
+fn node_affinity(pod: &PodClass, node: &Node) -> Verdict {
+    if pod.may_run_on(&node.name, &node.info.labels) {
+        return Verdict::new();
+    }
+    let named = pod.node_terms.as_deref().and_then(crate::labels::pinned_names);
+    vec![if named.is_some_and(|names| !names.contains(&node.name)) { Reason::NotNamed } else { Reason::NodeAffinity }]
+}
+
+fn ports(pod: &PodClass, node: &Node) -> Verdict {
+    let taken = pod.ports.iter().any(|wanted| node.used.ports.keys().any(|used| used.conflicts(wanted)));
+    unless(!taken, Reason::Ports)
+}
+
+fn fit(pod: &PodClass, node: &Node) -> Verdict {
+    let (asked, has, used) = (&pod.requests.exact, &node.info.allocatable, &node.used.requests.exact);
+    let mut against = unless(node.used.pods < has.pods, Reason::TooManyPods);
+    let rows = [
+        ("cpu", asked.milli_cpu, has.milli_cpu - used.milli_cpu),
+        ("memory", asked.memory, has.memory - used.memory),
+        ("ephemeral-storage", asked.ephemeral_storage, has.ephemeral_storage - used.ephemeral_storage),
+    ];
+    against.extend(rows.iter().filter(|(_, asked, left)| *asked > 0 && asked > left).map(|(name, ..)| Reason::Insufficient((*name).into())));
+    let lacking = asked.extended.iter().filter(|(name, n)| *n > has.extended(name) - used.extended(name));
+    against.extend(lacking.map(|(name, _)| Reason::Insufficient(name.clone())));
+    against
+}
+
+fn spread(place: &Place<'_>) -> Verdict {
+    for (term, count) in place.terms() {
+        let Rule::HardSpread { max_skew, self_match, .. } = term.rule else { continue };
+        let Some(count) = count else { return vec![Reason::SpreadLabel] };
+        if count + self_match - term.least() > max_skew {
+            return vec![Reason::Spread];
+        }
+    }
+    Verdict::new()
+}
+
+/// The first pod of a group that must be near to its like finds none: it may go anywhere where all of the keys are.
+fn inter_pod_affinity(place: &Place<'_>) -> Verdict {
+    let (mut near, mut keyed, mut first) = (true, true, true);
+    let (mut away, mut left_alone) = (true, true);
+    for (term, count) in place.terms() {
+        match term.rule {
+            Rule::Affinity { matches_itself } => {
+                keyed &= count.is_some();
+                near &= count.is_some_and(|n| n > 0);
+                first &= matches_itself && term.total() == 0;
+            }
+            Rule::AntiAffinity => away &= count.is_none_or(|n| n == 0),
+            Rule::ExistingAntiAffinity => left_alone &= count.is_none_or(|n| n == 0),
+            Rule::HardSpread { .. } | Rule::SoftSpread { .. } | Rule::Preference => {}
+        }
+    }
+    match (keyed && (near || first), away, left_alone) {
+        (false, ..) => vec![Reason::Affinity],
+        (_, false, _) => vec![Reason::AntiAffinity],
+        (_, _, false) => vec![Reason::ExistingAntiAffinity],
+        _ => Verdict::new(),
+    }
+}

@@ -1,0 +1,487 @@
+//! A pod as the scheduler sees it: what it asks of a node ([`PodClass`], shared by all pods of a template) and who it is ([`PodInfo`]).
+use crate::labels::{Labels, NodeTerm, Requirement, Selector};
+use crate::node::{Effect, ParseError, Taint, normal_image};
+use crate::resources::{RawList, Requests, Resources};
+use k8s_openapi::api::core::v1::{Affinity, PodAffinityTerm, Toleration as ApiToleration, TopologySpreadConstraint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use model::Stored;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The scheduler's name: the pods that name another are left alone.
+pub const NAME: &str = "default-scheduler";
+/// Kinds whose pods are spread by default, as members of one workload.
+const SPREAD_OWNERS: [&str; 3] = ["ReplicaSet", "StatefulSet", "ReplicationController"];
+
+/// A port on the node's own addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// Address, `0.0.0.0` for all.
+    pub ip: Arc<str>,
+    /// `TCP`, `UDP`, `SCTP`.
+    pub protocol: Arc<str>,
+    /// Number.
+    pub port: i32,
+}
+
+impl HostPort {
+    /// Whether two can't be had on one node.
+    pub fn conflicts(&self, other: &Self) -> bool {
+        const ALL: &str = "0.0.0.0";
+        self.port == other.port && self.protocol == other.protocol && (self.ip == other.ip || &*self.ip == ALL || &*other.ip == ALL)
+    }
+}
+
+/// Which taints a pod bears.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Toleration {
+    key: Arc<str>,
+    /// `None`: any value.
+    value: Option<Arc<str>>,
+    /// `None`: any effect. An effect that doesn't exist tolerates nothing and is dropped when parsed.
+    effect: Option<Effect>,
+}
+
+impl Toleration {
+    fn parse(t: &ApiToleration) -> Option<Self> {
+        let value = match t.operator.as_deref().unwrap_or_default() {
+            "" | "Equal" => Some(t.value.as_deref().unwrap_or_default().into()),
+            "Exists" => None,
+            _ => return None,
+        };
+        let effect = match t.effect.as_deref().unwrap_or_default() {
+            "" => None,
+            text => Some(Effect::parse(text)?),
+        };
+        Some(Self { key: t.key.as_deref().unwrap_or_default().into(), value, effect })
+    }
+    /// Whether it covers a taint.
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        self.effect.is_none_or(|e| e == taint.effect) && (self.key.is_empty() || self.key == taint.key) && self.value.as_ref().is_none_or(|v| *v == taint.value)
+    }
+    /// Whether it may be meant for taints of this effect.
+    pub fn is_for(&self, effect: Effect) -> bool {
+        self.effect.is_none_or(|e| e == effect)
+    }
+}
+
+/// One term of pod affinity or anti-affinity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PodTerm {
+    /// The node label whose value makes a place.
+    pub topology_key: Arc<str>,
+    selector: Selector,
+    namespaces: Vec<Arc<str>>,
+    namespace_selector: Option<Selector>,
+}
+
+impl PodTerm {
+    fn parse(term: &PodAffinityTerm, namespace: &str, labels: &BTreeMap<String, String>) -> Self {
+        let mut selector = Selector::parse(term.label_selector.as_ref());
+        for key in term.match_label_keys.iter().flatten() {
+            if let Some(value) = labels.get(key) {
+                selector = selector.and(Requirement::is_in(key, [value.clone()]));
+            }
+        }
+        for key in term.mismatch_label_keys.iter().flatten() {
+            if let Some(value) = labels.get(key) {
+                selector = selector.and(Requirement::not_in(key, [value.clone()]));
+            }
+        }
+        let mut namespaces: Vec<Arc<str>> = term.namespaces.iter().flatten().map(|n| n.as_str().into()).collect();
+        if namespaces.is_empty() && term.namespace_selector.is_none() {
+            namespaces.push(namespace.into());
+        }
+        let namespace_selector = term.namespace_selector.as_ref().map(|s| Selector::parse(Some(s)));
+        Self { topology_key: term.topology_key.as_str().into(), selector, namespaces, namespace_selector }
+    }
+    /// Whether it means a pod of this class, whose namespace has these labels.
+    pub fn matches(&self, pod: &PodClass, namespace: &Labels) -> bool {
+        let there = self.namespaces.contains(&pod.namespace) || self.namespace_selector.as_ref().is_some_and(|s| s.matches(namespace));
+        there && self.selector.matches(&pod.labels)
+    }
+}
+
+/// A term with its weight, 1 to 100.
+pub type Weighted<T> = (i64, T);
+
+/// Pod affinity or anti-affinity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PodTerms {
+    /// Must hold.
+    pub required: Vec<PodTerm>,
+    /// Counts in scores.
+    pub preferred: Vec<Weighted<PodTerm>>,
+}
+
+/// Whom a spread constraint counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// Pods of the namespace with these labels.
+    Labels(Selector),
+    /// Pods of the same workload: the cluster's default.
+    Workload,
+}
+
+/// A topology spread constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Spread {
+    /// The node label whose values are the domains.
+    pub topology_key: Arc<str>,
+    /// How uneven it may be.
+    pub max_skew: i64,
+    /// Below so many domains the least count is taken as 0.
+    pub min_domains: i64,
+    /// `DoNotSchedule`, otherwise `ScheduleAnyway`.
+    pub hard: bool,
+    /// Whom it counts.
+    pub counted: Counted,
+    /// Whether nodes that the pod's node affinity excludes are left out (`nodeAffinityPolicy`).
+    pub honor_affinity: bool,
+    /// Whether nodes with taints that the pod doesn't tolerate are left out (`nodeTaintsPolicy`).
+    pub honor_taints: bool,
+}
+
+impl Spread {
+    fn parse(c: &TopologySpreadConstraint, labels: &BTreeMap<String, String>) -> Self {
+        let mut selector = Selector::parse(c.label_selector.as_ref());
+        for key in c.match_label_keys.iter().flatten() {
+            if let Some(value) = labels.get(key) {
+                selector = selector.and(Requirement::is_in(key, [value.clone()]));
+            }
+        }
+        Self {
+            topology_key: c.topology_key.as_str().into(),
+            max_skew: c.max_skew.into(),
+            min_domains: c.min_domains.unwrap_or(1).into(),
+            hard: c.when_unsatisfiable == "DoNotSchedule",
+            counted: Counted::Labels(selector),
+            honor_affinity: c.node_affinity_policy.as_deref() != Some("Ignore"),
+            honor_taints: c.node_taints_policy.as_deref() == Some("Honor"),
+        }
+    }
+    /// Kubernetes' default constraints for pods of a workload that name none.
+    fn defaults() -> Vec<Self> {
+        let of = |key: &str, max_skew| Self {
+            topology_key: key.into(),
+            max_skew,
+            min_domains: 1,
+            hard: false,
+            counted: Counted::Workload,
+            honor_affinity: true,
+            honor_taints: false,
+        };
+        vec![of(crate::topology::HOSTNAME, 3), of("topology.kubernetes.io/zone", 5)]
+    }
+}
+
+/// All that decides where a pod may and should run. Pods of one template share it, and so the work of deciding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PodClass {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its labels.
+    pub labels: Labels,
+    /// UID of the workload whose pods are spread by default.
+    pub workload: Option<Arc<str>>,
+    /// Being deleted: no longer counted by spread constraints.
+    pub terminating: bool,
+    /// What it asks for.
+    pub requests: Requests,
+    /// Ports on the node.
+    pub ports: Vec<HostPort>,
+    /// Images of all containers, as often as containers use them.
+    pub images: Vec<Arc<str>>,
+    /// `spec.nodeSelector`.
+    pub node_selector: Selector,
+    /// Required node affinity: one term of these, where there are any.
+    pub node_terms: Option<Vec<NodeTerm>>,
+    /// Preferred node affinity.
+    pub node_preferences: Vec<Weighted<NodeTerm>>,
+    /// Pods to be near to.
+    pub affinity: PodTerms,
+    /// Pods to be away from.
+    pub anti_affinity: PodTerms,
+    /// Taints that it bears.
+    pub tolerations: Vec<Toleration>,
+    /// How its like are to be spread.
+    pub spread: Vec<Spread>,
+    /// Whether `spread` is the pod's own and not the cluster's default: nodes without one of the keys are then the last choice.
+    pub own_spread: bool,
+}
+
+impl PodClass {
+    /// Whether required node affinity and the node selector leave a node.
+    pub fn may_run_on(&self, name: &str, labels: &Labels) -> bool {
+        self.node_selector.matches(labels) && self.node_terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(name, labels)))
+    }
+    /// The first taint of `NoSchedule` or `NoExecute` that the pod doesn't tolerate.
+    pub fn untolerated<'a>(&self, taints: &'a [Taint]) -> Option<&'a Taint> {
+        taints.iter().find(|t| t.effect != Effect::PreferNoSchedule && !self.tolerations.iter().any(|o| o.tolerates(t)))
+    }
+    /// Whether other pods' scores or filters depend on where this pod is, by its own terms.
+    pub fn has_terms(&self) -> bool {
+        let any = |t: &PodTerms| !t.required.is_empty() || !t.preferred.is_empty();
+        any(&self.affinity) || any(&self.anti_affinity)
+    }
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub struct PodInfo {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// UID.
+    pub uid: Arc<str>,
+    /// Revision that it was parsed from.
+    pub revision: u64,
+    /// `spec.priority`.
+    pub priority: i32,
+    /// What it asks of a node.
+    pub class: Arc<PodClass>,
+    /// `spec.nodeName`, once bound.
+    pub node: Option<Arc<str>>,
+    /// Succeeded or Failed: it needs no place any more.
+    pub finished: bool,
+    /// Whether scheduling gates hold it back.
+    pub gated: bool,
+    /// Whether it is this scheduler's to place.
+    pub ours: bool,
+    /// `preemptionPolicy: Never`.
+    pub never_preempts: bool,
+    /// Message of its condition `PodScheduled=False`, where it has one.
+    pub refusal: Option<Arc<str>>,
+}
+
+#[derive(Deserialize)]
+struct RawPod {
+    metadata: RawMeta,
+    spec: RawSpec,
+    status: Option<RawStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawMeta {
+    uid: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    deletion_timestamp: Option<IgnoredAny>,
+    owner_references: Option<Vec<RawOwner>>,
+}
+
+#[derive(Deserialize)]
+struct RawOwner {
+    uid: String,
+    kind: String,
+    controller: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSpec {
+    node_name: Option<String>,
+    scheduler_name: Option<String>,
+    priority: Option<i32>,
+    preemption_policy: Option<String>,
+    scheduling_gates: Option<Vec<IgnoredAny>>,
+    host_network: Option<bool>,
+    containers: Option<Vec<RawContainer>>,
+    init_containers: Option<Vec<RawContainer>>,
+    node_selector: Option<BTreeMap<String, String>>,
+    affinity: Option<Affinity>,
+    tolerations: Option<Vec<ApiToleration>>,
+    topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
+    overhead: Option<RawList>,
+    resources: Option<RawResources>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawContainer {
+    image: Option<String>,
+    ports: Option<Vec<RawPort>>,
+    resources: Option<RawResources>,
+    restart_policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPort {
+    #[serde(rename = "hostIP")]
+    host_ip: Option<String>,
+    host_port: Option<i32>,
+    container_port: Option<i32>,
+    protocol: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawResources {
+    requests: Option<RawList>,
+    limits: Option<RawList>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawStatus {
+    phase: Option<String>,
+    conditions: Option<Vec<RawCondition>>,
+}
+
+#[derive(Deserialize)]
+struct RawCondition {
+    r#type: String,
+    status: String,
+    message: Option<String>,
+}
+
+impl RawContainer {
+    fn requests(&self) -> Result<Requests, ParseError> {
+        let resources = self.resources.as_ref();
+        Ok(Requests::of_container(resources.and_then(|r| r.requests.as_ref()), resources.and_then(|r| r.limits.as_ref()))?)
+    }
+    fn is_sidecar(&self) -> bool {
+        self.restart_policy.as_deref() == Some("Always")
+    }
+    fn host_ports(&self, host_network: bool) -> impl Iterator<Item = HostPort> {
+        self.ports.iter().flatten().filter_map(move |p| {
+            let own = p.host_port.filter(|n| *n > 0);
+            let port = own.or(if host_network { p.container_port } else { None })?;
+            let ip = p.host_ip.as_deref().filter(|ip| !ip.is_empty()).unwrap_or("0.0.0.0").into();
+            Some(HostPort { ip, protocol: p.protocol.as_deref().unwrap_or("TCP").into(), port })
+        })
+    }
+}
+
+impl RawSpec {
+    fn all_containers(&self) -> impl Iterator<Item = &RawContainer> {
+        self.init_containers.iter().chain(&self.containers).flatten()
+    }
+    /// Init containers run one after the other beside the sidecars started so far; then the containers run beside all sidecars.
+    fn requests(&self) -> Result<Requests, ParseError> {
+        let (mut total, mut sidecars, mut initial) = (Requests::default(), Requests::default(), Requests::default());
+        for container in self.init_containers.iter().flatten() {
+            let mut at_once = container.requests()?;
+            if container.is_sidecar() {
+                sidecars.add(&at_once);
+                initial.max(&sidecars);
+            } else {
+                at_once.add(&sidecars);
+                initial.max(&at_once);
+            }
+        }
+        for container in self.containers.iter().flatten() {
+            total.add(&container.requests()?);
+        }
+        total.add(&sidecars);
+        total.max(&initial);
+        if let Some(set) = self.resources.as_ref().and_then(|r| r.requests.as_ref()) {
+            total.replace(&Resources::parse(set)?, set);
+        }
+        if let Some(overhead) = &self.overhead {
+            total.add_exact(&Resources::parse(overhead)?);
+        }
+        Ok(total)
+    }
+    fn ports(&self) -> Vec<HostPort> {
+        let host_network = self.host_network == Some(true);
+        let sidecars = self.init_containers.iter().flatten().filter(|c| c.is_sidecar());
+        self.containers.iter().flatten().chain(sidecars).flat_map(|c| c.host_ports(host_network)).collect()
+    }
+}
+
+impl RawPod {
+    fn workload(&self) -> Option<Arc<str>> {
+        let mut owners = self.metadata.owner_references.iter().flatten();
+        owners.find(|o| o.controller == Some(true) && SPREAD_OWNERS.contains(&o.kind.as_str())).map(|o| o.uid.as_str().into())
+    }
+    fn class(&self, namespace: &str) -> Result<PodClass, ParseError> {
+        let spec = &self.spec;
+        let labels = self.metadata.labels.clone().unwrap_or_default();
+        let affinity = spec.affinity.clone().unwrap_or_default();
+        let (node, near, away) =
+            (affinity.node_affinity.unwrap_or_default(), affinity.pod_affinity.unwrap_or_default(), affinity.pod_anti_affinity.unwrap_or_default());
+        let required = |terms: Option<Vec<PodAffinityTerm>>| terms.iter().flatten().map(|t| PodTerm::parse(t, namespace, &labels)).collect();
+        let selector = LabelSelector { match_labels: Some(spec.node_selector.clone().unwrap_or_default()), match_expressions: None };
+        let workload = self.workload();
+        let own_spread = spec.topology_spread_constraints.as_ref().is_some_and(|all| !all.is_empty());
+        let spread = match &spec.topology_spread_constraints {
+            Some(all) if !all.is_empty() => all.iter().map(|c| Spread::parse(c, &labels)).collect(),
+            _ if workload.is_some() => Spread::defaults(),
+            _ => Vec::new(),
+        };
+        let weighted =
+            |t: &k8s_openapi::api::core::v1::WeightedPodAffinityTerm| (i64::from(t.weight), PodTerm::parse(&t.pod_affinity_term, namespace, &labels));
+        Ok(PodClass {
+            namespace: namespace.into(),
+            workload,
+            terminating: self.metadata.deletion_timestamp.is_some(),
+            requests: spec.requests()?,
+            ports: spec.ports(),
+            images: spec.all_containers().filter_map(|c| c.image.as_deref()).map(normal_image).collect(),
+            node_selector: Selector::parse(Some(&selector)),
+            node_terms: node.required_during_scheduling_ignored_during_execution.map(|s| s.node_selector_terms.iter().map(NodeTerm::parse).collect()),
+            node_preferences: node
+                .preferred_during_scheduling_ignored_during_execution
+                .iter()
+                .flatten()
+                .map(|t| (i64::from(t.weight), NodeTerm::parse(&t.preference)))
+                .collect(),
+            affinity: PodTerms {
+                required: required(near.required_during_scheduling_ignored_during_execution),
+                preferred: near.preferred_during_scheduling_ignored_during_execution.iter().flatten().map(weighted).collect(),
+            },
+            anti_affinity: PodTerms {
+                required: required(away.required_during_scheduling_ignored_during_execution),
+                preferred: away.preferred_during_scheduling_ignored_during_execution.iter().flatten().map(weighted).collect(),
+            },
+            tolerations: spec.tolerations.iter().flatten().filter_map(Toleration::parse).collect(),
+            spread,
+            own_spread,
+            labels: labels.into(),
+        })
+    }
+    /// The message of `PodScheduled=False`, if that is its condition now.
+    fn refusal(&self) -> Option<Arc<str>> {
+        let conditions = self.status.iter().flat_map(|s| s.conditions.iter().flatten());
+        let mut refused = conditions.filter(|c| c.r#type == "PodScheduled" && c.status == "False");
+        refused.next().map(|c| c.message.as_deref().unwrap_or_default().into())
+    }
+}
+
+impl PodInfo {
+    /// From a stored Pod.
+    ///
+    /// # Errors
+    /// [`ParseError`] when the object isn't a Pod.
+    pub fn parse(stored: &Stored) -> Result<Self, ParseError> {
+        let raw: RawPod = serde_json::from_slice(stored.json())?;
+        let phase = raw.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+        Ok(Self {
+            namespace: stored.key.namespace.clone(),
+            name: stored.key.name.clone(),
+            uid: raw.metadata.uid.as_deref().unwrap_or_default().into(),
+            revision: stored.revision,
+            priority: raw.spec.priority.unwrap_or_default(),
+            class: Arc::new(raw.class(&stored.key.namespace)?),
+            node: raw.spec.node_name.as_deref().filter(|n| !n.is_empty()).map(Arc::from),
+            finished: matches!(phase, "Succeeded" | "Failed"),
+            gated: raw.spec.scheduling_gates.as_ref().is_some_and(|g| !g.is_empty()),
+            ours: raw.spec.scheduler_name.as_deref().is_none_or(|n| n.is_empty() || n == NAME),
+            never_preempts: raw.spec.preemption_policy.as_deref() == Some("Never"),
+            refusal: raw.refusal(),
+        })
+    }
+}
+
+/// The UID of a stored object, without reading the rest.
+pub fn uid(stored: &Stored) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    struct Identified {
+        metadata: RawMeta,
+    }
+    let object: Identified = serde_json::from_slice(stored.json()).ok()?;
+    object.metadata.uid.map(Arc::from)
+}

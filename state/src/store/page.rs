@@ -1,5 +1,5 @@
 //! Lists in pages, all at the revision of the first one: later pages undo what the window says has happened since.
-use super::feed::revision_of;
+use super::feed::{revision_of, too_large};
 use super::log::Log;
 use super::table::{Data, Table};
 use base64::Engine;
@@ -157,6 +157,9 @@ impl Reader<'_> {
 pub(crate) fn read(log: &Log, table: &Table, request: &PageRequest, matches: Option<&dyn Fn(&Stored) -> bool>) -> Result<Page, ApiError> {
     let token = (!request.continue_token.is_empty()).then(|| Token::decode(&request.continue_token)).transpose()?;
     let revision = token.as_ref().map_or(request.at, |t| Some(t.r)).filter(|r| *r > 0);
+    if let Some(revision) = revision.filter(|r| *r > log.applied()) {
+        return Err(too_large(revision, log.applied()));
+    }
     let cursor = token.as_ref().map(|t| (Arc::from(&*t.s), Arc::from(&*t.n)));
     let mut reader = Reader { log, table, namespace: &request.namespace, revision, cursor };
     let too_old = || match &token {

@@ -1,5 +1,7 @@
 //! A real nats-server in a directory of its own, and stores on it.
 use arc_swap::ArcSwap;
+use model::kind::{Bucket, Kind, Scope};
+use model::strategy::Plain;
 use model::{Key, Kinds, Object, Stored};
 use serde_json::json;
 use state::store::{CommitError, Op, Store, StoreOptions, Write};
@@ -7,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How the server syncs.
@@ -69,8 +72,8 @@ system_account: SYS
 
     pub async fn connect(&self, user: &str) -> async_nats::Client {
         let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), user.to_owned());
-        let quick = options.reconnect_delay_callback(|_| std::time::Duration::from_millis(20));
-        quick.connect(("127.0.0.1", self.port).into_url()).await.unwrap()
+        let quick = options.reconnect_delay_callback(|_| Duration::from_millis(20));
+        quick.connect(format!("nats://127.0.0.1:{}", self.port)).await.unwrap()
     }
 
     pub async fn js(&self) -> async_nats::jetstream::Context {
@@ -92,18 +95,35 @@ impl Drop for Nats {
     }
 }
 
-trait IntoUrl {
-    fn into_url(self) -> String;
-}
-
-impl IntoUrl for (&str, u16) {
-    fn into_url(self) -> String {
-        format!("nats://{}:{}", self.0, self.1)
-    }
-}
-
 pub fn options() -> StoreOptions {
     StoreOptions::new("test", Arc::new(ArcSwap::from_pointee(Kinds::default())))
+}
+
+/// A table of kinds with Events that go after `ttl`, and Leases.
+pub fn events(ttl: Duration) -> Arc<ArcSwap<Kinds>> {
+    let row = |group: &str, kind: &str, resource: &str, bucket| Kind {
+        group: group.into(),
+        versions: vec!["v1".into()],
+        kind: kind.into(),
+        resource: resource.into(),
+        singular: "".into(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        scope: Scope::Namespaced,
+        verbs: Vec::new(),
+        subresources: Vec::new(),
+        columns: Vec::new(),
+        selectable: Vec::new(),
+        bucket,
+        generation: false,
+        stored_as: None,
+        schema: "".into(),
+        strategy: &Plain,
+    };
+    Arc::new(ArcSwap::from_pointee(Kinds::new([
+        row("", "Event", "events", Bucket::Ephemeral { ttl: Some(ttl) }),
+        row("coordination.k8s.io", "Lease", "leases", Bucket::Ephemeral { ttl: None }),
+    ])))
 }
 
 pub fn key(name: &str) -> Key {

@@ -1,3 +1,7 @@
 //! The store on a real nats-server.
+mod faults;
 mod fixture;
+mod measure;
+mod pages;
+mod watches;
 mod writes;

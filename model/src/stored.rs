@@ -113,6 +113,12 @@ impl Stored {
         Self::with_object(key, revision, &encoded, object)
     }
 
+    /// The same without what has been parsed of it; the JSON is shared.
+    #[must_use]
+    pub fn unparsed(&self) -> Self {
+        Self { key: self.key.clone(), revision: self.revision, json: self.json.clone(), object: OnceLock::new(), typed: OnceLock::new() }
+    }
+
     /// The whole object as JSON, `resourceVersion` included: ready to be sent.
     pub fn json(&self) -> &Bytes {
         &self.json

@@ -3,7 +3,7 @@
 //! While its queue is short it publishes one message at a time, which is the quickest for a lone writer. Writes that come while publishes are on
 //! their way gather, and leave together as one atomic batch, for one sync of the server's disk. A key has at most one write on its way:
 //! the next one waits for its outcome, because that decides whether it can still succeed.
-use super::log::{Log, Refusal};
+use super::log::Log;
 use super::stats::Counters;
 use super::tail::Leader;
 use super::wire::{self, MAX_BATCH, Message, Publisher, Said};
@@ -18,11 +18,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Up to so many waiting writes leave one by one.
-const SINGLES: usize = 3;
-/// So many publishes may be on their way at once where batches are possible, and where they are not.
-const FLIGHTS: usize = 4;
-const FLIGHTS_WITHOUT_BATCHES: usize = 64;
 /// The committer takes no more than so many writes out of its queue.
 const HELD: usize = 4 * MAX_BATCH;
 /// A batch holds no more than so many bytes of payload.
@@ -36,6 +31,29 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// JetStream's codes for batches that were refused for what else is going on, not for what is in them.
 const INCOMPLETE_BATCH: u64 = 10_176;
 const TOO_MANY_BATCHES: u64 = 10_210;
+
+/// When writes leave one by one, when together, and how many publishes may be on their way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// So many waiting writes make a batch; fewer leave one by one.
+    batch_from: usize,
+    /// So many single messages may be on their way.
+    singles: usize,
+    /// So many batches may be on their way.
+    batches: usize,
+    /// Whether single messages and batches may be on their way at the same time.
+    mixed: bool,
+}
+
+impl Policy {
+    /// A stream with one replica handles one publish after the other, and a batch costs it as much as some ten single messages, because it is
+    /// staged in files of its own: writes rather gather behind it than follow it in pieces.
+    pub(crate) const ALONE: Self = Self { batch_from: 10, singles: 4, batches: 1, mixed: false };
+    /// Replicas stage in memory, and what is under way overlaps.
+    pub(crate) const REPLICATED: Self = Self { batch_from: 16, singles: 16, batches: 4, mixed: true };
+    /// A stream without atomic batches.
+    pub(crate) const SINGLES: Self = Self { batch_from: usize::MAX, singles: 64, batches: 0, mixed: true };
+}
 
 /// A write in the committer's hands.
 #[derive(Debug)]
@@ -76,7 +94,13 @@ enum Outcome {
     Unknown(String),
 }
 
-type Flown = Vec<(Ticket, Outcome)>;
+/// A publish that has come to its end.
+struct Flown {
+    batch: bool,
+    outcomes: Vec<(Ticket, Outcome)>,
+}
+
+type Outcomes = Vec<(Ticket, Outcome)>;
 
 /// What publishes share.
 #[derive(Clone)]
@@ -102,10 +126,14 @@ impl Pilot {
             Said::Nothing(why) => self.resolve(&ticket, why).await,
         };
         ticket.doubtful |= matches!(outcome, Outcome::Again);
-        vec![(ticket, outcome)]
+        Flown { batch: false, outcomes: vec![(ticket, outcome)] }
     }
 
-    async fn batch(self, mut tickets: Vec<Ticket>) -> Flown {
+    async fn batch(self, tickets: Vec<Ticket>) -> Flown {
+        Flown { batch: true, outcomes: self.batch_outcomes(tickets).await }
+    }
+
+    async fn batch_outcomes(self, mut tickets: Vec<Ticket>) -> Outcomes {
         self.counters.batches.add(1);
         self.counters.batched.add(tickets.len() as u64);
         tickets.iter_mut().for_each(|t| t.attempts += 1);
@@ -127,7 +155,7 @@ impl Pilot {
     }
 
     /// One of a batch expects a wrong sequence: once the tables have reached the log's end they tell which.
-    async fn sort_out(&self, tickets: Vec<Ticket>) -> Flown {
+    async fn sort_out(&self, tickets: Vec<Ticket>) -> Outcomes {
         self.counters.split.add(1);
         if let Err(error) = self.barrier.wait().await {
             return tickets.into_iter().map(|t| (t, Outcome::Failed(error.to_string()))).collect();
@@ -147,7 +175,7 @@ impl Pilot {
         tickets.into_iter().zip(lasts).map(judge).collect()
     }
 
-    async fn resolve_all(&self, tickets: Vec<Ticket>, why: String) -> Flown {
+    async fn resolve_all(&self, tickets: Vec<Ticket>, why: String) -> Outcomes {
         let one = |mut ticket: Ticket| {
             let why = why.clone();
             async move {
@@ -210,20 +238,25 @@ fn refused(code: u64, why: String) -> Outcome {
 /// The committer's loop.
 pub(crate) struct Committer {
     pilot: Pilot,
-    batches: bool,
+    policy: Policy,
     inbox: mpsc::Receiver<Ticket>,
     /// Ready to go; each of another key.
     ready: VecDeque<Ticket>,
     /// Keys that are ready or on their way, and who waits behind them.
     busy: HashMap<Key, VecDeque<Ticket>>,
     flights: FuturesUnordered<BoxFuture<'static, Flown>>,
+    /// Single messages on their way.
+    singles: usize,
+    /// Batches on their way.
+    batches: usize,
     /// Tickets taken and not done with.
     held: usize,
 }
 
 impl Committer {
-    pub(crate) fn new(pilot: Pilot, batches: bool, inbox: mpsc::Receiver<Ticket>) -> Self {
-        Self { pilot, batches, inbox, ready: VecDeque::new(), busy: HashMap::new(), flights: FuturesUnordered::new(), held: 0 }
+    pub(crate) fn new(pilot: Pilot, policy: Policy, inbox: mpsc::Receiver<Ticket>) -> Self {
+        let (ready, busy, flights) = (VecDeque::new(), HashMap::new(), FuturesUnordered::new());
+        Self { pilot, policy, inbox, ready, busy, flights, singles: 0, batches: 0, held: 0 }
     }
 
     /// Runs until cancelled or until nobody can send any more.
@@ -231,7 +264,11 @@ impl Committer {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                Some(flown) = self.flights.next() => self.landed(flown),
+                Some(flown) = self.flights.next() => {
+                    self.landed(flown);
+                    // Those who were answered may have more to write: let them, so that it leaves together with what has gathered.
+                    tokio::task::yield_now().await;
+                }
                 ticket = self.inbox.recv(), if self.held < HELD => match ticket {
                     Some(ticket) => self.take(ticket),
                     None => return,
@@ -257,13 +294,23 @@ impl Committer {
     }
 
     fn dispatch(&mut self) {
-        let limit = if self.batches { FLIGHTS } else { FLIGHTS_WITHOUT_BATCHES };
-        while self.flights.len() < limit {
+        while let Some(first) = self.ready.front() {
+            let policy = self.policy;
+            let single = first.alone() || self.ready.len() < policy.batch_from;
+            let (own, limit, other) = if single { (self.singles, policy.singles, self.batches) } else { (self.batches, policy.batches, self.singles) };
+            if own >= limit || (other > 0 && !policy.mixed) {
+                return;
+            }
             let Some(first) = self.ready.pop_front() else { return };
-            let single = !self.batches || first.alone() || self.ready.len() < SINGLES;
             let pilot = self.pilot.clone();
-            let flight: BoxFuture<'static, Flown> = if single { Box::pin(pilot.single(first)) } else { Box::pin(pilot.batch(self.gather(first))) };
-            self.flights.push(flight);
+            if single {
+                self.singles += 1;
+                self.flights.push(Box::pin(pilot.single(first)));
+            } else {
+                self.batches += 1;
+                let batch = self.gather(first);
+                self.flights.push(Box::pin(pilot.batch(batch)));
+            }
         }
     }
 
@@ -279,9 +326,11 @@ impl Committer {
     }
 
     fn landed(&mut self, flown: Flown) {
-        let stored: Vec<(u64, u64)> = flown.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
+        *(if flown.batch { &mut self.batches } else { &mut self.singles }) -= 1;
+        let stored: Vec<(u64, u64)> =
+            flown.outcomes.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
         self.pilot.log.landed(&stored);
-        for (ticket, outcome) in flown {
+        for (ticket, outcome) in flown.outcomes {
             let id = ticket.message.id;
             match outcome {
                 Outcome::Again => {
@@ -292,10 +341,10 @@ impl Committer {
                 Outcome::Stored(_) | Outcome::Answered => self.pilot.counters.stored.add(1),
                 Outcome::Stale => {
                     self.pilot.counters.stale.add(1);
-                    self.pilot.log.refuse(id, Refusal::Stale);
+                    self.pilot.log.stale(id);
                 }
-                Outcome::Failed(why) => self.pilot.log.refuse(id, Refusal::Failed(CommitError::Unavailable(why))),
-                Outcome::Unknown(why) => self.pilot.log.refuse(id, Refusal::Failed(CommitError::Unknown(why))),
+                Outcome::Failed(why) => self.pilot.log.failed(id, CommitError::Unavailable(why)),
+                Outcome::Unknown(why) => self.pilot.log.failed(id, CommitError::Unknown(why)),
             }
             self.held -= 1;
             self.release(&ticket.key);

@@ -19,8 +19,8 @@ pub(crate) type Answer = Result<Arc<Stored>, Refusal>;
 /// Why a write did not happen.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The subject's last sequence is another than expected.
-    Stale,
+    /// The subject's last sequence is another than expected; what was to be written comes back.
+    Stale(Op),
     /// Anything else.
     Failed(CommitError),
 }
@@ -132,6 +132,11 @@ impl Log {
         }
     }
 
+    /// Whether a message of the tail is news.
+    pub(crate) fn wants(&self, sequence: u64) -> bool {
+        sequence > self.applied()
+    }
+
     /// Up to which sequence the tables are complete.
     pub(crate) fn applied(&self) -> u64 {
         *self.applied.borrow()
@@ -211,12 +216,22 @@ impl Log {
         sync::lock(&self.order).own.contains_key(&id)
     }
 
-    /// A registered write didn't happen.
-    pub(crate) fn refuse(&self, id: u64, refusal: Refusal) {
-        let own = sync::lock(&self.order).own.remove(&id);
-        if let Some(own) = own {
-            answer(Some(own.answer), Err(refusal));
+    /// A registered write's expectation didn't hold.
+    pub(crate) fn stale(&self, id: u64) {
+        if let Some(own) = self.unregister(id) {
+            answer(Some(own.answer), Err(Refusal::Stale(own.op)));
         }
+    }
+
+    /// A registered write didn't happen, or isn't known to have.
+    pub(crate) fn failed(&self, id: u64, error: CommitError) {
+        if let Some(own) = self.unregister(id) {
+            answer(Some(own.answer), Err(Refusal::Failed(error)));
+        }
+    }
+
+    fn unregister(&self, id: u64) -> Option<Own> {
+        sync::lock(&self.order).own.remove(&id)
     }
 
     /// Registered writes are in the log at these sequences.
@@ -366,7 +381,7 @@ struct Applied {
 fn settled(entry: Result<Entry, ApiError>) -> Answer {
     match entry {
         Ok(Entry::Put(stored) | Entry::Deleted(stored)) => Ok(stored),
-        Ok(Entry::Ended) => Err(Refusal::Stale),
+        Ok(Entry::Ended) => Err(Refusal::Failed(CommitError::Conflict)),
         Err(error) => Err(Refusal::Failed(CommitError::Unavailable(error.message))),
     }
 }
@@ -377,3 +392,6 @@ fn answer(to: Option<oneshot::Sender<Answer>>, result: Answer) {
         _ = to.send(result);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -298,30 +298,34 @@ impl Store {
     /// [`CommitError`]. After a conflict the cache shows what was conflicted with.
     pub async fn commit(&self, write: Write) -> Result<Arc<Stored>, CommitError> {
         let shard = self.shard(&write.key.group, &write.key.resource);
-        let (Op::Put(object) | Op::Delete(object)) = &write.op;
+        let Write { key, expect, mut op } = write;
+        let (Op::Put(object) | Op::Delete(object)) = &op;
         let payload = Stored::encode(object).map_err(|e| CommitError::Invalid(e.message))?;
         let limit = self.0.js.client().max_payload().saturating_sub(HEADER_ROOM);
         if payload.len() > limit {
             return Err(CommitError::TooLarge { size: payload.len(), limit });
         }
-        let (delete, ttl) = match (&write.op, self.bucket(&write.key.group, &write.key.resource)) {
+        let (delete, ttl) = match (&op, self.bucket(&key.group, &key.resource)) {
             (Op::Delete(_), _) => (true, Some(self.0.marker_ttl)),
             (Op::Put(_), Bucket::Ephemeral { ttl }) => (false, ttl),
             (Op::Put(_), Bucket::Log) => (false, None),
         };
-        let subject = async_nats::Subject::from(shard.log.subject(&write.key));
-        let mut base = shard.base(&write.key, write.expect).await?;
+        let subject = async_nats::Subject::from(shard.log.subject(&key));
+        let mut base = shard.base(&key, expect).await?;
         for _ in 0..CREATE_ATTEMPTS {
-            let (id, answer) = shard.log.register(write.key.clone(), write.op.clone(), payload.clone());
+            let (id, answer) = shard.log.register(key.clone(), op, payload.clone());
             let message = wire::Message { subject: subject.clone(), base, id, delete, ttl, payload: payload.clone() };
             let stopped = || CommitError::Unavailable("the store has stopped".to_owned());
-            if shard.queue.send(commit::Ticket::new(write.key.clone(), message)).await.is_err() {
+            if shard.queue.send(commit::Ticket::new(key.clone(), message)).await.is_err() {
                 return Err(stopped());
             }
             match answer.await.map_err(|_| stopped())? {
                 Ok(stored) => return Ok(stored),
                 Err(log::Refusal::Failed(error)) => return Err(error),
-                Err(log::Refusal::Stale) => base = shard.again(&write.key, write.expect, &subject).await?,
+                Err(log::Refusal::Stale(back)) => {
+                    op = back;
+                    base = shard.again(&key, expect, &subject).await?;
+                }
             }
         }
         Err(CommitError::Conflict)
@@ -352,7 +356,12 @@ impl Shard {
         };
         tokio::spawn(tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone()).run(stop.clone()));
         tokio::spawn(questions.run(stop.clone()));
-        tokio::spawn(commit::Committer::new(pilot, opened.batches, inbox).run(stop.clone()));
+        let policy = match (opened.batches, options.replicas) {
+            (false, _) => commit::Policy::SINGLES,
+            (true, 0 | 1) => commit::Policy::ALONE,
+            (true, _) => commit::Policy::REPLICATED,
+        };
+        tokio::spawn(commit::Committer::new(pilot, policy, inbox).run(stop.clone()));
         let shard = Self { name: which.stream(&options.cluster), log, leader, barrier, counters, queue };
         shard.loaded(options.open_timeout).await?;
         Ok(shard)

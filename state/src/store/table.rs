@@ -17,7 +17,7 @@ pub struct WindowLimits {
 
 impl Default for WindowLimits {
     fn default() -> Self {
-        Self { events: 10_000, bytes: 64 << 20 }
+        Self { events: 10_000, bytes: 32 << 20 }
     }
 }
 
@@ -66,6 +66,9 @@ impl Last {
     }
 }
 
+/// So many of the newest changes keep what was parsed of their objects; those who lag behind them parse again.
+const FRESH: usize = 256;
+
 type Space = BTreeMap<Arc<str>, Arc<Stored>>;
 type Name = (Arc<str>, Arc<str>);
 
@@ -82,6 +85,12 @@ pub(crate) struct Window {
 impl Window {
     fn new(floor: u64, limits: WindowLimits) -> Self {
         Self { changes: VecDeque::new(), first: 0, floor, bytes: 0, limits }
+    }
+
+    /// The change that has just become old.
+    fn aged(&mut self) -> Option<&mut Arc<Change>> {
+        let index = self.changes.len().checked_sub(FRESH + 1)?;
+        self.changes.get_mut(index)
     }
 
     fn push(&mut self, change: Arc<Change>) {
@@ -221,8 +230,19 @@ impl Data {
         let changed = change.is_some();
         if let Some(change) = change {
             self.window.push(Arc::new(change));
+            self.lighten();
         }
         changed
+    }
+
+    /// Lets go of parsed forms that only the window still holds: they are several times as large as the JSON.
+    fn lighten(&mut self) {
+        let Some(aged) = self.window.aged() else { return };
+        let key = &aged.new.key;
+        let current = self.spaces.get(&key.namespace).and_then(|space| space.get(&key.name));
+        let new = if current.is_some_and(|c| Arc::ptr_eq(c, &aged.new)) { aged.new.clone() } else { Arc::new(aged.new.unparsed()) };
+        let old = aged.old.as_ref().map(|old| Arc::new(old.unparsed()));
+        *aged = Arc::new(Change { old, new, deleted: aged.deleted, revision: aged.revision });
     }
 }
 

@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT: Duration = Duration::from_millis(400);
+/// Without a message for so long the consumer is taken for lost.
+const SILENCE: Duration = Duration::from_millis(1_000);
 /// A consumer that nobody listens to any more goes after so long.
 const INACTIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -206,7 +208,7 @@ impl Tail {
     /// Waits for messages, and takes as many as have come.
     async fn receive(&mut self, round: &mut Round) -> Result<Vec<Fed>, TailError> {
         let mut chunk = Vec::new();
-        let first = tokio::time::timeout(HEARTBEAT * 3, round.inbox.next()).await.map_err(|_| TailError::Silence)?;
+        let first = tokio::time::timeout(SILENCE, round.inbox.next()).await.map_err(|_| TailError::Silence)?;
         self.take(first.ok_or(TailError::Ended)?, round, &mut chunk).await?;
         while chunk.len() < CHUNK {
             let Some(Some(message)) = futures::FutureExt::now_or_never(round.inbox.next()) else { break };
@@ -228,6 +230,9 @@ impl Tail {
         round.delivered = info.consumer_sequence;
         round.pending = info.pending;
         let sequence = info.stream_sequence;
+        if round.loaded.is_none() && !self.log.wants(sequence) {
+            return Ok(());
+        }
         match self.fed(&message.message, sequence) {
             Some(fed) => chunk.push(fed),
             None => tracing::warn!(subject = %message.subject, sequence, "a message on a subject that no object has is left out"),

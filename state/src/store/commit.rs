@@ -144,7 +144,7 @@ impl Pilot {
                 tickets.into_iter().zip(first..).map(|(t, sequence)| (t, Outcome::Stored(sequence))).collect()
             }
             Said::WrongSequence => self.sort_out(tickets).await,
-            Said::Refused { code, why } if matches!(code, INCOMPLETE_BATCH | TOO_MANY_BATCHES) => {
+            Said::Refused { code: INCOMPLETE_BATCH | TOO_MANY_BATCHES, why } => {
                 tracing::debug!(why, "a batch was refused, its writes go again");
                 tokio::time::sleep(BACKOFF_MIN).await;
                 tickets.into_iter().map(|t| (t, Outcome::Again)).collect()

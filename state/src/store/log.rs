@@ -2,7 +2,7 @@
 //!
 //! Entries come from two sides: the tail reads the stream, and the committer learns the sequences of this process's own writes from their
 //! acknowledgements. An own write enters at once when it is the next in sequence; otherwise it waits until the tail has brought what is before it.
-use super::table::{Entry, Last, Table, WindowLimits};
+use super::table::{Entry, Last, Loaded, Table, WindowLimits};
 use super::{CommitError, Op, subject, sync};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -304,7 +304,7 @@ impl Log {
     pub(crate) fn replace(&self, loaded: Vec<Fed>, sequence: u64) {
         let mut order = sync::lock(&self.order);
         order.applied = sequence;
-        let mut parts: HashMap<(Arc<str>, Arc<str>), Vec<(Key, u64, Entry)>> = HashMap::new();
+        let mut parts: HashMap<(Arc<str>, Arc<str>), Vec<Loaded>> = HashMap::new();
         for table in self.all() {
             parts.entry((table.group.clone(), table.resource.clone())).or_default();
         }

@@ -236,8 +236,7 @@ impl Store {
     /// An object as the cache has it.
     pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
         let table = self.shard(&key.group, &key.resource).log.existing(&key.group, &key.resource)?;
-        let object = table.read().get(&key.namespace, &key.name).cloned();
-        object
+        table.read().get(&key.namespace, &key.name).cloned()
     }
 
     /// Waits until the cache has what the log had when this was called. Those who ask at the same time share one question.

@@ -92,7 +92,7 @@ pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreO
         None => js.create_stream(&config).await.map(|s| s.cached_info().config.clone()).map_err(|e| failed(e.to_string()))?,
         Some(existing) if differs(&existing, &config) => {
             // What was decided when the stream was made and can't be changed stays as it is.
-            let merged = Config { storage: existing.storage, persist_mode: existing.persist_mode.clone(), ..config };
+            let merged = Config { storage: existing.storage, persist_mode: existing.persist_mode, ..config };
             js.update_stream(&merged).await.map(|info| info.config).map_err(|e| failed(e.to_string()))?
         }
         Some(existing) => existing,

@@ -45,6 +45,9 @@ pub(crate) enum Entry {
     Ended,
 }
 
+/// An entry of a load, with its key and sequence.
+pub(crate) type Loaded = (Key, u64, Entry);
+
 /// What is known of a key's subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Last {
@@ -288,7 +291,7 @@ impl Table {
     }
 
     /// Replaces everything by what a load found at `revision`; every watch ends.
-    pub(crate) fn replace(&self, entries: Vec<(Key, u64, Entry)>, revision: u64, keep: Duration) {
+    pub(crate) fn replace(&self, entries: Vec<Loaded>, revision: u64, keep: Duration) {
         let now = Instant::now();
         let mut data = sync::write(&self.data);
         data.spaces.clear();

@@ -1,4 +1,5 @@
 //! The store on a real nats-server.
+#![cfg(test)]
 mod faults;
 mod fixture;
 mod measure;

@@ -54,7 +54,8 @@ fn defaults(spec: &mut Value) {
     }
     for port in items_mut(spec, "ports") {
         fill(port, "protocol", "TCP");
-        if let Some(number) = int(port, "port").filter(|_| port.get("targetPort").is_none_or(|t| t.is_null() || *t == 0)) {
+        if let Some(number) = int(port, "port").filter(|_| port.get("targetPort").is_none_or(|t| t.is_null() || *t == 0 || t.as_str() == Some(""))) {
+            fill(port, "targetPort", number);
             fill_number(port, "targetPort", number);
         }
     }

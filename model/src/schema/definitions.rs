@@ -84,6 +84,11 @@ pub fn definition(name: &str) -> Option<&'static Node> {
     nodes().get(name)
 }
 
+/// Changes when the definitions do.
+pub(super) fn fingerprint() -> String {
+    crate::hash::content_hash(&Value::from(FILE))
+}
+
 /// All definitions with their descriptions, parsed anew: some megabytes, so keep what is made of it, not itself.
 pub fn raw_definitions() -> Map<String, Value> {
     serde_json::from_slice(&decompress()).unwrap_or_default()

@@ -1,0 +1,223 @@
+//! OpenAPI documents, made on demand from the definitions and the table of kinds. Making one costs milliseconds and some megabytes
+//! for a moment: keep its bytes.
+use super::definitions::{fingerprint, raw_definitions};
+use super::paths::{self, Version};
+use crate::hash::content_hash;
+use crate::kind::{Kind, Kinds, Subresource};
+use crate::patch::list_key;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+/// The API level that the definitions have.
+const LEVEL: &str = "v1.37.0";
+
+/// `api/v1` or `apis/apps/v1`.
+fn root(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+}
+
+fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
+    kinds.rows().iter().map(|k| &**k).filter(move |k| &*k.group == group && k.versions.iter().any(|v| &**v == version))
+}
+
+/// `/openapi/v3`: where the document of each group and version is. The hash in an address changes with its document.
+pub fn openapi_v3_index(kinds: &Kinds) -> Value {
+    let groups: BTreeSet<(&str, &str)> = kinds.rows().iter().flat_map(|k| k.versions.iter().map(|v| (&*k.group, &**v))).collect();
+    let definitions = fingerprint();
+    let entry = |(group, version): (&str, &str)| {
+        let names: Vec<String> = rows(kinds, group, version).map(|k| format!("{}/{:?}/{:?}", k.resource, k.verbs, k.subresources)).collect();
+        let hash = content_hash(&json!([definitions, names]));
+        let root = root(group, version);
+        (root.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{root}?hash={hash}")}))
+    };
+    json!({"paths": groups.into_iter().map(entry).collect::<Map<_, _>>()})
+}
+
+/// `/openapi/v3/apis/<group>/<version>`: paths and schemas of one group and version; `None` when no kind is served there.
+pub fn openapi_v3(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
+    let rows: Vec<&Kind> = rows(kinds, group, version).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let schemas = schemas(&rows, Version::V3);
+    let paths: Map<String, Value> = rows.iter().flat_map(|k| paths::of(k, version, Version::V3)).collect();
+    Some(json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": LEVEL}, "paths": paths, "components": {"schemas": schemas}}))
+}
+
+/// `/openapi/v2`: everything in one Swagger document.
+pub fn openapi_v2(kinds: &Kinds) -> Value {
+    let rows: Vec<&Kind> = kinds.rows().iter().map(|k| &**k).collect();
+    let schemas = schemas(&rows, Version::V2);
+    let paths: Map<String, Value> = rows.iter().flat_map(|k| k.versions.iter().flat_map(|v| paths::of(k, v, Version::V2))).collect();
+    json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": LEVEL}, "paths": paths, "definitions": schemas})
+}
+
+/// The definitions that these kinds need, with their lists.
+fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
+    let mut all = raw_definitions();
+    let mut wanted: Vec<String> = rows.iter().map(|k| k.schema.to_string()).collect();
+    wanted.extend(["DeleteOptions", "ListMeta", "Status"].map(|n| format!("{META}.{n}")));
+    wanted.extend(rows.iter().flat_map(|k| k.subresources.iter().filter_map(|s| subresource_schema(*s))).map(str::to_owned));
+    let mut out = Map::new();
+    while let Some(name) = wanted.pop() {
+        if let Some(mut schema) = all.remove(&name) {
+            references(&schema, &mut wanted);
+            rewrite(&mut schema, Some(&name), version);
+            out.insert(name, schema);
+        }
+    }
+    out.extend(rows.iter().filter(|k| k.verbs.contains(&"list")).map(|k| list_schema(k, version)));
+    out
+}
+
+/// The schema of what a subresource takes, where that isn't the kind itself.
+pub(super) fn subresource_schema(sub: Subresource) -> Option<&'static str> {
+    match sub {
+        Subresource::Scale => Some("io.k8s.api.autoscaling.v1.Scale"),
+        Subresource::Binding => Some("io.k8s.api.core.v1.Binding"),
+        Subresource::Eviction => Some("io.k8s.api.policy.v1.Eviction"),
+        Subresource::Token => Some("io.k8s.api.authentication.v1.TokenRequest"),
+        _ => None,
+    }
+}
+
+fn references(schema: &Value, out: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            out.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            map.values().for_each(|v| references(v, out));
+        }
+        Value::Array(items) => items.iter().for_each(|v| references(v, out)),
+        _ => {}
+    }
+}
+
+/// Brings a schema into the form of a document. `name` is the definition's own, for its fields' merge keys.
+fn rewrite(schema: &mut Value, name: Option<&str>, version: Version) {
+    let Some(map) = schema.as_object_mut() else { return };
+    if let Some(Value::String(target)) = map.remove("$ref") {
+        version.refer(map, &target);
+    }
+    if map.remove("x-kubernetes-int-or-string").is_some() {
+        map.extend(number_or_text(name.unwrap_or_default(), version));
+    }
+    if map.contains_key("x-kubernetes-group-version-kind") {
+        // a client may leave metadata out: what is missing in it is said when the object is checked
+        map.remove("required");
+    }
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        for (field, property) in properties {
+            rewrite(property, None, version);
+            let key = name.and_then(|n| list_key(n, field));
+            if let (Some(key), Some(property)) = (key, property.as_object_mut()) {
+                property.insert("x-kubernetes-patch-strategy".to_owned(), key.strategy.into());
+                property.extend(key.key.map(|k| ("x-kubernetes-patch-merge-key".to_owned(), k.into())));
+            }
+        }
+    }
+    for child in ["items", "additionalProperties"] {
+        if let Some(child) = map.get_mut(child) {
+            rewrite(child, None, version);
+        }
+    }
+    if let Some(Value::Array(choices)) = map.get_mut("oneOf") {
+        choices.iter_mut().for_each(|c| rewrite(c, None, version));
+    }
+    if version == Version::V2 {
+        map.remove("oneOf").into_iter().for_each(drop);
+    }
+}
+
+fn number_or_text(name: &str, version: Version) -> Map<String, Value> {
+    let quantity = name.ends_with(".Quantity");
+    let form = match (version, quantity) {
+        (Version::V3, true) => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
+        (Version::V3, false) => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
+        (Version::V2, true) => json!({"type": "string"}),
+        (Version::V2, false) => json!({"type": "string", "format": "int-or-string"}),
+    };
+    match form {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn list_schema(kind: &Kind, version: Version) -> (String, Value) {
+    let reference = |target: &str, description: &str| {
+        let mut map = Map::from_iter([("description".to_owned(), description.into())]);
+        version.refer(&mut map, target);
+        Value::Object(map)
+    };
+    let api = kind.versions.first().map_or("v1", |v| v);
+    let schema = json!({
+        "description": format!("A list of {}.", kind.resource), "type": "object", "required": ["items"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of this list's form."},
+            "kind": {"type": "string", "description": "Name of this list's form."},
+            "metadata": reference(&format!("{META}.ListMeta"), "Revision and continuation of the list."),
+            "items": {"type": "array", "description": "The objects.", "items": reference(&kind.schema, "")},
+        },
+        "x-kubernetes-group-version-kind": [{"group": kind.group, "version": api, "kind": kind.list_kind()}],
+    });
+    (format!("{}List", kind.schema), schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::builtin;
+
+    /// Every `$ref` in a document, and what it must resolve in.
+    fn dangling(document: &Value, value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                if let Some(target) = map.get("$ref").and_then(Value::as_str)
+                    && document.pointer(target.trim_start_matches('#')).is_none()
+                {
+                    out.push(target.to_owned());
+                }
+                map.values().for_each(|v| dangling(document, v, out));
+            }
+            Value::Array(items) => items.iter().for_each(|v| dangling(document, v, out)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn version_3() {
+        let kinds = builtin();
+        let index = openapi_v3_index(&kinds);
+        for (root, entry) in index["paths"].as_object().unwrap() {
+            assert!(entry["serverRelativeURL"].as_str().unwrap().starts_with(&format!("/openapi/v3/{root}?hash=")));
+            let (group, version) = root.trim_start_matches("apis/").trim_start_matches("api/").rsplit_once('/').unwrap_or(("", "v1"));
+            let document = openapi_v3(&kinds, group, version).unwrap();
+            let mut missing = Vec::new();
+            dangling(&document, &document, &mut missing);
+            assert_eq!(missing, Vec::<String>::new(), "{root}");
+        }
+        assert_eq!(openapi_v3(&kinds, "none", "v1"), None);
+    }
+
+    #[test]
+    fn what_kubectl_reads() {
+        let document = openapi_v3(&builtin(), "apps", "v1").unwrap();
+        let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+        assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "apps", "version": "v1", "kind": "Deployment"}));
+        assert!(patch["parameters"].as_array().unwrap().iter().any(|p| p["name"] == "fieldValidation"));
+        let pod_spec = &document["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
+        assert_eq!((&pod_spec["x-kubernetes-patch-merge-key"], &pod_spec["x-kubernetes-patch-strategy"]), (&json!("name"), &json!("merge")));
+        let deployment = &document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"];
+        assert_eq!(deployment["x-kubernetes-group-version-kind"], json!([{"group": "apps", "version": "v1", "kind": "Deployment"}]));
+        assert!(deployment["description"].as_str().is_some_and(|d| !d.is_empty()));
+    }
+
+    #[test]
+    fn version_2() {
+        let document = openapi_v2(&builtin());
+        let mut missing = Vec::new();
+        dangling(&document, &document, &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+        assert!(document["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"].is_object());
+    }
+}

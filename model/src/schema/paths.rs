@@ -1,0 +1,186 @@
+//! The paths of a kind in an OpenAPI document.
+use super::openapi::subresource_schema;
+use crate::kind::{Kind, Subresource};
+use serde_json::{Map, Value, json};
+
+const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
+const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+const PATCHES: [&str; 3] = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const LISTING: [(&str, &str); 9] = [
+    ("allowWatchBookmarks", "boolean"),
+    ("continue", "string"),
+    ("fieldSelector", "string"),
+    ("labelSelector", "string"),
+    ("limit", "integer"),
+    ("resourceVersion", "string"),
+    ("resourceVersionMatch", "string"),
+    ("timeoutSeconds", "integer"),
+    ("watch", "boolean"),
+];
+const WRITING: [(&str, &str); 3] = [("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string")];
+const DELETING: [(&str, &str); 3] = [("dryRun", "string"), ("gracePeriodSeconds", "integer"), ("propagationPolicy", "string")];
+
+/// The version of OpenAPI: they differ in how schemas, parameters and bodies are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V2,
+    V3,
+}
+
+impl Version {
+    /// Makes a schema refer to a definition. In version 3 what stands beside a reference counts only with `allOf` around it.
+    pub(super) fn refer(self, schema: &mut Map<String, Value>, target: &str) {
+        match self {
+            Self::V2 => schema.insert("$ref".to_owned(), format!("#/definitions/{target}").into()),
+            Self::V3 => schema.insert("allOf".to_owned(), json!([{"$ref": format!("#/components/schemas/{target}")}])),
+        };
+    }
+    fn reference(self, target: &str) -> Value {
+        match self {
+            Self::V2 => json!({"$ref": format!("#/definitions/{target}")}),
+            Self::V3 => json!({"$ref": format!("#/components/schemas/{target}")}),
+        }
+    }
+    fn parameter(self, name: &str, kind: &str, place: &str) -> Value {
+        let mut parameter = json!({"name": name, "in": place, "required": place == "path"});
+        if let Some(map) = parameter.as_object_mut() {
+            match self {
+                Self::V2 => map.insert("type".to_owned(), kind.into()),
+                Self::V3 => map.insert("schema".to_owned(), json!({"type": kind})),
+            };
+        }
+        parameter
+    }
+    fn response(self, schema: &str) -> Value {
+        match self {
+            Self::V2 => json!({"200": {"description": "OK", "schema": self.reference(schema)}}),
+            Self::V3 => json!({"200": {"description": "OK", "content": {"application/json": {"schema": self.reference(schema)}}}}),
+        }
+    }
+}
+
+/// One operation of a path.
+struct Operation<'a> {
+    method: &'static str,
+    action: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    body: Option<&'a str>,
+    answer: &'a str,
+}
+
+/// What a path is about.
+struct Target<'a> {
+    version: Version,
+    id: String,
+    gvk: Value,
+    parameters: &'a [&'a str],
+}
+
+impl Target<'_> {
+    fn operation(&self, op: &Operation<'_>) -> Value {
+        let mut parameters: Vec<Value> = op.query.iter().map(|(name, kind)| self.version.parameter(name, kind, "query")).collect();
+        let mut out = json!({
+            "operationId": format!("{}{}", op.action, self.id), "responses": self.version.response(op.answer),
+            "x-kubernetes-action": op.action, "x-kubernetes-group-version-kind": self.gvk,
+        });
+        let patch = op.method == "patch";
+        if let Some(body) = op.body {
+            let schema = if patch { json!({"type": "object"}) } else { self.version.reference(body) };
+            match self.version {
+                Version::V2 => parameters.push(json!({"name": "body", "in": "body", "required": op.method != "delete", "schema": schema})),
+                Version::V3 => {
+                    let types: &[&str] = if patch { &PATCHES } else { &["*/*"] };
+                    let content: Map<String, Value> = types.iter().map(|t| ((*t).to_owned(), json!({ "schema": schema }))).collect();
+                    out["requestBody"] = json!({ "content": content });
+                }
+            }
+        }
+        out["parameters"] = parameters.into();
+        if self.version == Version::V2 {
+            out["produces"] = json!(["application/json"]);
+            out["consumes"] = if patch { json!(PATCHES) } else { json!(["*/*"]) };
+        }
+        out
+    }
+
+    fn path(&self, operations: Vec<Operation<'_>>) -> Option<Value> {
+        if operations.is_empty() {
+            return None;
+        }
+        let mut item: Map<String, Value> = operations.iter().map(|op| (op.method.to_owned(), self.operation(op))).collect();
+        let shared: Vec<Value> = self.parameters.iter().map(|p| self.version.parameter(p, "string", "path")).collect();
+        item.insert("parameters".to_owned(), shared.into());
+        Some(Value::Object(item))
+    }
+}
+
+/// The paths of `kind` in `version`, with their operations.
+pub(super) fn of(kind: &Kind, version: &str, form: Version) -> Vec<(String, Value)> {
+    let base = if kind.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", kind.group) };
+    let (within, parameters): (&str, &[&str]) = if kind.namespaced() { ("/namespaces/{namespace}", &["namespace"]) } else { ("", &[]) };
+    let named: Vec<&str> = parameters.iter().copied().chain(["name"]).collect();
+    let gvk = json!({"group": kind.group, "version": version, "kind": kind.kind});
+    let list = format!("{}List", kind.schema);
+    let id = format!("{}{}", kind.group.replace('.', ""), format_args!("{version}{}", kind.kind));
+    let target = |suffix: &str, gvk: &Value, parameters| Target { version: form, id: format!("{id}{suffix}"), gvk: gvk.clone(), parameters };
+    let collection = format!("{base}{within}/{}", kind.resource);
+    let mut out: Vec<(String, Option<Value>)> = vec![
+        (collection.clone(), target("Collection", &gvk, parameters).path(collection_operations(kind, &list))),
+        (format!("{collection}/{{name}}"), target("", &gvk, &named).path(object_operations(kind))),
+    ];
+    if kind.namespaced() && kind.verbs.contains(&"list") {
+        let operation = Operation { method: "get", action: "list", query: &LISTING, body: None, answer: &list };
+        out.push((format!("{base}/{}", kind.resource), target("ForAllNamespaces", &gvk, &[]).path(vec![operation])));
+    }
+    for sub in &kind.subresources {
+        let schema = subresource_schema(*sub).unwrap_or(&kind.schema);
+        let gvk = subresource_schema(*sub).and_then(schema_gvk).unwrap_or_else(|| gvk.clone());
+        let item = target(sub.name(), &gvk, &named).path(subresource_operations(*sub, schema));
+        out.push((format!("{collection}/{{name}}/{}", sub.name()), item));
+    }
+    out.into_iter().filter_map(|(path, item)| item.map(|i| (path, i))).collect()
+}
+
+fn collection_operations<'a>(kind: &'a Kind, list: &'a str) -> Vec<Operation<'a>> {
+    let has = |verb: &str| kind.verbs.contains(&verb);
+    let all = [
+        (has("list"), Operation { method: "get", action: "list", query: &LISTING, body: None, answer: list }),
+        (has("create"), Operation { method: "post", action: "post", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
+        (has("deletecollection"), Operation { method: "delete", action: "deletecollection", query: &LISTING, body: Some(DELETE_OPTIONS), answer: STATUS }),
+    ];
+    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, op)| op).collect()
+}
+
+fn object_operations(kind: &Kind) -> Vec<Operation<'_>> {
+    let all = [
+        ("get", Operation { method: "get", action: "get", query: &[], body: None, answer: &kind.schema }),
+        ("update", Operation { method: "put", action: "put", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
+        ("patch", Operation { method: "patch", action: "patch", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
+        ("delete", Operation { method: "delete", action: "delete", query: &DELETING, body: Some(DELETE_OPTIONS), answer: STATUS }),
+    ];
+    all.into_iter().filter(|(verb, _)| kind.verbs.contains(verb)).map(|(_, op)| op).collect()
+}
+
+fn subresource_operations(sub: Subresource, schema: &str) -> Vec<Operation<'_>> {
+    let get = |action| Operation { method: "get", action, query: &[], body: None, answer: schema };
+    let write = |method, action| Operation { method, action, query: &WRITING, body: Some(schema), answer: schema };
+    match sub {
+        Subresource::Status | Subresource::Scale => vec![get("get"), write("put", "put"), write("patch", "patch")],
+        Subresource::Finalize => vec![write("put", "put")],
+        Subresource::Binding | Subresource::Eviction | Subresource::Token => vec![write("post", "post")],
+        Subresource::Log => vec![get("get")],
+        Subresource::Exec | Subresource::Attach | Subresource::Portforward => vec![get("connect")],
+    }
+}
+
+/// Group, version and kind from a definition's name: `io.k8s.api.autoscaling.v1.Scale`.
+fn schema_gvk(name: &str) -> Option<Value> {
+    let mut parts = name.rsplit('.');
+    let (kind, version, package) = (parts.next()?, parts.next()?, parts.next()?);
+    let group = match package {
+        "core" => "",
+        "authentication" => "authentication.k8s.io",
+        other => other,
+    };
+    Some(json!({"group": group, "version": version, "kind": kind}))
+}

@@ -1,15 +1,17 @@
 //! The bus: requests, services and streams, in process or over NATS.
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
-use crate::local::{Door, Gate, Handler, Registry};
+use crate::lease::{Memory, Remote, Table};
+use crate::local::{Door, Gate, Handler, Registration, Registry};
 use crate::message::{Call, Open};
+use crate::micro::Announcements;
 use crate::nats::answer::{self, Knock};
 use crate::nats::ask;
 use crate::nats::mouth::Mouth;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
 use crate::service::{Service, Stats};
 use crate::stream::{Duplex, pair};
-use crate::subject::Subjects;
+use crate::subject::{Subjects, Verb};
 use futures::future::BoxFuture;
 use std::future::Future;
 use std::sync::Arc;
@@ -144,6 +146,8 @@ struct Shared {
     link: Option<Link>,
     /// For whom asks about a bus that has no link.
     health: Arc<Health>,
+    leases: Arc<Memory>,
+    announcements: Arc<Announcements>,
 }
 
 /// A handle on the bus, speaking as one caller. Cheap to clone.
@@ -157,7 +161,7 @@ pub struct Bus {
 impl Bus {
     /// A bus without NATS: everybody is in this process. For tests and simulation.
     pub fn local(cluster: &str, caller: Caller) -> Self {
-        Self::new(Shared { cluster: cluster.to_owned(), registry: Arc::default(), link: None, health: Health::new() }, caller)
+        Self::new(cluster.to_owned(), None, Health::new(), caller)
     }
 
     /// A bus over NATS: who isn't in this process is reached through the server. It reconnects by itself, forever.
@@ -167,10 +171,11 @@ impl Bus {
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
         let link = Link::connect(&options).await?;
         let health = link.health.clone();
-        Ok(Self::new(Shared { cluster: options.cluster, registry: Arc::default(), link: Some(link), health }, options.caller))
+        Ok(Self::new(options.cluster, Some(link), health, options.caller))
     }
 
-    fn new(shared: Shared, caller: Caller) -> Self {
+    fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
+        let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
         Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default() }
     }
 
@@ -206,10 +211,21 @@ impl Bus {
     }
 
     /// What speaks for this caller on NATS; `None` where there is no NATS.
-    async fn mouth(&self) -> Result<Option<&Arc<Mouth>>, BusError> {
+    pub(crate) async fn mouth(&self) -> Result<Option<&Arc<Mouth>>, BusError> {
         let Some(link) = &self.shared.link else { return Ok(None) };
         let mouth = self.mouth.get_or_try_init(|| link.mouth(&self.caller)).await;
         mouth.map(Some).map_err(BusError::Disconnected)
+    }
+
+    pub(crate) fn announcements(&self) -> &Announcements {
+        &self.shared.announcements
+    }
+
+    pub(crate) fn lease_table(&self, replicas: usize) -> Table {
+        match &self.shared.link {
+            Some(link) => Table::Nats(Box::new(Remote::new(link.jetstream.clone(), link.subjects.clone(), replicas))),
+            None => Table::Memory(self.shared.leases.clone()),
+        }
     }
 
     fn stop(&self) -> CancellationToken {
@@ -300,9 +316,10 @@ impl Bus {
         let stats = Arc::new(Stats::default());
         let door = Arc::new(Door { handler, permits: permits.clone(), stats: stats.clone() });
         let registration = self.shared.registry.add::<Q, _>(instance, door.clone());
-        let service = Service { registration, permits, concurrency, stats, listening: self.stop(), _bus: self.clone() };
+        let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
         if let Some(mouth) = self.mouth().await? {
             answer::serve(mouth, instance, door, service.listening.clone()).await?;
+            self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
         }
         Ok(service)
     }
@@ -320,10 +337,18 @@ impl Bus {
         let stats = Arc::new(Stats::default());
         let gate = Arc::new(Gate::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
         let registration = self.shared.registry.add::<O, _>(instance, gate.clone());
-        let service = Service { registration, permits: Arc::new(Semaphore::new(1)), concurrency: 1, stats, listening: self.stop(), _bus: self.clone() };
+        let service = self.service(registration, Arc::new(Semaphore::new(1)), 1, stats, (Verb::Open, O::SERVICE, instance));
         if let Some(mouth) = self.mouth().await? {
             answer::accept(mouth, instance, gate, service.listening.clone()).await?;
+            self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
         }
         Ok(service)
+    }
+
+    fn service(&self, registration: Registration, permits: Arc<Semaphore>, concurrency: u32, stats: Arc<Stats>, what: (Verb, &'static str, &str)) -> Service {
+        let (verb, name, instance) = what;
+        let subject = self.subjects().requests(verb, name, &To::Any);
+        let announced = self.shared.announcements.add(name, subject, instance, &self.caller, stats.clone());
+        Service { registration, permits, concurrency, stats, listening: self.stop(), _announced: announced, _bus: self.clone() }
     }
 }

@@ -1,6 +1,7 @@
 //! What is served: the handle that keeps a service running, and its statistics.
 use crate::bus::Bus;
 use crate::local::Registration;
+use crate::micro::Announced;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,6 +68,7 @@ pub struct Service {
     pub(crate) stats: Arc<Stats>,
     /// Ends what listens for requests from elsewhere.
     pub(crate) listening: CancellationToken,
+    pub(crate) _announced: Arc<Announced>,
     /// The connection lives as long as what is served on it.
     pub(crate) _bus: Bus,
 }

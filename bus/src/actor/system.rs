@@ -73,10 +73,19 @@ impl Slot {
     }
 }
 
-/// All that runs in a system, by path and by number of start, since two siblings may have one name.
+/// Path, and number of start, since two siblings may have one name.
+type Key = (Arc<str>, u64);
+
+#[derive(Default)]
+struct Slots {
+    started: u64,
+    running: BTreeMap<Key, Arc<Slot>>,
+}
+
+/// All that runs in a system.
 #[derive(Default)]
 pub(super) struct Directory {
-    slots: Mutex<(u64, BTreeMap<(Arc<str>, u64), Arc<Slot>>)>,
+    slots: Mutex<Slots>,
     /// Ends everything at once, wherever it is.
     pub(super) kill: CancellationToken,
 }
@@ -84,15 +93,15 @@ pub(super) struct Directory {
 /// An entry's stay in the directory; one that gave up stays, so that it is seen.
 struct Listed {
     directory: Arc<Directory>,
-    key: (Arc<str>, u64),
+    key: Key,
 }
 
 impl Directory {
     fn list(self: &Arc<Self>, slot: Arc<Slot>) -> Listed {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.0 += 1;
-        let key = (slot.path.clone(), slots.0);
-        slots.1.insert(key.clone(), slot);
+        slots.started += 1;
+        let key = (slot.path.clone(), slots.started);
+        slots.running.insert(key.clone(), slot);
         Listed { directory: self.clone(), key }
     }
 }
@@ -100,8 +109,8 @@ impl Directory {
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut slots = self.directory.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.1.get(&self.key).is_some_and(|slot| slot.report().state != State::Failed) {
-            slots.1.remove(&self.key);
+        if slots.running.get(&self.key).is_some_and(|slot| slot.report().state != State::Failed) {
+            slots.running.remove(&self.key);
         }
     }
 }
@@ -143,7 +152,7 @@ impl System {
     /// All that runs, ordered by path, and what gave up.
     pub fn report(&self) -> Vec<ActorReport> {
         let slots = self.root.directory.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.1.values().map(|slot| slot.report()).collect()
+        slots.running.values().map(|slot| slot.report()).collect()
     }
 
     /// Completes with the reason when something at the root gave up: nothing above can repair it, so the process should end.

@@ -50,7 +50,7 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
 
 /// Both halves of a stream when it was accepted, and the answer's body.
 async fn connect(mouth: &Arc<Mouth>, subject: String, body: Bytes, timeout: Duration) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
-    let (sender, receiver, ours) = Pipe::new(mouth);
+    let (sender, receiver, ours) = Pipe::ends(mouth);
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());
     let Answer { headers, body } = mouth.request(subject, headers, body).await?;

@@ -63,11 +63,9 @@ struct State {
     publishing: bool,
 }
 
-impl Pipe {
-    /// An end without its other end.
-    pub(crate) fn new(mouth: &Arc<Mouth>) -> (PipeSender, PipeReceiver, Port) {
-        let (arrived, queue) = mpsc::unbounded_channel();
-        let state = State {
+impl State {
+    fn new() -> Self {
+        Self {
             peer: None,
             expected: 0,
             unread: 0,
@@ -80,7 +78,15 @@ impl Pipe {
             heard: Instant::now(),
             spoke: true,
             publishing: false,
-        };
+        }
+    }
+}
+
+impl Pipe {
+    /// An end whose other end isn't known yet: both halves, and where packets for it go.
+    pub(crate) fn ends(mouth: &Arc<Mouth>) -> (PipeSender, PipeReceiver, Port) {
+        let (arrived, queue) = mpsc::unbounded_channel();
+        let state = State::new();
         let make = |id| Arc::new(Self { id, mouth: mouth.clone(), state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mouth.guard() });
         let (pipe, port) = mouth.pipe(make);
         (PipeSender { pipe: pipe.clone() }, PipeReceiver { pipe, queue, frame: BytesMut::new(), packets: 0, bytes: 0, told: (0, 0), over: None }, port)

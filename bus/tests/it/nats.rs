@@ -1,9 +1,8 @@
 //! The bus over a real server.
-mod common;
 
+use crate::common::{CLUSTER, Flow, Got, Rig, SECOND, Want, want};
 use bus::{Bus, BusError, Caller, ConnectError, Duplex, Incoming, Opening, Role, StreamError, To};
 use bytes::Bytes;
-use common::{CLUSTER, Flow, Got, Rig, SECOND, Want, want};
 use futures::StreamExt;
 use serde_bytes::ByteBuf;
 use std::sync::Arc;

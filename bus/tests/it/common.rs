@@ -25,7 +25,7 @@ impl Rig {
     pub async fn start(callers: &[Caller], max_payload: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys: Vec<(Caller, Key)> = callers.iter().map(|c| (c.clone(), Key::generate())).collect();
-        let users = keys.iter().map(|(c, key)| User { key: key.public(), permissions: permissions(c.role, &c.name, CLUSTER) }).collect();
+        let users = users(&keys);
         let server = Server::start(ServerOptions { users, max_payload, ..ServerOptions::new(directory.path()) }).await.unwrap();
         Self { server, keys, _directory: directory }
     }
@@ -41,10 +41,19 @@ impl Rig {
         Bus::connect(self.options(role, name)).await.unwrap()
     }
 
+    pub fn let_in(&mut self, caller: &Caller, key: Key) {
+        self.keys.push((caller.clone(), key));
+        self.server.authorize(users(&self.keys)).unwrap();
+    }
+
     pub fn kill(&self) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.server.pid().unwrap()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
+}
+
+fn users(keys: &[(Caller, Key)]) -> Vec<User> {
+    keys.iter().map(|(c, key)| User { key: key.public(), permissions: permissions(c.role, &c.name, CLUSTER) }).collect()
 }
 
 /// Echoes, in a way: `size` bytes come back, with who asked.

@@ -1,0 +1,365 @@
+//! Leases, for what may be done by one process at a time.
+//!
+//! A lease is the last message on its subject in a stream; it is taken and renewed by compare-and-swap. Clocks are never compared: a waiter takes
+//! over when it has itself seen the same revision for the whole time to live, and a holder gives up by its own clock, counted from before
+//! its last renewal was sent. Each holder has a token that only grows, its fencing token: whoever acts on a holder's behalf can
+//! have it checked, so that one who was deposed without noticing yet does no harm.
+mod table;
+
+use crate::bus::Bus;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use table::WriteError;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+pub(crate) use table::{Memory, Remote, Table};
+
+/// The longest time to live; what is older than it is removed by the server.
+pub const TTL_MAX: Duration = Duration::from_secs(60);
+/// The pause after a failure to reach the table.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How a lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseOptions {
+    /// How long it stays when it isn't renewed (it is, at a third of this). At most [`TTL_MAX`].
+    pub ttl: Duration,
+    /// Take over at once from a holder of the same name: its predecessor, where no two processes can have the name.
+    pub inherit: bool,
+}
+
+impl Default for LeaseOptions {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(10), inherit: false }
+    }
+}
+
+/// Why a token isn't good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else has the lease, or nobody.
+    #[error("the lease {name} is no longer held under token {token}")]
+    Deposed {
+        /// Which.
+        name: String,
+        /// The token that was checked.
+        token: u64,
+    },
+    /// It isn't known now.
+    #[error("leases can't be reached: {0}")]
+    Unavailable(String),
+}
+
+/// What stands in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Who holds it; empty once it was released.
+    holder: String,
+    /// Which run of the holder.
+    run: String,
+    /// The revision of the first record of this holding; 0 in that record itself.
+    token: u64,
+    ttl_ms: u64,
+}
+
+/// A record with the revision that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    revision: u64,
+    record: Record,
+}
+
+impl Entry {
+    fn token(&self) -> u64 {
+        if self.record.token == 0 { self.revision } else { self.record.token }
+    }
+    fn is_held(&self) -> bool {
+        !self.record.holder.is_empty()
+    }
+}
+
+/// What someone who wants the lease does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Write over this revision (0: nothing there).
+    Claim(u64),
+    /// Look again then, unless something changes before.
+    Wait(Instant),
+}
+
+/// The revision that was seen, and since when.
+type Seen = Option<(u64, Instant)>;
+
+/// Decides from what stands there and what was seen before. Pure.
+fn decide(entry: Option<&Entry>, heir_of: Option<&str>, seen: &mut Seen, now: Instant) -> Next {
+    let Some(entry) = entry else { return Next::Claim(0) };
+    if !entry.is_held() || heir_of == Some(&entry.record.holder) {
+        return Next::Claim(entry.revision);
+    }
+    let since = match seen {
+        Some((revision, since)) if *revision == entry.revision => *since,
+        _ => seen.insert((entry.revision, now)).1,
+    };
+    let over = since + Duration::from_millis(entry.record.ttl_ms).min(TTL_MAX);
+    if now >= over { Next::Claim(entry.revision) } else { Next::Wait(over) }
+}
+
+/// The leases of a cluster.
+#[derive(Clone)]
+pub struct Leases {
+    table: Arc<Table>,
+    holder: String,
+}
+
+impl Bus {
+    /// The cluster's leases; `replicas` is for the server's stream when it is made. Without NATS: those of this process.
+    pub fn leases(&self, replicas: usize) -> Leases {
+        Leases { table: Arc::new(self.lease_table(replicas)), holder: self.caller().to_string() }
+    }
+}
+
+impl Leases {
+    /// Waits until it holds the lease, however long that takes. Dropping the future gives up.
+    pub async fn acquire(&self, name: &str, options: LeaseOptions) -> Lease {
+        let options = LeaseOptions { ttl: options.ttl.clamp(Duration::from_millis(10), TTL_MAX), ..options };
+        let (mut seen, mut changes) = (None, None);
+        loop {
+            if changes.is_none() {
+                changes = self.table.changes(name).await;
+            }
+            let next = match self.table.read(name).await {
+                Ok(entry) => decide(entry.as_ref(), options.inherit.then_some(&self.holder), &mut seen, Instant::now()),
+                Err(error) => {
+                    tracing::warn!(name, %error, "can't read the lease");
+                    Next::Wait(Instant::now() + PAUSE)
+                }
+            };
+            let until = match next {
+                Next::Wait(until) => until,
+                Next::Claim(expect) => match self.claim(name, expect, options.ttl).await {
+                    Ok(lease) => return lease,
+                    Err(WriteError::Conflict) => continue,
+                    Err(WriteError::Unavailable(error)) => {
+                        tracing::warn!(name, %error, "can't take the lease");
+                        Instant::now() + PAUSE
+                    }
+                },
+            };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = table::changed(&mut changes) => {}
+            }
+        }
+    }
+
+    async fn claim(&self, name: &str, expect: u64, ttl: Duration) -> Result<Lease, WriteError> {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let mut record = Record { holder: self.holder.clone(), run: uuid::Uuid::new_v4().simple().to_string(), token: 0, ttl_ms };
+        let began = Instant::now();
+        let token = self.table.write(name, &record, expect).await?;
+        record.token = token;
+        tracing::info!(name, token, "took the lease");
+        let (lost, release) = (CancellationToken::new(), CancellationToken::new());
+        let holding = Holding { table: self.table.clone(), name: name.to_owned(), record, revision: token, ttl };
+        let keeper = tokio::spawn(holding.keep(began + ttl, lost.clone(), release.clone()));
+        Ok(Lease { name: name.to_owned(), token, lost, release, keeper: Some(keeper) })
+    }
+
+    /// Whether this token is still the lease's: what a holder asks for may then be done.
+    ///
+    /// # Errors
+    /// [`LeaseError::Deposed`] when it isn't; [`LeaseError::Unavailable`] when that can't be known now.
+    pub async fn check(&self, name: &str, token: u64) -> Result<(), LeaseError> {
+        let entry = self.table.read(name).await.map_err(LeaseError::Unavailable)?;
+        let good = entry.is_some_and(|e| e.is_held() && e.token() == token);
+        if good { Ok(()) } else { Err(LeaseError::Deposed { name: name.to_owned(), token }) }
+    }
+
+    /// Who holds the lease, and under which token.
+    ///
+    /// # Errors
+    /// [`LeaseError::Unavailable`] when that can't be known now.
+    pub async fn holder(&self, name: &str) -> Result<Option<(String, u64)>, LeaseError> {
+        let entry = self.table.read(name).await.map_err(LeaseError::Unavailable)?;
+        Ok(entry.filter(Entry::is_held).map(|e| (e.record.holder.clone(), e.token())))
+    }
+}
+
+/// A lease that is held, as far as is known. Dropping it releases it.
+pub struct Lease {
+    name: String,
+    token: u64,
+    lost: CancellationToken,
+    release: CancellationToken,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Lease {
+    /// The fencing token: greater than that of all holders before.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Completes when it is lost: somebody took it, or it could not be renewed in time. Stop acting then.
+    pub fn lost(&self) -> WaitForCancellationFuture<'_> {
+        self.lost.cancelled()
+    }
+    /// Whether it is lost.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+    /// Gives it back, so that the next one needn't wait.
+    pub async fn release(mut self) {
+        self.release.cancel();
+        if let Some(keeper) = self.keeper.take()
+            && let Err(error) = keeper.await
+        {
+            tracing::error!(%error, "the keeper of a lease failed");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.release.cancel();
+    }
+}
+
+/// What a holder keeps alive.
+struct Holding {
+    table: Arc<Table>,
+    name: String,
+    record: Record,
+    revision: u64,
+    ttl: Duration,
+}
+
+impl Holding {
+    async fn keep(mut self, mut good_until: Instant, lost: CancellationToken, release: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = release.cancelled() => return self.give_back().await,
+                () = sleep(self.ttl / 3) => {}
+            }
+            match timeout_at(good_until, self.renew()).await {
+                Ok(Some(sent)) => good_until = sent + self.ttl,
+                Ok(None) => break tracing::warn!(name = self.name, token = self.record.token, "somebody took the lease"),
+                Err(_) => break tracing::warn!(name = self.name, token = self.record.token, "the lease ran out"),
+            }
+        }
+        lost.cancel();
+    }
+
+    /// When the renewal that succeeded was sent; `None` when it is somebody else's by now.
+    async fn renew(&mut self) -> Option<Instant> {
+        loop {
+            let sent = Instant::now();
+            match self.table.write(&self.name, &self.record, self.revision).await {
+                Ok(revision) => {
+                    self.revision = revision;
+                    return Some(sent);
+                }
+                Err(WriteError::Conflict) => self.revision = self.adopt().await?,
+                Err(WriteError::Unavailable(_)) => sleep(PAUSE.min(self.ttl / 10)).await,
+            }
+        }
+    }
+
+    /// After a conflict: the revision, where a renewal of ours got there though its answer didn't come.
+    async fn adopt(&self) -> Option<u64> {
+        loop {
+            match self.table.read(&self.name).await {
+                Ok(entry) => return entry.filter(|e| e.record.run == self.record.run).map(|e| e.revision),
+                Err(_) => sleep(PAUSE.min(self.ttl / 10)).await,
+            }
+        }
+    }
+
+    async fn give_back(self) {
+        let released = Record { holder: String::new(), ..self.record };
+        if self.table.write(&self.name, &released, self.revision).await.is_err() {
+            tracing::debug!(name = self.name, "not given back; it will run out");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::{Caller, Role};
+
+    fn entry(revision: u64, holder: &str) -> Entry {
+        Entry { revision, record: Record { holder: holder.to_owned(), run: String::new(), token: 3, ttl_ms: 1000 } }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_claimed_when_it_is_free_or_was_silent_for_its_time() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut seen = None;
+        assert_eq!(decide(None, None, &mut seen, now), Next::Claim(0));
+        assert_eq!(decide(Some(&entry(4, "")), None, &mut seen, now), Next::Claim(4));
+        assert_eq!(decide(Some(&entry(4, "me")), Some("me"), &mut seen, now), Next::Claim(4));
+        assert_eq!(decide(Some(&entry(4, "a")), Some("me"), &mut seen, now), Next::Wait(now + second));
+        assert_eq!(decide(Some(&entry(4, "a")), None, &mut seen, now + second / 2), Next::Wait(now + second));
+        assert_eq!(decide(Some(&entry(5, "a")), None, &mut seen, now + second), Next::Wait(now + 2 * second), "it was renewed");
+        assert_eq!(decide(Some(&entry(5, "a")), None, &mut seen, now + 2 * second), Next::Claim(5));
+    }
+
+    fn leases() -> (Leases, Leases) {
+        let bus = Bus::local("c", Caller::new(Role::Scheduler, "a"));
+        (bus.leases(1), bus.speaking_as(Caller::new(Role::Scheduler, "b")).leases(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_holds_it_and_the_next_gets_it_when_it_is_released() {
+        let (a, b) = leases();
+        let first = a.acquire("s", LeaseOptions::default()).await;
+        let waiting = tokio::spawn(async move { (b.acquire("s", LeaseOptions::default()).await, Instant::now()) });
+        sleep(Duration::from_secs(100)).await;
+        assert!(!waiting.is_finished() && !first.is_lost());
+        assert_eq!(a.holder("s").await, Ok(Some(("scheduler/a".to_owned(), first.token()))));
+        a.check("s", first.token()).await.unwrap();
+        let token = first.token();
+        let released = Instant::now();
+        first.release().await;
+        let (second, when) = waiting.await.unwrap();
+        assert_eq!(when, released);
+        assert!(second.token() > token);
+        assert_eq!(a.check("s", token).await, Err(LeaseError::Deposed { name: "s".to_owned(), token }));
+        drop(second);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(a.holder("s").await, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_stops_renewing_is_succeeded_after_the_time_to_live() {
+        let (a, b) = leases();
+        let first = a.acquire("s", LeaseOptions::default()).await;
+        first.keeper.as_ref().unwrap().abort();
+        let began = Instant::now();
+        let second = b.acquire("s", LeaseOptions::default()).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(10));
+        assert!(a.check("s", first.token()).await.is_err());
+        b.check("s", second.token()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_heir_takes_over_at_once_and_the_deposed_notices() {
+        let (a, _) = leases();
+        let first = a.acquire("s", LeaseOptions::default()).await;
+        let second = a.acquire("s", LeaseOptions { inherit: true, ..LeaseOptions::default() }).await;
+        first.lost().await;
+        assert!(a.check("s", first.token()).await.is_err());
+        let token = second.token();
+        drop(first);
+        sleep(Duration::from_secs(30)).await;
+        assert!(!second.is_lost());
+        a.check("s", token).await.unwrap();
+    }
+}

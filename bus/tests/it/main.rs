@@ -1,0 +1,15 @@
+//! The bus as its users have it, mostly on a real `nats-server`. One program, so that it is linked once.
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod lease;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod micro;
+#[cfg(test)]
+mod nats;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod server;

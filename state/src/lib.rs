@@ -1,2 +1,24 @@
-//! What etcd and the core of kube-apiserver are: the store on JetStream with its cache and watch feed, and the one pipeline that each read and write passes.
+//! What etcd and the core of kube-apiserver are: the store on JetStream, and the one pipeline that every read and write passes.
+//!
+//! * [`store`]: the log, its cache, its watch feed;
+//! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
+//! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
+pub mod admission;
+pub mod authz;
+mod call;
+pub mod deletion;
+mod form;
+pub mod identity;
+mod meta;
+pub mod metrics;
+pub mod pipeline;
+pub mod selection;
+mod serve;
 pub mod store;
+pub mod subresource;
+mod verbs;
+pub mod view;
+
+pub use pipeline::{Pipeline, PipelineOptions};
+pub use serve::{ServeError, Services, serve};
+pub use subresource::token::TokenKeys;

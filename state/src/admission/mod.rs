@@ -1,0 +1,133 @@
+//! What a write must pass after it was allowed: one step a file, each a pure function of the request and the cache.
+pub mod lifecycle;
+pub mod node_restriction;
+pub mod priority;
+pub mod rbac;
+pub mod service;
+pub mod service_account;
+pub mod tolerations;
+
+use crate::authz::Authorizer;
+use crate::view::View;
+use model::kind::Subresource;
+use model::{ApiError, Kind, Object};
+use state_client::User;
+
+/// A write that asks to be admitted.
+pub struct Admit<'a> {
+    /// For whom.
+    pub user: &'a User,
+    /// Of which kind.
+    pub kind: &'a Kind,
+    /// Of which part.
+    pub subresource: Option<Subresource>,
+    /// The object as it is; `None` for a create.
+    pub old: Option<&'a Object>,
+    /// The cluster.
+    pub view: &'a dyn View,
+    /// A random number.
+    pub entropy: u64,
+}
+
+impl Admit<'_> {
+    /// Whether it is a write of the main resource `group`/`resource`.
+    pub fn of(&self, group: &str, resource: &str) -> bool {
+        self.subresource.is_none() && &*self.kind.group == group && &*self.kind.resource == resource
+    }
+    /// Whether it creates the main resource `group`/`resource`.
+    pub fn creates(&self, group: &str, resource: &str) -> bool {
+        self.old.is_none() && self.of(group, resource)
+    }
+    /// 403 for this object.
+    pub fn forbidden(&self, object: &Object, why: impl std::fmt::Display) -> Refusal {
+        ApiError::forbidden(&self.kind.group, &self.kind.resource, object.name(), why).into()
+    }
+}
+
+/// Why a step refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client is told.
+    pub error: ApiError,
+    /// A group and resource that the step misses an object of: the cache may be behind, so that it is worth asking again when it is current.
+    pub missing: Option<(&'static str, &'static str)>,
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self { error, missing: None }
+    }
+}
+
+impl Refusal {
+    /// A refusal because of an object that isn't in the cache.
+    pub fn missing(group: &'static str, resource: &'static str, error: ApiError) -> Self {
+        Self { error, missing: Some((group, resource)) }
+    }
+}
+
+/// What a step holds on to until the write is done.
+pub type Held = Vec<service::Reservation>;
+
+/// One step.
+pub trait Step: Send + Sync {
+    /// Admits or refuses a create or an update; may change `object`. What it puts into `held` lives until the write is done.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+        Ok(())
+    }
+    /// Admits or refuses a deletion of [`Admit::old`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn admit_delete(&self, _request: &Admit<'_>, _object: &Object) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// All steps in their order.
+pub struct Admission {
+    steps: Vec<Box<dyn Step>>,
+}
+
+impl Admission {
+    /// The steps of Kubernetes that are on by default, as far as their kinds exist.
+    pub fn new(authorizer: Authorizer, ranges: service::Ranges) -> Self {
+        Self {
+            steps: vec![
+                Box::new(lifecycle::NamespaceLifecycle),
+                Box::new(node_restriction::NodeRestriction),
+                Box::new(rbac::Escalation(authorizer)),
+                Box::new(service_account::ServiceAccount),
+                Box::new(priority::Priority),
+                Box::new(tolerations::DefaultTolerationSeconds),
+                Box::new(service::Allocation::new(ranges)),
+            ],
+        }
+    }
+
+    /// Passes a create or an update through all steps.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Held, Refusal> {
+        let mut held = Held::new();
+        for step in &self.steps {
+            step.admit(request, object, &mut held)?;
+        }
+        Ok(held)
+    }
+
+    /// Passes a deletion through all steps.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn admit_delete(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
+        self.steps.iter().try_for_each(|step| step.admit_delete(request, object))
+    }
+}
+
+#[cfg(test)]
+mod tests;

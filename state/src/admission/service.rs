@@ -1,0 +1,269 @@
+//! Addresses and node ports of Services: taken from ranges, unique, kept while the Service lives.
+//!
+//! What is taken is what the cache shows plus what writes on their way have reserved: there is no allocator's own
+//! record that could disagree with the Services.
+use super::{Admit, Held, Refusal, Step};
+use ipnet::Ipv4Net;
+use model::{ApiError, Cause, Object};
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where addresses and node ports come from.
+#[derive(Clone, Debug)]
+pub struct Ranges {
+    /// Cluster IPs.
+    pub services: Ipv4Net,
+    /// Node ports.
+    pub node_ports: RangeInclusive<u16>,
+}
+
+impl Default for Ranges {
+    /// As `kubeadm` chooses: `10.96.0.0/16`, ports 30000 to 32767.
+    fn default() -> Self {
+        Self { services: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16), node_ports: 30_000..=32_767 }
+    }
+}
+
+/// What is taken.
+#[derive(Debug, Default)]
+struct Taken {
+    ips: HashSet<Ipv4Addr>,
+    ports: HashSet<(u16, String)>,
+}
+
+/// What a write on its way has taken; given back when it is dropped, for by then the cache shows the Service or there is none.
+pub struct Reservation {
+    shared: Arc<Mutex<Taken>>,
+    mine: Taken,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        for ip in &self.mine.ips {
+            shared.ips.remove(ip);
+        }
+        for port in &self.mine.ports {
+            shared.ports.remove(port);
+        }
+    }
+}
+
+fn lock(shared: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The step.
+pub struct Allocation {
+    ranges: Ranges,
+    reserved: Arc<Mutex<Taken>>,
+}
+
+impl Allocation {
+    /// From these ranges.
+    pub fn new(ranges: Ranges) -> Self {
+        Self { ranges, reserved: Arc::default() }
+    }
+}
+
+impl Step for Allocation {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, held: &mut Held) -> Result<(), Refusal> {
+        if !request.of("", "services") {
+            return Ok(());
+        }
+        if let Some(old) = request.old {
+            carry_over(object, old);
+        }
+        if !needs_ip(object) && !needs_ports(object) {
+            return Ok(());
+        }
+        // the lock spans the look into the cache: of two writes at once the second sees the first one's reservation
+        let mut reserved = lock(&self.reserved);
+        let mut taken = taken(request, object);
+        taken.ips.extend(&reserved.ips);
+        taken.ports.extend(reserved.ports.iter().cloned());
+        let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), entropy: request.entropy };
+        let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).collect();
+        if !causes.is_empty() {
+            return Err(ApiError::invalid("", "Service", object.name(), causes).into());
+        }
+        reserved.ips.extend(&job.mine.ips);
+        reserved.ports.extend(job.mine.ports.iter().cloned());
+        held.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
+        Ok(())
+    }
+}
+
+fn service_type(service: &Object) -> &str {
+    service.str_at(&["spec", "type"])
+}
+
+fn needs_ip(service: &Object) -> bool {
+    service_type(service) != "ExternalName" && cluster_ip(service) != "None"
+}
+
+fn needs_ports(service: &Object) -> bool {
+    match service_type(service) {
+        "NodePort" => true,
+        "LoadBalancer" => service.at(&["spec", "allocateLoadBalancerNodePorts"]) != Some(&Value::Bool(false)),
+        _ => false,
+    }
+}
+
+fn cluster_ip(service: &Object) -> &str {
+    match service.str_at(&["spec", "clusterIP"]) {
+        "" => service.list_at(&["spec", "clusterIPs"]).first().and_then(Value::as_str).unwrap_or_default(),
+        ip => ip,
+    }
+}
+
+/// Node port and protocol: the same number may serve TCP and UDP.
+fn node_port(port: &Map<String, Value>) -> Option<(u16, String)> {
+    let number = port.get("nodePort").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)?;
+    Some((number, protocol(port)))
+}
+
+fn protocol(port: &Map<String, Value>) -> String {
+    port.get("protocol").and_then(Value::as_str).unwrap_or("TCP").to_owned()
+}
+
+fn ports(service: &Object) -> impl Iterator<Item = &Map<String, Value>> {
+    service.list_at(&["spec", "ports"]).iter().filter_map(Value::as_object)
+}
+
+/// What all other Services have.
+fn taken(request: &Admit<'_>, object: &Object) -> Taken {
+    let mut taken = Taken::default();
+    for other in request.view.list("", "services", "") {
+        if &*other.key.namespace == object.namespace() && &*other.key.name == object.name() {
+            continue;
+        }
+        let other = other.object();
+        taken.ips.extend(cluster_ip(other).parse::<Ipv4Addr>().ok());
+        taken.ports.extend(ports(other).filter_map(node_port));
+    }
+    taken
+}
+
+/// An update that doesn't name what the Service already has, keeps it.
+fn carry_over(new: &mut Object, old: &Object) {
+    if needs_ip(new) && cluster_ip(new).is_empty() && service_type(old) != "ExternalName" {
+        for field in ["clusterIP", "clusterIPs"] {
+            if let Some(value) = old.at(&["spec", field]) {
+                new.set(&["spec", field], value.clone());
+            }
+        }
+    }
+    if !needs_ports(new) {
+        return;
+    }
+    let had: Vec<(Value, String, u16)> = ports(old).filter_map(|p| node_port(p).map(|(n, proto)| (p.get("port").cloned().unwrap_or_default(), proto, n))).collect();
+    let mut list = new.list_at(&["spec", "ports"]).to_vec();
+    let mut used: HashSet<(u16, String)> = ports(new).filter_map(node_port).collect();
+    for port in list.iter_mut().filter_map(Value::as_object_mut).filter(|p| node_port(p).is_none()) {
+        let number = port.get("port").cloned().unwrap_or_default();
+        let same = had.iter().find(|(n, proto, _)| *n == number && *proto == protocol(port));
+        if let Some((_, proto, node)) = same.filter(|(_, proto, node)| used.insert((*node, proto.clone()))) {
+            debug_assert_eq!(*proto, protocol(port));
+            port.insert("nodePort".into(), json!(node));
+        }
+    }
+    if !list.is_empty() {
+        new.set(&["spec", "ports"], list);
+    }
+}
+
+/// One Service's allocations.
+struct Job<'a> {
+    ranges: &'a Ranges,
+    taken: Taken,
+    mine: Taken,
+    entropy: u64,
+}
+
+impl Job<'_> {
+    fn ip(&mut self, service: &mut Object) -> Option<Cause> {
+        if !needs_ip(service) {
+            return None;
+        }
+        let given = cluster_ip(service).to_owned();
+        let chosen = if given.is_empty() { self.free_ip() } else { self.given_ip(&given) };
+        match chosen {
+            Ok(ip) => {
+                self.mine.ips.insert(ip);
+                service.set(&["spec", "clusterIP"], ip.to_string());
+                service.set(&["spec", "clusterIPs"], json!([ip.to_string()]));
+                None
+            }
+            Err(why) => Some(Cause::invalid("spec.clusterIPs", &json!([given]), format!("failed to allocate IP {given}: {why}"))),
+        }
+    }
+
+    fn given_ip(&self, given: &str) -> Result<Ipv4Addr, String> {
+        let ip: Ipv4Addr = given.parse().map_err(|_| "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned())?;
+        let range = self.ranges.services;
+        if !range.contains(&ip) || ip == range.network() || ip == range.broadcast() {
+            return Err(format!("the provided IP ({ip}) is not in the valid range. The range of valid IPs is {range}"));
+        }
+        if self.taken.ips.contains(&ip) { Err("provided IP is already allocated".to_owned()) } else { Ok(ip) }
+    }
+
+    /// The lowest part of the range is for addresses that users choose; it is used last.
+    fn free_ip(&self) -> Result<Ipv4Addr, String> {
+        let first = u32::from(self.ranges.services.network()) + 1;
+        let last = u32::from(self.ranges.services.broadcast()).saturating_sub(1);
+        let size = u64::from(last.saturating_sub(first)) + 1;
+        let chosen = (size / 16).clamp(16, 256).min(size);
+        let order = probe(chosen, size, self.entropy).filter_map(|i| u32::try_from(i).ok());
+        order.map(|i| Ipv4Addr::from(first.saturating_add(i))).find(|ip| !self.taken.ips.contains(ip)).ok_or_else(|| "range is full".to_owned())
+    }
+
+    fn ports(&mut self, service: &mut Object) -> Vec<Cause> {
+        if !needs_ports(service) {
+            return Vec::new();
+        }
+        let mut causes = Vec::new();
+        let mut list = service.list_at(&["spec", "ports"]).to_vec();
+        for (i, port) in list.iter_mut().enumerate() {
+            let Some(port) = port.as_object_mut() else { continue };
+            match self.port(port) {
+                Ok(chosen) => {
+                    port.insert("nodePort".into(), json!(chosen.0));
+                    self.mine.ports.insert(chosen);
+                }
+                Err(why) => causes.push(Cause::invalid(format!("spec.ports[{i}].nodePort"), &port.get("nodePort").cloned().unwrap_or(json!(0)), why)),
+            }
+        }
+        if !list.is_empty() {
+            service.set(&["spec", "ports"], list);
+        }
+        causes
+    }
+
+    fn port(&self, port: &Map<String, Value>) -> Result<(u16, String), String> {
+        let range = &self.ranges.node_ports;
+        if let Some(given) = node_port(port) {
+            if !range.contains(&given.0) {
+                return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+            }
+            let free = !self.taken.ports.contains(&given) && !self.mine.ports.contains(&given);
+            return if free { Ok(given) } else { Err("provided port is already allocated".to_owned()) };
+        }
+        let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
+        let chosen = (size / 32).clamp(16, 128).min(size);
+        // a number that any protocol has is left alone: chosen numbers are easier to read when they mean one thing
+        let used = |n: u16| self.taken.ports.iter().chain(&self.mine.ports).any(|(p, _)| *p == n);
+        let mut order = probe(chosen, size, self.entropy).filter_map(|i| u16::try_from(i).ok()).map(|i| range.start().saturating_add(i));
+        order.find(|n| !used(*n)).map(|n| (n, protocol(port))).ok_or_else(|| "range is full".to_owned())
+    }
+}
+
+/// All numbers below `size`: first those from `band` on, beginning at a random one, then the rest.
+fn probe(band: u64, size: u64, entropy: u64) -> impl Iterator<Item = u64> {
+    let upper = size - band;
+    let start = entropy.checked_rem(upper).unwrap_or_default();
+    (0..upper).map(move |i| band + (start + i) % upper).chain(0..band)
+}

@@ -1,0 +1,92 @@
+//! ServiceAccount: a pod acts as an account of its namespace, and finds that account's token where clients look for it.
+use super::{Admit, Held, Refusal, Step};
+use crate::meta;
+use model::{Key, Object};
+use serde_json::{Map, Value, json};
+
+const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const VOLUME: &str = "kube-api-access-";
+/// An hour and seven seconds, as Kubernetes asks for: recognisable as not chosen by a user.
+const TOKEN_SECONDS: i64 = 3607;
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// The step.
+pub struct ServiceAccount;
+
+impl Step for ServiceAccount {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+        if !request.creates("", "pods") || object.annotation(MIRROR).is_some() {
+            return Ok(());
+        }
+        if object.str_at(&["spec", "serviceAccountName"]).is_empty() {
+            let name = match object.str_at(&["spec", "serviceAccount"]) {
+                "" => "default".to_owned(),
+                old_form => old_form.to_owned(),
+            };
+            object.set(&["spec", "serviceAccountName"], name);
+        }
+        let (namespace, name) = (object.namespace().to_owned(), object.str_at(&["spec", "serviceAccountName"]).to_owned());
+        let Some(account) = request.view.get(&Key::new("", "serviceaccounts", namespace.as_str(), name.as_str())) else {
+            let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+            return Err(Refusal::missing("", "serviceaccounts", request.forbidden(object, why).error));
+        };
+        object.set(&["spec", "serviceAccount"], name);
+        apply(object, account.object(), request.entropy);
+        Ok(())
+    }
+}
+
+fn apply(pod: &mut Object, account: &Object, entropy: u64) {
+    let automount = |o: &Object, path: &[&str]| o.at(path).and_then(Value::as_bool);
+    let wanted = automount(pod, &["spec", "automountServiceAccountToken"]).or(automount(account, &["automountServiceAccountToken"])).unwrap_or(true);
+    if wanted {
+        mount(pod, entropy);
+    }
+    let pulls = account.list_at(&["imagePullSecrets"]);
+    if pod.list_at(&["spec", "imagePullSecrets"]).is_empty() && !pulls.is_empty() {
+        pod.set(&["spec", "imagePullSecrets"], pulls.to_vec());
+    }
+}
+
+/// Mounts the token into every container that has nothing at its place yet.
+fn mount(pod: &mut Object, entropy: u64) {
+    let mut volumes = pod.list_at(&["spec", "volumes"]).to_vec();
+    let existing = volumes.iter().filter_map(|v| v.get("name").and_then(Value::as_str)).find(|n| n.starts_with(VOLUME)).map(str::to_owned);
+    let name = existing.clone().unwrap_or_else(|| format!("{VOLUME}{}", meta::suffix(entropy)));
+    let mut mounted = false;
+    for list in ["initContainers", "containers"] {
+        let mut containers = pod.list_at(&["spec", list]).to_vec();
+        if containers.is_empty() {
+            continue;
+        }
+        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+            mounted |= mount_into(container, &name);
+        }
+        pod.set(&["spec", list], containers);
+    }
+    if mounted && existing.is_none() {
+        volumes.push(volume(&name));
+        pod.set(&["spec", "volumes"], volumes);
+    }
+}
+
+fn mount_into(container: &mut Map<String, Value>, volume: &str) -> bool {
+    let mounts = container.entry("volumeMounts").or_insert_with(|| json!([]));
+    if mounts.is_null() {
+        *mounts = json!([]);
+    }
+    let Some(mounts) = mounts.as_array_mut() else { return false };
+    if mounts.iter().any(|m| m.get("mountPath").and_then(Value::as_str) == Some(MOUNT)) {
+        return false;
+    }
+    mounts.push(json!({"name": volume, "readOnly": true, "mountPath": MOUNT}));
+    true
+}
+
+fn volume(name: &str) -> Value {
+    json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+    ]}})
+}

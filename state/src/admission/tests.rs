@@ -1,0 +1,206 @@
+use super::*;
+use crate::view::fixture::MapView;
+use model::kinds;
+use serde_json::{Value, json};
+
+fn object(v: Value) -> Object {
+    Object::from_value(v).unwrap()
+}
+
+fn root() -> User {
+    User { name: "root".into(), groups: vec!["system:masters".into()], ..User::default() }
+}
+
+fn node(name: &str) -> User {
+    User { name: format!("system:node:{name}"), groups: vec!["system:nodes".into()], ..User::default() }
+}
+
+fn cluster() -> MapView {
+    MapView::default()
+        .with("", "namespaces", json!({"metadata": {"name": "default"}}))
+        .with("", "namespaces", json!({"metadata": {"name": "ending", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Terminating"}}))
+        .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "default"}}))
+        .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "quiet"}, "automountServiceAccountToken": false, "imagePullSecrets": [{"name": "pull"}]}))
+        .with("scheduling.k8s.io", "priorityclasses", json!({"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"}))
+        .with("", "services", json!({"metadata": {"namespace": "default", "name": "other"}, "spec": {"type": "NodePort", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30_001}]}}))
+}
+
+struct Case<'a> {
+    user: User,
+    resource: &'a str,
+    subresource: Option<Subresource>,
+    old: Option<Value>,
+    new: Value,
+}
+
+impl<'a> Case<'a> {
+    fn create(resource: &'a str, new: Value) -> Self {
+        Self { user: root(), resource, subresource: None, old: None, new }
+    }
+
+    fn run(self, step: &dyn Step) -> Result<(Object, Held), ApiError> {
+        let (kinds, view, old) = (kinds::builtin(), cluster(), self.old.map(object));
+        let kind = kinds.rows().iter().find(|k| &*k.resource == self.resource).unwrap();
+        let request = Admit { user: &self.user, kind, subresource: self.subresource, old: old.as_ref(), view: &view, entropy: 7 };
+        let (mut object, mut held) = (object(self.new), Held::new());
+        step.admit(&request, &mut object, &mut held).map_err(|r| r.error)?;
+        Ok((object, held))
+    }
+}
+
+fn pod(namespace: &str, spec: Value) -> Value {
+    json!({"metadata": {"namespace": namespace, "name": "x"}, "spec": spec})
+}
+
+#[test]
+fn content_needs_a_living_namespace() {
+    let step = lifecycle::NamespaceLifecycle;
+    let message = |ns: &str| Case::create("pods", pod(ns, json!({}))).run(&step).map(|_| ()).map_err(|e| (e.code(), e.message));
+    assert_eq!(message("default"), Ok(()));
+    assert_eq!(message("none"), Err((404, "namespaces \"none\" not found".into())));
+    let why = "pods \"x\" is forbidden: unable to create new content in namespace ending because it is being terminated";
+    assert_eq!(message("ending"), Err((403, why.into())));
+    let update = Case { old: Some(pod("ending", json!({}))), ..Case::create("pods", pod("ending", json!({}))) };
+    assert!(update.run(&step).is_ok());
+}
+
+#[test]
+fn some_namespaces_stay() {
+    let (kinds, view, user) = (kinds::builtin(), cluster(), root());
+    let kind = kinds.resource("", "namespaces").unwrap();
+    let request = Admit { user: &user, kind, subresource: None, old: None, view: &view, entropy: 0 };
+    for (name, goes) in [("default", false), ("kube-system", false), ("kube-public", false), ("mine", true)] {
+        let o = object(json!({"metadata": {"name": name}}));
+        assert_eq!(lifecycle::NamespaceLifecycle.admit_delete(&request, &o).is_ok(), goes, "{name}");
+    }
+}
+
+#[test]
+fn pods_get_an_account_and_its_token() {
+    let step = service_account::ServiceAccount;
+    let spec = json!({"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]}]});
+    let (got, _) = Case::create("pods", pod("default", spec.clone())).run(&step).unwrap();
+    assert_eq!(got.str_at(&["spec", "serviceAccountName"]), "default");
+    assert_eq!(got.str_at(&["spec", "serviceAccount"]), "default");
+    let volume = &got.list_at(&["spec", "volumes"])[0];
+    assert_eq!(volume["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"], json!(3607));
+    let containers = got.list_at(&["spec", "containers"]);
+    assert_eq!((containers[0]["volumeMounts"][0]["name"].clone(), containers[1]["volumeMounts"][0]["name"].clone()), (volume["name"].clone(), json!("own")));
+
+    let quiet = json!({"serviceAccountName": "quiet", "containers": [{"name": "a"}]});
+    let (got, _) = Case::create("pods", pod("default", quiet)).run(&step).unwrap();
+    assert_eq!((got.list_at(&["spec", "volumes"]).len(), got.list_at(&["spec", "imagePullSecrets"]).len()), (0, 1));
+
+    let gone = Case::create("pods", pod("other", spec)).run(&step).map(|_| ()).unwrap_err();
+    assert_eq!(gone.message, "pods \"x\" is forbidden: error looking up service account other/default: serviceaccount \"default\" not found");
+}
+
+#[test]
+fn priorities() {
+    let cases = [
+        (json!({}), Ok((0, "PreemptLowerPriority"))),
+        (json!({"priorityClassName": "high"}), Ok((1000, "Never"))),
+        (json!({"priorityClassName": "high", "priority": 1000}), Ok((1000, "Never"))),
+        (json!({"priorityClassName": "system-node-critical"}), Ok((2_000_001_000, "PreemptLowerPriority"))),
+        (json!({"priorityClassName": "none"}), Err("pods \"x\" is forbidden: no PriorityClass with name none was found")),
+    ];
+    for (spec, want) in cases {
+        let got = Case::create("pods", pod("default", spec)).run(&priority::Priority);
+        let got = got.map(|(o, _)| (o.int_at(&["spec", "priority"]).unwrap(), o.str_at(&["spec", "preemptionPolicy"]).to_owned())).map_err(|e| e.message);
+        assert_eq!(got, want.map(|(n, p)| (n, p.to_owned())).map_err(str::to_owned));
+    }
+    let given = Case::create("pods", pod("default", json!({"priority": 5}))).run(&priority::Priority);
+    assert!(given.is_err_and(|e| e.code() == 403));
+}
+
+#[test]
+fn tolerations_by_default() {
+    let cases = [
+        (json!({}), 2),
+        (json!({"tolerations": [{"operator": "Exists"}]}), 1),
+        (json!({"tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}), 2),
+        (json!({"tolerations": [{"key": "x", "operator": "Exists", "effect": "NoSchedule"}]}), 3),
+    ];
+    for (spec, want) in cases {
+        let (got, _) = Case::create("pods", pod("default", spec)).run(&tolerations::DefaultTolerationSeconds).unwrap();
+        assert_eq!(got.list_at(&["spec", "tolerations"]).len(), want);
+    }
+}
+
+#[test]
+fn nodes_write_themselves() {
+    let step = node_restriction::NodeRestriction;
+    let own = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
+    let as_n1 = |case: Case<'_>| Case { user: node("n1"), ..case }.run(&step).is_ok();
+    assert!(as_n1(Case::create("nodes", own("n1", json!({"a": "b"})))));
+    assert!(!as_n1(Case::create("nodes", own("n2", json!({})))));
+    assert!(!as_n1(Case::create("nodes", own("n1", json!({"node-restriction.kubernetes.io/tier": "gold"})))));
+    let update = Case { old: Some(own("n1", json!({"node-restriction.kubernetes.io/tier": "gold"}))), ..Case::create("nodes", own("n1", json!({}))) };
+    assert!(!as_n1(update));
+    let status = |node: &str| Case {
+        subresource: Some(Subresource::Status),
+        old: Some(pod("default", json!({"nodeName": node}))),
+        ..Case::create("pods", pod("default", json!({"nodeName": node})))
+    };
+    assert!(as_n1(status("n1")));
+    assert!(!as_n1(status("n2")));
+    assert!(!as_n1(Case::create("pods", pod("default", json!({"nodeName": "n1"})))));
+    assert!(!as_n1(Case::create("leases", json!({"metadata": {"namespace": "kube-node-lease", "name": "n2"}}))));
+}
+
+fn service(spec: Value) -> Value {
+    json!({"metadata": {"namespace": "default", "name": "x"}, "spec": spec})
+}
+
+#[test]
+fn services_get_addresses_and_ports() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let run = |spec: Value| Case::create("services", service(spec)).run(&step);
+    let (got, held) = run(json!({"type": "NodePort", "ports": [{"port": 80}, {"port": 81}]})).unwrap();
+    let ip: std::net::Ipv4Addr = got.str_at(&["spec", "clusterIP"]).parse().unwrap();
+    assert!(service::Ranges::default().services.contains(&ip));
+    let ports: Vec<u64> = got.list_at(&["spec", "ports"]).iter().map(|p| p["nodePort"].as_u64().unwrap()).collect();
+    assert_ne!(ports[0], ports[1]);
+    // a write on its way keeps its address from others
+    let (other, _) = run(json!({"type": "ClusterIP"})).unwrap();
+    assert_ne!(other.str_at(&["spec", "clusterIP"]), ip.to_string());
+    drop(held);
+    let (again, _) = run(json!({"type": "ClusterIP"})).unwrap();
+    assert_eq!(again.str_at(&["spec", "clusterIP"]), ip.to_string());
+
+    let (headless, _) = run(json!({"type": "ClusterIP", "clusterIP": "None"})).unwrap();
+    assert_eq!(headless.str_at(&["spec", "clusterIP"]), "None");
+    let (fixed, _) = run(json!({"type": "ClusterIP", "clusterIP": "10.96.0.1"})).unwrap();
+    assert_eq!(fixed.list_at(&["spec", "clusterIPs"]), [json!("10.96.0.1")]);
+}
+
+#[test]
+fn services_are_refused_what_is_taken() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let cases = [
+        (json!({"type": "ClusterIP", "clusterIP": "10.96.0.9"}), "spec.clusterIPs: Invalid value: [\"10.96.0.9\"]: failed to allocate IP 10.96.0.9: provided IP is already allocated"),
+        (
+            json!({"type": "ClusterIP", "clusterIP": "10.0.0.1"}),
+            "spec.clusterIPs: Invalid value: [\"10.0.0.1\"]: failed to allocate IP 10.0.0.1: the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/16",
+        ),
+        (json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30_001}]}), "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated"),
+        (
+            json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 80}]}),
+            "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",
+        ),
+    ];
+    for (spec, want) in cases {
+        let e = Case::create("services", service(spec)).run(&step).map(|_| ()).unwrap_err();
+        assert_eq!(e.message, format!("Service \"x\" is invalid: {want}"));
+    }
+}
+
+#[test]
+fn services_keep_what_they_have() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let old = service(json!({"type": "NodePort", "clusterIP": "10.96.3.4", "clusterIPs": ["10.96.3.4"], "ports": [{"port": 80, "nodePort": 31_000}]}));
+    let new = service(json!({"type": "NodePort", "ports": [{"port": 80}, {"port": 81}]}));
+    let (got, _) = Case { old: Some(old), ..Case::create("services", new) }.run(&step).unwrap();
+    assert_eq!(got.str_at(&["spec", "clusterIP"]), "10.96.3.4");
+    assert_eq!(got.list_at(&["spec", "ports"])[0]["nodePort"], json!(31_000));
+}

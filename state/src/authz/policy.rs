@@ -1,0 +1,238 @@
+//! All roles and bindings, compiled: who holds which rules where. Changed object by object, never rebuilt.
+use super::rule::Rule;
+use super::{Attributes, Target};
+use model::Object;
+use model::selector::LabelSelector;
+use serde::Deserialize;
+use state_client::User;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The API group of roles and bindings.
+pub const GROUP: &str = "rbac.authorization.k8s.io";
+/// The resources that make up a policy.
+pub const RESOURCES: [&str; 4] = ["clusterroles", "roles", "clusterrolebindings", "rolebindings"];
+
+/// Namespace (`""` for the cluster) and name.
+type Name = (Arc<str>, Arc<str>);
+
+#[derive(Clone, Debug)]
+struct Role {
+    rules: Arc<[Rule]>,
+    labels: Object,
+    aggregation: Vec<LabelSelector>,
+}
+
+/// `kind` and `name` of a binding's `roleRef`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RoleRef {
+    /// `Role` or `ClusterRole`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Subject {
+    kind: String,
+    name: String,
+    namespace: String,
+}
+
+impl Subject {
+    fn describe(&self) -> String {
+        match self.kind.as_str() {
+            "ServiceAccount" => format!("ServiceAccount \"{}/{}\"", self.name, self.namespace),
+            kind => format!("{kind} \"{}\"", self.name),
+        }
+    }
+    /// The user name that it stands for; `None` for a group.
+    fn user(&self) -> Option<String> {
+        match self.kind.as_str() {
+            "User" => Some(self.name.clone()),
+            "ServiceAccount" => Some(format!("system:serviceaccount:{}:{}", self.namespace, self.name)),
+            _ => None,
+        }
+    }
+    fn is(&self, user: &User) -> bool {
+        match self.user() {
+            Some(name) => name == user.name,
+            None => user.groups.contains(&self.name),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Binding {
+    subjects: Vec<Subject>,
+    role: RoleRef,
+}
+
+/// The compiled policy.
+#[derive(Debug, Default)]
+pub struct Policy {
+    roles: HashMap<Name, Role>,
+    bindings: HashMap<Name, Binding>,
+    by_user: HashMap<String, BTreeSet<Name>>,
+    by_group: HashMap<String, BTreeSet<Name>>,
+}
+
+/// What RBAC says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Allowed, by which binding.
+    Allowed(String),
+    /// Not allowed; the reason is empty unless a binding names a role that doesn't exist.
+    Denied(String),
+}
+
+/// One grant that holds for a user in a namespace.
+struct Grant<'a> {
+    key: &'a Name,
+    binding: &'a Binding,
+    rules: Option<Arc<[Rule]>>,
+}
+
+impl Grant<'_> {
+    fn describe(&self, user: &User) -> String {
+        let (kind, name) = match (&*self.key.0, &*self.key.1) {
+            ("", name) => ("ClusterRoleBinding", name.to_owned()),
+            (namespace, name) => ("RoleBinding", format!("{name}/{namespace}")),
+        };
+        let subject = self.binding.subjects.iter().find(|s| s.is(user)).map(Subject::describe).unwrap_or_default();
+        format!("RBAC: allowed by {kind} \"{name}\" of {} \"{}\" to {subject}", self.binding.role.kind, self.binding.role.name)
+    }
+    fn missing_role(&self) -> String {
+        format!("{}.{GROUP} \"{}\" not found", self.binding.role.kind.to_lowercase(), self.binding.role.name)
+    }
+}
+
+impl Policy {
+    /// Takes in the present form of one object of [`RESOURCES`]; `None`: it is gone. Idempotent.
+    pub fn apply(&mut self, resource: &str, namespace: &str, name: &str, object: Option<&Object>) {
+        let key: Name = (namespace.into(), name.into());
+        match (resource, object) {
+            ("clusterroles" | "roles", Some(object)) => _ = self.roles.insert(key, Role::of(object)),
+            ("clusterroles" | "roles", None) => _ = self.roles.remove(&key),
+            ("clusterrolebindings" | "rolebindings", object) => {
+                self.unbind(&key);
+                if let Some(object) = object {
+                    self.bind(key, Binding::of(object));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn bind(&mut self, key: Name, binding: Binding) {
+        for subject in &binding.subjects {
+            let keys = match subject.user() {
+                Some(user) => self.by_user.entry(user).or_default(),
+                None => self.by_group.entry(subject.name.clone()).or_default(),
+            };
+            keys.insert(key.clone());
+        }
+        self.bindings.insert(key, binding);
+    }
+
+    fn unbind(&mut self, key: &Name) {
+        let Some(old) = self.bindings.remove(key) else { return };
+        for subject in &old.subjects {
+            let (map, name) = match subject.user() {
+                Some(user) => (&mut self.by_user, user),
+                None => (&mut self.by_group, subject.name.clone()),
+            };
+            let empty = map.get_mut(&name).is_some_and(|keys| {
+                keys.remove(key);
+                keys.is_empty()
+            });
+            if empty {
+                map.remove(&name);
+            }
+        }
+    }
+
+    /// The rules of a role; of an aggregated one those of all that it selects, too. `namespace` is a Role's own.
+    pub fn rules(&self, role: &RoleRef, namespace: &str) -> Option<Arc<[Rule]>> {
+        let namespace = if role.kind == "ClusterRole" { "" } else { namespace };
+        let found = self.roles.get(&(namespace.into(), role.name.as_str().into()))?;
+        if found.aggregation.is_empty() {
+            return Some(found.rules.clone());
+        }
+        Some(self.aggregated(found, &mut BTreeSet::from([role.name.as_str().into()])).into())
+    }
+
+    fn aggregated(&self, role: &Role, seen: &mut BTreeSet<Arc<str>>) -> Vec<Rule> {
+        let mut out = role.rules.to_vec();
+        let mut parts: Vec<_> = self.roles.iter().filter(|((ns, _), r)| ns.is_empty() && role.aggregation.iter().any(|s| s.matches(r.labels.labels()))).collect();
+        parts.sort_by_key(|(key, _)| *key);
+        for ((_, name), part) in parts {
+            if seen.insert(name.clone()) {
+                out.extend(self.aggregated(part, seen).into_iter().filter(|r| !out.contains(r)).collect::<Vec<_>>());
+            }
+        }
+        out
+    }
+
+    fn grants<'a>(&'a self, user: &'a User, namespace: &'a str) -> impl Iterator<Item = Grant<'a>> {
+        let groups = user.groups.iter().filter_map(|g| self.by_group.get(g));
+        let keys = self.by_user.get(&user.name).into_iter().chain(groups).flatten();
+        keys.filter(move |(ns, _)| ns.is_empty() || (!namespace.is_empty() && &**ns == namespace)).filter_map(move |key| {
+            let binding = self.bindings.get(key)?;
+            Some(Grant { key, binding, rules: self.rules(&binding.role, &key.0) })
+        })
+    }
+
+    /// Whether somebody may do something.
+    pub fn verdict(&self, what: &Attributes<'_>) -> Verdict {
+        let namespace = match what.target {
+            Target::Resource { namespace, .. } => namespace,
+            Target::Path(_) => "",
+        };
+        let mut missing = Vec::new();
+        for grant in self.grants(what.user, namespace) {
+            match &grant.rules {
+                Some(rules) if rules.iter().any(|r| r.allows(what)) => return Verdict::Allowed(grant.describe(what.user)),
+                Some(_) => {}
+                None => missing.push(grant.missing_role()),
+            }
+        }
+        Verdict::Denied(match missing.as_slice() {
+            [] => String::new(),
+            [one] => format!("RBAC: {one}"),
+            many => format!("RBAC: [{}]", many.join(", ")),
+        })
+    }
+
+    /// All rules that a user holds in a namespace (`""`: in the whole cluster), in no particular order.
+    pub fn held(&self, user: &User, namespace: &str) -> Vec<Rule> {
+        self.grants(user, namespace).filter_map(|g| g.rules).flat_map(|rules| rules.to_vec()).collect()
+    }
+}
+
+impl Role {
+    fn of(object: &Object) -> Self {
+        let selectors = object.list_at(&["aggregationRule", "clusterRoleSelectors"]);
+        let mut labels = Object::default();
+        if let Some(map) = object.labels() {
+            labels.set(&["metadata", "labels"], map.clone());
+        }
+        Self {
+            rules: Rule::all_from(object.list_at(&["rules"])).into(),
+            labels,
+            aggregation: selectors.iter().filter_map(|s| LabelSelector::from_json(s).ok()).collect(),
+        }
+    }
+}
+
+impl Binding {
+    fn of(object: &Object) -> Self {
+        let subjects = object.list_at(&["subjects"]).iter().filter_map(|v| Subject::deserialize(v).ok());
+        // a service account without a namespace is one of the binding's own
+        let subjects = subjects.map(|s| if s.namespace.is_empty() { Subject { namespace: object.namespace().to_owned(), ..s } } else { s });
+        let role = object.at(&["roleRef"]).and_then(|v| RoleRef::deserialize(v).ok()).unwrap_or_default();
+        Self { subjects: subjects.collect(), role }
+    }
+}

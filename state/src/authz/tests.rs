@@ -1,0 +1,230 @@
+use super::policy::{GROUP, Verdict};
+use super::*;
+use crate::view::fixture::MapView;
+use model::Object;
+use serde_json::{Value, json};
+
+fn user(name: &str, groups: &[&str]) -> User {
+    User { name: name.into(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }
+}
+
+fn role(namespace: &str, name: &str, rules: Value) -> Value {
+    json!({"metadata": {"namespace": namespace, "name": name}, "rules": rules})
+}
+
+fn bind(namespace: &str, name: &str, role_kind: &str, role: &str, subject: Value) -> Value {
+    json!({"metadata": {"namespace": namespace, "name": name}, "roleRef": {"kind": role_kind, "name": role}, "subjects": [subject]})
+}
+
+fn cluster() -> MapView {
+    let pods = json!([{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}]);
+    let mut view = MapView::default()
+        .with(GROUP, "roles", role("default", "reader", pods.clone()))
+        .with(GROUP, "clusterroles", role("", "pods", pods))
+        .with(GROUP, "rolebindings", bind("default", "alice-reads", "Role", "reader", json!({"kind": "User", "name": "alice"})))
+        .with(GROUP, "rolebindings", bind("web", "sa", "ClusterRole", "pods", json!({"kind": "ServiceAccount", "name": "app"})))
+        .with(GROUP, "rolebindings", bind("web", "nothing", "Role", "gone", json!({"kind": "User", "name": "bob"})))
+        .with(GROUP, "rolebindings", bind("web", "dev", "ClusterRole", "edit", json!({"kind": "User", "name": "dev"})))
+        .with(GROUP, "clusterrolebindings", bind("", "ops", "ClusterRole", "pods", json!({"kind": "Group", "name": "ops"})));
+    for object in bootstrap::cluster_roles() {
+        view = view.with(GROUP, "clusterroles", Value::Object(object.0));
+    }
+    for object in bootstrap::cluster_role_bindings() {
+        view = view.with(GROUP, "clusterrolebindings", Value::Object(object.0));
+    }
+    let pod = json!({"metadata": {"namespace": "web", "name": "p1"}, "spec": {
+        "nodeName": "n1", "serviceAccountName": "app",
+        "volumes": [{"name": "a", "secret": {"secretName": "vol"}}, {"name": "b", "projected": {"sources": [{"configMap": {"name": "proj"}}]}}],
+        "containers": [{"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "envsecret"}}}], "envFrom": [{"configMapRef": {"name": "from"}}]}],
+        "imagePullSecrets": [{"name": "pull"}]}});
+    view.with("", "pods", pod).with("", "pods", json!({"metadata": {"namespace": "web", "name": "p2"}, "spec": {"nodeName": "n2"}}))
+}
+
+fn authorizer() -> Authorizer {
+    Authorizer::new(Arc::new(cluster()))
+}
+
+/// `verb group/resource/subresource namespace/name`
+fn ask<'a>(user: &'a User, what: &'a str) -> Attributes<'a> {
+    let words: Vec<&str> = what.split(' ').collect();
+    let resource: Vec<&str> = words[1].split('/').collect();
+    let (namespace, name) = words[2].split_once('/').unwrap();
+    let subresource = resource.get(2).copied().unwrap_or("");
+    Attributes { user, verb: words[0], target: Target::Resource { group: resource[0], resource: resource[1], subresource, namespace, name } }
+}
+
+#[test]
+fn who_may_what() {
+    let authorizer = authorizer();
+    let alice = user("alice", &["system:authenticated"]);
+    let ops = user("olga", &["ops", "system:authenticated"]);
+    let app = user("system:serviceaccount:web:app", &["system:serviceaccounts", "system:authenticated"]);
+    let dev = user("dev", &["system:authenticated"]);
+    let root = user("root", &["system:masters"]);
+    let controllers = user("system:kube-controller-manager", &["system:authenticated"]);
+    let scheduler = user("system:kube-scheduler", &["system:authenticated"]);
+    let cases = [
+        (&alice, "get /pods default/a", true),
+        (&alice, "list /pods default/", true),
+        (&alice, "get /pods/log default/a", true),
+        (&alice, "delete /pods default/a", false),
+        (&alice, "list /pods web/", false),
+        (&alice, "list /pods /", false),
+        (&alice, "create authorization.k8s.io/selfsubjectaccessreviews /", true),
+        (&ops, "list /pods /", true),
+        (&ops, "list /pods web/", true),
+        (&ops, "list /secrets web/", false),
+        (&app, "get /pods web/x", true),
+        (&app, "get /pods default/x", false),
+        (&dev, "delete apps/deployments web/x", true),
+        (&dev, "list /secrets web/", true),
+        (&dev, "get /pods web/x", true),
+        (&dev, "create rbac.authorization.k8s.io/roles web/", false),
+        (&dev, "get apps/deployments default/x", false),
+        (&root, "delete /nodes /x", true),
+        (&controllers, "delete example.com/widgets a/b", true),
+        (&controllers, "escalate rbac.authorization.k8s.io/roles a/b", false),
+        (&scheduler, "create /pods/binding a/b", true),
+        (&scheduler, "update /pods a/b", false),
+    ];
+    for (user, what, want) in cases {
+        assert_eq!(authorizer.allows(&ask(user, what)), want, "{} {what}", user.name);
+    }
+}
+
+#[test]
+fn nodes_may_what_their_pods_need() {
+    let authorizer = authorizer();
+    let n1 = user("system:node:n1", &["system:nodes", "system:authenticated"]);
+    let no_relation = "no relationship found between node 'n1' and this object";
+    let cases = [
+        ("get /nodes /n1", Ok(())),
+        ("list /nodes /", Ok(())),
+        ("patch /nodes/status /n1", Ok(())),
+        ("patch /nodes/status /n2", Err("node 'n1' cannot modify node 'n2'")),
+        ("delete /nodes /n1", Err("")),
+        ("update /pods/status web/p1", Ok(())),
+        ("update /pods/status web/p2", Err(no_relation)),
+        ("delete /pods web/p1", Ok(())),
+        ("delete /pods web/p2", Err(no_relation)),
+        ("update /pods web/p1", Err("")),
+        ("create /pods/exec web/p1", Err("")),
+        ("get /secrets web/vol", Ok(())),
+        ("get /secrets web/envsecret", Ok(())),
+        ("watch /secrets web/pull", Ok(())),
+        ("get /secrets web/other", Err(no_relation)),
+        ("get /secrets default/vol", Err(no_relation)),
+        ("list /secrets web/", Err("No Object name found")),
+        ("update /secrets web/vol", Err("can only read resources of this type")),
+        ("get /configmaps web/proj", Ok(())),
+        ("get /configmaps web/from", Ok(())),
+        ("get /configmaps web/vol", Err(no_relation)),
+        ("create /serviceaccounts/token web/app", Ok(())),
+        ("create /serviceaccounts/token web/other", Err(no_relation)),
+        ("update coordination.k8s.io/leases kube-node-lease/n1", Ok(())),
+        ("update coordination.k8s.io/leases kube-node-lease/n2", Err("can only access node lease with the same name as the requesting node")),
+        ("update coordination.k8s.io/leases default/n1", Err("can only access leases in the \"kube-node-lease\" system namespace")),
+        ("watch /services /", Ok(())),
+        ("update /services web/x", Err("")),
+        ("watch discovery.k8s.io/endpointslices /", Ok(())),
+        ("create /events web/", Ok(())),
+    ];
+    for (what, want) in cases {
+        let got = match authorizer.verdict(&ask(&n1, what)) {
+            Verdict::Allowed(_) => Ok(()),
+            Verdict::Denied(reason) => Err(reason),
+        };
+        assert_eq!(got, want.map_err(str::to_owned), "{what}");
+    }
+}
+
+#[test]
+fn refusals_in_kubernetes_words() {
+    let authorizer = authorizer();
+    let (alice, bob) = (user("alice", &[]), user("bob", &[]));
+    let message = |a: Attributes<'_>| authorizer.require(&a).unwrap_err().message;
+    assert_eq!(
+        message(ask(&alice, "list /pods web/")),
+        r#"pods is forbidden: User "alice" cannot list resource "pods" in API group "" in the namespace "web""#
+    );
+    assert_eq!(
+        message(ask(&alice, "get apps/deployments/scale web/x")),
+        r#"deployments.apps "x" is forbidden: User "alice" cannot get resource "deployments/scale" in API group "apps" in the namespace "web""#
+    );
+    assert_eq!(
+        message(ask(&alice, "list /nodes /")),
+        r#"nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope"#
+    );
+    assert_eq!(
+        message(ask(&bob, "list /pods web/")),
+        r#"pods is forbidden: User "bob" cannot list resource "pods" in API group "" in the namespace "web": RBAC: role.rbac.authorization.k8s.io "gone" not found"#
+    );
+    let path = Attributes { user: &alice, verb: "get", target: Target::Path("/metrics") };
+    assert_eq!(message(path), r#"forbidden: User "alice" cannot get path "/metrics""#);
+}
+
+#[test]
+fn grants_are_explained() {
+    let authorizer = authorizer();
+    let app = user("system:serviceaccount:web:app", &[]);
+    let why = r#"RBAC: allowed by RoleBinding "sa/web" of ClusterRole "pods" to ServiceAccount "app/web""#;
+    assert_eq!(authorizer.verdict(&ask(&app, "get /pods web/x")), Verdict::Allowed(why.to_owned()));
+}
+
+#[test]
+fn a_policy_follows_its_objects() {
+    let mut policy = policy::Policy::default();
+    let alice = user("alice", &[]);
+    let get = ask(&alice, "get /pods default/a");
+    let object = |v: Value| Object::from_value(v).unwrap();
+    let role = object(role("default", "reader", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])));
+    let binding = object(bind("default", "b", "Role", "reader", json!({"kind": "User", "name": "alice"})));
+    let allowed = |p: &policy::Policy| matches!(p.verdict(&get), Verdict::Allowed(_));
+    policy.apply("rolebindings", "default", "b", Some(&binding));
+    assert!(!allowed(&policy));
+    policy.apply("roles", "default", "reader", Some(&role));
+    assert!(allowed(&policy));
+    let other = object(bind("default", "b", "Role", "reader", json!({"kind": "User", "name": "carol"})));
+    policy.apply("rolebindings", "default", "b", Some(&other));
+    assert!(!allowed(&policy));
+    policy.apply("rolebindings", "default", "b", Some(&binding));
+    policy.apply("rolebindings", "default", "b", None);
+    assert!(!allowed(&policy));
+}
+
+#[test]
+fn nobody_grants_more_than_they_hold() {
+    let authorizer = authorizer();
+    let alice = user("alice", &["system:authenticated"]);
+    let attempt = |resource: &str, new: Value| {
+        let new = Object::from_value(new).unwrap();
+        escalation::check(&authorizer, &escalation::Grant { user: &alice, resource, namespace: "default", name: new.name(), old: None, new: &new })
+    };
+    let held = role("default", "r", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]));
+    assert_eq!(attempt("roles", held), Ok(()));
+    let more = role("default", "r", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "delete"]}]));
+    assert_eq!(
+        attempt("roles", more).unwrap_err().message,
+        "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"alice\" (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"delete\"]}"
+    );
+    let subject = json!({"kind": "User", "name": "mallory"});
+    assert_eq!(attempt("rolebindings", bind("default", "b", "Role", "reader", subject.clone())), Ok(()));
+    assert_eq!(attempt("rolebindings", bind("default", "b", "ClusterRole", "cluster-admin", subject.clone())).unwrap_err().code(), 403);
+    assert_eq!(attempt("rolebindings", bind("default", "b", "Role", "none", subject)).unwrap_err().code(), 404);
+}
+
+#[test]
+fn reviews() {
+    let authorizer = authorizer();
+    let alice = user("alice", &["system:authenticated"]);
+    let review = |v: Value| Object::from_value(v).unwrap();
+    let own = review(json!({"spec": {"resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}}}));
+    assert_eq!(review::own_access(&authorizer, &alice, &own).unwrap()["status"]["allowed"], json!(true));
+    let path = review(json!({"spec": {"user": "x", "groups": ["system:unauthenticated"], "nonResourceAttributes": {"path": "/version", "verb": "get"}}}));
+    assert_eq!(review::access_of(&authorizer, None, &path).unwrap()["status"]["allowed"], json!(true));
+    assert_eq!(review::own_access(&authorizer, &alice, &review(json!({"spec": {}}))).unwrap_err().code(), 422);
+    assert_eq!(review::access_of(&authorizer, None, &own).unwrap_err().code(), 422);
+    let rules = review::own_rules(&authorizer, &alice, &review(json!({"spec": {"namespace": "default"}}))).unwrap();
+    let resources: Vec<&Value> = rules["status"]["resourceRules"].as_array().unwrap().iter().map(|r| &r["resources"]).collect();
+    assert!(resources.contains(&&json!(["pods", "pods/log"])), "{rules}");
+}

@@ -1,0 +1,159 @@
+//! The one way in: every read and write of every caller is authorised, admitted, defaulted, validated and committed here.
+use crate::admission::Admission;
+use crate::admission::service::Ranges;
+use crate::authz::Authorizer;
+use crate::call::Call;
+use crate::identity;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::subresource::token::{TokenKeys, Tokens};
+use crate::view::View;
+use arc_swap::ArcSwap;
+use bus::Caller;
+use model::{ApiError, Key, Kinds, Stored};
+use serde::Serialize;
+use serde_json::{Value, json};
+use state_client::token::TokenError;
+use state_client::{Body, Reply, Request, Verb};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl View for Store {
+    fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        Store::get(self, key)
+    }
+    fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Stored>> {
+        Store::list(self, group, resource, namespace).items
+    }
+}
+
+/// What a pipeline is told.
+#[derive(Clone)]
+pub struct PipelineOptions {
+    /// The table of kinds.
+    pub kinds: Arc<ArcSwap<Kinds>>,
+    /// Where Services' addresses and node ports come from.
+    pub ranges: Ranges,
+    /// The keys of service account tokens; without them TokenRequest and TokenReview answer 503.
+    pub token_keys: Option<TokenKeys>,
+}
+
+impl PipelineOptions {
+    /// The defaults.
+    pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
+        Self { kinds, ranges: Ranges::default(), token_keys: None }
+    }
+}
+
+struct Inner {
+    store: Store,
+    kinds: Arc<ArcSwap<Kinds>>,
+    authorizer: Authorizer,
+    admission: Admission,
+    tokens: Option<Tokens>,
+    metrics: Metrics,
+}
+
+/// The pipeline. Cheap to clone.
+#[derive(Clone)]
+pub struct Pipeline(Arc<Inner>);
+
+impl Pipeline {
+    /// A pipeline over a store.
+    ///
+    /// # Errors
+    /// [`TokenError::Key`] for keys that can't be read.
+    pub fn new(store: Store, options: PipelineOptions) -> Result<Self, TokenError> {
+        let authorizer = Authorizer::new(Arc::new(store.clone()));
+        let admission = Admission::new(authorizer.clone(), options.ranges);
+        let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
+        Ok(Self(Arc::new(Inner { store, kinds: options.kinds, authorizer, admission, tokens, metrics: Metrics::default() })))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+    pub(crate) fn authorizer(&self) -> &Authorizer {
+        &self.0.authorizer
+    }
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
+        self.0.tokens.as_ref()
+    }
+    /// What was asked so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Finds out for whom and of what a request is, and whether it is allowed.
+    pub(crate) fn admit_call(&self, caller: &Caller, mut request: Request) -> Result<(Call, Body), ApiError> {
+        let user = identity::resolve(caller, request.user.take())?;
+        let (call, body) = Call::resolve(&self.0.kinds.load(), user, request, jiff::Timestamp::now())?;
+        call.authorize(|what| self.0.authorizer.require(what))?;
+        Ok((call, body))
+    }
+
+    /// Answers one request of `caller`.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub async fn handle(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
+        let began = Instant::now();
+        let (verb, resource) = (request.verb, request.resource.clone());
+        let reply = self.answer(caller, request).await;
+        let code = match &reply {
+            Ok(Reply::Object { created: true, .. }) => 201,
+            Ok(Reply::Json { code, .. }) => *code,
+            Ok(_) => 200,
+            Err(e) => e.code(),
+        };
+        self.0.metrics.count(verb, &resource, code, began.elapsed());
+        reply
+    }
+
+    async fn answer(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
+        let (call, body) = self.admit_call(caller, request)?;
+        match call.verb {
+            Verb::Get => self.get(&call).await,
+            Verb::List => self.list(&call).await,
+            Verb::Watch => Err(ApiError::bad_request("a watch is a stream: open it")),
+            Verb::Create => self.create(&call, body).await,
+            Verb::Update => self.update(&call, body).await,
+            Verb::Patch => self.patch(&call, body).await,
+            Verb::Delete => self.delete(&call, body).await,
+            Verb::DeleteCollection => self.delete_collection(&call, body).await,
+            Verb::Connect => match call.sub {
+                Some(sub) => self.connect(&call, sub, body).await,
+                None => Err(ApiError::bad_request("only streams can be connected to")),
+            },
+        }
+    }
+}
+
+/// The reply that is one object.
+pub(crate) fn object_reply(object: Arc<Stored>, created: bool, warnings: Vec<String>) -> Reply {
+    Reply::Object { object, created, warnings }
+}
+
+/// The reply that is a document.
+pub(crate) fn json_reply(document: &impl Serialize, code: u16) -> Result<Reply, ApiError> {
+    let json = serde_json::to_vec(document).map_err(|e| ApiError::internal(e.to_string()))?;
+    Ok(Reply::Json { json: json.into(), code, warnings: Vec::new() })
+}
+
+/// The `Status` of a success, with what it is about.
+pub(crate) fn success(code: u16, about: Option<(&str, Value)>) -> Result<Reply, ApiError> {
+    let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    match about {
+        Some((group, mut details)) => {
+            if !group.is_empty() {
+                details["group"] = json!(group);
+            }
+            status["details"] = details;
+        }
+        None => status["code"] = json!(code),
+    }
+    json_reply(&status, code)
+}

@@ -1,0 +1,139 @@
+//! The pipeline on the bus: `state.api`, `state.batch` and `state.watch`, and what every cluster has from the start.
+use crate::admission::lifecycle;
+use crate::authz::{Authorizer, bootstrap, policy};
+use crate::identity;
+use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::store::{Store, WatchFrom};
+use bus::{Bus, BusError, Incoming, Opening, Service};
+use futures::future::join_all;
+use model::{ApiError, Object};
+use serde_json::json;
+use state_client::token::TokenError;
+use state_client::{Batch, Body, Request, Verb, WatchRequest};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Requests that are worked on at once; most of them wait for the log.
+const CONCURRENCY: usize = 4_096;
+/// Batches that are worked on at once.
+const BATCHES: usize = 64;
+/// Requests of one batch that are worked on at once.
+const AT_ONCE: usize = 1_024;
+
+/// Why the services can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The keys of tokens.
+    #[error(transparent)]
+    Keys(#[from] TokenError),
+    /// The bus refuses a service.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// What every cluster has could not be made.
+    #[error("the cluster's first objects can't be made: {0}")]
+    Bootstrap(ApiError),
+}
+
+/// The running services. Dropping them stops them.
+pub struct Services {
+    pipeline: Pipeline,
+    _services: [Service; 3],
+    _stop: DropGuard,
+}
+
+impl Services {
+    /// The pipeline behind them.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+}
+
+/// Makes what every cluster has, and serves `store` on `bus`, under the caller's name.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<Services, ServeError> {
+    let pipeline = Pipeline::new(store.clone(), options)?;
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    for resource in policy::RESOURCES {
+        tokio::spawn(stop.clone().run_until_cancelled_owned(follow(store.clone(), pipeline.authorizer().clone(), resource)));
+    }
+    ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
+    let instance = bus.caller().name.clone();
+    let api = pipeline.clone();
+    let api = bus.serve(&instance, CONCURRENCY, move |asked: Incoming<Request>| {
+        let pipeline = api.clone();
+        async move { pipeline.handle(&asked.caller, asked.message).await }
+    });
+    let batches = pipeline.clone();
+    let batches = bus.serve(&instance, BATCHES, move |asked: Incoming<Batch>| {
+        let pipeline = batches.clone();
+        async move { batch(&pipeline, asked).await }
+    });
+    let watches = pipeline.clone();
+    let watches = bus.accept(&instance, move |opening: Opening<WatchRequest>| {
+        let pipeline = watches.clone();
+        async move { pipeline.watch(opening).await }
+    });
+    let services = [api.await?, batches.await?, watches.await?];
+    Ok(Services { pipeline, _services: services, _stop: guard })
+}
+
+/// Works on all requests of a batch at once, so that their commits share the log's next write. Replies keep the order.
+async fn batch(pipeline: &Pipeline, asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
+    use futures::StreamExt;
+    let caller = asked.caller;
+    let one = |request| pipeline.handle(&caller, request);
+    futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(AT_ONCE).collect().await
+}
+
+/// Keeps the authoriser current with what other processes write.
+async fn follow(store: Store, authorizer: Authorizer, resource: &'static str) {
+    loop {
+        let mut feed = match store.watch(policy::GROUP, resource, "", WatchFrom::Now) {
+            Ok(feed) => feed,
+            Err(error) => {
+                tracing::warn!(resource, %error, "roles and bindings can't be followed");
+                return;
+            }
+        };
+        // between the last look and the new feed something may have changed
+        authorizer.reload();
+        let error = loop {
+            match feed.next().await {
+                Ok(changes) => changes.iter().for_each(|change| authorizer.refresh(&change.new.key)),
+                Err(error) => break error,
+            }
+        };
+        if error.reason != model::Reason::Expired {
+            tracing::info!(resource, %error, "roles and bindings are no longer followed");
+            return;
+        }
+    }
+}
+
+/// Makes the namespaces, roles and bindings that every cluster has, where they are absent.
+async fn ensure(pipeline: &Pipeline) -> Result<(), ApiError> {
+    let namespace = |name: &&str| Object::from_value(json!({"metadata": {"name": name}}));
+    let namespaces = lifecycle::ENSURED.iter().map(namespace).collect::<Result<Vec<_>, _>>()?;
+    let wanted = [
+        ("", "namespaces", namespaces),
+        (policy::GROUP, "clusterroles", bootstrap::cluster_roles()),
+        (policy::GROUP, "clusterrolebindings", bootstrap::cluster_role_bindings()),
+    ];
+    let caller = bus::Caller::new(bus::Role::State, "bootstrap");
+    let mut creates = Vec::new();
+    for (group, resource, objects) in wanted {
+        pipeline.store().barrier(group, resource).await?;
+        for object in objects {
+            let exists = pipeline.store().get(&model::Key::new(group, resource, "", object.name())).is_some();
+            if !exists {
+                let request = Request::new(Verb::Create, group, resource, "", "").body(Body::Object(Box::new(object)));
+                creates.push(pipeline.handle(&caller, request));
+            }
+        }
+    }
+    tracing::debug!(user = %identity::own().name, objects = creates.len(), "first objects");
+    let failed = join_all(creates).await.into_iter().filter_map(Result::err).find(|e| !e.is_already_exists());
+    failed.map_or(Ok(()), Err)
+}

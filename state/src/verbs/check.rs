@@ -1,0 +1,48 @@
+//! What every written object passes: its schema, its metadata, its kind's rules.
+use crate::call::Call;
+use model::schema::FieldValidation;
+use model::{ApiError, Cause, Object, meta, schema};
+
+/// Checks a client's object against its kind's schema; what the schema doesn't know is dropped, warned of or refused, as the request asks.
+/// Returns the warnings.
+///
+/// # Errors
+/// 400 for wrong types, and for unknown fields where the request is strict.
+pub fn shape(call: &Call, object: &mut Object) -> Result<Vec<String>, ApiError> {
+    let mode = match call.options.field_validation.as_str() {
+        "Strict" => FieldValidation::Strict,
+        "Ignore" => FieldValidation::Ignore,
+        "Warn" | "" => FieldValidation::Warn,
+        other => {
+            let why = format!("fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
+            return Err(ApiError::bad_request(why));
+        }
+    };
+    schema::validate_and_prune(&call.kind, object, mode)
+}
+
+fn refuse(call: &Call, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&call.kind.group, &call.kind.kind, object.name(), causes)) }
+}
+
+/// Checks a new object in its stored form.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn new_object(call: &Call, object: &Object) -> Result<(), ApiError> {
+    let mut causes = meta::validate(&call.row, object);
+    causes.extend(call.row.strategy.validate(object));
+    refuse(call, object, causes)
+}
+
+/// Checks a changed object in its stored form.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+    let mut causes = meta::validate(&call.row, new);
+    causes.extend(meta::validate_update(new, old));
+    causes.extend(call.row.strategy.validate(new));
+    causes.extend(call.row.strategy.validate_update(new, old));
+    refuse(call, new, causes)
+}

@@ -1,0 +1,120 @@
+//! Create, and the actions that are created: bindings, evictions, tokens.
+use super::check;
+use crate::admission::{Admit, Held};
+use crate::call::{self, Call};
+use crate::deletion::Asked;
+use crate::form;
+use crate::meta;
+use crate::pipeline::{Pipeline, json_reply, object_reply, success};
+use crate::store::{CommitError, Op, Write};
+use crate::subresource::{binding, token};
+use model::kind::Subresource;
+use model::{ApiError, Object, Stored, time};
+use state_client::{Body, Reply};
+use std::sync::Arc;
+
+/// How many names are tried for a `generateName`, as in Kubernetes.
+const NAMES: usize = 8;
+
+impl Pipeline {
+    pub(crate) async fn create(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        match call.sub {
+            None if self.is_review(call) => self.review(call, body),
+            None => self.create_object(call, body).await,
+            Some(Subresource::Binding) => self.bind(call, body).await,
+            Some(Subresource::Eviction) => self.evict(call, body).await,
+            Some(Subresource::Token) => self.token(call, body).await,
+            Some(sub) => self.connect(call, sub, body).await,
+        }
+    }
+
+    async fn create_object(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let mut given = call::object(body)?;
+        meta::check_kind(&call.kind, &mut given)?;
+        let warnings = check::shape(call, &mut given)?;
+        meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
+        if !matches!(given.resource_version(), "" | "0") {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let given = form::inward(&call.kind, given);
+        let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
+        loop {
+            attempts -= 1;
+            match self.create_once(call, given.clone()).await {
+                Err(e) if e.is_already_exists() && attempts > 0 => {}
+                Err(e) => return Err(e),
+                Ok(stored) => return Ok(object_reply(form::outward(&call.kind, stored)?, true, warnings)),
+            }
+        }
+    }
+
+    async fn create_once(&self, call: &Call, mut object: Object) -> Result<Arc<Stored>, ApiError> {
+        meta::generate_name(&mut object, rand::random());
+        meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
+        call.row.strategy.default(&mut object);
+        let held = self.admit(call, &mut object, None).await?;
+        call.row.strategy.prepare_create(&mut object);
+        check::new_object(call, &object)?;
+        self.put_new(call, object, held).await
+    }
+
+    async fn put_new(&self, call: &Call, object: Object, held: Held) -> Result<Arc<Stored>, ApiError> {
+        let key = call.key(object.name());
+        let taken = || ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name);
+        if call.options.dry_run {
+            let exists = self.store().get(&key).is_some();
+            return if exists { Err(taken()) } else { Ok(Arc::new(Stored::from_object(key, object)?)) };
+        }
+        let committed = self.store().commit(Write { key: key.clone(), expect: 0, op: Op::Put(object) }).await;
+        // given back only now: the cache shows what was taken, or it was not taken
+        drop(held);
+        match committed {
+            Ok(stored) => {
+                self.authorizer().refresh(&key);
+                Ok(stored)
+            }
+            Err(CommitError::Conflict) => Err(taken()),
+            Err(other) => Err(other.to_api(&key, true)),
+        }
+    }
+
+    /// Passes a write through admission. When a step misses something, the cache is brought up to date before its refusal counts.
+    pub(crate) async fn admit(&self, call: &Call, object: &mut Object, old: Option<&Object>) -> Result<Held, ApiError> {
+        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() };
+        let refusal = match self.admission().admit(&request, object) {
+            Ok(held) => return Ok(held),
+            Err(refusal) => refusal,
+        };
+        let Some((group, resource)) = refusal.missing else { return Err(refusal.error) };
+        self.store().barrier(group, resource).await?;
+        // steps are idempotent: those before the one that refused find their work done
+        self.admission().admit(&request, object).map_err(|r| r.error)
+    }
+
+    async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let binding = call::object(body)?;
+        self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
+        success(201, None)
+    }
+
+    /// An eviction is a deletion that the pod's disruption budgets would have a say in.
+    async fn evict(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let eviction = call::optional_object(body)?.unwrap_or_default();
+        if !eviction.name().is_empty() && eviction.name() != &*call.name {
+            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+        }
+        let asked = Asked::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
+        self.delete_one(call, &call.name, &asked).await?;
+        success(201, None)
+    }
+
+    async fn token(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let request = call::object(body)?;
+        let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
+        self.store().barrier("", "pods").await?;
+        let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
+        let id = uuid::Uuid::new_v4().to_string();
+        let asked = token::Asked { user: &call.user, request: &request, account: account.object(), view: self.store(), now: call.now, id };
+        json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201)
+    }
+}

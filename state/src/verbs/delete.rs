@@ -1,0 +1,84 @@
+//! Delete and deletecollection: a plan for each object, carried out by compare-and-swap.
+use crate::admission::Admit;
+use crate::call::{self, Call};
+use crate::deletion::{self, Asked, Plan};
+use crate::form;
+use crate::pipeline::{Pipeline, object_reply, success};
+use crate::selection::Selection;
+use crate::store::Op;
+use futures::StreamExt;
+use model::{ApiError, Stored};
+use serde_json::{Value, json};
+use state_client::{Body, ListReply, Reply};
+use std::sync::Arc;
+
+/// How many deletions of a collection are under way at once.
+const AT_ONCE: usize = 256;
+
+/// What a deletion left.
+pub(crate) enum Deleted {
+    /// Nothing; the object's last form.
+    Gone(Arc<Stored>),
+    /// The object, marked.
+    Marked(Arc<Stored>),
+}
+
+fn asked(call: &Call, body: Body) -> Result<Asked, ApiError> {
+    let body = call::optional_object(body)?.map(|o| Value::Object(o.0));
+    Asked::of(&call.options, body.as_ref())
+}
+
+impl Pipeline {
+    pub(crate) async fn delete(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let asked = asked(call, body)?;
+        match self.delete_one(call, &call.name, &asked).await? {
+            Deleted::Gone(object) if !returns_object(call) => {
+                let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.object().uid()});
+                success(200, Some((&call.kind.group, details)))
+            }
+            Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(form::outward(&call.kind, object)?, false, Vec::new())),
+        }
+    }
+
+    /// Deletes one object, or marks it.
+    ///
+    /// # Errors
+    /// 404, 409 when a precondition fails, or a refusal.
+    pub(crate) async fn delete_one(&self, call: &Call, name: &str, asked: &Asked) -> Result<Deleted, ApiError> {
+        self.guarded(call, name, |old| self.try_delete(call, old, asked)).await
+    }
+
+    async fn try_delete(&self, call: &Call, old: Arc<Stored>, asked: &Asked) -> Result<Option<Deleted>, ApiError> {
+        deletion::check_preconditions(&call.row, old.object(), asked)?;
+        let request = Admit { user: &call.user, kind: &call.row, subresource: None, old: Some(old.object()), view: self.store(), entropy: 0 };
+        self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
+        match deletion::plan(&call.row, old.object(), asked, call.now) {
+            Plan::Pending => Ok(Some(Deleted::Marked(old))),
+            Plan::Mark(object) => Ok(self.swap(&old, Op::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
+            Plan::Remove(object) => Ok(self.swap(&old, Op::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
+        }
+    }
+
+    pub(crate) async fn delete_collection(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let asked = asked(call, body)?;
+        let selection = Selection::parse(&call.kind, &call.options)?;
+        self.store().barrier(&call.row.group, &call.row.resource).await?;
+        let list = self.page(call, &selection, None)?;
+        let names: Vec<String> = list.items.iter().map(|s| s.key.name.to_string()).collect();
+        let mut deletions = futures::stream::iter(names).map(|name| self.delete_named(call, name, &asked)).buffer_unordered(AT_ONCE);
+        let mut failed = None;
+        while let Some(result) = deletions.next().await {
+            failed = failed.or(result.err().filter(|e| !e.is_not_found()));
+        }
+        failed.map_or(Ok(Reply::List(ListReply { items: list.items, revision: list.revision, ..ListReply::default() })), Err)
+    }
+
+    async fn delete_named(&self, call: &Call, name: String, asked: &Asked) -> Result<Deleted, ApiError> {
+        self.delete_one(call, &name, asked).await
+    }
+}
+
+/// The kinds whose deletion answers with the object instead of a Status, as Kubernetes has it.
+fn returns_object(call: &Call) -> bool {
+    call.row.group.is_empty() && matches!(&*call.row.resource, "pods" | "services" | "serviceaccounts")
+}

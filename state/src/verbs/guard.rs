@@ -1,0 +1,69 @@
+//! Writes of existing objects: read, decide, compare and swap; once more when somebody else wrote in between.
+use crate::call::Call;
+use crate::pipeline::Pipeline;
+use crate::store::{CommitError, Op, Write};
+use model::{ApiError, Stored};
+use std::future::Future;
+use std::sync::Arc;
+
+/// How often a write is tried.
+const ATTEMPTS: usize = 16;
+
+impl Pipeline {
+    /// The object of this name; a cache that is behind gets a second chance.
+    pub(crate) async fn present(&self, call: &Call, name: &str) -> Result<Arc<Stored>, ApiError> {
+        let key = call.key(name);
+        if let Some(found) = self.store().get(&key) {
+            return Ok(found);
+        }
+        self.store().barrier(&key.group, &key.resource).await?;
+        self.store().get(&key).ok_or_else(|| call.not_found(name))
+    }
+
+    /// Runs `attempt` on the object's present form until it doesn't answer `None`, which says that somebody else wrote first.
+    /// A conflict that it answers counts once the cache is known to be current.
+    ///
+    /// # Errors
+    /// What `attempt` answers, 404, or 409 when others keep on writing.
+    pub(crate) async fn guarded<T, R>(&self, call: &Call, name: &str, attempt: impl Fn(Arc<Stored>) -> R) -> Result<T, ApiError>
+    where
+        R: Future<Output = Result<Option<T>, ApiError>>,
+    {
+        let mut old = self.present(call, name).await?;
+        let mut current = false;
+        for _ in 0..ATTEMPTS {
+            let conflict = match attempt(old.clone()).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => None,
+                Err(e) if e.is_conflict() && !current => Some(e),
+                Err(e) => return Err(e),
+            };
+            if conflict.is_some() {
+                self.store().barrier(&call.row.group, &call.row.resource).await?;
+                current = true;
+            }
+            let now = self.store().get(&old.key).ok_or_else(|| call.not_found(name))?;
+            if let Some(e) = conflict.filter(|_| now.revision == old.revision) {
+                return Err(e);
+            }
+            old = now;
+        }
+        Err(ApiError::modified(&call.kind.group, &call.kind.resource, name))
+    }
+
+    /// Writes what became of `old`; `None` when somebody else wrote first.
+    pub(crate) async fn swap(&self, old: &Stored, op: Op, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
+        if dry_run {
+            let (Op::Put(object) | Op::Delete(object)) = op;
+            return Ok(Some(Arc::new(Stored::from_object(old.key.clone(), object)?)));
+        }
+        match self.store().commit(Write { key: old.key.clone(), expect: old.revision, op }).await {
+            Ok(stored) => {
+                self.authorizer().refresh(&old.key);
+                Ok(Some(stored))
+            }
+            Err(CommitError::Conflict) => Ok(None),
+            Err(other) => Err(other.to_api(&old.key, false)),
+        }
+    }
+}

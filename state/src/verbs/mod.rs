@@ -1,0 +1,9 @@
+//! Each verb, written once, over the dynamic object and its row of the table of kinds.
+pub mod check;
+pub mod create;
+pub mod delete;
+pub mod guard;
+pub mod read;
+pub mod review;
+pub mod update;
+pub mod watch;

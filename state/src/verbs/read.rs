@@ -1,0 +1,106 @@
+//! Get, list and connect.
+use crate::call::{self, Call};
+use crate::form;
+use crate::pipeline::{Pipeline, json_reply, object_reply};
+use crate::selection::Selection;
+use crate::store::PageRequest;
+use crate::subresource::scale;
+use model::kind::Subresource;
+use model::kinds::event;
+use model::{ApiError, Kind, Stored};
+use state_client::connect::{self, Target};
+use state_client::{Body, ListReply, Reply, Verb};
+use std::sync::Arc;
+
+/// How old a read may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    /// As new as the log.
+    Latest,
+    /// Whatever the cache has.
+    Any,
+    /// At least this revision.
+    NotOlderThan(u64),
+    /// Exactly this revision.
+    Exact(u64),
+}
+
+fn freshness(call: &Call) -> Result<Freshness, ApiError> {
+    let options = &call.options;
+    let refuse = |why: String| Err(ApiError::bad_request(format!("resourceVersionMatch: {why}")));
+    match (options.resource_version.as_str(), options.resource_version_match.as_str()) {
+        ("", "") => Ok(Freshness::Latest),
+        ("", _) => refuse("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned()),
+        ("0", "Exact") => refuse("Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"".to_owned()),
+        ("0", _) => Ok(Freshness::Any),
+        (text, "Exact") => Ok(Freshness::Exact(revision(text)?)),
+        (text, "") if options.limit > 0 && call.verb == Verb::List => Ok(Freshness::Exact(revision(text)?)),
+        (text, "" | "NotOlderThan") => Ok(Freshness::NotOlderThan(revision(text)?)),
+        (_, other) => refuse(format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\"")),
+    }
+}
+
+/// A `resourceVersion` as a number.
+///
+/// # Errors
+/// 400 when it is none.
+pub fn revision(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_request(format!("invalid resource version {text:?}")))
+}
+
+impl Pipeline {
+    async fn freshen(&self, kind: &Kind, wanted: Freshness) -> Result<(), ApiError> {
+        match wanted {
+            Freshness::Latest => Ok(self.store().barrier(&kind.group, &kind.resource).await?),
+            Freshness::Any => Ok(()),
+            Freshness::NotOlderThan(revision) | Freshness::Exact(revision) => self.store().reach(&kind.group, &kind.resource, revision).await,
+        }
+    }
+
+    pub(crate) async fn get(&self, call: &Call) -> Result<Reply, ApiError> {
+        self.freshen(&call.row, freshness(call)?).await?;
+        let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
+        match call.sub {
+            None | Some(Subresource::Status) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
+            Some(Subresource::Scale) => json_reply(&scale::of(stored.object()), 200),
+            Some(sub) => connected(sub, stored, Body::None),
+        }
+    }
+
+    /// Answers a request for a stream with the pod, once the stream may be opened.
+    pub(crate) async fn connect(&self, call: &Call, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
+        self.freshen(&call.row, Freshness::Latest).await?;
+        let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
+        connected(sub, pod, body)
+    }
+
+    pub(crate) async fn list(&self, call: &Call) -> Result<Reply, ApiError> {
+        let selection = Selection::parse(&call.kind, &call.options)?;
+        let going_on = !call.options.continue_token.is_empty();
+        if going_on && !matches!(call.options.resource_version.as_str(), "" | "0") {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let wanted = if going_on { Freshness::Any } else { freshness(call)? };
+        self.freshen(&call.row, wanted).await?;
+        let at = if let Freshness::Exact(revision) = wanted { Some(revision) } else { None };
+        self.page(call, &selection, at).map(Reply::List)
+    }
+
+    /// One page of what a call selects, as the cache has it, or had it at a revision.
+    pub(crate) fn page(&self, call: &Call, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
+        let options = &call.options;
+        let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
+        let converted = call.kind.stored_as.is_some();
+        let matches = |s: &Stored| if converted { selection.matches(&event::from_core(s.object())) } else { selection.matches(s.object()) };
+        let filter: Option<&dyn Fn(&Stored) -> bool> = if selection.is_everything() { None } else { Some(&matches) };
+        let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter)?;
+        let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;
+        Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining: page.remaining })
+    }
+}
+
+fn connected(sub: Subresource, pod: Arc<Stored>, body: Body) -> Result<Reply, ApiError> {
+    let target: Target = call::optional_object(body)?.map(|o| o.to_typed()).transpose()?.unwrap_or_default();
+    connect::check(sub, pod.object(), &target.container)?;
+    Ok(object_reply(pod, false, Vec::new()))
+}

@@ -1,0 +1,152 @@
+//! Update and patch: what a client makes of the present object, checked, and written when it differs.
+use super::check;
+use crate::admission::Held;
+use crate::call::{self, Call};
+use crate::deletion;
+use crate::form;
+use crate::meta;
+use crate::pipeline::{Pipeline, json_reply, object_reply};
+use crate::store::Op;
+use crate::subresource::scale;
+use model::kind::Subresource;
+use model::kinds::event;
+use model::{ApiError, Object, Reason, Stored, patch};
+use state_client::{Body, PatchKind, Reply};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
+
+/// How a client's change makes the next object from the present one.
+pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> + Send + Sync);
+
+impl Pipeline {
+    pub(crate) async fn update(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let mut given = call::object(body)?;
+        if call.sub == Some(Subresource::Scale) {
+            let stored = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
+            return json_reply(&scale::of(stored.object()), 200);
+        }
+        let warnings = accept(call, &mut given)?;
+        let given = form::inward(&call.kind, given);
+        let stored = self.change(call, &|_| Ok(given.clone())).await?;
+        Ok(object_reply(form::outward(&call.kind, stored)?, false, warnings))
+    }
+
+    pub(crate) async fn patch(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
+        if call.sub == Some(Subresource::Scale) {
+            let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
+            let stored = self.change(call, &propose).await?;
+            return json_reply(&scale::of(stored.object()), 200);
+        }
+        let warnings = Mutex::new(Vec::new());
+        let propose = |old: &Stored| {
+            // a patch is of the form that its client sees
+            let shown = call.kind.stored_as.is_some().then(|| event::from_core(old.object()));
+            let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), &call.kind.schema)?;
+            let found = accept(call, &mut next)?;
+            *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            Ok(form::inward(&call.kind, next))
+        };
+        let stored = self.change(call, &propose).await?;
+        let warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(object_reply(form::outward(&call.kind, stored)?, false, warnings))
+    }
+
+    /// Changes the object that `call` names. Returns it as it is afterwards: the same revision when nothing changed.
+    ///
+    /// # Errors
+    /// What `propose` answers, a refusal, or 409 when others keep on writing.
+    pub(crate) async fn change(&self, call: &Call, propose: Propose<'_>) -> Result<Arc<Stored>, ApiError> {
+        self.guarded(call, &call.name, |old| self.try_change(call, old, propose)).await
+    }
+
+    async fn try_change(&self, call: &Call, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Arc<Stored>>, ApiError> {
+        let proposed = propose(&old)?;
+        let (new, held) = self.prepare(call, proposed, old.object()).await?;
+        let written = if deletion::due(&call.row, &new) {
+            self.swap(&old, Op::Delete(new), call.options.dry_run).await
+        } else if meta::unchanged(&new, old.object()) {
+            Ok(Some(old))
+        } else {
+            self.swap(&old, Op::Put(new), call.options.dry_run).await
+        };
+        drop(held);
+        written
+    }
+
+    /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
+    async fn prepare(&self, call: &Call, mut new: Object, old: &Object) -> Result<(Object, Held), ApiError> {
+        check_built_on(call, &new, old)?;
+        meta::carry_over(&mut new, old);
+        new.set(&["metadata", "resourceVersion"], old.resource_version());
+        let mut new = part(call, new, old);
+        if call.sub.is_none() {
+            call.row.strategy.default(&mut new);
+        }
+        let held = self.admit(call, &mut new, Some(old)).await?;
+        match call.sub {
+            None => call.row.strategy.prepare_update(&mut new, old),
+            Some(Subresource::Status) => call.row.strategy.prepare_status(&mut new, old),
+            Some(_) => {}
+        }
+        if matches!(call.sub, None | Some(Subresource::Scale)) {
+            check::changed_object(call, &new, old)?;
+            meta::count_generation(&call.row, &mut new, old);
+        }
+        Ok((new, held))
+    }
+}
+
+/// Checks what a client sent, or what its patch makes, in the form that the client sees. Returns warnings.
+fn accept(call: &Call, given: &mut Object) -> Result<Vec<String>, ApiError> {
+    meta::check_kind(&call.kind, given)?;
+    let warnings = check::shape(call, given)?;
+    meta::check_name(given, &call.name)?;
+    meta::check_namespace(&call.kind, given, &call.namespace)?;
+    Ok(warnings)
+}
+
+fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: &str) -> Result<Object, ApiError> {
+    match how {
+        PatchKind::Json => patch::apply_json(old, bytes),
+        PatchKind::Merge => patch::apply_merge(old, bytes),
+        PatchKind::Strategic => patch::apply_strategic(old, bytes, schema),
+        PatchKind::Apply => {
+            let known = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+            let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
+            Err(ApiError::new(Reason::UnsupportedMediaType, why))
+        }
+    }
+}
+
+/// Refuses a change that was made to another object of the same name, or to an older form of it.
+fn check_built_on(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+    let (group, resource, name) = (&call.kind.group, &call.kind.resource, old.name());
+    if !new.uid().is_empty() && new.uid() != old.uid() {
+        let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid(), old.uid());
+        return Err(ApiError::conflict(group, resource, name, why));
+    }
+    match new.resource_version() {
+        "" | "0" => Ok(()),
+        same if same == old.resource_version() => Ok(()),
+        _ => Err(ApiError::modified(group, resource, name)),
+    }
+}
+
+/// What of `new` the request's address covers; the rest stays as it was.
+fn part(call: &Call, new: Object, old: &Object) -> Object {
+    let with = |mut into: Object, path: &[&str], from: &Object| {
+        match from.at(path) {
+            Some(value) => into.set(path, value.clone()),
+            None => _ = into.remove(path),
+        }
+        into
+    };
+    match call.sub {
+        None if call.row.has(Subresource::Status) => with(new, &["status"], old),
+        Some(Subresource::Status) => with(old.clone(), &["status"], &new),
+        Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
+        _ => new,
+    }
+}

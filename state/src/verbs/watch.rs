@@ -1,0 +1,138 @@
+//! Watch: a selection's share of a resource's changes, for as long as the client reads.
+use super::read::revision;
+use crate::call::Call;
+use crate::form;
+use crate::pipeline::Pipeline;
+use crate::selection::Selection;
+use crate::store::{Change, Feed, WatchFrom};
+use bus::stream::Sender;
+use bus::{Caller, Duplex, Opening, StreamError};
+use model::ApiError;
+use state_client::{Event, WatchRequest};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a bookmark says how far a quiet watch has come.
+const BOOKMARK: Duration = Duration::from_secs(60);
+/// So many initial events travel in one frame.
+const FRAME: usize = 500;
+
+/// A watch that was allowed and is ready to be opened.
+struct Ready {
+    call: Call,
+    selection: Selection,
+    feed: Feed,
+    bookmarks: bool,
+    /// Whether a bookmark ends the initial events.
+    announced: bool,
+}
+
+impl Pipeline {
+    /// Serves one watch from its opening to its end.
+    pub(crate) async fn watch(&self, opening: Opening<WatchRequest>) {
+        match self.ready(&opening.caller, opening.message.clone()).await {
+            Err(refusal) => opening.refuse(refusal).await,
+            Ok(ready) => match opening.accept().await {
+                Ok(stream) => ready.run(stream).await,
+                Err(error) => tracing::debug!(%error, "a watch was given up before it began"),
+            },
+        }
+    }
+
+    async fn ready(&self, caller: &Caller, asked: WatchRequest) -> Result<Ready, ApiError> {
+        let (call, _) = self.admit_call(caller, asked.request)?;
+        let selection = Selection::parse(&call.kind, &call.options)?;
+        let (group, resource) = (&*call.row.group, &*call.row.resource);
+        let from = match (call.options.resource_version.as_str(), asked.initial_events) {
+            ("" | "0", Some(false)) => WatchFrom::Now,
+            ("" | "0", _) => WatchFrom::Initial,
+            (text, Some(true)) => {
+                self.store().reach(group, resource, revision(text)?).await?;
+                WatchFrom::Initial
+            }
+            (text, _) => WatchFrom::After(revision(text)?),
+        };
+        if call.options.resource_version.is_empty() {
+            self.store().barrier(group, resource).await?;
+        }
+        let feed = self.store().watch(group, resource, &call.namespace, from)?;
+        Ok(Ready { call, selection, feed, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
+    }
+}
+
+/// Why a watch ended.
+enum End {
+    /// The client stopped reading, or its connection is gone.
+    Closed,
+    /// The watch can't go on.
+    Failed(ApiError),
+}
+
+impl From<StreamError> for End {
+    fn from(_: StreamError) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<ApiError> for End {
+    fn from(e: ApiError) -> Self {
+        Self::Failed(e)
+    }
+}
+
+impl Ready {
+    async fn run(mut self, stream: Duplex<Vec<Event>, ()>) {
+        // the client sends nothing; its half is kept because dropping it would say that we no longer listen
+        let (mut sender, _receiver) = stream.split();
+        if let Err(End::Failed(error)) = self.follow(&mut sender).await {
+            tracing::debug!(resource = %self.call.kind.resource, %error, "a watch can't go on");
+            // a client that is gone by now has no use for the reason
+            sender.send(vec![Event::Error(error)]).await.unwrap_or_default();
+        }
+    }
+
+    async fn follow(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
+        self.begin(sender).await?;
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + BOOKMARK, BOOKMARK);
+        loop {
+            let events = tokio::select! {
+                () = sender.closed() => return Err(End::Closed),
+                changes = self.feed.next() => self.events(&changes?)?,
+                _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.feed.progress(), initial_events_end: false }],
+            };
+            if !events.is_empty() {
+                sender.send(events).await?;
+            }
+        }
+    }
+
+    fn events(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
+        let mut events = Vec::with_capacity(changes.len());
+        for change in changes {
+            events.extend(self.selection.event(&*form::outward_change(&self.call.kind, change)?));
+        }
+        Ok(events)
+    }
+
+    /// Sends the objects that exist.
+    async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
+        let revision = self.feed.revision();
+        let mut frame = Vec::new();
+        for stored in self.feed.take_initial() {
+            let shown = form::outward(&self.call.kind, stored)?;
+            if self.selection.is_everything() || self.selection.matches(shown.object()) {
+                frame.push(Event::Added(shown));
+            }
+            if frame.len() == FRAME {
+                sender.send(std::mem::take(&mut frame)).await?;
+            }
+        }
+        if self.announced {
+            frame.push(Event::Bookmark { revision, initial_events_end: true });
+        }
+        if !frame.is_empty() {
+            sender.send(frame).await?;
+        }
+        Ok(())
+    }
+}

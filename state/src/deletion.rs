@@ -106,11 +106,17 @@ pub enum Plan {
 pub fn check_preconditions(kind: &Kind, object: &Object, asked: &Asked) -> Result<(), ApiError> {
     let conflict = |why: String| Err(ApiError::conflict(&kind.group, &kind.resource, object.name(), why));
     if !asked.uid.is_empty() && asked.uid != object.uid() {
-        return conflict(format!("the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated", asked.uid, object.uid()));
+        return conflict(format!(
+            "the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+            asked.uid,
+            object.uid()
+        ));
     }
     if !asked.resource_version.is_empty() && asked.resource_version != object.resource_version() {
         let (want, have) = (&asked.resource_version, object.resource_version());
-        return conflict(format!("the ResourceVersion in the precondition ({want}) does not match the ResourceVersion in record ({have}). The object might have been modified"));
+        return conflict(format!(
+            "the ResourceVersion in the precondition ({want}) does not match the ResourceVersion in record ({have}). The object might have been modified"
+        ));
     }
     Ok(())
 }

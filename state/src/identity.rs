@@ -35,9 +35,7 @@ pub fn resolve(caller: &Caller, named: Option<User>) -> Result<User, ApiError> {
         Role::Agent => user(format!("{NODE_PREFIX}{}", caller.name), &[NODES, AUTHENTICATED]),
     };
     match named {
-        Some(other) if other.name != own.name => {
-            Err(ApiError::new(Reason::Forbidden, format!("{caller} may not speak for \"{}\" on the bus", other.name)))
-        }
+        Some(other) if other.name != own.name => Err(ApiError::new(Reason::Forbidden, format!("{caller} may not speak for \"{}\" on the bus", other.name))),
         _ => Ok(own),
     }
 }

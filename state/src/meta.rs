@@ -94,7 +94,10 @@ pub fn check_kind(kind: &Kind, object: &mut Object) -> Result<(), ApiError> {
     }
     if object.kind() != &*kind.kind {
         let (found, version) = (object.kind(), object.api_version());
-        return Err(ApiError::bad_request(format!("{found} in version \"{version}\" cannot be handled as a {}: converting to {expected}.{} is not possible", kind.kind, kind.kind)));
+        return Err(ApiError::bad_request(format!(
+            "{found} in version \"{version}\" cannot be handled as a {}: converting to {expected}.{} is not possible",
+            kind.kind, kind.kind
+        )));
     }
     if object.api_version() != expected {
         let found = object.api_version();
@@ -103,7 +106,12 @@ pub fn check_kind(kind: &Kind, object: &mut Object) -> Result<(), ApiError> {
     match object.at(&["metadata"]) {
         Some(Value::Object(_)) => {}
         None | Some(Value::Null) => object.set(&["metadata"], json!({})),
-        Some(_) => return Err(ApiError::bad_request(format!("{} in version \"{expected}\" cannot be handled as a {}: metadata is not an object", kind.kind, kind.kind))),
+        Some(_) => {
+            return Err(ApiError::bad_request(format!(
+                "{} in version \"{expected}\" cannot be handled as a {}: metadata is not an object",
+                kind.kind, kind.kind
+            )));
+        }
     }
     Ok(())
 }

@@ -47,7 +47,10 @@ impl Step for Priority {
         match object.str_at(&["spec", "preemptionPolicy"]) {
             "" => object.set(&["spec", "preemptionPolicy"], class.preemption),
             given if given != class.preemption => {
-                let why = format!("the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name", class.preemption);
+                let why = format!(
+                    "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
+                    class.preemption
+                );
                 return Err(request.forbidden(object, why));
             }
             _ => {}

@@ -160,7 +160,8 @@ fn carry_over(new: &mut Object, old: &Object) {
     if !needs_ports(new) {
         return;
     }
-    let had: Vec<(Value, String, u16)> = ports(old).filter_map(|p| node_port(p).map(|(n, proto)| (p.get("port").cloned().unwrap_or_default(), proto, n))).collect();
+    let had: Vec<(Value, String, u16)> =
+        ports(old).filter_map(|p| node_port(p).map(|(n, proto)| (p.get("port").cloned().unwrap_or_default(), proto, n))).collect();
     let mut list = new.list_at(&["spec", "ports"]).to_vec();
     let mut used: HashSet<(u16, String)> = ports(new).filter_map(node_port).collect();
     for port in list.iter_mut().filter_map(Value::as_object_mut).filter(|p| node_port(p).is_none()) {

@@ -78,7 +78,8 @@ fn some_namespaces_stay() {
 #[test]
 fn pods_get_an_account_and_its_token() {
     let step = service_account::ServiceAccount;
-    let spec = json!({"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]}]});
+    let spec =
+        json!({"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]}]});
     let (got, _) = Case::create("pods", pod("default", spec.clone())).run(&step).unwrap();
     assert_eq!(got.str_at(&["spec", "serviceAccountName"]), "default");
     assert_eq!(got.str_at(&["spec", "serviceAccount"]), "default");
@@ -178,12 +179,18 @@ fn services_get_addresses_and_ports() {
 fn services_are_refused_what_is_taken() {
     let step = service::Allocation::new(service::Ranges::default());
     let cases = [
-        (json!({"type": "ClusterIP", "clusterIP": "10.96.0.9"}), "spec.clusterIPs: Invalid value: [\"10.96.0.9\"]: failed to allocate IP 10.96.0.9: provided IP is already allocated"),
+        (
+            json!({"type": "ClusterIP", "clusterIP": "10.96.0.9"}),
+            "spec.clusterIPs: Invalid value: [\"10.96.0.9\"]: failed to allocate IP 10.96.0.9: provided IP is already allocated",
+        ),
         (
             json!({"type": "ClusterIP", "clusterIP": "10.0.0.1"}),
             "spec.clusterIPs: Invalid value: [\"10.0.0.1\"]: failed to allocate IP 10.0.0.1: the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/16",
         ),
-        (json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30_001}]}), "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated"),
+        (
+            json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30_001}]}),
+            "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated",
+        ),
         (
             json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 80}]}),
             "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",

@@ -84,16 +84,7 @@ const EDITOR: &[Row] = &[
     (
         WRITE,
         &["apps"],
-        &[
-            "daemonsets",
-            "deployments",
-            "deployments/rollback",
-            "deployments/scale",
-            "replicasets",
-            "replicasets/scale",
-            "statefulsets",
-            "statefulsets/scale",
-        ],
+        &["daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"],
     ),
     (WRITE, &["autoscaling"], &["horizontalpodautoscalers"]),
     (WRITE, &["batch"], &["cronjobs", "jobs"]),
@@ -140,12 +131,13 @@ const NODE: &[Row] = &[
     (&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
 ];
 
-const BASIC_USER: &[Row] =
-    &[(&["create"], &["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]), (&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"])];
+const BASIC_USER: &[Row] = &[
+    (&["create"], &["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
+    (&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+];
 
 const PUBLIC_PATHS: &[&str] = &["/healthz", "/livez", "/readyz", "/version", "/version/"];
-const DISCOVERY_PATHS: &[&str] =
-    &["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"];
+const DISCOVERY_PATHS: &[&str] = &["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"];
 const MONITORING_PATHS: &[&str] = &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
 
 fn rules(rows: &[Row]) -> Vec<Value> {

@@ -166,7 +166,8 @@ impl Policy {
 
     fn aggregated(&self, role: &Role, seen: &mut BTreeSet<Arc<str>>) -> Vec<Rule> {
         let mut out = role.rules.to_vec();
-        let mut parts: Vec<_> = self.roles.iter().filter(|((ns, _), r)| ns.is_empty() && role.aggregation.iter().any(|s| s.matches(r.labels.labels()))).collect();
+        let mut parts: Vec<_> =
+            self.roles.iter().filter(|((ns, _), r)| ns.is_empty() && role.aggregation.iter().any(|s| s.matches(r.labels.labels()))).collect();
         parts.sort_by_key(|(key, _)| *key);
         for ((_, name), part) in parts {
             if seen.insert(name.clone()) {

@@ -54,10 +54,10 @@ impl AccessSpec {
                 target: Target::Resource { group: &r.group, resource: &r.resource, subresource: &r.subresource, namespace: &r.namespace, name: &r.name },
             }),
             (None, Some(p)) => Ok(Attributes { user, verb: &p.verb, target: Target::Path(&p.path) }),
-            (Some(_), Some(_)) => {
-                Err(Cause::invalid("spec.nonResourceAttributes", &json!({}), "cannot be specified in combination with resourceAttributes"))
+            (Some(_), Some(_)) => Err(Cause::invalid("spec.nonResourceAttributes", &json!({}), "cannot be specified in combination with resourceAttributes")),
+            (None, None) => {
+                Err(Cause::invalid("spec.resourceAttributes", &Value::Null, "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
             }
-            (None, None) => Err(Cause::invalid("spec.resourceAttributes", &Value::Null, "exactly one of nonResourceAttributes or resourceAttributes must be specified")),
         }
     }
 }

@@ -182,7 +182,10 @@ mod tests {
         let cases = [
             (json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}), ""),
             (json!({"verbs": ["get"], "apiGroups": ["apps"], "resources": ["deployments/scale"]}), ""),
-            (json!({"verbs": ["delete", "watch"], "apiGroups": [""], "resources": ["pods"]}), r#"{APIGroups:[""], Resources:["pods"], Verbs:["delete" "watch"]}"#),
+            (
+                json!({"verbs": ["delete", "watch"], "apiGroups": [""], "resources": ["pods"]}),
+                r#"{APIGroups:[""], Resources:["pods"], Verbs:["delete" "watch"]}"#,
+            ),
             (json!({"verbs": ["delete"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["one"]}), ""),
             (json!({"verbs": ["get"], "nonResourceURLs": ["/x"]}), r#"{NonResourceURLs:["/x"], Verbs:["get"]}"#),
         ];

@@ -151,10 +151,7 @@ fn refusals_in_kubernetes_words() {
         message(ask(&alice, "get apps/deployments/scale web/x")),
         r#"deployments.apps "x" is forbidden: User "alice" cannot get resource "deployments/scale" in API group "apps" in the namespace "web""#
     );
-    assert_eq!(
-        message(ask(&alice, "list /nodes /")),
-        r#"nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope"#
-    );
+    assert_eq!(message(ask(&alice, "list /nodes /")), r#"nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope"#);
     assert_eq!(
         message(ask(&bob, "list /pods web/")),
         r#"pods is forbidden: User "bob" cannot list resource "pods" in API group "" in the namespace "web": RBAC: role.rbac.authorization.k8s.io "gone" not found"#

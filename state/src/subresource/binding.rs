@@ -71,7 +71,10 @@ mod tests {
         assert_eq!(bound.str_at(&["spec", "nodeName"]), "n1");
         assert_eq!(bound.list_at(&["status", "conditions"])[0]["status"], json!("True"));
         let again = apply(&to("n2"), &bound, now).unwrap_err();
-        assert_eq!((again.code(), again.message.as_str()), (409, "Operation cannot be fulfilled on pods/binding \"x\": pod x is already assigned to node \"n1\""));
+        assert_eq!(
+            (again.code(), again.message.as_str()),
+            (409, "Operation cannot be fulfilled on pods/binding \"x\": pod x is already assigned to node \"n1\"")
+        );
         assert_eq!(apply(&to(""), &pod, now).unwrap_err().code(), 422);
         let other = object(json!({"metadata": {"name": "x", "uid": "v"}, "target": {"name": "n1"}}));
         assert_eq!(apply(&other, &pod, now).unwrap_err().code(), 409);

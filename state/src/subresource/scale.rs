@@ -39,7 +39,9 @@ pub fn apply(kind: &Kind, scale: &Object, object: &Object) -> Result<Object, Api
     }
     let replicas = match scale.at(&["spec", "replicas"]) {
         None | Some(Value::Null) => 0,
-        Some(value) => value.as_i64().ok_or_else(|| ApiError::bad_request("Scale in version \"v1\" cannot be handled as a Scale: spec.replicas is not an integer"))?,
+        Some(value) => {
+            value.as_i64().ok_or_else(|| ApiError::bad_request("Scale in version \"v1\" cannot be handled as a Scale: spec.replicas is not an integer"))?
+        }
     };
     if !(0..=i64::from(i32::MAX)).contains(&replicas) {
         let cause = Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0");
@@ -74,7 +76,8 @@ mod tests {
     fn written() {
         let kinds = kinds::builtin();
         let kind = kinds.resource("apps", "deployments").unwrap();
-        let attempt = |scale: Value| apply(kind, &Object::from_value(scale).unwrap(), &deployment()).map(|o| o.int_at(&["spec", "replicas"])).map_err(|e| e.code());
+        let attempt =
+            |scale: Value| apply(kind, &Object::from_value(scale).unwrap(), &deployment()).map(|o| o.int_at(&["spec", "replicas"])).map_err(|e| e.code());
         assert_eq!(attempt(json!({"spec": {"replicas": 5}})), Ok(Some(5)));
         assert_eq!(attempt(json!({"metadata": {"resourceVersion": "7"}, "spec": {"replicas": 5}})), Ok(Some(5)));
         assert_eq!(attempt(json!({"metadata": {"resourceVersion": "6"}, "spec": {"replicas": 5}})), Err(409));

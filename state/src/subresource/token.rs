@@ -72,7 +72,8 @@ pub struct Asked<'a> {
 /// 422 for a bad time or reference, 404 and 409 for a pod that doesn't exist or is another one, 403 for a node that asks for another node's pod.
 pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
     let spec = asked.request.at(&["spec"]).cloned().unwrap_or_else(|| json!({}));
-    let spec = Spec::deserialize(spec).map_err(|e| ApiError::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {e}")))?;
+    let spec =
+        Spec::deserialize(spec).map_err(|e| ApiError::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {e}")))?;
     let seconds = spec.expiration_seconds.unwrap_or(DEFAULT);
     let name = asked.account.name();
     let too = |detail: &str| Err(ApiError::invalid(GROUP, "TokenRequest", name, vec![Cause::invalid("spec.expirationSeconds", &json!(seconds), detail)]));
@@ -113,7 +114,10 @@ fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Box<Object>, Api
     let pod = asked.view.get(&Key::new("", "pods", namespace, wanted.name.as_str())).ok_or_else(|| ApiError::not_found("", "pods", &wanted.name))?;
     let pod = pod.object();
     if !wanted.uid.is_empty() && wanted.uid != pod.uid() {
-        let why = format!("the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated", wanted.uid);
+        let why = format!(
+            "the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated",
+            wanted.uid
+        );
         return Err(ApiError::conflict("", "pods", &wanted.name, why));
     }
     let account = asked.account.name();
@@ -184,7 +188,9 @@ fn alive(view: &dyn View, claims: &Claims, now: jiff::Timestamp) -> Result<(), S
         let found = view.get(&Key::new("", resource, bound.namespace.as_str(), wanted.name.as_str()));
         match found {
             None => Err("service account token has been invalidated".to_owned()),
-            Some(o) if o.object().uid() != wanted.uid => Err(format!("the UID of {} {} is another than the token's", resource.trim_end_matches('s'), wanted.name)),
+            Some(o) if o.object().uid() != wanted.uid => {
+                Err(format!("the UID of {} {} is another than the token's", resource.trim_end_matches('s'), wanted.name))
+            }
             Some(o) if dead(o.object(), now) => Err("service account token has been invalidated".to_owned()),
             Some(_) => Ok(()),
         }
@@ -206,7 +212,11 @@ mod tests {
     fn cluster(pod_uid: &str) -> MapView {
         MapView::default()
             .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "app", "uid": "sa-1"}}))
-            .with("", "pods", json!({"metadata": {"namespace": "default", "name": "p", "uid": pod_uid}, "spec": {"nodeName": "n1", "serviceAccountName": "app"}}))
+            .with(
+                "",
+                "pods",
+                json!({"metadata": {"namespace": "default", "name": "p", "uid": pod_uid}, "spec": {"nodeName": "n1", "serviceAccountName": "app"}}),
+            )
             .with("", "nodes", json!({"metadata": {"name": "n1", "uid": "node-1"}}))
     }
 

@@ -9,15 +9,7 @@ use model::{ApiError, Cause, Object, meta, schema};
 /// # Errors
 /// 400 for wrong types, and for unknown fields where the request is strict.
 pub fn shape(call: &Call, object: &mut Object) -> Result<Vec<String>, ApiError> {
-    let mode = match call.options.field_validation.as_str() {
-        "Strict" => FieldValidation::Strict,
-        "Ignore" => FieldValidation::Ignore,
-        "Warn" | "" => FieldValidation::Warn,
-        other => {
-            let why = format!("fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
-            return Err(ApiError::bad_request(why));
-        }
-    };
+    let mode = FieldValidation::parse(&call.options.field_validation)?;
     schema::validate_and_prune(&call.kind, object, mode)
 }
 

@@ -59,6 +59,7 @@ fn defaults(spec: &mut Value) {
             fill_number(port, "targetPort", number);
         }
     }
+    same_address(spec);
     let kind = text(spec, "type").to_owned();
     if kind == "ExternalName" {
         return;
@@ -71,6 +72,17 @@ fn defaults(spec: &mut Value) {
     }
     if kind == "LoadBalancer" {
         fill(spec, "allocateLoadBalancerNodePorts", true);
+    }
+}
+
+/// The old field holds the first of the new one.
+fn same_address(spec: &mut Value) {
+    let first = list(spec, "clusterIPs").first().and_then(Value::as_str).unwrap_or_default().to_owned();
+    let one = text(spec, "clusterIP").to_owned();
+    if !one.is_empty() {
+        fill(spec, "clusterIPs", json!([one]));
+    } else if !first.is_empty() {
+        fill(spec, "clusterIP", first);
     }
 }
 

@@ -2,6 +2,7 @@
 use super::fields::{Checks, int, map};
 use super::pod;
 use crate::error::Cause;
+use crate::meta;
 use crate::object::Object;
 use crate::selector::LabelSelector;
 use serde_json::Value;
@@ -13,6 +14,8 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value, name: &str) {
     }
     let template = spec.get("template").unwrap_or(&Value::Null);
     let labels = template.get("metadata").and_then(|m| map(m, "labels"));
+    let equal = spec.get("selector").and_then(|s| map(s, "matchLabels"));
+    checks.0.extend(meta::labels("spec.selector.matchLabels", equal));
     match spec.get("selector") {
         None | Some(Value::Null) => checks.required("spec.selector", ""),
         Some(selector) => match LabelSelector::from_json(selector) {

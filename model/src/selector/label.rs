@@ -138,7 +138,7 @@ impl LabelSelector {
     /// # Errors
     /// 400 with the sentence that Kubernetes gives.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        parse(text).map(Self::of).map_err(|e| ApiError::bad_request(format!("unable to parse requirement: {e}")))
+        parse(text).map(Self::of).map_err(ApiError::bad_request)
     }
 
     /// From a map of labels, all of which must be equal: a service's or replication controller's selector. `None` and an empty map match nothing.

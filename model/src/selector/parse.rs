@@ -130,7 +130,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Requirement>, String> {
     }
     loop {
         match parser.peek() {
-            Token::Word(_) | Token::Symbol("!") => all.push(parser.requirement()?),
+            Token::Word(_) | Token::Symbol("!") => all.push(parser.requirement().map_err(|e| format!("unable to parse requirement: {e}"))?),
             other if all.is_empty() => return Err(format!("found '{}', expected: !, identifier, or ','", other.text())),
             other => return Err(format!("found '{}', expected: identifier after ','", other.text())),
         }

@@ -39,17 +39,17 @@ fn selects() {
 #[test]
 fn refuses() {
     for (text, message) in [
-        ("a b", "found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
         ("a,", "found '', expected: identifier after ','"),
         (",a", "found ',', expected: !, identifier, or ','"),
-        ("a in b", "found 'b' expected: '('"),
-        ("a in (b", "found '', expected: ',' or ')'"),
-        ("!", "found '', expected: identifier"),
-        ("a=(", "found '(', expected: identifier"),
+        ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+        ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("!", "unable to parse requirement: found '', expected: identifier"),
+        ("a=(", "unable to parse requirement: found '(', expected: identifier"),
         ("a=b c", "found 'c', expected: ',' or 'end of string'"),
-        ("a>x", "values[0]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer"),
+        ("a>x", "unable to parse requirement: values[0]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer"),
     ] {
-        assert_eq!(LabelSelector::parse(text).unwrap_err().message, format!("unable to parse requirement: {message}"), "{text}");
+        assert_eq!(LabelSelector::parse(text).unwrap_err().message, message, "{text}");
     }
     assert!(LabelSelector::parse("-a=b").is_err());
     assert!(LabelSelector::parse("a=-b").is_err());

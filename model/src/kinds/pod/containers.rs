@@ -37,8 +37,10 @@ fn one(checks: &mut Checks, path: &str, container: &Value, init: bool, volumes: 
     mounts(checks, path, container, volumes);
     resources(checks, &format!("{path}.resources"), container.get("resources").unwrap_or(&Value::Null));
     let restarts = text(container, "restartPolicy");
-    if init && !restarts.is_empty() && restarts != "Always" {
-        checks.add(Cause::not_supported(format!("{path}.restartPolicy"), &restarts.into(), &["Always"]));
+    match (init, restarts) {
+        (_, "") | (true, "Always") => {}
+        (true, other) => checks.add(Cause::not_supported(format!("{path}.restartPolicy"), &other.into(), &["Always"])),
+        (false, _) => checks.add(Cause::forbidden(format!("{path}.restartPolicy"), "may not be set for non-init containers")),
     }
     probes::validate(checks, path, container, !init || restarts == "Always");
 }

@@ -13,7 +13,7 @@ pub(super) use defaults::template as default_template;
 pub use qos::qos_class;
 pub(super) use validate::template as validate_template;
 
-use super::fields::{Checks, keep, whole, with_field};
+use super::fields::{Checks, keep, with_field};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -51,7 +51,8 @@ impl Strategy for Pod {
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
-        update::validate(&whole(new), &whole(old))
+        let spec = |pod: &Object| pod.at(&["spec"]).cloned().unwrap_or_default();
+        update::validate(&spec(new), &spec(old))
     }
     fn grace_seconds(&self, pod: &Object, requested: Option<i64>) -> Option<i64> {
         let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed");

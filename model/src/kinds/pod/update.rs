@@ -5,9 +5,9 @@ use serde_json::Value;
 
 const ALLOWED: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
+/// `new` and `old` are the specs.
 pub(super) fn validate(new: &Value, old: &Value) -> Vec<Cause> {
     let mut checks = Checks::default();
-    let (new, old) = (new.get("spec").unwrap_or(&Value::Null), old.get("spec").unwrap_or(&Value::Null));
     for key in ["containers", "initContainers"] {
         if list(new, key).len() != list(old, key).len() {
             checks.add(Cause::forbidden(format!("spec.{key}"), "pod updates may not add or remove containers"));

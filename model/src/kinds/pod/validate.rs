@@ -39,14 +39,14 @@ pub(super) fn spec(checks: &mut Checks, path: &str, spec: &Value) {
     for field in ["nodeName", "serviceAccountName", "priorityClassName", "runtimeClassName"] {
         checks.optional_name(&at(field), text(spec, field), names::dns_subdomain);
     }
-    for (path, secret) in items(spec, path, "imagePullSecrets") {
-        checks.filled(&format!("{path}.name"), text(secret, "name"));
-    }
     for (path, alias) in items(spec, path, "hostAliases") {
         ip(checks, &format!("{path}.ip"), text(alias, "ip"));
         for (i, name) in list(alias, "hostnames").iter().filter_map(Value::as_str).enumerate() {
             checks.all(&format!("{path}.hostnames[{i}]"), name, names::dns_subdomain(name));
         }
+    }
+    if !list(spec, "resourceClaims").is_empty() {
+        checks.add(Cause::forbidden(at("resourceClaims"), "dynamic resource allocation is not supported"));
     }
     placement::validate(checks, path, spec);
 }

@@ -1,0 +1,263 @@
+use super::*;
+use crate::object::Object;
+use crate::schema::{self, FieldValidation, validate_and_prune};
+use serde_json::{Value, json};
+
+#[test]
+fn every_row_is_whole() {
+    let kinds = builtin();
+    for kind in kinds.rows() {
+        assert!(schema::definition(&kind.schema).is_some(), "{kind:?}: no schema {}", kind.schema);
+        assert!(kinds.of(&kind.api_version(), &kind.kind).is_some_and(|k| k.resource == kind.resource));
+        assert!(kinds.resource(&kind.group, &kind.resource).is_some());
+        if let Some((group, resource)) = &kind.stored_as {
+            assert!(kinds.resource(group, resource).is_some(), "{kind:?}");
+        }
+        for (name, path) in &kind.selectable {
+            let mut node = schema::definition(&kind.schema).unwrap();
+            for step in *path {
+                node = node.properties.get(*step).unwrap_or_else(|| panic!("{kind:?}: {name}")).resolve().1;
+            }
+        }
+    }
+    assert_eq!(kinds.rows().len(), 26);
+}
+
+/// What a create makes of an object: the object as stored, and what is refused.
+fn create(group: &str, resource: &str, object: Value) -> (Object, Vec<String>) {
+    let kinds = builtin();
+    let kind = kinds.resource(group, resource).unwrap();
+    let mut object = Object::from_value(object).unwrap();
+    object.set(&["metadata", "name"], "x");
+    if kind.namespaced() {
+        object.set(&["metadata", "namespace"], "default");
+    }
+    validate_and_prune(kind, &mut object, FieldValidation::Strict).unwrap();
+    kind.strategy.default(&mut object);
+    kind.strategy.prepare_create(&mut object);
+    let causes = crate::meta::validate(kind, &object).into_iter().chain(kind.strategy.validate(&object));
+    let causes = causes.map(|c| format!("{}: {}", c.field, c.message)).collect();
+    let mut again = object.clone();
+    assert_eq!(validate_and_prune(kind, &mut again, FieldValidation::Strict), Ok(vec![]), "defaults obey the schema");
+    (object, causes)
+}
+
+fn update(group: &str, resource: &str, old: Value, new: Value) -> Vec<String> {
+    let (old, _) = create(group, resource, old);
+    let kinds = builtin();
+    let kind = kinds.resource(group, resource).unwrap();
+    let mut new = Object::from_value(new).unwrap();
+    kind.strategy.default(&mut new);
+    kind.strategy.prepare_update(&mut new, &old);
+    kind.strategy.validate_update(&new, &old).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+}
+
+fn deployment(spec: Value) -> Value {
+    let mut all = json!({"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}});
+    all.as_object_mut().unwrap().extend(spec.as_object().cloned().unwrap());
+    json!({ "spec": all })
+}
+
+#[test]
+fn deployments() {
+    let (made, causes) = create("apps", "deployments", deployment(json!({})));
+    assert_eq!(causes, Vec::<String>::new());
+    assert_eq!(made.at(&["spec", "strategy"]), Some(&json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}})));
+    assert_eq!(["replicas", "revisionHistoryLimit", "progressDeadlineSeconds"].map(|f| made.int_at(&["spec", f])), [Some(1), Some(10), Some(600)]);
+    assert_eq!(made.str_at(&["spec", "template", "spec", "dnsPolicy"]), "ClusterFirst");
+    assert_eq!(made.at(&["spec", "template", "spec", "enableServiceLinks"]), None);
+    for (spec, expected) in [
+        (json!({"replicas": -1}), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+        (json!({"selector": null}), "spec.selector: Required value"),
+        (json!({"selector": {}}), "spec.selector: Invalid value: {}: empty selector is invalid for deployment"),
+        (
+            json!({"selector": {"matchLabels": {"a": "c"}}}),
+            r#"spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`"#,
+        ),
+        (
+            json!({"strategy": {"type": "Recreate", "rollingUpdate": {}}}),
+            "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
+        ),
+        (json!({"strategy": {"type": "X"}}), "spec.strategy.type: Unsupported value: \"X\": supported values: \"Recreate\", \"RollingUpdate\""),
+        (
+            json!({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}),
+            "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",
+        ),
+        (
+            json!({"strategy": {"rollingUpdate": {"maxUnavailable": "101%"}}}),
+            "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%",
+        ),
+        (json!({"minReadySeconds": 600}), "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds"),
+    ] {
+        assert_eq!(create("apps", "deployments", deployment(spec)).1, [expected]);
+    }
+    let other = deployment(json!({"selector": {"matchLabels": {"a": "c"}}}));
+    assert_eq!(update("apps", "deployments", deployment(json!({})), other), [r#"spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable"#]);
+    assert_eq!(update("apps", "replicasets", deployment(json!({})), deployment(json!({"replicas": 3}))), Vec::<String>::new());
+}
+
+#[test]
+fn services() {
+    let (made, causes) = create("", "services", json!({"spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}}));
+    assert_eq!(causes, Vec::<String>::new());
+    assert_eq!(
+        made.at(&["spec"]),
+        Some(
+            &json!({"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
+            "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}], "selector": {"a": "b"}})
+        )
+    );
+    for (spec, expected) in [
+        (json!({}), "spec.ports: Required value"),
+        (json!({"ports": [{"port": 0}]}), "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"),
+        (json!({"ports": [{"port": 1, "name": "a"}, {"port": 2}]}), "spec.ports[1].name: Required value"),
+        (json!({"ports": [{"port": 1, "nodePort": 30000}]}), "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"),
+        (
+            json!({"ports": [{"port": 1}], "type": "X"}),
+            "spec.type: Unsupported value: \"X\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"",
+        ),
+        (
+            json!({"ports": [{"port": 1}], "clusterIP": "x"}),
+            "spec.clusterIPs[0]: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        ),
+        (json!({"type": "ExternalName"}), "spec.externalName: Required value"),
+    ] {
+        let causes = create("", "services", json!({ "spec": spec })).1;
+        assert!(causes.contains(&expected.to_owned()), "{causes:?}");
+    }
+    let with = |ip: &str, kind: &str| json!({"spec": {"ports": [{"port": 80, "nodePort": 30001}], "clusterIP": ip, "type": kind}});
+    assert_eq!(update("", "services", with("10.0.0.1", "NodePort"), with("", "NodePort")), Vec::<String>::new(), "what is left out is kept");
+    assert_eq!(
+        update("", "services", with("10.0.0.1", "NodePort"), with("10.0.0.2", "NodePort")),
+        ["spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set"]
+    );
+    let kinds = builtin();
+    let strategy = kinds.resource("", "services").unwrap().strategy;
+    let old = Object::from_value(with("10.0.0.1", "NodePort")).unwrap();
+    let mut new = Object::from_value(json!({"spec": {"ports": [{"port": 80}], "type": "NodePort"}})).unwrap();
+    strategy.default(&mut new);
+    let mut before = old.clone();
+    strategy.default(&mut before);
+    strategy.prepare_update(&mut new, &before);
+    assert_eq!((new.str_at(&["spec", "clusterIP"]), new.at(&["spec", "ports"]).unwrap()[0]["nodePort"].as_i64()), ("10.0.0.1", Some(30001)));
+}
+
+#[test]
+fn config() {
+    let (secret, causes) = create("", "secrets", json!({"stringData": {"a": "hi"}, "data": {"b": "aGk="}}));
+    assert_eq!((secret.str_at(&["type"]), secret.at(&["data"]), causes.len()), ("Opaque", Some(&json!({"a": "aGk=", "b": "aGk="})), 0));
+    for (resource, object, expected) in [
+        ("configmaps", json!({"data": {"a/b": ""}}), "data[a/b]: Invalid value: \"a/b\": a valid config key must"),
+        ("configmaps", json!({"data": {"a": ""}, "binaryData": {"a": ""}}), "data[a]: Invalid value: \"a\": duplicate of key"),
+        ("configmaps", json!({"data": {"a": "x".repeat(1_048_577)}}), ": Too long: may not be more than 1048576 bytes"),
+        ("secrets", json!({"type": "kubernetes.io/tls", "data": {"tls.crt": ""}}), "data[tls.key]: Required value"),
+        (
+            "secrets",
+            json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "{"}}),
+            "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\"",
+        ),
+        ("secrets", json!({"type": "kubernetes.io/service-account-token"}), "metadata.annotations[kubernetes.io/service-account.name]: Required value"),
+    ] {
+        let causes = create("", resource, object).1;
+        assert!(causes.len() == 1 && causes[0].starts_with(expected), "{causes:?}");
+    }
+    let fixed = json!({"immutable": true, "data": {"a": "1"}});
+    assert_eq!(
+        update("", "configmaps", fixed.clone(), json!({"immutable": true, "data": {"a": "2"}})),
+        ["data: Forbidden: field is immutable when `immutable` is set"]
+    );
+    assert_eq!(update("", "configmaps", fixed, json!({"data": {"a": "1"}})), ["immutable: Forbidden: field is immutable when `immutable` is set"]);
+    assert_eq!(update("", "secrets", json!({}), json!({"type": "a/b"})), ["type: Invalid value: \"a/b\": field is immutable"]);
+}
+
+#[test]
+fn namespaces() {
+    let (mut made, causes) = create("", "namespaces", json!({}));
+    assert_eq!(causes, Vec::<String>::new());
+    assert_eq!(
+        (made.at(&["spec"]), made.str_at(&["status", "phase"]), made.label("kubernetes.io/metadata.name")),
+        (Some(&json!({"finalizers": ["kubernetes"]})), "Active", Some("x"))
+    );
+    let kinds = builtin();
+    let strategy = kinds.resource("", "namespaces").unwrap().strategy;
+    assert!(strategy.held(&made));
+    strategy.prepare_delete(&mut made);
+    assert_eq!(made.str_at(&["status", "phase"]), "Terminating");
+    made.set(&["spec"], json!({}));
+    assert!(!strategy.held(&made));
+    assert!(!strategy.name_errors("a.b").is_empty());
+}
+
+#[test]
+fn access() {
+    let rbac = "rbac.authorization.k8s.io";
+    let binding = |kind: &str, subject: Value| json!({"roleRef": {"kind": kind, "name": "r"}, "subjects": [subject]});
+    let (made, causes) = create(rbac, "rolebindings", binding("ClusterRole", json!({"kind": "User", "name": "u"})));
+    assert_eq!((causes.len(), made.str_at(&["roleRef", "apiGroup"]), &made.list_at(&["subjects"])[0]["apiGroup"]), (0, rbac, &json!(rbac)));
+    for (resource, object, expected) in [
+        (
+            "clusterrolebindings",
+            binding("Role", json!({"kind": "User", "name": "u"})),
+            "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
+        ),
+        ("rolebindings", binding("Role", json!({"kind": "ServiceAccount", "name": "u"})), "subjects[0].namespace: Required value"),
+        (
+            "rolebindings",
+            binding("Role", json!({"kind": "Dog", "name": "u"})),
+            "subjects[0].kind: Unsupported value: \"Dog\": supported values: \"ServiceAccount\", \"User\", \"Group\"",
+        ),
+        ("roles", json!({"rules": [{"apiGroups": [""], "resources": ["pods"]}]}), "rules[0].verbs: Required value: verbs must contain at least one value"),
+        (
+            "roles",
+            json!({"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"]}]}),
+            "rules[0].nonResourceURLs: Invalid value: [\"/x\"]: namespaced rules cannot apply to non-resource URLs",
+        ),
+        (
+            "clusterroles",
+            json!({"rules": [{"verbs": ["get"], "resources": ["pods"]}]}),
+            "rules[0].apiGroups: Required value: resource rules must supply at least one api group",
+        ),
+    ] {
+        assert_eq!(create(rbac, resource, object).1, [expected]);
+    }
+    let user = json!({"kind": "User", "name": "u"});
+    assert_eq!(
+        update(rbac, "rolebindings", binding("Role", user.clone()), binding("ClusterRole", user)),
+        [r#"roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"}: cannot change roleRef"#]
+    );
+}
+
+#[test]
+fn others() {
+    for (group, resource, object, expected) in [
+        ("coordination.k8s.io", "leases", json!({"spec": {"leaseDurationSeconds": 0}}), "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"),
+        (
+            "",
+            "nodes",
+            json!({"spec": {"taints": [{"key": "a", "effect": "No"}]}}),
+            "spec.taints[0].effect: Unsupported value: \"No\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\"",
+        ),
+        ("", "endpoints", json!({"subsets": [{}]}), "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["::1"]}]}),
+            "endpoints[0].addresses[0]: Invalid value: \"::1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        ),
+        (
+            "scheduling.k8s.io",
+            "priorityclasses",
+            json!({"value": 1_000_000_001}),
+            "value: Forbidden: maximum allowed value of a user defined priority is 1000000000",
+        ),
+        ("apps", "controllerrevisions", json!({"revision": 1}), "data: Required value: data is mandatory"),
+        (
+            "",
+            "events",
+            json!({"involvedObject": {"kind": "Pod", "namespace": "other"}}),
+            "involvedObject.namespace: Invalid value: \"other\": does not match event.namespace",
+        ),
+    ] {
+        assert_eq!(create(group, resource, object).1, [expected]);
+    }
+}

@@ -3,16 +3,22 @@
 //! [`run`] starts all of them on the bus. Each controller is one file (or folder) with one implementation of
 //! [`runtime::Controller`] and a line in [`all`].
 pub mod deployment;
+pub mod endpoints;
+pub mod garbage;
+pub mod namespace;
+pub mod node;
 pub mod ownership;
 pub mod pod;
 pub mod replicaset;
 pub mod runtime;
 pub mod status;
+pub mod tenancy;
 #[cfg(test)]
 mod testing;
 
 use bus::Bus;
 use bus::actor::System;
+use jiff::SignedDuration;
 use model::Kinds;
 use runtime::edge::{self, Ask};
 use runtime::{Controller, Engine, Lookup, Resource, StartError, Stats};
@@ -23,15 +29,44 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 /// How the controllers are run.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How long a node may be silent until its state counts as unknown: [`node::GRACE`].
+    pub node_grace: SignedDuration,
+    /// So many ended pods are kept: [`node::TERMINATED_MAX`].
+    pub terminated_max: usize,
     /// The certificate of the cluster's CA, PEM: what `kube-root-ca.crt` holds in every namespace.
     pub ca_pem: String,
     /// The table of kinds.
     pub kinds: Arc<Kinds>,
 }
 
+impl Options {
+    /// The defaults of Kubernetes, over a table of kinds and with this CA.
+    pub fn new(ca_pem: impl Into<String>, kinds: Arc<Kinds>) -> Self {
+        Self { node_grace: node::GRACE, terminated_max: node::TERMINATED_MAX, ca_pem: ca_pem.into(), kinds }
+    }
+}
+
 /// All controllers.
-pub fn all(_options: &Options) -> Vec<Box<dyn Controller>> {
-    vec![Box::new(deployment::Deployments), Box::new(replicaset::ReplicaSets)]
+pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
+    vec![
+        Box::new(deployment::Deployments),
+        Box::new(replicaset::ReplicaSets),
+        Box::new(endpoints::EndpointSlices),
+        Box::new(endpoints::LegacyEndpoints),
+        Box::new(namespace::Namespaces::new(&options.kinds)),
+        Box::new(garbage::GarbageCollector::new(&options.kinds)),
+        Box::new(tenancy::DefaultServiceAccounts),
+        Box::new(tenancy::RootCa::new(&options.ca_pem)),
+        Box::new(node::NodeLifecycle { grace: options.node_grace }),
+        Box::new(node::TaintEviction),
+        Box::new(node::PodGc { terminated_max: options.terminated_max }),
+    ]
+}
+
+/// The resources of a table whose objects are watched: those that are stored as themselves and live long enough to own or be owned.
+fn watched(kinds: &Kinds) -> Vec<Resource> {
+    let lasting = |k: &&Arc<model::Kind>| k.stored_as.is_none() && ["list", "watch"].iter().all(|v| k.verbs.contains(v));
+    kinds.rows().iter().filter(lasting).map(|k| Resource::of_kind(k)).filter(|r| *r != Resource::EVENTS).collect()
 }
 
 /// By what objects are looked up, besides names and owners.

@@ -4,7 +4,7 @@ pub use world::World;
 
 use crate::runtime::engine::{Job, Outcome};
 use crate::runtime::recorder::EventWrite;
-use crate::runtime::{Controller, Engine, Guard, Item, Plan, Resource, edge::request, later};
+use crate::runtime::{Controller, Engine, Guard, Resource, edge::request, later};
 use jiff::{SignedDuration, Timestamp};
 use model::{Key, Object};
 use serde_json::{Value, json};
@@ -180,30 +180,6 @@ fn cluster(resource: &Resource) -> bool {
     matches!(&*resource.name, "nodes" | "namespaces")
 }
 
-/// A view of these objects, as the engine would have it.
-pub fn view(objects: &[Value]) -> crate::runtime::View {
-    let kinds = Arc::new(model::kinds::builtin());
-    let mut view = crate::runtime::View::new(kinds.clone());
-    for row in kinds.rows().iter().filter(|r| r.stored_as.is_none()) {
-        let resource = Resource::of_kind(row);
-        let lookup = crate::lookups().into_iter().find(|(r, _)| *r == resource).map(|(_, l)| l).unwrap_or_default();
-        view.watch(resource, lookup.fields, lookup.labels);
-    }
-    for object in objects {
-        let item = item(&kinds, object.clone());
-        let resource = Resource::of_key(item.key());
-        view.apply(&resource, Arc::new(item));
-    }
-    view
-}
-
-fn item(kinds: &model::Kinds, object: Value) -> Item {
-    let object = Object::from_value(object).unwrap();
-    let kind = kinds.of(object.api_version(), object.kind()).unwrap();
-    let key = Resource::of_kind(kind).key(object.namespace(), object.name());
-    Item::new(Arc::new(model::Stored::from_object(key, object).unwrap()), Timestamp::UNIX_EPOCH)
-}
-
 /// A Deployment of `replicas` in namespace `a`.
 pub fn deployment(name: &str, replicas: i64, image: &str) -> Value {
     json!({
@@ -214,10 +190,4 @@ pub fn deployment(name: &str, replicas: i64, image: &str) -> Value {
             "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": image}]}},
         },
     })
-}
-
-/// What one controller plans for one key, printed.
-pub fn planned(controller: &dyn Controller, view: &crate::runtime::View, key: &Key, at: &crate::runtime::Moment<'_>) -> String {
-    let plan: Plan = controller.plan(view, key, at);
-    plan.to_string()
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 /// One change.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub revision: u64,
     pub deleted: bool,
     pub object: Arc<Stored>,
 }
@@ -155,7 +154,7 @@ impl World {
         object.set(&["metadata", "resourceVersion"], self.revision.to_string());
         let stored = Arc::new(Stored::from_object(key.clone(), object).unwrap());
         self.objects.insert(key, stored.clone());
-        self.log.push(Entry { revision: self.revision, deleted: false, object: stored.clone() });
+        self.log.push(Entry { deleted: false, object: stored.clone() });
         stored
     }
 
@@ -166,7 +165,7 @@ impl World {
         let mut object = last.object().clone();
         object.set(&["metadata", "resourceVersion"], self.revision.to_string());
         let object = Arc::new(Stored::from_object(key.clone(), object).unwrap());
-        self.log.push(Entry { revision: self.revision, deleted: true, object });
+        self.log.push(Entry { deleted: true, object });
     }
 }
 

@@ -1,0 +1,53 @@
+//! Nodes that fall silent: how that is noticed, and what becomes of their pods.
+//!
+//! All of it counts silence from when the runtime itself could hear (`Moment::heard_since`): who was cut off from the bus
+//! takes nobody for dead on its return.
+mod collect;
+mod evict;
+mod health;
+mod lifecycle;
+#[cfg(test)]
+mod tests;
+
+pub use collect::{PodGc, TERMINATED_MAX};
+pub use evict::TaintEviction;
+pub use lifecycle::NodeLifecycle;
+
+use crate::runtime::{Item, Resource, View};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Where nodes renew their Leases.
+const LEASES_NAMESPACE: &str = "kube-node-lease";
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// How long a node may be silent until its state counts as unknown.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(40);
+
+/// The Lease that a node renews.
+fn lease<'a>(view: &'a View, node: &str) -> Option<&'a Arc<Item>> {
+    view.get(&Resource::LEASES, LEASES_NAMESPACE, node)
+}
+
+/// A node's condition: `True`, `False`, `Unknown`; `""` without one.
+fn condition<'a>(node: &'a Item, r#type: &str) -> &'a str {
+    crate::status::find(node.object().list_at(&["status", "conditions"]), r#type).and_then(|c| c["status"].as_str()).unwrap_or_default()
+}
+
+fn taints(node: &Item) -> &[Value] {
+    node.object().list_at(&["spec", "taints"])
+}
+
+fn is_taint(taint: &Value, key: &str, effect: &str) -> bool {
+    taint["key"] == key && taint["effect"] == effect
+}
+
+/// The merge patch of a pod's status with this condition set; `None` when it is set already.
+fn pod_condition(pod: &Item, mut condition: Value, now: jiff::Timestamp) -> Option<Value> {
+    let mut conditions = pod.object().list_at(&["status", "conditions"]).to_vec();
+    if let Some(generation) = pod.object().int_at(&["metadata", "generation"]) {
+        condition["observedGeneration"] = json!(generation);
+    }
+    crate::status::set(&mut conditions, condition, now, false).then(|| json!({"conditions": conditions}))
+}

@@ -55,7 +55,7 @@ fn tainted_node(view: &View, change: Change<'_>) -> Vec<Key> {
 /// `None` while we are deaf.
 fn trusted_at(view: &View, node: &Item, taints: &[&Value], at: &Moment<'_>) -> Option<Timestamp> {
     let silence = |t: &&Value| t["key"] == UNREACHABLE || t["key"] == NOT_READY;
-    if !taints.iter().all(|t| silence(&t)) {
+    if !taints.iter().all(silence) {
         return Some(Timestamp::MIN);
     }
     let unreachable = taints.iter().any(|t| t["key"] == UNREACHABLE);

@@ -1,0 +1,182 @@
+//! The pods' network on one node: a bridge, a veth pair and an address a pod, addresses from the node's range.
+//!
+//! A pod's network and IPC namespaces are files (`<pods>/<uid>/ns/*`), held by the kernel and by nobody's process: they outlive the agent, and a
+//! container that restarts finds the same address.
+mod ipam;
+mod namespace;
+mod wire;
+
+use crate::runtime::{NamespacePaths, Sandbox, SandboxSpec};
+use ipam::Ipam;
+pub use ipnet::Ipv4Net;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use tokio::net::TcpStream;
+
+/// Why a pod has no network.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// All addresses of the node's range are used.
+    #[error("no address is left in {0}")]
+    Exhausted(Ipv4Net),
+    /// The kernel refused.
+    #[error("{step}: {source}")]
+    Kernel {
+        /// What was asked.
+        step: &'static str,
+        /// Its words.
+        source: std::io::Error,
+    },
+    /// rtnetlink refused.
+    #[error("{step}: {why}")]
+    Netlink {
+        /// What was asked.
+        step: &'static str,
+        /// Its words.
+        why: String,
+    },
+    /// nft refused.
+    #[error(transparent)]
+    Nft(#[from] crate::nft::NftError),
+    /// The pod has no sandbox.
+    #[error("pod {0} has no network")]
+    NoSandbox(String),
+}
+
+pub(crate) fn kernel(step: &'static str) -> impl FnOnce(std::io::Error) -> NetError {
+    move |source| NetError::Kernel { step, source }
+}
+
+/// What the network is made with.
+#[derive(Clone, Debug)]
+pub struct NetOptions {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The node's range; its first address is the bridge's.
+    pub pod_cidr: Ipv4Net,
+    /// Directory of the pods.
+    pub pods: PathBuf,
+}
+
+/// The node's network.
+pub struct Network {
+    options: NetOptions,
+    bridge: u32,
+    gateway: Ipv4Addr,
+    ipam: Mutex<Ipam>,
+}
+
+impl Network {
+    /// Makes the bridge (or takes it over), lets the node forward, masquerades what leaves the node, and takes note of addresses in use.
+    ///
+    /// # Errors
+    /// What the kernel says, with the step.
+    pub async fn open(options: NetOptions) -> Result<Self, NetError> {
+        std::fs::create_dir_all(&options.pods).map_err(kernel("making the pods' directory"))?;
+        namespace::share(&options.pods)?;
+        let gateway = options.pod_cidr.hosts().next().unwrap_or(options.pod_cidr.addr());
+        let bridge = wire::bridge(&options.bridge, gateway, options.pod_cidr.prefix_len()).await?;
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(kernel("letting the node forward packets"))?;
+        crate::nft::apply(&masquerade(options.pod_cidr, &options.bridge)).await?;
+        let mut ipam = Ipam::new(options.pod_cidr);
+        for sandbox in all(&options.pods) {
+            if let Some(IpAddr::V4(ip)) = sandbox.ip {
+                ipam.take(ip);
+            }
+        }
+        Ok(Self { options, bridge, gateway, ipam: Mutex::new(ipam) })
+    }
+
+    fn ipam(&self) -> std::sync::MutexGuard<'_, Ipam> {
+        self.ipam.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dir(&self, uid: &str) -> PathBuf {
+        self.options.pods.join(uid)
+    }
+
+    /// Makes a pod's namespaces and wires them.
+    ///
+    /// # Errors
+    /// What the kernel says, with the step. Nothing is left behind.
+    pub async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, NetError> {
+        let uid = &spec.pod.uid;
+        self.remove(uid).await?;
+        let dir = self.dir(uid).join("ns");
+        std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
+        let mut sandbox = Sandbox { id: uuid::Uuid::new_v4().simple().to_string(), ..Sandbox::default() };
+        let wanted = NamespacePaths { net: (!spec.host_network).then(|| dir.join("net")), ipc: (!spec.host_ipc).then(|| dir.join("ipc")) };
+        namespace::hold(&wanted, &spec.sysctls)?;
+        sandbox.namespaces = wanted;
+        if let Some(net) = &sandbox.namespaces.net {
+            let ip = self.ipam().next().ok_or(NetError::Exhausted(self.options.pod_cidr))?;
+            sandbox.ip = Some(ip.into());
+            // On disk before it is wired: whoever finds it can clean up.
+            record(&self.dir(uid), &sandbox)?;
+            let port = wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, prefix: self.options.pod_cidr.prefix_len(), gateway: self.gateway };
+            if let Err(e) = wire::connect(&port, net).await {
+                self.remove(uid).await?;
+                return Err(e);
+            }
+        } else {
+            record(&self.dir(uid), &sandbox)?;
+        }
+        Ok(sandbox)
+    }
+
+    /// The pod's sandbox, if its namespaces are still held (they aren't after a reboot).
+    pub fn find(&self, uid: &str) -> Option<Sandbox> {
+        let sandbox = read(&self.dir(uid))?;
+        let intact = [&sandbox.namespaces.net, &sandbox.namespaces.ipc].into_iter().flatten().all(|path| namespace::is_held(path));
+        intact.then_some(sandbox)
+    }
+
+    /// Takes a pod's network and namespaces away, and frees its address.
+    ///
+    /// # Errors
+    /// What the kernel says, with the step.
+    pub async fn remove(&self, uid: &str) -> Result<(), NetError> {
+        let Some(sandbox) = read(&self.dir(uid)) else { return Ok(()) };
+        if let Some(IpAddr::V4(ip)) = sandbox.ip {
+            wire::disconnect(&wire::port_name(uid)).await?;
+            self.ipam().free(ip);
+        }
+        namespace::release(&sandbox.namespaces)?;
+        std::fs::remove_file(self.dir(uid).join(RECORD)).map_err(kernel("forgetting the sandbox"))
+    }
+
+    /// Connects to a port from inside of the pod's network, so that listeners on its loopback are reached too.
+    ///
+    /// # Errors
+    /// [`NetError::NoSandbox`], or what connecting says.
+    pub async fn connect(&self, uid: &str, port: u16) -> Result<TcpStream, NetError> {
+        let sandbox = self.find(uid).ok_or_else(|| NetError::NoSandbox(uid.to_owned()))?;
+        namespace::connect(sandbox.namespaces.net, port).await
+    }
+}
+
+const RECORD: &str = "sandbox.json";
+
+fn record(dir: &Path, sandbox: &Sandbox) -> Result<(), NetError> {
+    let json = serde_json::to_vec(sandbox).map_err(|e| NetError::Kernel { step: "recording the sandbox", source: e.into() })?;
+    std::fs::write(dir.join(RECORD), json).map_err(kernel("recording the sandbox"))
+}
+
+fn read(dir: &Path) -> Option<Sandbox> {
+    serde_json::from_slice(&std::fs::read(dir.join(RECORD)).ok()?).ok()
+}
+
+fn all(pods: &Path) -> Vec<Sandbox> {
+    let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
+    entries.filter_map(|e| read(&e.ok()?.path())).collect()
+}
+
+/// What leaves the pods' range takes the node's address.
+fn masquerade(range: Ipv4Net, bridge: &str) -> String {
+    let table = format!("whalesong-{bridge}");
+    format!(
+        "table ip {table} {{}}\ndelete table ip {table}\ntable ip {table} {{\n  chain postrouting {{\n    type nat hook postrouting priority srcnat; policy accept;\n    \
+         ip saddr {range} ip daddr != {range} oifname != \"{bridge}\" masquerade\n  }}\n}}\n"
+    )
+}

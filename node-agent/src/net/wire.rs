@@ -1,0 +1,123 @@
+//! Links, addresses and routes, through rtnetlink.
+use super::{NetError, namespace};
+use futures::TryStreamExt;
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+/// A pod's end of the wire.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Index of the bridge.
+    pub bridge: u32,
+    /// Name of the node's end.
+    pub name: String,
+    /// The pod's address.
+    pub address: Ipv4Addr,
+    /// The range's prefix length.
+    pub prefix: u8,
+    /// The bridge's address.
+    pub gateway: Ipv4Addr,
+}
+
+fn netlink(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetError {
+    move |e| NetError::Netlink { step, why: e.to_string() }
+}
+
+/// A conversation with the kernel in this thread's network namespace. The task ends with the handle.
+fn open() -> Result<Handle, NetError> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(super::kernel("opening a netlink socket"))?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+async fn index(handle: &Handle, name: &str) -> Result<Option<u32>, NetError> {
+    let mut links = handle.link().get().match_name(name.to_owned()).execute();
+    match links.try_next().await {
+        Ok(link) => Ok(link.map(|l| l.header.index)),
+        Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -nix::libc::ENODEV => Ok(None),
+        Err(e) => Err(netlink("looking for a link")(e)),
+    }
+}
+
+/// The node's end of a pod's wire: 15 characters at most.
+pub fn port_name(uid: &str) -> String {
+    let hex: String = uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    format!("ws-{hex}")
+}
+
+fn exists(e: &rtnetlink::Error) -> bool {
+    matches!(e, rtnetlink::Error::NetlinkError(e) if e.raw_code() == -nix::libc::EEXIST)
+}
+
+fn unless_exists(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> Result<(), NetError> {
+    move |e| if exists(&e) { Ok(()) } else { Err(netlink(step)(e)) }
+}
+
+/// The bridge of this name with its address, made where it is missing. Gives its index.
+pub async fn bridge(name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32, NetError> {
+    let handle = open()?;
+    handle.link().add(LinkBridge::new(name).build()).execute().await.or_else(unless_exists("making the bridge"))?;
+    let index = index(&handle, name).await?.ok_or(NetError::Netlink { step: "making the bridge", why: "it is not there".into() })?;
+    handle.address().add(index, address.into(), prefix).execute().await.or_else(unless_exists("giving the bridge its address"))?;
+    handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await.map_err(netlink("starting the bridge"))?;
+    Ok(index)
+}
+
+/// Makes the pair, one end in the bridge, the other as `eth0` in the namespace that `net` holds, with address and default route.
+pub async fn connect(port: &Port, net: &Path) -> Result<(), NetError> {
+    let handle = open()?;
+    let file = std::fs::File::open(net).map_err(super::kernel("opening a network namespace"))?;
+    let peer = LinkMessageBuilder::<LinkUnspec>::new().name("eth0").setns_by_fd(file.as_raw_fd()).build();
+    let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth).name(port.name.clone());
+    let pair = pair.set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).controller(port.bridge).up().build();
+    handle.link().add(pair).execute().await.map_err(netlink("making the pod's link"))?;
+    let node_end = index(&handle, &port.name).await?.unwrap_or_default();
+    // A pod that reaches itself through a service comes back by the port it left.
+    handle.link().set_port(LinkBridgePort::new(node_end).hairpin(true).build()).execute().await.map_err(netlink("letting the pod reach itself"))?;
+    let port = port.clone();
+    let net = net.to_owned();
+    let inside = move || namespace::inside(&net, || on_a_runtime(configure(&port)));
+    tokio::task::spawn_blocking(inside).await.map_err(|e| super::kernel("configuring the pod's link")(std::io::Error::other(e)))?
+}
+
+fn on_a_runtime(work: impl Future<Output = Result<(), NetError>>) -> Result<(), NetError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(super::kernel("configuring the pod's link"))?;
+    runtime.block_on(work)
+}
+
+/// The pod's side: loopback, address, default route.
+async fn configure(port: &Port) -> Result<(), NetError> {
+    let handle = open()?;
+    let up = |index| handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute();
+    let missing = || NetError::Netlink { step: "configuring the pod's link", why: "it is not there".into() };
+    let lo = index(&handle, "lo").await?.ok_or_else(missing)?;
+    let eth0 = index(&handle, "eth0").await?.ok_or_else(missing)?;
+    up(lo).await.map_err(netlink("starting the pod's loopback"))?;
+    handle.address().add(eth0, port.address.into(), port.prefix).execute().await.map_err(netlink("giving the pod its address"))?;
+    up(eth0).await.map_err(netlink("starting the pod's link"))?;
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(port.gateway).build();
+    handle.route().add(route).execute().await.map_err(netlink("giving the pod its route"))
+}
+
+/// Takes a pod's wire away; both ends go.
+pub async fn disconnect(name: &str) -> Result<(), NetError> {
+    let handle = open()?;
+    match index(&handle, name).await? {
+        Some(index) => handle.link().del(index).execute().await.map_err(netlink("removing the pod's link")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_names_fit_the_kernel() {
+        assert_eq!(port_name("0b5c9d1e-2f34-4a6b-8c7d-9e0f1a2b3c4d"), "ws-0b5c9d1e2f34");
+        assert!(port_name("x").len() <= 15);
+    }
+}

@@ -1,0 +1,38 @@
+//! Hands whole rulesets to nftables: each script is one transaction.
+use std::process::Stdio;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// Why a ruleset wasn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NftError {
+    /// nft isn't there.
+    #[error("nft cannot be started ({0}): install nftables")]
+    NotInstalled(std::io::Error),
+    /// The script didn't get to it.
+    #[error("nft did not read its script: {0}")]
+    Pipe(std::io::Error),
+    /// It refused.
+    #[error("nft refused the ruleset: {0}")]
+    Refused(String),
+}
+
+/// Applies a script, wholly or not at all.
+///
+/// # Errors
+/// [`NftError`], with nft's words.
+pub async fn apply(script: &str) -> Result<(), NftError> {
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(NftError::NotInstalled)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(script.as_bytes()).await.map_err(NftError::Pipe)?;
+    }
+    let out = child.wait_with_output().await.map_err(NftError::Pipe)?;
+    if out.status.success() { Ok(()) } else { Err(NftError::Refused(String::from_utf8_lossy(&out.stderr).into_owned())) }
+}

@@ -1,0 +1,236 @@
+//! A pod as the agent sees it: what is wanted (the object), what is there ([`Observed`]), and pure functions between them.
+pub mod backoff;
+pub mod probe;
+pub mod status;
+pub mod sync;
+#[cfg(test)]
+mod tests;
+
+use crate::runtime::{Container, RunState, Sandbox};
+use backoff::Backoff;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSpec, PodStatus};
+use probe::{ProbeKind, ProbeState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that can be done once at a time; an [`sync::Op`] occupies its slot until it is done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// Making or removing the sandbox.
+    Sandbox,
+    /// Setting volumes up.
+    Volumes,
+    /// Starting a container, by its name.
+    Start(String),
+    /// Stopping a run, by its id.
+    Stop(String),
+    /// Killing a run that is being stopped, by its id.
+    Kill(String),
+    /// Removing a run, by its id.
+    Remove(String),
+    /// A container's probe.
+    Probe(String, ProbeKind),
+    /// Removing what is left of the pod, and the object.
+    End,
+}
+
+/// Why something isn't there yet, and when it is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind.
+    pub kind: TroubleKind,
+    /// The `waiting` state's message.
+    pub message: String,
+    /// How often in a row.
+    pub failures: u32,
+    /// Since when (the last failure).
+    pub since: Timestamp,
+    /// When it is tried again.
+    pub retry: Timestamp,
+}
+
+/// The kinds of trouble, in the kubelet's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// The registry said no, or didn't answer.
+    ErrImagePull,
+    /// `imagePullPolicy: Never` and no image.
+    ErrImageNeverPull,
+    /// Not a reference.
+    InvalidImageName,
+    /// A referenced ConfigMap, Secret or field is missing.
+    CreateContainerConfigError,
+    /// The runtime refused to create it.
+    CreateContainerError,
+    /// The sandbox could not be made.
+    FailedCreatePodSandBox,
+    /// A volume could not be set up.
+    FailedMount,
+    /// Anything else of the edge.
+    Failed,
+}
+
+impl TroubleKind {
+    /// The reason, as statuses and events show it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ErrImagePull => "ErrImagePull",
+            Self::ErrImageNeverPull => "ErrImageNeverPull",
+            Self::InvalidImageName => "InvalidImageName",
+            Self::CreateContainerConfigError => "CreateContainerConfigError",
+            Self::CreateContainerError => "CreateContainerError",
+            Self::FailedCreatePodSandBox => "FailedCreatePodSandBox",
+            Self::FailedMount => "FailedMount",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// What is known of a pod on this node.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// When the agent first saw it.
+    pub start_time: Option<Timestamp>,
+    /// Its network and namespaces.
+    pub sandbox: Option<Sandbox>,
+    /// Whether its volumes and files are there.
+    pub volumes: bool,
+    /// Runs of its containers by name, oldest first.
+    pub runs: BTreeMap<String, Vec<Container>>,
+    /// What didn't work, by slot.
+    pub troubles: BTreeMap<Slot, Trouble>,
+    /// Restart delays by container.
+    pub backoffs: BTreeMap<String, Backoff>,
+    /// Probes' results; an entry belongs to one run.
+    pub probes: BTreeMap<(String, ProbeKind), ProbeState>,
+    /// What is being done.
+    pub busy: BTreeSet<Slot>,
+    /// Until when runs that are being stopped may take, by id.
+    pub stopping: BTreeMap<String, Timestamp>,
+    /// What containers left in their termination message, by run id.
+    pub messages: BTreeMap<String, String>,
+    /// Whether the object is gone from the cluster.
+    pub gone: bool,
+    /// Whether nothing is left on the node.
+    pub released: bool,
+    /// Whether the object was deleted by us.
+    pub confirmed: bool,
+    /// The status computed last: transition times are taken from it.
+    pub reported: Option<PodStatus>,
+}
+
+impl Observed {
+    /// The newest run of a container.
+    pub fn newest(&self, name: &str) -> Option<&Container> {
+        self.runs.get(name)?.last()
+    }
+
+    /// Puts a run where it belongs, in place of what was known of it.
+    pub fn put(&mut self, run: Container) {
+        let runs = self.runs.entry(run.name.clone()).or_default();
+        runs.retain(|r| r.id != run.id);
+        let at = runs.partition_point(|r| r.attempt <= run.attempt);
+        runs.insert(at, run);
+    }
+
+    /// Forgets a run.
+    pub fn forget(&mut self, id: &str) {
+        for runs in self.runs.values_mut() {
+            runs.retain(|r| r.id != id);
+        }
+        self.stopping.remove(id);
+        self.messages.remove(id);
+    }
+
+    /// All runs.
+    pub fn all(&self) -> impl Iterator<Item = &Container> {
+        self.runs.values().flatten()
+    }
+
+    /// Whether a container has not ended.
+    pub fn any_running(&self) -> bool {
+        self.all().any(|r| matches!(r.state, RunState::Running(_)))
+    }
+
+    /// Whether the run of a container has passed its startup probe, if it has one.
+    pub fn started(&self, spec: &Spec) -> bool {
+        let Some(run) = self.newest(&spec.name) else { return false };
+        let running = matches!(run.state, RunState::Running(_)) && !self.busy.contains(&Slot::Start(spec.name.clone()));
+        running && (spec.startup_probe.is_none() || self.probe(&spec.name, ProbeKind::Startup, &run.id).is_some_and(|p| p.passing))
+    }
+
+    /// Whether a container is ready.
+    pub fn ready(&self, spec: &Spec) -> bool {
+        let Some(run) = self.newest(&spec.name) else { return false };
+        self.started(spec) && (spec.readiness_probe.is_none() || self.probe(&spec.name, ProbeKind::Readiness, &run.id).is_some_and(|p| p.passing))
+    }
+
+    /// A probe's state, if it is of this run.
+    pub fn probe(&self, name: &str, kind: ProbeKind, run: &str) -> Option<&ProbeState> {
+        self.probes.get(&(name.to_owned(), kind)).filter(|p| p.run == run)
+    }
+}
+
+/// `spec.restartPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// Whatever the exit code.
+    Always,
+    /// Unless the exit code is 0.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// A pod's spec; an empty one for an object that has none.
+pub fn spec(pod: &Pod) -> &PodSpec {
+    static EMPTY: std::sync::OnceLock<PodSpec> = std::sync::OnceLock::new();
+    pod.spec.as_ref().unwrap_or_else(|| EMPTY.get_or_init(PodSpec::default))
+}
+
+/// The pod's own restart policy.
+pub fn restart_policy(pod: &Pod) -> RestartPolicy {
+    match spec(pod).restart_policy.as_deref() {
+        Some("Never") => RestartPolicy::Never,
+        Some("OnFailure") => RestartPolicy::OnFailure,
+        _ => RestartPolicy::Always,
+    }
+}
+
+/// Init containers, in order.
+pub fn inits(pod: &Pod) -> &[Spec] {
+    spec(pod).init_containers.as_deref().unwrap_or_default()
+}
+
+/// Whether an init container goes on beside the others.
+pub fn is_sidecar(container: &Spec) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+/// A container of the pod by its name, init containers included.
+pub fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Spec> {
+    spec(pod).containers.iter().chain(inits(pod)).find(|c| c.name == name)
+}
+
+/// The restart policy of an init container: a sidecar's is Always, and Always for the pod means OnFailure for the others.
+pub fn init_policy(pod: &Pod, container: &Spec) -> RestartPolicy {
+    match restart_policy(pod) {
+        _ if is_sidecar(container) => RestartPolicy::Always,
+        RestartPolicy::Never => RestartPolicy::Never,
+        RestartPolicy::Always | RestartPolicy::OnFailure => RestartPolicy::OnFailure,
+    }
+}
+
+/// `name_namespace(uid)`, as messages of the kubelet name a pod.
+pub fn full_name(pod: &Pod) -> String {
+    let meta = &pod.metadata;
+    let text = |s: &Option<String>| s.clone().unwrap_or_default();
+    format!("{}_{}({})", text(&meta.name), text(&meta.namespace), text(&meta.uid))
+}
+
+/// Hash of what makes a container another one when it changes.
+pub fn container_hash(container: &Spec) -> String {
+    use sha2::{Digest, Sha256};
+    let json = serde_json::to_vec(container).unwrap_or_default();
+    Sha256::digest(&json).iter().take(8).map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,332 @@
+//! What to do next for a pod: a pure function of what is wanted and what is there.
+use super::probe::{ProbeKind, ProbeState};
+use super::status::Life;
+use super::{Observed, RestartPolicy, Slot, container_hash, init_policy, inits, is_sidecar, restart_policy, spec};
+use crate::runtime::{Container, Exit, RunState};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Container as Spec, Pod};
+
+/// The kubelet gives at least this much, even to a forced deletion.
+pub const GRACE_MIN: i64 = 2;
+
+/// Why a container is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The pod ends.
+    PodEnds,
+    /// Its definition changed.
+    Changed,
+    /// A probe says that it must be restarted.
+    Probe(ProbeKind),
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Set volumes and files up.
+    Volumes,
+    /// Make the sandbox.
+    CreateSandbox,
+    /// Fetch the image if needed, create and start a run, run its postStart hook.
+    Start {
+        /// Which container.
+        container: String,
+        /// Which run.
+        attempt: u32,
+    },
+    /// Run the preStop hook, then stop.
+    Stop {
+        /// Which container.
+        container: String,
+        /// Which run.
+        id: String,
+        /// Seconds for both.
+        grace: i64,
+        /// Why.
+        reason: StopReason,
+    },
+    /// Kill what is being stopped: its time was shortened.
+    Kill {
+        /// Which run.
+        id: String,
+    },
+    /// Remove a run that has ended or never began.
+    Remove {
+        /// Which run.
+        id: String,
+    },
+    /// Try a probe.
+    Probe {
+        /// Of which container.
+        container: String,
+        /// Which probe.
+        kind: ProbeKind,
+        /// Of which run.
+        id: String,
+    },
+    /// Take the network and the namespaces away.
+    RemoveSandbox,
+    /// Take volumes and files away.
+    Release,
+    /// Delete the object: nothing of the pod is left here.
+    Confirm,
+}
+
+impl Op {
+    /// What it occupies.
+    pub fn slot(&self) -> Slot {
+        match self {
+            Self::Volumes => Slot::Volumes,
+            Self::CreateSandbox | Self::RemoveSandbox => Slot::Sandbox,
+            Self::Start { container, .. } => Slot::Start(container.clone()),
+            Self::Stop { id, .. } => Slot::Stop(id.clone()),
+            Self::Kill { id } => Slot::Kill(id.clone()),
+            Self::Remove { id } => Slot::Remove(id.clone()),
+            Self::Probe { container, kind, .. } => Slot::Probe(container.clone(), *kind),
+            Self::Release | Self::Confirm => Slot::End,
+        }
+    }
+}
+
+/// What to do now, and when to look again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In no particular order; none of them occupies a slot that is busy.
+    pub ops: Vec<Op>,
+    /// When something becomes due that no event will tell.
+    pub wake: Option<Timestamp>,
+    /// Containers that wait before they are restarted, and until when.
+    pub waiting: Vec<(String, Timestamp)>,
+}
+
+struct Planner<'a> {
+    pod: &'a Pod,
+    seen: &'a Observed,
+    now: Timestamp,
+    plan: Plan,
+}
+
+/// Decides.
+pub fn sync(pod: &Pod, seen: &Observed, now: Timestamp) -> Plan {
+    let mut planner = Planner { pod, seen, now, plan: Plan::default() };
+    match Life::of(pod, seen, now) {
+        Life::Leaving => planner.leave(),
+        Life::Failing(_) | Life::Over => planner.finish(),
+        Life::Lives => planner.live(),
+    }
+    planner.plan
+}
+
+impl Planner<'_> {
+    fn push(&mut self, op: Op) {
+        let slot = op.slot();
+        if self.seen.busy.contains(&slot) {
+            return;
+        }
+        match self.seen.troubles.get(&slot).map(|t| t.retry) {
+            Some(retry) if retry > self.now => self.wake(retry),
+            _ => self.plan.ops.push(op),
+        }
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.plan.wake = Some(self.plan.wake.map_or(at, |w| w.min(at)));
+    }
+
+    /// The object is being deleted: stop, remove, release, confirm.
+    fn leave(&mut self) {
+        if !self.stopped() {
+            return;
+        }
+        let runs: Vec<String> = self.seen.all().map(|r| r.id.clone()).collect();
+        if !runs.is_empty() {
+            runs.into_iter().for_each(|id| self.push(Op::Remove { id }));
+        } else if self.seen.sandbox.is_some() {
+            self.push(Op::RemoveSandbox);
+        } else if !self.seen.released {
+            self.push(Op::Release);
+        } else if !self.seen.gone && !self.seen.confirmed {
+            self.push(Op::Confirm);
+        }
+    }
+
+    /// The pod has ended but its object stays: its containers too, for their logs.
+    fn finish(&mut self) {
+        if self.stopped() && self.seen.sandbox.is_some() {
+            self.push(Op::RemoveSandbox);
+        }
+    }
+
+    /// Stops what runs, sidecars last and in reverse order; whether nothing runs and nothing is being started.
+    fn stopped(&mut self) -> bool {
+        let grace = grace(self.pod, self.seen);
+        let pod = self.pod;
+        let running: Vec<&Container> = self.seen.all().filter(|r| matches!(r.state, RunState::Running(_))).collect();
+        let sidecar = |r: &Container| inits(pod).iter().position(|c| is_sidecar(c) && c.name == r.name);
+        let main: Vec<&Container> = running.iter().copied().filter(|r| sidecar(r).is_none()).collect();
+        let next: Vec<&Container> = if main.is_empty() { running.iter().copied().max_by_key(|r| sidecar(r)).into_iter().collect() } else { main };
+        for run in next {
+            self.stop(run, grace, StopReason::PodEnds);
+        }
+        let starting = self.seen.busy.iter().any(|s| matches!(s, Slot::Start(_) | Slot::Sandbox | Slot::Volumes | Slot::Stop(_) | Slot::Remove(_)));
+        running.is_empty() && !starting
+    }
+
+    fn stop(&mut self, run: &Container, grace: i64, reason: StopReason) {
+        let until = self.now.saturating_add(SignedDuration::from_secs(grace)).unwrap_or(self.now);
+        match self.seen.stopping.get(&run.id) {
+            None => self.push(Op::Stop { container: run.name.clone(), id: run.id.clone(), grace, reason }),
+            Some(deadline) if until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until) < *deadline && reason == StopReason::PodEnds => {
+                if grace <= GRACE_MIN || self.asked_grace_is_over() {
+                    self.push(Op::Kill { id: run.id.clone() });
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn asked_grace_is_over(&self) -> bool {
+        self.pod.metadata.deletion_timestamp.as_ref().is_some_and(|t| t.0 <= self.now)
+    }
+
+    fn live(&mut self) {
+        if !self.seen.volumes {
+            self.push(Op::Volumes);
+        }
+        if self.seen.sandbox.is_none() {
+            self.push(Op::CreateSandbox);
+        }
+        if let Some(deadline) = super::status::deadline(self.pod, self.seen) {
+            self.wake(deadline);
+        }
+        if self.seen.volumes && self.seen.sandbox.is_some() {
+            let pod = self.pod;
+            if self.initialized() {
+                spec(pod).containers.iter().for_each(|c| self.container(c, restart_policy(pod)));
+            }
+        }
+        self.collect_garbage();
+        self.changes_of_trouble();
+    }
+
+    /// Moves the init containers on; whether the others may run.
+    fn initialized(&mut self) -> bool {
+        let pod = self.pod;
+        for init in inits(pod) {
+            let newest = self.seen.newest(&init.name);
+            if is_sidecar(init) {
+                self.container(init, RestartPolicy::Always);
+                if !self.seen.started(init) && !self.has_begun() {
+                    return false;
+                }
+            } else if !newest.is_some_and(|r| self.completed(r)) {
+                self.container(init, init_policy(pod, init));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether an app container was ever started in this sandbox: a sidecar that fails later doesn't stop the others.
+    fn has_begun(&self) -> bool {
+        spec(self.pod).containers.iter().any(|c| self.seen.newest(&c.name).is_some_and(|r| self.of_this_sandbox(r)))
+    }
+
+    fn of_this_sandbox(&self, run: &Container) -> bool {
+        self.seen.sandbox.as_ref().is_some_and(|s| s.id == run.sandbox)
+    }
+
+    fn completed(&self, run: &Container) -> bool {
+        self.of_this_sandbox(run) && matches!(&run.state, RunState::Exited(exit) if exit.code == 0)
+    }
+
+    fn container(&mut self, container: &Spec, policy: RestartPolicy) {
+        let Some(run) = self.seen.newest(&container.name) else {
+            return self.push(Op::Start { container: container.name.clone(), attempt: 0 });
+        };
+        match &run.state {
+            RunState::Created if self.seen.busy.contains(&Slot::Start(container.name.clone())) => {}
+            RunState::Created => self.push(Op::Remove { id: run.id.clone() }),
+            RunState::Running(_) if run.hash != container_hash(container) || !self.of_this_sandbox(run) => {
+                self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
+            }
+            RunState::Running(started) => self.probes(container, run, *started),
+            RunState::Exited(exit) => self.ended(container, run, exit, policy),
+        }
+    }
+
+    fn ended(&mut self, container: &Spec, run: &Container, exit: &Exit, policy: RestartPolicy) {
+        // A new sandbox, or a new definition, runs an init container again, whatever became of the old run.
+        let stale = run.hash != container_hash(container) || (!self.of_this_sandbox(run) && policy != RestartPolicy::Never);
+        if !stale && !restarts(policy, exit.code) {
+            return;
+        }
+        let start = Op::Start { container: container.name.clone(), attempt: run.attempt.saturating_add(1) };
+        match self.seen.backoffs.get(&container.name).and_then(|b| b.until(exit.finished)) {
+            Some(until) if until > self.now && !stale => {
+                self.wake(until);
+                self.plan.waiting.push((container.name.clone(), until));
+            }
+            _ => self.push(start),
+        }
+    }
+
+    fn probes(&mut self, container: &Spec, run: &Container, started: Timestamp) {
+        if self.seen.busy.contains(&Slot::Start(container.name.clone())) {
+            return; // the postStart hook hasn't ended
+        }
+        let begun = self.seen.started(container);
+        for kind in ProbeKind::ALL {
+            let Some(probe) = kind.of(container) else { continue };
+            if (kind == ProbeKind::Startup) == begun {
+                continue; // startup until it passes, the others after
+            }
+            let fresh = || ProbeState::new(&run.id, kind, probe, started);
+            let state = self.seen.probe(&container.name, kind, &run.id).cloned().unwrap_or_else(fresh);
+            if state.failed && kind != ProbeKind::Readiness {
+                let grace = probe.termination_grace_period_seconds.unwrap_or_else(|| grace(self.pod, self.seen));
+                self.stop(run, grace, StopReason::Probe(kind));
+            } else if state.due > self.now {
+                self.wake(state.due);
+            } else {
+                self.push(Op::Probe { container: container.name.clone(), kind, id: run.id.clone() });
+            }
+        }
+    }
+
+    /// Of each container the newest run stays and the one before it, which `kubectl logs -p` shows.
+    fn collect_garbage(&mut self) {
+        let old = |runs: &Vec<Container>| -> Vec<String> {
+            let ended = runs.iter().rev().skip(2).filter(|r| !matches!(r.state, RunState::Running(_)));
+            ended.map(|r| r.id.clone()).collect()
+        };
+        let ids: Vec<String> = self.seen.runs.values().flat_map(old).collect();
+        ids.into_iter().for_each(|id| self.push(Op::Remove { id }));
+    }
+
+    /// A pull's failure shows as such at first, then as the waiting that follows.
+    fn changes_of_trouble(&mut self) {
+        let shown: Vec<Timestamp> = self.seen.troubles.values().filter_map(|t| super::status::shown_until(t, self.now)).collect();
+        shown.into_iter().for_each(|at| self.wake(at));
+    }
+}
+
+/// Whether a container that ended so is started again.
+pub fn restarts(policy: RestartPolicy, code: i32) -> bool {
+    match policy {
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => code != 0,
+        RestartPolicy::Never => false,
+    }
+}
+
+/// Seconds that containers get to end.
+pub fn grace(pod: &Pod, seen: &Observed) -> i64 {
+    let own = spec(pod).termination_grace_period_seconds.unwrap_or(30);
+    let asked = match pod.metadata.deletion_grace_period_seconds {
+        Some(seconds) => seconds,
+        None if seen.gone => 0,
+        None => own,
+    };
+    asked.max(GRACE_MIN)
+}

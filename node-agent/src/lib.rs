@@ -1,4 +1,20 @@
 //! A node's agent: runs the node's pods with Podman and reports what happens to them; keeps services' addresses in nftables.
+pub mod actor;
+pub mod agent;
+mod downward;
+pub mod edge;
+mod env;
+mod logs;
 pub mod net;
 pub mod nft;
+pub mod node;
+mod objects;
+pub mod pod;
+pub mod recorder;
+mod resources;
 pub mod runtime;
+mod tls;
+mod volumes;
+
+pub use agent::{AgentError, AgentOptions, run};
+pub use runtime::podman::service::Socket;

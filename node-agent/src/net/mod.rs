@@ -114,7 +114,8 @@ impl Network {
             sandbox.ip = Some(ip.into());
             // On disk before it is wired: whoever finds it can clean up.
             record(&self.dir(uid), &sandbox)?;
-            let port = wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, prefix: self.options.pod_cidr.prefix_len(), gateway: self.gateway };
+            let port =
+                wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, prefix: self.options.pod_cidr.prefix_len(), gateway: self.gateway };
             if let Err(e) = wire::connect(&port, net).await {
                 self.remove(uid).await?;
                 return Err(e);

@@ -102,7 +102,13 @@ mod tests {
         let mut out = String::new();
         for r in results.chars() {
             state = state.after(&probe, r == '+', state.due);
-            out.push(if state.failed { 'X' } else if state.passing { 'P' } else { '-' });
+            out.push(if state.failed {
+                'X'
+            } else if state.passing {
+                'P'
+            } else {
+                '-'
+            });
         }
         out
     }

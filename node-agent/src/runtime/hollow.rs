@@ -1,1 +1,151 @@
-//! x
+//! Containers that are only simulated: they start at once, run until they are stopped, and cost nothing.
+use crate::runtime::{
+    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+#[derive(Default)]
+struct Simulated {
+    sandboxes: HashMap<String, Sandbox>,
+    containers: BTreeMap<String, Container>,
+}
+
+/// The simulation: one serves any number of nodes.
+#[derive(Default)]
+pub struct Hollow {
+    state: Mutex<Simulated>,
+    ids: AtomicU64,
+    addresses: AtomicU32,
+}
+
+impl Hollow {
+    fn state(&self) -> MutexGuard<'_, Simulated> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, id: &str, change: impl FnOnce(&mut Container) -> T) -> Result<T, RuntimeError> {
+        self.state().containers.get_mut(id).map(change).ok_or_else(|| RuntimeError::NotFound(format!("no container {id}")))
+    }
+}
+
+fn answer<'a, T: Send + 'a>(value: Result<T, RuntimeError>) -> Answer<'a, T> {
+    futures::future::ready(value).boxed()
+}
+
+fn impossible<'a, T: Send + 'a>() -> Answer<'a, T> {
+    answer(Err(RuntimeError::Refused("this container is simulated".to_owned())))
+}
+
+fn image(name: &str) -> Image {
+    Image { id: name.to_owned(), reference: name.to_owned(), names: vec![name.to_owned()], ..Image::default() }
+}
+
+impl Runtime for Hollow {
+    fn version(&self) -> Answer<'_, Version> {
+        answer(Ok(Version { name: "hollow".into(), version: env!("CARGO_PKG_VERSION").into() }))
+    }
+
+    fn create_sandbox<'a>(&'a self, spec: &'a SandboxSpec) -> Answer<'a, Sandbox> {
+        let n = self.addresses.fetch_add(1, Ordering::Relaxed) & 0x003f_ffff;
+        // 100.64.0.0/10 is nobody's: such pods aren't reached.
+        let ip = (!spec.host_network).then(|| IpAddr::from(Ipv4Addr::from(0x6440_0000 | n)));
+        let sandbox = Sandbox { id: format!("{n:x}"), ip, ..Sandbox::default() };
+        self.state().sandboxes.insert(spec.pod.uid.clone(), sandbox.clone());
+        answer(Ok(sandbox))
+    }
+
+    fn sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, Option<Sandbox>> {
+        answer(Ok(self.state().sandboxes.get(uid).cloned()))
+    }
+
+    fn remove_sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, ()> {
+        self.state().sandboxes.remove(uid);
+        answer(Ok(()))
+    }
+
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String> {
+        let id = format!("{:016x}", self.ids.fetch_add(1, Ordering::Relaxed));
+        let container = Container {
+            id: id.clone(),
+            pod: spec.pod.clone(),
+            name: spec.name.clone(),
+            attempt: spec.attempt,
+            hash: spec.hash.clone(),
+            sandbox: spec.sandbox.clone(),
+            image: spec.image_name.clone(),
+            image_id: spec.image_reference.clone(),
+            state: RunState::Created,
+        };
+        self.state().containers.insert(id.clone(), container);
+        answer(Ok(id))
+    }
+
+    fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+        answer(self.change(id, |c| c.state = RunState::Running(Timestamp::now())))
+    }
+
+    fn stop<'a>(&'a self, id: &'a str, _: Duration) -> Answer<'a, ()> {
+        let ended = self.change(id, |c| {
+            if let RunState::Running(started) = c.state {
+                c.state = RunState::Exited(Exit { code: 0, started: Some(started), finished: Timestamp::now(), oom: false, error: String::new() });
+            }
+        });
+        answer(ended.or(Ok(())))
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+        self.state().containers.remove(id);
+        answer(Ok(()))
+    }
+
+    fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
+        answer(self.change(id, |c| c.clone()))
+    }
+
+    fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>> {
+        answer(Ok(self.state().containers.values().filter(|c| uid.is_none_or(|uid| c.pod.uid == uid)).cloned().collect()))
+    }
+
+    fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {
+        answer(Ok(Some(image(name))))
+    }
+
+    fn images(&self) -> Answer<'_, Vec<Image>> {
+        answer(Ok(Vec::new()))
+    }
+
+    fn pull<'a>(&'a self, name: &'a str, _: Option<&'a PullSecret>) -> Answer<'a, Image> {
+        answer(Ok(image(name)))
+    }
+
+    fn exec<'a>(&'a self, _: &'a str, _: &'a ExecSpec) -> Answer<'a, Session> {
+        impossible()
+    }
+
+    fn exec_exit<'a>(&'a self, _: &'a str) -> Answer<'a, i32> {
+        impossible()
+    }
+
+    fn attach<'a>(&'a self, _: &'a str, _: &'a ExecSpec) -> Answer<'a, Session> {
+        impossible()
+    }
+
+    fn resize<'a>(&'a self, _: &'a str, _: bool, _: u16, _: u16) -> Answer<'a, ()> {
+        impossible()
+    }
+
+    fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>> {
+        futures::stream::pending().boxed()
+    }
+
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> Answer<'a, tokio::net::TcpStream> {
+        impossible()
+    }
+}

@@ -82,7 +82,7 @@ pub struct Limits {
     pub cpu_quota: Option<i64>,
     /// Bytes.
     pub memory: Option<i64>,
-    /// Processes and threads.
+    /// `/proc/<pid>/oom_score_adj`.
     pub oom_score_adj: Option<i64>,
 }
 
@@ -103,6 +103,10 @@ pub struct ContainerSpec {
     pub namespaces: NamespacePaths,
     /// The image's id.
     pub image: String,
+    /// The image's name, as the pod's status shows it.
+    pub image_name: String,
+    /// The image's digest, as the pod's status shows it.
+    pub image_reference: String,
     /// Replaces the image's entrypoint.
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's arguments.

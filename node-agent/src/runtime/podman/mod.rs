@@ -143,10 +143,9 @@ impl Runtime for Podman {
 
     fn pull<'a>(&'a self, name: &'a str, secret: Option<&'a PullSecret>) -> Answer<'a, Image> {
         async move {
-            let mut builder = PullOpts::builder();
-            let mut opts = builder.reference(name).quiet(false);
+            let mut opts = PullOpts::builder().reference(name).quiet(false);
             if let Some(s) = secret {
-                opts = opts.auth(RegistryAuth::builder().username(&s.username).password(&s.password).build());
+                opts.auth(RegistryAuth::builder().username(&s.username).password(&s.password).build());
             }
             let images = self.api.images();
             let opts = opts.build();

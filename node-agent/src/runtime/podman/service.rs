@@ -101,7 +101,8 @@ fn containers_conf(machine: Machine, conmon: Option<&Path>) -> String {
 }
 
 /// conmon before 2.1.8 leaves its out-of-memory marker in its working directory, and Podman looks for it in the bundle.
-const CONMON_IN_BUNDLE: &str = "#!/bin/sh\nprevious=\nfor argument; do [ \"$previous\" = -b ] && { cd \"$argument\" || exit 1; break; }; previous=$argument; done\nexec CONMON \"$@\"\n";
+const CONMON_IN_BUNDLE: &str =
+    "#!/bin/sh\nprevious=\nfor argument; do [ \"$previous\" = -b ] && { cd \"$argument\" || exit 1; break; }; previous=$argument; done\nexec CONMON \"$@\"\n";
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), ServiceError> {
     let file = |source| ServiceError::File { path: path.to_owned(), source };

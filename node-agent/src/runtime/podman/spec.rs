@@ -17,6 +17,10 @@ pub mod label {
     pub const ATTEMPT: &str = "io.whalesong.attempt";
     /// Hash of its definition.
     pub const HASH: &str = "io.whalesong.hash";
+    /// The image's name.
+    pub const IMAGE: &str = "io.whalesong.image";
+    /// The image's digest.
+    pub const IMAGE_REFERENCE: &str = "io.whalesong.image.reference";
     /// The sandbox it belongs to.
     pub const SANDBOX: &str = "io.whalesong.sandbox";
 }
@@ -55,6 +59,7 @@ fn labels(spec: &ContainerSpec) -> Value {
     json!({
         label::UID: spec.pod.uid, label::NAMESPACE: spec.pod.namespace, label::POD: spec.pod.name,
         label::CONTAINER: spec.name, label::ATTEMPT: spec.attempt.to_string(), label::HASH: spec.hash, label::SANDBOX: spec.sandbox,
+        label::IMAGE: spec.image_name, label::IMAGE_REFERENCE: spec.image_reference,
     })
 }
 

@@ -96,8 +96,8 @@ impl Inspect {
             attempt: labels.remove(label::ATTEMPT)?.parse().ok()?,
             hash: labels.remove(label::HASH).unwrap_or_default(),
             sandbox: labels.remove(label::SANDBOX).unwrap_or_default(),
-            image: self.image_name,
-            image_id: self.image,
+            image: labels.remove(label::IMAGE).unwrap_or(self.image_name),
+            image_id: labels.remove(label::IMAGE_REFERENCE).unwrap_or(self.image),
             state: self.state.run(),
         })
     }

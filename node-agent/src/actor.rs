@@ -1,0 +1,442 @@
+//! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the edge, reports the status.
+use crate::edge::{Edge, Job, Outcome};
+use crate::pod::backoff::{self, Backoff};
+use crate::pod::probe::{ProbeKind, ProbeState};
+use crate::pod::status::{Life, NodeFacts, status};
+use crate::pod::sync::{Op, Plan, StopReason, sync};
+use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
+use crate::runtime::{Container, EventKind, RunState, RuntimeError};
+use bus::actor::{Actor, ActorRef, Context};
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use model::{ApiError, Stored};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// What a pod's actor is told.
+#[derive(Debug)]
+pub enum Message {
+    /// The object changed, or is gone: see [`Wanted`].
+    Changed,
+    /// The runtime says that something happened to a run.
+    Event(crate::runtime::Event),
+    /// Something is due.
+    Wake,
+    /// An object that the pod refers to changed.
+    Refresh,
+    /// An op has ended.
+    Done(Slot, Outcome),
+    /// A run as the runtime sees it now; `None`: it is gone.
+    Seen(String, Option<Container>, Option<String>),
+    /// The status was written, or not.
+    Written(Box<PodStatus>, Result<Arc<Stored>, ApiError>),
+    /// Compare with the runtime: events may have been missed.
+    Relist,
+}
+
+/// What is wanted of a pod: shared by the agent and the pod's actor, over the actor's restarts.
+pub struct Wanted {
+    /// The pod's UID.
+    pub uid: String,
+    /// The object as last seen.
+    pub object: Mutex<Arc<Stored>>,
+    /// Whether it is gone from the cluster.
+    pub gone: AtomicBool,
+    /// Whether the runtime may already have containers of it.
+    pub known: AtomicBool,
+}
+
+impl Wanted {
+    /// The object.
+    pub fn object(&self) -> Arc<Stored> {
+        self.object.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a pod's actor starts again.
+#[derive(Debug, thiserror::Error)]
+pub enum PodError {
+    /// The object doesn't decode.
+    #[error("the pod does not decode: {0}")]
+    Object(#[from] ApiError),
+    /// The runtime doesn't say what is there.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// One pod.
+pub struct PodActor {
+    edge: Arc<Edge>,
+    wanted: Arc<Wanted>,
+    revision: u64,
+    pod: Arc<Pod>,
+    seen: Observed,
+    ending: CancellationToken,
+    /// When volumes must be made again.
+    refresh: Option<Timestamp>,
+    /// The status that the cluster has.
+    acknowledged: Option<PodStatus>,
+    writing: bool,
+    write_failures: u32,
+    write_again: Option<Timestamp>,
+    /// Restarts that were told in an event.
+    told: BTreeMap<String, Timestamp>,
+    timer: Option<tokio::task::AbortHandle>,
+    /// Called when nothing is left of the pod.
+    ended: Box<dyn Fn() + Send>,
+}
+
+impl PodActor {
+    /// A pod's actor; it observes before it acts. `ended` is called when nothing is left of the pod.
+    pub fn new(edge: Arc<Edge>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
+        Self {
+            edge,
+            wanted,
+            ended,
+            revision: 0,
+            pod: Arc::default(),
+            seen: Observed::default(),
+            ending: CancellationToken::new(),
+            refresh: None,
+            acknowledged: None,
+            writing: false,
+            write_failures: 0,
+            write_again: None,
+            told: BTreeMap::new(),
+            timer: None,
+        }
+    }
+}
+
+impl Actor for PodActor {
+    type Message = Message;
+    type Error = PodError;
+
+    async fn started(&mut self, ctx: &Context<Message>) -> Result<(), PodError> {
+        self.read_object()?;
+        if self.wanted.known.swap(true, Ordering::Relaxed) {
+            self.observe().await?;
+        }
+        let now = Timestamp::now();
+        let before = self.pod.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
+        self.seen.start_time = before.or(Some(now));
+        self.advance(ctx, now);
+        Ok(())
+    }
+
+    async fn handle(&mut self, message: Message, ctx: &Context<Message>) -> Result<(), PodError> {
+        let now = Timestamp::now();
+        match message {
+            Message::Changed => self.read_object()?,
+            Message::Event(event) => self.event(&event, ctx),
+            Message::Wake => {}
+            Message::Refresh => self.refresh = Some(now),
+            Message::Done(slot, outcome) => self.done(slot, outcome, now, ctx),
+            Message::Seen(id, run, message) => self.saw(id, run, message),
+            Message::Written(status, result) => self.written(*status, result, now),
+            Message::Relist => self.observe().await?,
+        }
+        self.advance(ctx, now);
+        Ok(())
+    }
+}
+
+impl PodActor {
+    fn read_object(&mut self) -> Result<(), PodError> {
+        let object = self.wanted.object();
+        self.seen.gone = self.wanted.gone.load(Ordering::Relaxed);
+        if object.revision >= self.revision {
+            self.revision = object.revision;
+            self.pod = object.typed::<Pod>()?;
+            self.compare_status();
+        }
+        if self.seen.gone || self.pod.metadata.deletion_timestamp.is_some() {
+            self.ending.cancel();
+        }
+        Ok(())
+    }
+
+    /// Somebody else may have written the status (a node that was silent too long): then ours is written again.
+    fn compare_status(&mut self) {
+        let (Some(ours), Some(theirs)) = (&self.acknowledged, &self.pod.status) else { return };
+        let conditions = |s: &PodStatus| -> Vec<(String, String)> {
+            let own = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
+            let mut list: Vec<_> =
+                s.conditions.iter().flatten().filter(|c| own.contains(&c.type_.as_str())).map(|c| (c.type_.clone(), c.status.clone())).collect();
+            list.sort();
+            list
+        };
+        if !self.writing && (ours.phase != theirs.phase || conditions(ours) != conditions(theirs)) {
+            self.acknowledged = None;
+        }
+    }
+
+    /// What the runtime has of this pod.
+    async fn observe(&mut self) -> Result<(), PodError> {
+        let uid = &self.wanted.uid;
+        self.seen.sandbox = self.edge.runtime.sandbox(uid).await?;
+        let runs = self.edge.runtime.list(Some(uid)).await?;
+        let ids: Vec<&str> = runs.iter().map(|r| r.id.as_str()).collect();
+        let lost: Vec<String> = self.seen.all().filter(|r| !ids.contains(&r.id.as_str())).map(|r| r.id.clone()).collect();
+        lost.iter().for_each(|id| self.seen.forget(id));
+        for run in runs {
+            // A run that never began shows nothing of why; what is known of it here is better.
+            let known = self.seen.all().any(|r| r.id == run.id);
+            if !(known && run.state == RunState::Created) {
+                if let Some(message) = self.edge.final_message(&self.pod, &run).await {
+                    self.seen.messages.insert(run.id.clone(), message);
+                }
+                self.seen.put(run);
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &crate::runtime::Event, ctx: &Context<Message>) {
+        if event.kind == EventKind::Removed {
+            return self.seen.forget(&event.id);
+        }
+        // A start that this actor makes itself tells its result.
+        if event.kind == EventKind::Started {
+            return;
+        }
+        let (edge, me, id, pod) = (self.edge.clone(), ctx.me(), event.id.clone(), self.pod.clone());
+        tokio::spawn(async move {
+            let message = match edge.runtime.inspect(&id).await {
+                Ok(run) => {
+                    let text = edge.final_message(&pod, &run).await;
+                    Message::Seen(id, Some(run), text)
+                }
+                Err(RuntimeError::NotFound(_)) => Message::Seen(id, None, None),
+                Err(error) => {
+                    tracing::warn!(%error, "a container's end could not be read");
+                    Message::Relist
+                }
+            };
+            tell(&me, message).await;
+        });
+    }
+
+    fn saw(&mut self, id: String, run: Option<Container>, message: Option<String>) {
+        match run {
+            Some(run) => {
+                if !matches!(run.state, RunState::Running(_)) {
+                    self.seen.stopping.remove(&id);
+                }
+                if let Some(message) = message {
+                    self.seen.messages.insert(id, message);
+                }
+                self.seen.put(run);
+            }
+            None => self.seen.forget(&id),
+        }
+    }
+
+    fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Message>) {
+        self.seen.busy.remove(&slot);
+        if let Outcome::Failed(kind, message) = outcome {
+            return self.failed(slot, kind, message, now);
+        }
+        self.seen.troubles.remove(&slot);
+        match outcome {
+            Outcome::Volumes(refresh) => {
+                self.seen.volumes = true;
+                self.refresh = refresh;
+            }
+            Outcome::Sandbox(sandbox) => self.seen.sandbox = sandbox,
+            Outcome::Run(run) => {
+                let ended = matches!(run.state, RunState::Exited(_));
+                let event = crate::runtime::Event { id: run.id.clone(), uid: String::new(), kind: EventKind::Ended };
+                self.saw(run.id.clone(), Some(run), None);
+                if ended {
+                    self.event(&event, ctx); // for its last words
+                }
+            }
+            Outcome::Removed(id) => self.seen.forget(&id),
+            Outcome::Probed { container, kind, run, failure } => {
+                self.probed(container, kind, &run, failure.is_none(), now);
+            }
+            Outcome::Released => self.seen.released = true,
+            Outcome::Confirmed => self.seen.confirmed = true,
+            Outcome::Done | Outcome::Failed(..) => {}
+        }
+    }
+
+    fn probed(&mut self, name: String, kind: ProbeKind, run: &str, success: bool, now: Timestamp) {
+        let pod = self.pod.clone();
+        let Some(probe) = crate::pod::container(&pod, &name).and_then(|c| kind.of(c)) else { return };
+        let Some(Container { id, state: RunState::Running(started), .. }) = self.seen.newest(&name) else { return };
+        if id != run {
+            return;
+        }
+        let before = self.seen.probe(&name, kind, run).cloned().unwrap_or_else(|| ProbeState::new(run, kind, probe, *started));
+        self.seen.probes.insert((name, kind), before.after(probe, success, now));
+    }
+
+    fn failed(&mut self, slot: Slot, kind: TroubleKind, message: String, now: Timestamp) {
+        tracing::debug!(pod = full_name(&self.pod), ?slot, ?kind, message, "an op failed");
+        let failures = self.seen.troubles.get(&slot).filter(|t| t.kind == kind).map_or(0, |t| t.failures).saturating_add(1);
+        let initial = match kind {
+            TroubleKind::ErrImagePull | TroubleKind::InvalidImageName | TroubleKind::ErrImageNeverPull => backoff::INITIAL,
+            TroubleKind::FailedMount | TroubleKind::Failed => SignedDuration::from_millis(500),
+            _ => SignedDuration::from_secs(1),
+        };
+        let retry = now.saturating_add(backoff::after(failures, initial)).unwrap_or(now);
+        self.seen.troubles.insert(slot, Trouble { kind, message, failures, since: now, retry });
+    }
+
+    fn written(&mut self, status: PodStatus, result: Result<Arc<Stored>, ApiError>, now: Timestamp) {
+        self.writing = false;
+        match result {
+            Ok(stored) => {
+                self.write_failures = 0;
+                self.write_again = None;
+                self.acknowledged = Some(status);
+                if stored.revision > self.revision
+                    && let Ok(pod) = stored.typed::<Pod>()
+                {
+                    self.revision = stored.revision;
+                    self.pod = pod;
+                }
+            }
+            // The object is gone or another one: there is nothing to report to.
+            Err(e) if e.is_not_found() || e.is_conflict() => self.acknowledged = Some(status),
+            Err(error) => {
+                self.write_failures = self.write_failures.saturating_add(1);
+                let after = backoff::after(self.write_failures, SignedDuration::from_millis(200)).min(SignedDuration::from_secs(5));
+                self.write_again = now.saturating_add(after).ok();
+                tracing::debug!(pod = full_name(&self.pod), %error, "the status was not written");
+            }
+        }
+    }
+
+    /// Decides and begins what follows.
+    fn advance(&mut self, ctx: &Context<Message>, now: Timestamp) {
+        if self.refresh.is_some_and(|at| at <= now) && !self.seen.busy.contains(&Slot::Volumes) && Life::of(&self.pod, &self.seen, now) == Life::Lives {
+            self.refresh = None;
+            self.begin(Op::Volumes, now, ctx);
+        }
+        let Plan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
+        self.tell_waiting(waiting);
+        self.report(ctx, now);
+        for op in ops {
+            if op != Op::Confirm || self.is_reported() {
+                self.begin(op, now, ctx);
+            }
+        }
+        if self.seen.released && (self.seen.gone || self.seen.confirmed) {
+            (self.ended)();
+            return ctx.stop();
+        }
+        let due = [wake, self.refresh, self.write_again].into_iter().flatten().min();
+        self.set_timer(due, now, ctx);
+    }
+
+    fn is_reported(&self) -> bool {
+        !self.writing && self.acknowledged.is_some() && self.acknowledged == self.seen.reported
+    }
+
+    fn tell_waiting(&mut self, waiting: Vec<(String, Timestamp)>) {
+        for (name, until) in waiting {
+            if self.told.insert(name.clone(), until) != Some(until)
+                && let Some(c) = crate::pod::container(&self.pod, &name)
+            {
+                let message = format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod));
+                self.edge.recorder.container_warning(&self.job(), c, "BackOff", &message);
+            }
+        }
+    }
+
+    fn job(&self) -> Job {
+        Job { pod: self.pod.clone(), seen: Arc::new(self.seen.clone()), ending: self.ending.clone() }
+    }
+
+    fn begin(&mut self, op: Op, now: Timestamp, ctx: &Context<Message>) {
+        self.before(&op, now);
+        let job = self.job();
+        let slot = op.slot();
+        self.seen.busy.insert(slot.clone());
+        let (edge, me) = (self.edge.clone(), ctx.me());
+        tokio::spawn(async move {
+            let outcome = AssertUnwindSafe(edge.perform(&job, &op)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(TroubleKind::Failed, format!("{op:?} panicked")));
+            tell(&me, Message::Done(slot, outcome)).await;
+        });
+    }
+
+    /// What is known as soon as an op begins.
+    fn before(&mut self, op: &Op, now: Timestamp) {
+        match op {
+            Op::Start { container, .. } => {
+                if let Some(RunState::Exited(exit)) = self.seen.newest(container).map(|r| &r.state) {
+                    let next = Backoff::next(self.seen.backoffs.get(container).copied(), exit.finished, now);
+                    self.seen.backoffs.insert(container.clone(), next);
+                }
+            }
+            Op::Stop { id, grace, reason, .. } => {
+                let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
+                self.seen.stopping.insert(id.clone(), until);
+                if let StopReason::Probe(kind) = reason {
+                    tracing::info!(pod = full_name(&self.pod), ?kind, "a container is restarted for its probe");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn report(&mut self, ctx: &Context<Message>, now: Timestamp) {
+        let facts = NodeFacts { addresses: self.edge.node.addresses.clone() };
+        let Some(status) = status(&self.pod, &self.seen, &facts, now) else {
+            self.acknowledged = self.seen.reported.clone();
+            return;
+        };
+        self.seen.reported = Some(status.clone());
+        let waits = self.write_again.is_some_and(|at| at > now);
+        if self.seen.gone || self.writing || waits || self.acknowledged.as_ref() == Some(&status) {
+            return;
+        }
+        self.writing = true;
+        let (client, me, pod) = (self.edge.client.clone(), ctx.me(), self.job().pod_ref());
+        let patch = patch(&pod.uid, &status);
+        tokio::spawn(async move {
+            let result = client.merge("", "pods", "status", &pod.namespace, &pod.name, &patch).await;
+            tell(&me, Message::Written(Box::new(status), result)).await;
+        });
+    }
+
+    fn set_timer(&mut self, due: Option<Timestamp>, now: Timestamp, ctx: &Context<Message>) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+        let Some(due) = due else { return };
+        let wait = std::time::Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        let me = ctx.me();
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            tell(&me, Message::Wake).await;
+        });
+        self.timer = Some(task.abort_handle());
+    }
+}
+
+async fn tell(me: &ActorRef<Message>, message: Message) {
+    if let Err(stopped) = me.send(message).await {
+        tracing::trace!(%stopped, "a pod's actor ended before its op");
+    }
+}
+
+/// The merge patch that makes the stored status this one: lists are replaced, what is absent is removed.
+fn patch(uid: &str, status: &PodStatus) -> Value {
+    let mut fields = json!(status);
+    if let Value::Object(map) = &mut fields {
+        for name in ["reason", "message", "podIP", "podIPs"] {
+            map.entry(name).or_insert(Value::Null);
+        }
+    }
+    json!({"metadata": {"uid": uid}, "status": fields})
+}

@@ -1,0 +1,370 @@
+//! The root: follows the node's pods, gives each its actor, and keeps the node registered.
+use crate::actor::{Message, PodActor, Wanted};
+use crate::edge::{Edge, NodeInfo};
+use crate::net::{Ipv4Net, NetError, NetOptions, Network};
+use crate::node::machine::{Machine, own_address};
+use crate::node::{Heart, Registration};
+use crate::objects::{RefKey, References};
+use crate::recorder::Recorder;
+use crate::runtime::podman::Podman;
+use crate::runtime::podman::service::{self, ServiceError, Socket};
+use crate::runtime::{Runtime, RuntimeError};
+use bus::Bus;
+use bus::actor::{ActorRef, Options, System};
+use futures::StreamExt;
+use model::{ApiError, Key, Object, Stored};
+use state_client::{Change, Client, Reflector, Request, Verb};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How an agent is run.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The node's name.
+    pub node_name: String,
+    /// Which Podman.
+    pub podman: Socket,
+    /// Where the agent keeps what it must not forget.
+    pub data_dir: PathBuf,
+    /// The range of the pods' addresses.
+    pub pod_cidr: Ipv4Net,
+    /// The node's address; `None`: the one by which it reaches others.
+    pub node_ip: Option<IpAddr>,
+    /// Labels of the node beside the standard ones.
+    pub labels: BTreeMap<String, String>,
+    /// Name of the pods' bridge; differs for agents that share a network namespace.
+    pub bridge: String,
+    /// The cluster's DNS server, where there is one.
+    pub cluster_dns: Option<IpAddr>,
+    /// The cluster's DNS domain.
+    pub cluster_domain: String,
+    /// The most pods.
+    pub max_pods: u32,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self {
+            node_name: "node".to_owned(),
+            podman: Socket::Auto,
+            data_dir: PathBuf::from("/var/lib/whalesong/node"),
+            pod_cidr: Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 244, 0, 0), 24),
+            node_ip: None,
+            labels: BTreeMap::new(),
+            bridge: "ws0".to_owned(),
+            cluster_dns: None,
+            cluster_domain: "cluster.local".to_owned(),
+            max_pods: 110,
+        }
+    }
+}
+
+/// Why an agent can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No Podman.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// No network for pods.
+    #[error("the pods' network cannot be made: {0}")]
+    Network(#[from] NetError),
+    /// Podman doesn't say what is there.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The bus refuses the node's services.
+    #[error(transparent)]
+    Bus(#[from] bus::BusError),
+    /// No address.
+    #[error("this machine has no address that others could reach: give one with --node-ip")]
+    NoAddress,
+}
+
+struct Entry {
+    actor: ActorRef<Message>,
+    wanted: Arc<Wanted>,
+}
+
+/// The pods that this agent has, by UID.
+#[derive(Default)]
+pub struct Pods {
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+impl Pods {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn actor(&self, uid: &str) -> Option<ActorRef<Message>> {
+        self.lock().get(uid).map(|e| e.actor.clone())
+    }
+
+    fn actors(&self) -> Vec<ActorRef<Message>> {
+        self.lock().values().map(|e| e.actor.clone()).collect()
+    }
+
+    /// A pod that this node has, as last seen, by namespace and name and (where not empty) UID.
+    pub fn find(&self, namespace: &str, name: &str, uid: &str) -> Option<Arc<Stored>> {
+        let entries = self.lock();
+        let mut objects = entries.values().map(|e| e.wanted.object());
+        objects.find(|o| &*o.key.namespace == namespace && &*o.key.name == name && (uid.is_empty() || o.object().uid() == uid))
+    }
+}
+
+/// One node's agent.
+pub(crate) struct Agent {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) pods: Arc<Pods>,
+    system: System,
+}
+
+/// Starts an agent: its parts run in `system` until that is shut down. Returns once it runs; the node registers in the background.
+///
+/// # Errors
+/// [`AgentError`] with the remedy, when the machine lacks something.
+pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(), AgentError> {
+    let pods_dir = options.data_dir.join("pods");
+    let network = Network::open(NetOptions { bridge: options.bridge.clone(), pod_cidr: options.pod_cidr, pods: pods_dir.clone() }).await?;
+    let socket = service::find(&options.podman, &options.data_dir).await?;
+    let runtime: Arc<dyn Runtime> = Arc::new(Podman::new(&socket, network));
+    let machine = Machine::here(&pods_dir);
+    let address = options.node_ip.or_else(own_address).ok_or(AgentError::NoAddress)?;
+    let client = Client::new(bus.clone());
+    let (references, changed) = References::new(client.clone(), options.data_dir.join("objects"));
+    let (recorder, events) = Recorder::new(client.clone(), options.node_name.clone());
+    tokio::spawn(events);
+    let (services_in, services) = watch::channel(None);
+    let node = NodeInfo {
+        name: options.node_name.clone(),
+        addresses: vec![address.to_string()],
+        cpu_milli: i64::from(machine.cpus) * 1000,
+        memory: machine.memory,
+        cluster_dns: options.cluster_dns.map(|ip| ip.to_string()),
+        cluster_domain: options.cluster_domain.clone(),
+    };
+    let edge = Arc::new(Edge { runtime, client: client.clone(), references, recorder, services, node, pods: pods_dir, real: true });
+    let agent = Arc::new(Agent { edge: edge.clone(), pods: Arc::default(), system: system.clone() });
+    agent.adopt().await?;
+    let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
+    agent.clone().begin(registration);
+    follow_references(agent.clone(), changed);
+    follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
+    follow_services(system, client, services_in);
+    Ok(())
+}
+
+impl Agent {
+    pub(crate) fn new(edge: Arc<Edge>, system: System) -> Arc<Self> {
+        Arc::new(Self { edge, pods: Arc::default(), system })
+    }
+
+    /// Starts what every node has, simulated ones too: the heartbeat, and its pods.
+    pub(crate) fn begin(self: Arc<Self>, registration: Registration) {
+        let node = self.edge.node.name.clone();
+        let edge = self.edge.clone();
+        let system = self.system.clone();
+        system.task(&format!("node-{node}"), move |cancel| Heart::new(edge.clone(), registration.clone()).beat(cancel));
+        system.task(&format!("pods-{node}"), move |cancel| self.clone().follow_pods(cancel));
+    }
+
+    async fn follow_pods(self: Arc<Self>, cancel: CancellationToken) -> Result<(), ApiError> {
+        let mut request = Request::new(Verb::Watch, "", "pods", "", "");
+        request.options.field_selector = format!("spec.nodeName={}", self.edge.node.name);
+        let mut reflector = Reflector::new(self.edge.client.clone(), request);
+        loop {
+            let changes = tokio::select! {
+                changes = reflector.next() => changes,
+                () = cancel.cancelled() => return Ok(()),
+            };
+            for change in changes {
+                match change {
+                    Change::Applied { old, new } => {
+                        if let Some(old) = old.filter(|o| o.object().uid() != new.object().uid()) {
+                            self.gone(&old.object().uid().to_owned()).await;
+                        }
+                        self.applied(new).await;
+                    }
+                    Change::Deleted(last) => self.gone(last.object().uid()).await,
+                    Change::Synced => {
+                        let present: HashSet<String> = reflector.objects().map(|o| o.object().uid().to_owned()).collect();
+                        let missing: Vec<String> = self.pods.lock().keys().filter(|uid| !present.contains(*uid)).cloned().collect();
+                        for uid in missing {
+                            self.gone(&uid).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn applied(&self, object: Arc<Stored>) {
+        let uid = object.object().uid().to_owned();
+        let existing = self.pods.lock().get(&uid).map(|e| (e.actor.clone(), e.wanted.clone()));
+        match existing {
+            Some((actor, wanted)) => {
+                let before = std::mem::replace(&mut *wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.clone());
+                if self.edge.real && matters(before.object(), object.object()) {
+                    self.keep(&uid, &object);
+                }
+                self.tell(&actor, Message::Changed).await;
+            }
+            None => {
+                if self.edge.real {
+                    self.keep(&uid, &object);
+                }
+                self.start(uid, object, false);
+            }
+        }
+    }
+
+    async fn gone(&self, uid: &str) {
+        let Some((actor, wanted)) = self.pods.lock().get(uid).map(|e| (e.actor.clone(), e.wanted.clone())) else { return };
+        wanted.gone.store(true, Ordering::Relaxed);
+        self.tell(&actor, Message::Changed).await;
+    }
+
+    async fn tell(&self, actor: &ActorRef<Message>, message: Message) {
+        if let Err(stopped) = actor.send(message).await {
+            tracing::trace!(%stopped, "a pod had ended");
+        }
+    }
+
+    fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
+        let name = format!("pod-{}-{}-{}", object.key.namespace, object.key.name, uid);
+        let wanted = Arc::new(Wanted { uid: uid.clone(), object: Mutex::new(object), gone: AtomicBool::new(false), known: AtomicBool::new(known) });
+        let (edge, for_actor, pods) = (self.edge.clone(), wanted.clone(), Arc::downgrade(&self.pods));
+        let actor = self.system.spawn(&name, Options { mailbox: 64, restarts: None, ..Options::default() }, move || {
+            let (pods, uid) = (pods.clone(), for_actor.uid.clone());
+            let ended = move || {
+                if let Some(pods) = pods.upgrade() {
+                    pods.lock().remove(&uid);
+                }
+            };
+            PodActor::new(edge.clone(), for_actor.clone(), Box::new(ended))
+        });
+        self.pods.lock().insert(uid, Entry { actor, wanted });
+    }
+
+    /// The desired pod, on the node's own disk: after a reboot without the cluster it is run from there.
+    fn keep(&self, uid: &str, object: &Stored) {
+        let dir = self.edge.dir(uid);
+        let written = std::fs::create_dir_all(&dir).and_then(|()| {
+            let next = dir.join("pod.json.new");
+            std::fs::write(&next, object.json())?;
+            std::fs::rename(next, dir.join(POD))
+        });
+        if let Err(error) = written {
+            tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
+        }
+    }
+
+    /// Takes over what an agent before left: pods from disk, with their containers; removes containers that belong to no pod.
+    async fn adopt(&self) -> Result<(), AgentError> {
+        let kept = kept(&self.edge.pods);
+        let uids: HashSet<String> = kept.iter().map(|o| o.object().uid().to_owned()).collect();
+        for container in self.edge.runtime.list(None).await? {
+            if !uids.contains(&container.pod.uid) && self.edge.pods.join(&container.pod.uid).starts_with(&self.edge.pods) {
+                tracing::info!(pod = container.pod.name, container = container.name, "a container of a pod that is not known here is removed");
+                self.edge.runtime.remove(&container.id).await?;
+                self.edge.runtime.remove_sandbox(&container.pod.uid).await?;
+            }
+        }
+        for object in kept {
+            self.start(object.object().uid().to_owned(), object, true);
+        }
+        Ok(())
+    }
+}
+
+const POD: &str = "pod.json";
+
+fn kept(pods: &Path) -> Vec<Arc<Stored>> {
+    let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
+    let read = |path: PathBuf| -> Option<Arc<Stored>> {
+        let object = Object::from_json(&std::fs::read(path.join(POD)).ok()?).ok()?;
+        let key = Key::new("", "pods", object.namespace(), object.name());
+        Stored::from_object(key, object).ok().map(Arc::new)
+    };
+    entries.filter_map(|e| read(e.ok()?.path())).collect()
+}
+
+/// Whether a change must be on disk: not one of status alone.
+fn matters(old: &Object, new: &Object) -> bool {
+    let strip = |o: &Object| (o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
+    strip(old) != strip(new)
+}
+
+fn follow_references(agent: Arc<Agent>, mut changed: mpsc::UnboundedReceiver<RefKey>) {
+    tokio::spawn(async move {
+        while let Some(key) = changed.recv().await {
+            for uid in agent.edge.references.pods(&key) {
+                if let Some(actor) = agent.pods.actor(&uid) {
+                    agent.tell(&actor, Message::Refresh).await;
+                }
+            }
+        }
+    });
+}
+
+/// As a safety net only: what the runtime tells by itself is what counts.
+const RELIST: Duration = Duration::from_secs(300);
+
+fn follow_events(agent: Arc<Agent>, podman: Socket, data: PathBuf) {
+    let system = agent.system.clone();
+    let first = Arc::new(AtomicBool::new(true));
+    system.task(&format!("runtime-{}", agent.edge.node.name), move |cancel| {
+        let (agent, podman, data, first) = (agent.clone(), podman.clone(), data.clone(), first.clone());
+        async move {
+            if !first.swap(false, Ordering::Relaxed) {
+                service::find(&podman, &data).await?;
+            }
+            cancel.run_until_cancelled(listen(&agent)).await.unwrap_or(Ok(()))
+        }
+    });
+}
+
+async fn listen(agent: &Agent) -> Result<(), AgentError> {
+    let mut events = agent.edge.runtime.events();
+    let mut relist = tokio::time::interval(RELIST);
+    // The first tick comes at once: what happened before the stream was open is seen by it.
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(event)) => {
+                    if let Some(actor) = agent.pods.actor(&event.uid) {
+                        agent.tell(&actor, Message::Event(event)).await;
+                    }
+                }
+                Some(Err(e)) => return Err(e.into()),
+                None => return Err(RuntimeError::Unreachable("its event stream ended".to_owned()).into()),
+            },
+            _ = relist.tick() => {
+                for actor in agent.pods.actors() {
+                    agent.tell(&actor, Message::Relist).await;
+                }
+            }
+        }
+    }
+}
+
+fn follow_services(system: &System, client: Client, services: watch::Sender<Option<Arc<Vec<Arc<Stored>>>>>) {
+    let services = Arc::new(services);
+    system.task("services", move |cancel| {
+        let (client, services) = (client.clone(), services.clone());
+        async move {
+            let mut reflector = Reflector::of(client, "", "services", "");
+            while let Some(changes) = cancel.run_until_cancelled(reflector.next()).await {
+                if !changes.is_empty() && reflector.revision().is_some() {
+                    services.send_replace(Some(Arc::new(reflector.objects().cloned().collect())));
+                }
+            }
+            Ok::<(), ApiError>(())
+        }
+    });
+}

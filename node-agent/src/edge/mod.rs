@@ -1,0 +1,252 @@
+//! Where decisions become deeds: each [`Op`] of a plan, carried out once.
+mod files;
+mod hook;
+mod image;
+mod probe;
+mod spec;
+mod start;
+mod stop;
+
+use crate::downward::{View, pod_ips};
+use crate::objects::References;
+use crate::pod::probe::ProbeKind;
+use crate::pod::sync::Op;
+use crate::pod::{Observed, TroubleKind};
+use crate::recorder::{Recorder, Subject};
+use crate::runtime::{Container, PodRef, Runtime, RuntimeError, Sandbox, SandboxSpec};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use model::Stored;
+use state_client::{Client, Request, Verb};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What the agent knows of its node.
+#[derive(Clone, Debug, Default)]
+pub struct NodeInfo {
+    /// Its name.
+    pub name: String,
+    /// Its addresses, the preferred one first.
+    pub addresses: Vec<String>,
+    /// CPU that pods may use, in thousandths.
+    pub cpu_milli: i64,
+    /// Memory that pods may use, in bytes.
+    pub memory: i64,
+    /// The cluster's DNS server, for `dnsPolicy: ClusterFirst`.
+    pub cluster_dns: Option<String>,
+    /// The cluster's DNS domain.
+    pub cluster_domain: String,
+}
+
+/// All that ops are carried out with. Shared by the node's pods.
+pub struct Edge {
+    /// Runs containers.
+    pub runtime: Arc<dyn Runtime>,
+    /// Speaks to the cluster.
+    pub client: Client,
+    /// ConfigMaps and Secrets.
+    pub references: Arc<References>,
+    /// Events.
+    pub recorder: Recorder,
+    /// The cluster's services, once they are known.
+    pub services: watch::Receiver<Option<Arc<Vec<Arc<Stored>>>>>,
+    /// This node.
+    pub node: NodeInfo,
+    /// A directory a pod below this one.
+    pub pods: PathBuf,
+    /// Whether pods have volumes, files and environment; simulated containers don't need them.
+    pub real: bool,
+}
+
+/// What came of an op.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Volumes are there, until when.
+    Volumes(Option<Timestamp>),
+    /// The sandbox, or that it is gone.
+    Sandbox(Option<Sandbox>),
+    /// A run as it is now.
+    Run(Container),
+    /// A run that is gone.
+    Removed(String),
+    /// A probe's result, and the container's words when it failed.
+    Probed {
+        /// Of which container.
+        container: String,
+        /// Which probe.
+        kind: ProbeKind,
+        /// Of which run.
+        run: String,
+        /// Why it failed.
+        failure: Option<String>,
+    },
+    /// Nothing is left on the node.
+    Released,
+    /// The object is deleted.
+    Confirmed,
+    /// It was asked for and is under way.
+    Done,
+    /// It didn't work.
+    Failed(TroubleKind, String),
+}
+
+/// A pod and what was known of it when an op began.
+#[derive(Clone)]
+pub struct Job {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// What was there.
+    pub seen: Arc<Observed>,
+    /// Cancelled when the pod is to end: pulls and waits are given up.
+    pub ending: CancellationToken,
+}
+
+impl Job {
+    /// Which pod.
+    pub fn pod_ref(&self) -> PodRef {
+        let meta = &self.pod.metadata;
+        let text = |s: &Option<String>| s.clone().unwrap_or_default();
+        PodRef { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
+    /// As events name it.
+    pub fn subject(&self) -> Subject {
+        Subject::pod(&self.pod)
+    }
+}
+
+/// A failure on the way of an op.
+pub struct Failed(pub TroubleKind, pub String);
+
+impl From<RuntimeError> for Failed {
+    fn from(e: RuntimeError) -> Self {
+        Self(TroubleKind::Failed, e.to_string())
+    }
+}
+
+impl Edge {
+    /// A pod's directory.
+    pub fn dir(&self, uid: &str) -> PathBuf {
+        self.pods.join(uid)
+    }
+
+    /// Carries an op out.
+    pub async fn perform(&self, job: &Job, op: &Op) -> Outcome {
+        let done = match op {
+            Op::Volumes => self.volumes(job).await,
+            Op::CreateSandbox => self.create_sandbox(job).await,
+            Op::Start { container, attempt } => start::start(self, job, container, *attempt).await,
+            Op::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
+            Op::Kill { id } => self.runtime.stop(id, std::time::Duration::ZERO).await.map(|()| Outcome::Done).map_err(Failed::from),
+            Op::Remove { id } => self.runtime.remove(id).await.map(|()| Outcome::Removed(id.clone())).map_err(Failed::from),
+            Op::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
+            Op::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| Outcome::Sandbox(None)).map_err(Failed::from),
+            Op::Release => self.release(&job.pod_ref().uid),
+            Op::Confirm => self.confirm(&job.pod_ref()).await,
+        };
+        done.unwrap_or_else(|Failed(kind, why)| Outcome::Failed(kind, why))
+    }
+
+    async fn create_sandbox(&self, job: &Job) -> Result<Outcome, Failed> {
+        let spec = crate::pod::spec(&job.pod);
+        let sysctls = spec.security_context.as_ref().and_then(|c| c.sysctls.as_ref()).into_iter().flatten();
+        let wanted = SandboxSpec {
+            pod: job.pod_ref(),
+            host_network: spec.host_network == Some(true),
+            host_ipc: spec.host_ipc == Some(true),
+            sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
+        };
+        match self.runtime.create_sandbox(&wanted).await {
+            Ok(sandbox) => Ok(Outcome::Sandbox(Some(sandbox))),
+            Err(e) => {
+                let message = format!("Failed to create pod sandbox: {e}");
+                self.recorder.warning(&job.subject(), "FailedCreatePodSandBox", &message);
+                Err(Failed(TroubleKind::FailedCreatePodSandBox, message))
+            }
+        }
+    }
+
+    /// The downward API's view of the pod.
+    fn view<'a>(&'a self, job: &'a Job, ips: &'a [String]) -> View<'a> {
+        View { pod: &job.pod, pod_ips: ips, host_ips: &self.node.addresses, allocatable: (self.node.cpu_milli, self.node.memory) }
+    }
+
+    fn pod_ips(&self, job: &Job) -> Vec<String> {
+        pod_ips(&job.pod, &job.seen, &self.node.addresses)
+    }
+
+    async fn volumes(&self, job: &Job) -> Result<Outcome, Failed> {
+        let mut refresh: Option<Timestamp> = None;
+        if !self.real {
+            return Ok(Outcome::Volumes(None));
+        }
+        let uid = job.pod_ref().uid;
+        let failed = |why: String| Failed(TroubleKind::FailedMount, why);
+        let objects = self.references.get(&uid, crate::volumes::references(&job.pod)).await.map_err(|e| failed(e.to_string()))?;
+        let ips = self.pod_ips(job);
+        let setup = crate::volumes::Setup { view: self.view(job, &ips), objects: &objects, client: &self.client, now: Timestamp::now() };
+        for volume in crate::pod::spec(&job.pod).volumes.iter().flatten() {
+            match crate::volumes::set_up(&setup, &self.dir(&uid), volume).await {
+                Ok(ready) => refresh = [refresh, ready.refresh].into_iter().flatten().min(),
+                Err(e) => {
+                    let message = format!("MountVolume.SetUp failed for volume \"{}\" : {e}", volume.name);
+                    self.recorder.warning(&job.subject(), "FailedMount", &message);
+                    return Err(failed(message));
+                }
+            }
+        }
+        Ok(Outcome::Volumes(refresh))
+    }
+
+    fn release(&self, uid: &str) -> Result<Outcome, Failed> {
+        self.references.forget(uid);
+        crate::volumes::release(&self.dir(uid)).map_err(|e| Failed(TroubleKind::Failed, e.0))?;
+        Ok(Outcome::Released)
+    }
+
+    async fn confirm(&self, pod: &PodRef) -> Result<Outcome, Failed> {
+        let mut request = Request::new(Verb::Delete, "", "pods", &pod.namespace, &pod.name);
+        request.options.grace_period_seconds = Some(0);
+        request.options.precondition_uid = pod.uid.clone();
+        match self.client.call(request).await {
+            Ok(_) => Ok(Outcome::Confirmed),
+            Err(e) if e.is_not_found() || e.is_conflict() => Ok(Outcome::Confirmed),
+            Err(e) => Err(Failed(TroubleKind::Failed, e.to_string())),
+        }
+    }
+}
+
+/// Where a run's log is.
+pub fn log_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
+    pod_dir.join("logs").join(container).join(format!("{attempt}.log"))
+}
+
+/// Where a run's termination message is.
+pub fn message_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
+    pod_dir.join("messages").join(container).join(attempt.to_string())
+}
+
+/// The most of a termination message that is shown.
+const MESSAGE_MAX: usize = 4096;
+/// The most of a log that stands in for one: bytes and lines.
+const FALLBACK: (usize, usize) = (2048, 80);
+
+impl Edge {
+    /// What a run that has ended left in its termination message, or at the end of its log where its policy says so.
+    pub async fn final_message(&self, pod: &Pod, run: &Container) -> Option<String> {
+        let crate::runtime::RunState::Exited(exit) = &run.state else { return None };
+        let dir = self.dir(&run.pod.uid);
+        if let Ok(bytes) = tokio::fs::read(message_path(&dir, &run.name, run.attempt)).await
+            && !bytes.is_empty()
+        {
+            return Some(String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(&bytes)).into_owned());
+        }
+        let policy = crate::pod::container(pod, &run.name)?.termination_message_policy.as_deref();
+        if policy != Some("FallbackToLogsOnError") || exit.code == 0 {
+            return None;
+        }
+        let log = tokio::fs::read(log_path(&dir, &run.name, run.attempt)).await.ok()?;
+        Some(crate::logs::last_words(&log, FALLBACK.0, FALLBACK.1))
+    }
+}

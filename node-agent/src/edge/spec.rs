@@ -1,0 +1,234 @@
+//! From a pod's container to what the runtime is told: pure.
+use super::files::hostname;
+use super::{log_path, message_path};
+use crate::env::expand;
+use crate::pod::{TroubleKind, container_hash};
+use crate::runtime::{ContainerSpec, Image, Mount, PodRef, Sandbox, Seccomp};
+use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSecurityContext, SecurityContext, VolumeMount};
+use std::path::{Component, Path, PathBuf};
+
+/// What a container is made from.
+pub struct Parts<'a> {
+    /// Its pod.
+    pub pod: &'a Pod,
+    /// The same, in short.
+    pub id: PodRef,
+    /// Its definition.
+    pub container: &'a Spec,
+    /// Which run.
+    pub attempt: u32,
+    /// Its pod's sandbox.
+    pub sandbox: &'a Sandbox,
+    /// Its image.
+    pub image: &'a Image,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// Its pod's directory.
+    pub dir: &'a Path,
+    /// Bytes of memory of the node.
+    pub memory: i64,
+}
+
+/// What the runtime is told.
+///
+/// # Errors
+/// The message of `CreateContainerConfigError`.
+pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
+    let c = parts.container;
+    let spec = crate::pod::spec(parts.pod);
+    let security = c.security_context.clone().unwrap_or_default();
+    let pod_security = spec.security_context.clone().unwrap_or_default();
+    let config = |why: String| (TroubleKind::CreateContainerConfigError, why);
+    let user = user(parts.pod, c, &security, &pod_security, parts.image).map_err(config)?;
+    let lookup = |name: &str| parts.env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
+    let expanded = |words: &Option<Vec<String>>| words.as_ref().filter(|w| !w.is_empty()).map(|w| w.iter().map(|a| expand(a, lookup)).collect());
+    let (entrypoint, args) = (expanded(&c.command), expanded(&c.args));
+    let mounts = mounts(&parts, lookup).map_err(config)?;
+    let groups = pod_security.supplemental_groups.iter().flatten().chain(&pod_security.fs_group).map(ToString::to_string).collect();
+    let capabilities = security.capabilities.clone().unwrap_or_default();
+    let host_network = spec.host_network == Some(true);
+    Ok(ContainerSpec {
+        name: c.name.clone(),
+        attempt: parts.attempt,
+        hash: container_hash(c),
+        sandbox: parts.sandbox.id.clone(),
+        namespaces: parts.sandbox.namespaces.clone(),
+        image: parts.image.id.clone(),
+        image_name: c.image.clone().unwrap_or_default(),
+        image_reference: parts.image.reference.clone(),
+        entrypoint,
+        args,
+        work_dir: c.working_dir.clone().filter(|d| !d.is_empty()),
+        user,
+        groups,
+        mounts,
+        log: log_path(parts.dir, &c.name, parts.attempt),
+        stdin: c.stdin == Some(true),
+        tty: c.tty == Some(true),
+        limits: crate::resources::limits(parts.pod, c, parts.memory),
+        privileged: security.privileged == Some(true),
+        cap_add: capabilities.add.unwrap_or_default(),
+        cap_drop: capabilities.drop.unwrap_or_default(),
+        no_new_privileges: security.allow_privilege_escalation == Some(false),
+        read_only_root: security.read_only_root_filesystem == Some(true),
+        seccomp: seccomp(&security, &pod_security),
+        host_pid: spec.host_pid == Some(true),
+        host_uts: host_network,
+        hostname: hostname(&parts.id.name, spec),
+        pod: parts.id,
+        env: parts.env,
+    })
+}
+
+fn seccomp(own: &SecurityContext, pod: &PodSecurityContext) -> Seccomp {
+    match own.seccomp_profile.as_ref().or(pod.seccomp_profile.as_ref()) {
+        Some(p) if p.type_ == "RuntimeDefault" => Seccomp::RuntimeDefault,
+        Some(p) if p.type_ == "Localhost" => Seccomp::File(Path::new("/var/lib/kubelet/seccomp").join(p.localhost_profile.as_deref().unwrap_or_default())),
+        _ => Seccomp::Unconfined,
+    }
+}
+
+fn user(pod: &Pod, c: &Spec, own: &SecurityContext, of_pod: &PodSecurityContext, image: &Image) -> Result<Option<String>, String> {
+    let user = own.run_as_user.or(of_pod.run_as_user);
+    let group = own.run_as_group.or(of_pod.run_as_group);
+    let image_user = image.user.split(':').next().unwrap_or_default();
+    if own.run_as_non_root.or(of_pod.run_as_non_root) == Some(true) {
+        let name = format!("(pod: \"{}\", container: {})", crate::pod::full_name(pod), c.name);
+        match user {
+            Some(0) => return Err(format!("container's runAsUser breaks non-root policy {name}")),
+            Some(_) => {}
+            None if image_user.is_empty() || image_user == "0" || image_user == "root" => {
+                return Err(format!("container has runAsNonRoot and image will run as root {name}"));
+            }
+            None if image_user.parse::<u32>().is_err() => {
+                return Err(format!("container has runAsNonRoot and image has non-numeric user ({image_user}), cannot verify user is non-root {name}"));
+            }
+            None => {}
+        }
+    }
+    let first = user.map_or_else(|| image_user.to_owned(), |u| u.to_string());
+    Ok(match (user, group) {
+        (None, None) => None,
+        (_, None) => Some(first),
+        (_, Some(group)) => Some(format!("{}:{group}", if first.is_empty() { "0" } else { &first })),
+    })
+}
+
+fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Vec<Mount>, String> {
+    let c = parts.container;
+    let mut out = Vec::new();
+    for m in c.volume_mounts.iter().flatten() {
+        out.push(volume_mount(parts, m, lookup)?);
+    }
+    let own = |source: PathBuf, target: &str| Mount { source, target: target.to_owned(), read_only: false, propagation: "rprivate" };
+    let taken = |target: &str, list: &[Mount]| list.iter().any(|m| m.target == target);
+    let files = [("etc-hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
+    for (file, target) in files.into_iter().filter(|(_, target)| !taken(target, &out)).collect::<Vec<_>>() {
+        out.push(own(parts.dir.join(file), target));
+    }
+    if parts.sandbox.namespaces.ipc.is_some() && !taken("/dev/shm", &out) {
+        out.push(own(parts.dir.join("shm"), "/dev/shm"));
+    }
+    let message = c.termination_message_path.as_deref().filter(|p| !p.is_empty()).unwrap_or("/dev/termination-log");
+    out.push(own(message_path(parts.dir, &c.name, parts.attempt), message));
+    Ok(out)
+}
+
+fn volume_mount(parts: &Parts<'_>, m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<Mount, String> {
+    let volumes = crate::pod::spec(parts.pod).volumes.as_deref().unwrap_or_default();
+    let volume = volumes
+        .iter()
+        .find(|v| v.name == m.name)
+        .ok_or_else(|| format!("cannot find volume \"{}\" to mount into container \"{}\"", m.name, parts.container.name))?;
+    let mut source = crate::volumes::path_of(parts.dir, volume);
+    let sub = match (&m.sub_path, &m.sub_path_expr) {
+        (Some(path), _) if !path.is_empty() => Some(path.clone()),
+        (_, Some(expression)) if !expression.is_empty() => Some(expand(expression, lookup)),
+        _ => None,
+    };
+    if let Some(sub) = sub {
+        if !Path::new(&sub).components().all(|s| matches!(s, Component::Normal(_) | Component::CurDir)) {
+            return Err(format!("failed to prepare subPath for volumeMount \"{}\" of container \"{}\"", m.name, parts.container.name));
+        }
+        source = source.join(sub);
+    }
+    // Content that the agent keeps up to date can't be written by containers.
+    let ours = volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some();
+    let propagation = match m.mount_propagation.as_deref() {
+        Some("HostToContainer") => "rslave",
+        Some("Bidirectional") => "rshared",
+        _ => "rprivate",
+    };
+    Ok(Mount { source, target: m.mount_path.clone(), read_only: ours || m.read_only == Some(true), propagation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn built(container: Value, pod_security: Value, image_user: &str) -> Result<ContainerSpec, String> {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"},
+            "spec": {"containers": [container], "securityContext": pod_security, "volumes": [{"name": "v", "emptyDir": {}}, {"name": "c", "configMap": {"name": "x"}}]}})).unwrap();
+        let image = Image { id: "i".into(), user: image_user.into(), ..Image::default() };
+        let sandbox = Sandbox::default();
+        let parts = Parts {
+            pod: &pod,
+            id: PodRef { uid: "u".into(), namespace: "n".into(), name: "p".into() },
+            container: &crate::pod::spec(&pod).containers[0],
+            attempt: 2,
+            sandbox: &sandbox,
+            image: &image,
+            env: vec![("A".into(), "1".into())],
+            dir: Path::new("/d"),
+            memory: 1 << 30,
+        };
+        build(parts).map_err(|(_, why)| why)
+    }
+
+    #[test]
+    fn words_are_expanded_and_users_made() {
+        let got = built(
+            json!({"name": "c", "command": ["run", "$(A)"], "args": ["$(B)"], "securityContext": {"runAsUser": 5}}),
+            json!({"runAsGroup": 7, "fsGroup": 9}),
+            "",
+        )
+        .unwrap();
+        assert_eq!((got.entrypoint, got.args), (Some(vec!["run".into(), "1".into()]), Some(vec!["$(B)".into()])));
+        assert_eq!((got.user.as_deref(), got.groups), (Some("5:7"), vec!["9".to_owned()]));
+        assert_eq!(built(json!({"name": "c"}), json!({"runAsGroup": 7}), "web").unwrap().user.as_deref(), Some("web:7"));
+        assert_eq!(built(json!({"name": "c"}), json!({}), "web").unwrap().user, None);
+    }
+
+    #[test]
+    fn root_is_refused_where_it_must_be() {
+        let refused = |user: &str, own: Value| built(json!({"name": "c", "securityContext": own}), json!({"runAsNonRoot": true}), user).unwrap_err();
+        assert_eq!(refused("", json!({})), "container has runAsNonRoot and image will run as root (pod: \"p_n(u)\", container: c)");
+        assert!(refused("web", json!({})).contains("non-numeric user (web)"));
+        assert!(refused("5", json!({"runAsUser": 0})).contains("breaks non-root policy"));
+        assert!(built(json!({"name": "c"}), json!({"runAsNonRoot": true}), "5").is_ok());
+    }
+
+    #[test]
+    fn volumes_are_mounted() {
+        let got = built(
+            json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/a", "subPathExpr": "x-$(A)"}, {"name": "c", "mountPath": "/etc/hosts"}]}),
+            json!({}),
+            "",
+        )
+        .unwrap();
+        let list: Vec<String> = got.mounts.iter().map(|m| format!("{}:{}:{}", m.source.display(), m.target, m.read_only)).collect();
+        assert_eq!(
+            list,
+            [
+                "/d/volumes/v/x-1:/a:false",
+                "/d/volumes/c:/etc/hosts:true",
+                "/d/resolv.conf:/etc/resolv.conf:false",
+                "/d/messages/c/2:/dev/termination-log:false"
+            ]
+        );
+        let missing = built(json!({"name": "c", "volumeMounts": [{"name": "z", "mountPath": "/a"}]}), json!({}), "").unwrap_err();
+        assert_eq!(missing, "cannot find volume \"z\" to mount into container \"c\"");
+        assert!(built(json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/a", "subPath": "../x"}]}), json!({}), "").is_err());
+    }
+}

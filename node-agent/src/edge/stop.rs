@@ -1,0 +1,35 @@
+//! Ends one run of a container: preStop hook, then the stop signal, then the kill.
+use super::{Edge, Failed, Job, Outcome, hook};
+use crate::pod::sync::StopReason;
+use crate::pod::{container, full_name};
+use crate::runtime::RuntimeError;
+use std::time::{Duration, Instant};
+
+/// Ends it within `grace` seconds.
+pub async fn stop(edge: &Edge, job: &Job, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<Outcome, Failed> {
+    let began = Instant::now();
+    let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
+    if let Some(c) = container(&job.pod, name) {
+        let words = match reason {
+            StopReason::PodEnds => format!("Stopping container {name}"),
+            StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
+            StopReason::Probe(kind) => format!("Container {name} failed {} probe, will be restarted", kind.name().to_lowercase()),
+        };
+        edge.recorder.container(job, c, "Killing", &words);
+        if let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) {
+            match tokio::time::timeout(grace, hook::run(edge, job, c, id, handler)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => edge.recorder.container_warning(job, c, "FailedPreStopHook", &format!("PreStopHook failed: {why}")),
+                Err(_) => tracing::info!(pod = full_name(&job.pod), container = name, "the preStop hook took the whole grace period"),
+            }
+        }
+    }
+    // After a long hook there are two more seconds, as the kubelet gives.
+    let left = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(2).min(grace));
+    edge.runtime.stop(id, Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)).max(Duration::from_secs(1))).await?;
+    match edge.runtime.inspect(id).await {
+        Ok(run) => Ok(Outcome::Run(run)),
+        Err(RuntimeError::NotFound(_)) => Ok(Outcome::Removed(id.to_owned())),
+        Err(e) => Err(e.into()),
+    }
+}

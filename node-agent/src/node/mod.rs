@@ -1,0 +1,151 @@
+//! The node's own object: registration, status, heartbeat.
+pub mod machine;
+mod object;
+
+use crate::edge::Edge;
+use crate::recorder::Subject;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::NodeCondition;
+use machine::Machine;
+use model::{ApiError, Object};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often the lease is renewed.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long others believe it.
+pub(crate) const LEASE_SECONDS: i32 = 40;
+/// How often the status is written when nothing changed.
+const STATUS: SignedDuration = SignedDuration::from_mins(5);
+/// How often registration is tried.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a node says of itself.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The range that its pods' addresses come from.
+    pub pod_cidr: String,
+    /// Labels beside the standard ones.
+    pub labels: BTreeMap<String, String>,
+    /// The most pods.
+    pub max_pods: u32,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// Keeps the node's object alive until it is told to stop.
+pub struct Heart {
+    edge: Arc<Edge>,
+    registration: Registration,
+    conditions: Vec<NodeCondition>,
+    written: Option<Timestamp>,
+}
+
+impl Heart {
+    /// A node that isn't registered yet.
+    pub fn new(edge: Arc<Edge>, registration: Registration) -> Self {
+        Self { edge, registration, conditions: Vec::new(), written: None }
+    }
+
+    /// Registers, then beats.
+    ///
+    /// # Errors
+    /// Never by the cluster's absence: it is waited for.
+    pub async fn beat(mut self, cancel: CancellationToken) -> Result<(), ApiError> {
+        loop {
+            let wait = match self.once(Timestamp::now()).await {
+                Ok(()) => HEARTBEAT,
+                Err(error) => {
+                    tracing::debug!(node = self.edge.node.name, %error, "the heartbeat was not written");
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = cancel.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn once(&mut self, now: Timestamp) -> Result<(), ApiError> {
+        if self.written.is_none() {
+            self.register().await?;
+        }
+        self.status(now).await?;
+        self.lease(now).await
+    }
+
+    async fn register(&self) -> Result<(), ApiError> {
+        let name = &self.edge.node.name;
+        let node = object::node(&self.edge.node, &self.registration)?;
+        match self.edge.client.create("", "nodes", "", node).await {
+            Ok(_) => {
+                self.edge.recorder.normal(&Subject::node(name), "Starting", "Starting kubelet.");
+                Ok(())
+            }
+            Err(e) if e.is_already_exists() => {
+                let patch = json!({"metadata": {"labels": object::labels(&self.edge.node, &self.registration)}});
+                self.edge.client.merge("", "nodes", "", "", name, &patch).await.map(drop)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn status(&mut self, now: Timestamp) -> Result<(), ApiError> {
+        let runtime = self.edge.runtime.version().await;
+        let facts = self.registration.machine.pressures(&self.edge.pods);
+        let conditions = object::conditions(&self.conditions, &facts, runtime.as_ref().err().map(ToString::to_string), now);
+        let same =
+            conditions.iter().zip(&self.conditions).all(|(a, b)| a.status == b.status && a.reason == b.reason) && conditions.len() == self.conditions.len();
+        if same && self.written.is_some_and(|at| now.duration_since(at) < STATUS) {
+            return Ok(());
+        }
+        self.tell(&conditions);
+        let images = self.edge.runtime.images().await.unwrap_or_default();
+        let status = object::status(&self.edge.node, &self.registration, &runtime.unwrap_or_default(), &images, &conditions);
+        let written = self.edge.client.merge("", "nodes", "status", "", &self.edge.node.name, &json!({"status": status})).await;
+        match written {
+            Ok(_) => {
+                self.conditions = conditions;
+                self.written = Some(now);
+                Ok(())
+            }
+            Err(e) => {
+                if e.is_not_found() {
+                    self.written = None;
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Events for conditions that changed.
+    fn tell(&self, conditions: &[NodeCondition]) {
+        let subject = Subject::node(&self.edge.node.name);
+        for (new, reason) in conditions.iter().filter_map(|c| object::event_of(c).map(|reason| (c, reason))) {
+            let before = self.conditions.iter().find(|c| c.type_ == new.type_);
+            if before.is_none_or(|b| b.status != new.status) {
+                let message = format!("Node {} status is now: {reason}", self.edge.node.name);
+                self.edge.recorder.normal(&subject, reason, &message);
+            }
+        }
+    }
+
+    async fn lease(&self, now: Timestamp) -> Result<(), ApiError> {
+        const GROUP: &str = "coordination.k8s.io";
+        const NAMESPACE: &str = "kube-node-lease";
+        let name = &self.edge.node.name;
+        let renew = json!({"spec": {"renewTime": object::micro_time(now)}});
+        match self.edge.client.merge(GROUP, "leases", "", NAMESPACE, name, &renew).await {
+            Err(e) if e.is_not_found() => {
+                let node = self.edge.client.get("", "nodes", "", name).await?;
+                let lease = Object::from_value(object::lease(name, node.object().uid(), now))?;
+                self.edge.client.create(GROUP, "leases", NAMESPACE, lease).await.map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! ConfigMaps and Secrets that pods of this node refer to: each is watched while a pod needs it, and kept on the node's disk so that a pod can be
+//! restarted while the cluster can't be reached.
+use base64::Engine;
+use model::{ApiError, Key, Object, Stored};
+use state_client::{Change, Client, Reflector, Request, Verb};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Names an object that a pod refers to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RefKey {
+    /// `configmaps` or `secrets`.
+    pub resource: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl RefKey {
+    /// A ConfigMap.
+    pub fn config_map(namespace: &str, name: &str) -> Self {
+        Self { resource: "configmaps", namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+    /// A Secret.
+    pub fn secret(namespace: &str, name: &str) -> Self {
+        Self { resource: "secrets", namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// Objects at one moment, for pure functions.
+#[derive(Clone, Debug, Default)]
+pub struct Objects(BTreeMap<RefKey, Arc<Stored>>);
+
+impl Objects {
+    /// An object.
+    pub fn get(&self, key: &RefKey) -> Option<&Arc<Stored>> {
+        self.0.get(key)
+    }
+
+    /// A ConfigMap's `data` and `binaryData`, a Secret's `data`, decoded; `None` when the object doesn't exist.
+    pub fn data(&self, key: &RefKey) -> Option<BTreeMap<String, Vec<u8>>> {
+        let object = self.0.get(key)?.object();
+        let entries = |field: &str| object.at(&[field]).and_then(|d| d.as_object()).into_iter().flatten();
+        let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+        let (plain, encoded) = if key.resource == "secrets" { (None, "data") } else { (Some("data"), "binaryData") };
+        let mut out: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (name, value) in plain.into_iter().flat_map(entries) {
+            out.insert(name.clone(), value.as_str().unwrap_or_default().as_bytes().to_vec());
+        }
+        for (name, value) in entries(encoded) {
+            out.insert(name.clone(), decode(value.as_str().unwrap_or_default()));
+        }
+        Some(out)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn put(&mut self, key: RefKey, json: serde_json::Value) {
+        let stored = Stored::from_object(Key::new("", key.resource, &*key.namespace, &*key.name), Object::from_value(json).unwrap()).unwrap();
+        self.0.insert(key, Arc::new(stored));
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Known {
+    NotYet,
+    Absent,
+    Present(Arc<Stored>),
+}
+
+struct Watched {
+    value: watch::Receiver<Known>,
+    pods: BTreeSet<String>,
+    _stop: DropGuard,
+}
+
+/// The objects that this node's pods refer to.
+pub struct References {
+    client: Client,
+    disk: PathBuf,
+    watched: Mutex<HashMap<RefKey, Watched>>,
+    changed: tokio::sync::mpsc::UnboundedSender<RefKey>,
+}
+
+/// How long a start waits for the cluster before it takes the copy on disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl References {
+    /// Nothing is watched yet. Keys whose object changed come out of the receiver.
+    pub fn new(client: Client, disk: PathBuf) -> (Arc<Self>, tokio::sync::mpsc::UnboundedReceiver<RefKey>) {
+        let (changed, changes) = tokio::sync::mpsc::unbounded_channel();
+        (Arc::new(Self { client, disk, watched: Mutex::default(), changed }), changes)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RefKey, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The objects that a pod refers to; those that don't exist are left out. They are watched from now on, until [`References::forget`].
+    ///
+    /// # Errors
+    /// 503 when the cluster can't be asked and the disk has no copy.
+    pub async fn get(self: &Arc<Self>, pod: &str, keys: impl IntoIterator<Item = RefKey>) -> Result<Objects, ApiError> {
+        let mut out = Objects::default();
+        for key in keys {
+            let mut value = self.watch(pod, &key);
+            let known = tokio::time::timeout(PATIENCE, value.wait_for(|v| !matches!(v, Known::NotYet))).await;
+            let known = match known {
+                Ok(Ok(known)) => known.clone(),
+                Ok(Err(_)) | Err(_) => self.copy(&key)?,
+            };
+            if let Known::Present(stored) = known {
+                out.0.insert(key, stored);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The pod refers to nothing any more.
+    pub fn forget(&self, pod: &str) {
+        self.lock().retain(|key, watched| {
+            watched.pods.remove(pod);
+            let unused = watched.pods.is_empty();
+            if unused {
+                let path = self.path(key);
+                if let Err(error) = std::fs::remove_file(&path).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }) {
+                    tracing::warn!(path = %path.display(), %error, "a copy could not be removed");
+                }
+            }
+            !unused
+        });
+    }
+
+    /// The pods that refer to an object.
+    pub fn pods(&self, key: &RefKey) -> Vec<String> {
+        self.lock().get(key).map(|w| w.pods.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    fn watch(self: &Arc<Self>, pod: &str, key: &RefKey) -> watch::Receiver<Known> {
+        let mut watched = self.lock();
+        let entry = watched.entry(key.clone()).or_insert_with(|| {
+            let (sender, value) = watch::channel(Known::NotYet);
+            let stop = CancellationToken::new();
+            let follow = self.clone().follow(key.clone(), sender);
+            let stopped = stop.clone();
+            tokio::spawn(async move { stopped.run_until_cancelled(follow).await });
+            Watched { value, pods: BTreeSet::new(), _stop: stop.drop_guard() }
+        });
+        entry.pods.insert(pod.to_owned());
+        entry.value.clone()
+    }
+
+    async fn follow(self: Arc<Self>, key: RefKey, sender: watch::Sender<Known>) {
+        let mut request = Request::new(Verb::Watch, "", key.resource, &key.namespace, "");
+        request.options.field_selector = format!("metadata.name={}", key.name);
+        let mut reflector = Reflector::new(self.client.clone(), request);
+        loop {
+            let changes = reflector.next().await;
+            if changes.is_empty() {
+                continue;
+            }
+            let first = matches!(*sender.borrow(), Known::NotYet);
+            match reflector.get(&key.namespace, &key.name) {
+                Some(stored) => {
+                    self.keep(&key, stored);
+                    sender.send_replace(Known::Present(stored.clone()));
+                }
+                None if changes.iter().any(|c| matches!(c, Change::Synced | Change::Deleted(_))) => drop(sender.send_replace(Known::Absent)),
+                None => continue,
+            }
+            if !first && self.changed.send(key.clone()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn path(&self, key: &RefKey) -> PathBuf {
+        self.disk.join(format!("{}_{}_{}.json", key.resource, key.namespace, key.name))
+    }
+
+    fn keep(&self, key: &RefKey, stored: &Stored) {
+        let path = self.path(key);
+        let written = std::fs::create_dir_all(&self.disk).and_then(|()| {
+            let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            std::io::Write::write_all(&mut file, stored.json())
+        });
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "a copy could not be kept");
+        }
+    }
+
+    fn copy(&self, key: &RefKey) -> Result<Known, ApiError> {
+        let json = std::fs::read(self.path(key)).map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
+        let stored = Stored::from_object(Key::new("", key.resource, &*key.namespace, &*key.name), Object::from_json(&json)?)?;
+        Ok(Known::Present(Arc::new(stored)))
+    }
+}

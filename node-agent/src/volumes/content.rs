@@ -1,0 +1,73 @@
+//! Files that a volume is to hold.
+use super::VolumeError;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::KeyToPath;
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its owner, where it isn't root.
+    pub owner: Option<u32>,
+}
+
+/// All files of a volume, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// By path relative to the volume.
+    pub files: BTreeMap<String, File>,
+    /// When to make it again.
+    pub refresh: Option<Timestamp>,
+}
+
+/// `0644` where a volume doesn't say another.
+pub const MODE: i32 = 0o644;
+
+impl Content {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// When the path leaves the volume.
+    pub fn add(&mut self, path: &str, bytes: Vec<u8>, mode: i32) -> Result<(), VolumeError> {
+        let plain = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+        if !plain || path.is_empty() || path.starts_with("..") {
+            return Err(VolumeError(format!("invalid path {path:?}: must be relative and must not contain '..'")));
+        }
+        self.files.insert(path.to_owned(), File { bytes, mode: u32::try_from(mode & 0o777).unwrap_or(0o644), owner: None });
+        Ok(())
+    }
+
+    /// Adds an object's entries, or those that `items` chooses. `data` is `None` when the object doesn't exist.
+    ///
+    /// # Errors
+    /// In the kubelet's words, for what is missing and isn't optional.
+    pub fn add_data(
+        &mut self,
+        what: (&str, &str, &str),
+        data: Option<BTreeMap<String, Vec<u8>>>,
+        items: Option<&[KeyToPath]>,
+        optional: bool,
+        mode: i32,
+    ) -> Result<(), VolumeError> {
+        let (kind, namespace, name) = what;
+        let Some(mut data) = data else {
+            return if optional { Ok(()) } else { Err(VolumeError(format!("{kind} \"{name}\" not found"))) };
+        };
+        let Some(items) = items.filter(|i| !i.is_empty()) else {
+            return data.into_iter().try_for_each(|(key, bytes)| self.add(&key, bytes, mode));
+        };
+        for item in items {
+            match data.remove(&item.key) {
+                Some(bytes) => self.add(&item.path, bytes, item.mode.unwrap_or(mode))?,
+                None if optional => {}
+                None => return Err(VolumeError(format!("{kind} {namespace}/{name} references non-existent {kind} key: {}", item.key))),
+            }
+        }
+        Ok(())
+    }
+}

@@ -167,12 +167,15 @@ impl fmt::Debug for Kind {
     }
 }
 
+/// Rows by group, and within by a name.
+type Index = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Kind>>>;
+
 /// The table of kinds, looked up by resource or by kind. A value: a CRD makes a new one with one row more.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {
     rows: Vec<Arc<Kind>>,
-    by_resource: HashMap<(Arc<str>, Arc<str>), Arc<Kind>>,
-    by_kind: HashMap<(Arc<str>, Arc<str>), Arc<Kind>>,
+    by_resource: Index,
+    by_kind: Index,
 }
 
 impl Kinds {
@@ -182,12 +185,24 @@ impl Kinds {
     }
     /// This table with one row more; a row of the same group and resource is replaced.
     #[must_use]
-    pub fn with(mut self, row: Kind) -> Self {
+    pub fn with(self, row: Kind) -> Self {
+        let mut table = self.without(&row.group, &row.resource);
         let row = Arc::new(row);
-        self.rows.retain(|r| (&r.group, &r.resource) != (&row.group, &row.resource));
-        self.by_resource.insert((row.group.clone(), row.resource.clone()), row.clone());
-        self.by_kind.insert((row.group.clone(), row.kind.clone()), row.clone());
-        self.rows.push(row);
+        table.by_resource.entry(row.group.clone()).or_default().insert(row.resource.clone(), row.clone());
+        table.by_kind.entry(row.group.clone()).or_default().insert(row.kind.clone(), row.clone());
+        table.rows.push(row);
+        table
+    }
+    /// This table without the row of this group and resource.
+    #[must_use]
+    pub fn without(mut self, group: &str, resource: &str) -> Self {
+        let Some(row) = self.resource(group, resource).cloned() else { return self };
+        self.rows.retain(|r| !Arc::ptr_eq(r, &row));
+        for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind)] {
+            if let Some(names) = index.get_mut(&row.group) {
+                names.remove(name);
+            }
+        }
         self
     }
     /// All rows, in the order of the table.
@@ -196,11 +211,11 @@ impl Kinds {
     }
     /// By group and plural resource name.
     pub fn resource(&self, group: &str, resource: &str) -> Option<&Arc<Kind>> {
-        self.by_resource.get(&(group.into(), resource.into()))
+        self.by_resource.get(group)?.get(resource)
     }
     /// By group and kind.
     pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {
-        self.by_kind.get(&(group.into(), kind.into()))
+        self.by_kind.get(group)?.get(kind)
     }
     /// By `apiVersion` and `kind` as objects and owner references write them; the version must be served.
     pub fn of(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {

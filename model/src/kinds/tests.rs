@@ -1,4 +1,5 @@
 use super::*;
+use crate::kind::Kind;
 use crate::object::Object;
 use crate::schema::{self, FieldValidation, validate_and_prune};
 use serde_json::{Value, json};
@@ -21,6 +22,18 @@ fn every_row_is_whole() {
         }
     }
     assert_eq!(kinds.rows().len(), 26);
+}
+
+#[test]
+fn a_table_is_a_value() {
+    let kinds = builtin();
+    let mut row = Kind::clone(kinds.resource("", "pods").unwrap());
+    row.kind = "Whale".into();
+    let changed = kinds.clone().with(row);
+    assert_eq!((changed.rows().len(), changed.kind("", "Pod").is_none(), changed.kind("", "Whale").is_some()), (26, true, true));
+    let without = changed.without("", "pods");
+    assert_eq!((without.rows().len(), without.resource("", "pods").is_none(), without.kind("", "Whale").is_none()), (25, true, true));
+    assert!(kinds.of("v1", "Pod").is_some() && kinds.of("v2", "Pod").is_none());
 }
 
 /// What a create makes of an object: the object as stored, and what is refused.

@@ -52,7 +52,7 @@ const MAX_WARNINGS: usize = 100;
 pub fn validate_and_prune(kind: &Kind, object: &mut Object, mode: FieldValidation) -> Result<Vec<String>, ApiError> {
     let Some(node) = definition(&kind.schema) else { return Ok(Vec::new()) };
     let mut walk = Walk { unknown: Vec::new() };
-    walk.map(&mut object.0, node, &Place { owner: &kind.schema, path: String::new() }).map_err(|e| refuse(kind, &e))?;
+    walk.map(&mut object.0, node, &Place { owner: &kind.schema, parent: None, step: Step::Top }).map_err(|e| refuse(kind, &e))?;
     match mode {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(walk.unknown),
@@ -67,15 +67,38 @@ pub fn refuse(kind: &Kind, why: &str) -> ApiError {
     ApiError::bad_request(format!("{0} in version \"{version}\" cannot be handled as a {0}: {why}", kind.kind))
 }
 
-/// Where a value is: the definition that holds it and the path from the object's top.
+/// Where a value is: the definition that holds it and the steps from the object's top. Written out only when something is wrong there.
 struct Place<'a> {
     owner: &'a str,
-    path: String,
+    parent: Option<&'a Place<'a>>,
+    step: Step<'a>,
 }
 
-impl Place<'_> {
-    fn field(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Top,
+    Field(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    fn below(&'a self, owner: &'a str, step: Step<'a>) -> Self {
+        Self { owner, parent: Some(self), step }
+    }
+    /// `spec.containers[0].name`, or without the indices.
+    fn path(&self, indices: bool) -> String {
+        let mut path = self.parent.map(|p| p.path(indices)).unwrap_or_default();
+        match self.step {
+            Step::Field(name) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+            Step::Index(i) if indices => path.push_str(&format!("[{i}]")),
+            Step::Index(_) | Step::Top => {}
+        }
+        path
     }
 }
 
@@ -95,7 +118,7 @@ fn mismatch(value: &Value, wanted: &str, place: &Place<'_>) -> String {
         Value::Object(_) => "object".to_owned(),
     };
     let owner = place.owner.rsplit('.').next().unwrap_or(place.owner);
-    let path: String = place.path.split('.').map(|step| step.split('[').next().unwrap_or(step)).collect::<Vec<_>>().join(".");
+    let path = place.path(false);
     format!("json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {wanted}")
 }
 
@@ -120,7 +143,7 @@ impl Walk {
             return number_or_text(value, name.unwrap_or_default(), place);
         }
         let Some(shape) = resolved.shape else { return Ok(()) };
-        let inner = Place { owner: name.unwrap_or(place.owner), path: place.path.clone() };
+        let inner = Place { owner: name.unwrap_or(place.owner), ..*place };
         match (shape, value) {
             (Shape::Object, Value::Object(map)) => self.map(map, resolved, &inner),
             (Shape::Array, Value::Array(items)) => self.items(items, resolved, &inner),
@@ -134,7 +157,7 @@ impl Walk {
     fn items(&mut self, items: &mut [Value], node: &Node, place: &Place<'_>) -> Result<(), String> {
         let Some(node) = &node.items else { return Ok(()) };
         for (i, item) in items.iter_mut().enumerate() {
-            self.value(item, node, &Place { owner: place.owner, path: format!("{}[{i}]", place.path) })?;
+            self.value(item, node, &place.below(place.owner, Step::Index(i)))?;
         }
         Ok(())
     }
@@ -149,13 +172,13 @@ impl Walk {
         map.retain(|key, value| {
             let known = node.properties.contains_key(key.as_str());
             if !known && self.unknown.len() < MAX_WARNINGS {
-                self.unknown.push(format!("unknown field \"{}\"", place.field(key)));
+                self.unknown.push(format!("unknown field \"{}\"", place.below(place.owner, Step::Field(key)).path(true)));
             }
             known && !value.is_null()
         });
         for (key, value) in map.iter_mut() {
             if let Some(child) = node.properties.get(key.as_str()) {
-                self.value(value, child, &Place { owner: place.owner, path: place.field(key) })?;
+                self.value(value, child, &place.below(place.owner, Step::Field(key)))?;
             }
         }
         Ok(())
@@ -168,7 +191,7 @@ impl Walk {
             if value.is_null() {
                 *value = "".into();
             }
-            self.value(value, node, &Place { owner: place.owner, path: place.field(key) })?;
+            self.value(value, node, &place.below(place.owner, Step::Field(key)))?;
         }
         Ok(())
     }

@@ -51,8 +51,8 @@ impl Strategy for Pod {
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
-        let spec = |pod: &Object| pod.at(&["spec"]).cloned().unwrap_or_default();
-        update::validate(&spec(new), &spec(old))
+        let nothing = Value::Null;
+        update::validate(new.at(&["spec"]).unwrap_or(&nothing), old.at(&["spec"]).unwrap_or(&nothing))
     }
     fn grace_seconds(&self, pod: &Object, requested: Option<i64>) -> Option<i64> {
         let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed");

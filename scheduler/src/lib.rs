@@ -10,12 +10,16 @@
 //!
 //! To add a rule: one pure function, and one line in [`filter::FILTERS`], [`score::LOCAL`] or [`score::SCALED`].
 mod actor;
+#[cfg(test)]
+mod actor_tests;
 mod class_run;
 pub mod events;
 pub mod filter;
 pub mod labels;
 pub mod node;
 pub mod pod;
+#[cfg(test)]
+mod properties;
 pub mod queue;
 pub mod reason;
 pub mod resources;

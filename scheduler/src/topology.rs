@@ -281,10 +281,9 @@ impl Topology {
 
     fn add_pods(&mut self, node: NodeId, deltas: &[i64], pods: i64) {
         for (term, delta) in self.terms.iter_mut().zip(deltas) {
-            if *delta != 0 && term.eligible(node) {
-                if let Some(domain) = self.keys.get(term.key).and_then(|k| k.domain(node)) {
-                    term.add(domain as usize, delta * pods);
-                }
+            let domain = self.keys.get(term.key).and_then(|k| k.domain(node));
+            if let Some(domain) = domain.filter(|_| *delta != 0 && term.eligible(node)) {
+                term.add(domain as usize, delta * pods);
             }
         }
     }

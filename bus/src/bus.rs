@@ -247,13 +247,16 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
-        let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) else {
-            return match self.mouth().await? {
+        let answering = async {
+            if let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) {
+                return door.call(message, Caller::clone(&self.caller)).await;
+            }
+            match self.mouth().await? {
                 Some(mouth) => ask::call(mouth, to, message, timeout).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
-            };
+            }
         };
-        let answered = tokio::time::timeout(timeout, door.call(message, Caller::clone(&self.caller))).await;
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
 
@@ -262,13 +265,16 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
-        let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) else {
-            return match self.mouth().await? {
+        let answering = async {
+            if let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) {
+                return gate.open(message, Caller::clone(&self.caller)).await;
+            }
+            match self.mouth().await? {
                 Some(mouth) => ask::open(mouth, to, message, timeout).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
-            };
+            }
         };
-        let answered = tokio::time::timeout(timeout, gate.open(message, Caller::clone(&self.caller))).await;
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
     }
 

@@ -131,16 +131,33 @@ where
         tracing::warn!(service, ?error, "served from when NATS is back");
     }
     let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(TAKEN)));
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
-        while let Some(message) = requests.next().await {
+    tokio::spawn(async move {
+        while let Some(message) = next(&mut requests, &stop).await {
             mouth.health.heard.send_replace(tokio::time::Instant::now());
             let Ok(place) = taken.clone().acquire_owned().await else { return };
             if let Some(request) = read(&mouth, message) {
                 tokio::spawn(handle(request, place));
             }
         }
-    }));
+    });
     Ok(())
+}
+
+/// The next request. Once stopped, those that the server has sent already; they are answered too, if only with a refusal.
+async fn next(requests: &mut SelectAll<Subscriber>, stop: &CancellationToken) -> Option<Message> {
+    if !stop.is_cancelled() {
+        tokio::select! {
+            message = requests.next() => return message,
+            () = stop.cancelled() => {}
+        }
+        for subscriber in requests.iter_mut() {
+            if let Err(error) = subscriber.drain().await {
+                tracing::debug!(%error, "the connection is closed");
+                return None;
+            }
+        }
+    }
+    requests.next().await
 }
 
 async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> Result<SelectAll<Subscriber>, async_nats::SubscribeError> {

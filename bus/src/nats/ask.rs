@@ -15,18 +15,20 @@ use std::time::Duration;
 /// First byte of the frame that answers a request which came as a stream.
 pub(super) const WELL: u8 = 0;
 
+/// How many others are asked when the one that was asked is stopping.
+const OTHERS: usize = 3;
+
 fn headers(timeout: Duration) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(TIMEOUT, timeout.as_millis().to_string().as_str());
     headers
 }
 
-/// Sends a request and waits for its reply.
+/// Sends a request and waits for its reply. `timeout` is told to the service; whoever calls keeps it.
 pub(crate) async fn call<Q: Call>(mouth: &Arc<Mouth>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
     let body = Bytes::from(wire::encode(Q::SERVICE, &message)?);
     drop(message);
-    let reply = tokio::time::timeout(timeout, exchange(mouth, Q::SERVICE, to, body, timeout)).await;
-    let reply = reply.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))?;
+    let reply = exchange(mouth, Q::SERVICE, to, body, timeout).await?;
     wire::decode(Q::SERVICE, &reply)
 }
 
@@ -34,7 +36,11 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
     mouth.connected().await.map_err(|fault| fault.of(service))?;
     let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
     if body.len() <= mouth.part_size() {
-        let answer = mouth.request(subject, headers(timeout), body).await;
+        let mut answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
+        for _ in 0..OTHERS {
+            let Err(Fault::Gone) = answer else { break };
+            answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
+        }
         return answer.map(|a| a.body).map_err(|fault| fault.of(service));
     }
     let (mut sender, mut receiver, _) = connect(mouth, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
@@ -60,7 +66,7 @@ async fn connect(mouth: &Arc<Mouth>, subject: String, body: Bytes, timeout: Dura
     Ok((sender, receiver, body))
 }
 
-/// Opens a stream.
+/// Opens a stream. `timeout` as for [`call`].
 pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
     let body = Bytes::from(wire::encode(O::SERVICE, &message)?);
     drop(message);
@@ -71,7 +77,6 @@ pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeo
         mouth.connected().await?;
         connect(mouth, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
     };
-    let connected = tokio::time::timeout(timeout, connecting).await.map_err(|_| BusError::Timeout { service: O::SERVICE, after: timeout })?;
-    let (sender, receiver, answer) = connected.map_err(|fault| fault.of(O::SERVICE))?;
+    let (sender, receiver, answer) = connecting.await.map_err(|fault| fault.of(O::SERVICE))?;
     if answer.is_empty() { Ok(Ok(Duplex::remote(sender, receiver))) } else { wire::decode(O::SERVICE, &answer).map(Err) }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     NoResponder,
+    /// The one that was asked is stopping and hasn't begun.
+    Gone,
     Disconnected(String),
     /// The service's own words, or the server's.
     Failed(String),
@@ -40,7 +42,7 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) fn of(self, service: &'static str) -> BusError {
         match self {
-            Self::NoResponder => BusError::NoResponder { service },
+            Self::NoResponder | Self::Gone => BusError::NoResponder { service },
             Self::Disconnected(why) => BusError::Disconnected(why),
             Self::Failed(why) => BusError::Failed { service, why },
         }
@@ -303,9 +305,11 @@ async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark
 
 /// A reply's headers may say that it is none.
 fn answer(headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
-    match wire::header(headers.as_ref(), wire::ERROR) {
-        Some(why) => Err(Fault::Failed(why.to_owned())),
-        None => Ok(Answer { headers, body }),
+    let header = |name| wire::header(headers.as_ref(), name);
+    match (header(wire::ERROR_CODE), header(wire::ERROR)) {
+        (Some(wire::GONE), _) => Err(Fault::Gone),
+        (_, Some(why)) => Err(Fault::Failed(why.to_owned())),
+        (_, None) => Ok(Answer { headers, body }),
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) const TIMEOUT: &str = "Ws-Timeout";
 pub(crate) const ERROR: &str = "Nats-Service-Error";
 /// Its kind, as an HTTP status code.
 pub(crate) const ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// The code of a service that stops: as if nobody were there.
+pub(crate) const GONE: &str = "503";
 
 /// No body that is put together from parts is larger than this many bytes.
 const BODY_MAX: usize = 256 << 20;

@@ -29,7 +29,16 @@ pub(super) struct Child {
 impl Child {
     /// Starts it and waits until it says that it is ready.
     pub(super) async fn start(binary: &Path, options: &ServerOptions, patience: Duration) -> Result<Self, ServerError> {
-        let (pid, events) = spawn(binary, &options.config_file()).await?;
+        let setpriv = find("setpriv");
+        match Self::start_by(setpriv.as_deref(), binary, options, patience).await {
+            // some have a setpriv that can't do this
+            Err(ServerError::Failed { log }) if setpriv.is_some() && log.contains("setpriv") => Self::start_by(None, binary, options, patience).await,
+            started => started,
+        }
+    }
+
+    async fn start_by(setpriv: Option<&Path>, binary: &Path, options: &ServerOptions, patience: Duration) -> Result<Self, ServerError> {
+        let (pid, events) = spawn(command(setpriv, binary, &options.config_file()), binary).await?;
         let mut child = Self { pid, port: 0, events };
         let ready = tokio::time::timeout(patience, child.ready(options)).await;
         match ready.unwrap_or(Err(ServerError::Slow { seconds: patience.as_secs() })) {
@@ -86,10 +95,9 @@ impl Child {
 }
 
 /// Starts the binary in a thread that lives as long as the child does.
-async fn spawn(binary: &Path, config: &Path) -> Result<(u32, mpsc::Receiver<Event>), ServerError> {
+async fn spawn(mut command: Command, binary: &Path) -> Result<(u32, mpsc::Receiver<Event>), ServerError> {
     let (started, start) = tokio::sync::oneshot::channel();
     let (events, received) = mpsc::channel(256);
-    let mut command = command(binary, config);
     let watcher = move || {
         let child = command.spawn();
         let (mut child, pid) = match child {
@@ -116,9 +124,9 @@ async fn spawn(binary: &Path, config: &Path) -> Result<(u32, mpsc::Receiver<Even
     Ok((pid, received))
 }
 
-fn command(binary: &Path, config: &Path) -> Command {
+fn command(setpriv: Option<&Path>, binary: &Path, config: &Path) -> Command {
     let arguments = [OsString::from("-c"), config.into()];
-    let mut command = match find("setpriv") {
+    let mut command = match setpriv {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
             command.args(["--pdeathsig", "KILL", "--"]).arg(binary);

@@ -341,3 +341,41 @@ async fn no_connection_is_one_clear_error() {
     assert!(matches!(Bus::connect(nonsense).await, Err(ConnectError::Credentials(_))));
     Bus::connect(rig.options(Role::Agent, "n1")).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_waited_for_a_service_that_stops_is_done_by_another() {
+    let rig = Rig::open().await;
+    let (a, b, gateway) = (rig.bus(Role::State, "a").await, rig.bus(Role::State, "b").await, rig.bus(Role::Gateway, "g").await);
+    let slow = |incoming: Incoming<Want>| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        give(incoming).await
+    };
+    let (first, _second) = (a.serve("a", 2, slow).await.unwrap(), b.serve("b", 64, slow).await.unwrap());
+    let calls: Vec<_> = (0..1000)
+        .map(|_| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.call(&To::Any, want(0), 60 * SECOND).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let began = Instant::now();
+    drop(first);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert!(began.elapsed() < 10 * SECOND);
+}
+
+#[tokio::test]
+async fn calls_over_the_server_are_quick() {
+    let rig = Rig::open().await;
+    let (state, gateway) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Gateway, "g").await);
+    let _service = state.serve("s1", 64, give).await.unwrap();
+    let began = Instant::now();
+    for _ in 0..1000 {
+        gateway.call(&To::Any, want(100), SECOND).await.unwrap();
+    }
+    let each = began.elapsed() / 1000;
+    println!("{each:?} a call over NATS");
+    assert!(each < Duration::from_millis(20), "{each:?}");
+}

@@ -68,3 +68,30 @@ async fn an_orphan_is_taken_over() {
     reaped.join().unwrap().unwrap();
     server.stop().await;
 }
+
+/// Not a test: the parent that the next one kills.
+#[tokio::test]
+#[ignore = "started by a_server_goes_with_its_parent"]
+async fn a_parent() {
+    let server = Server::start(ServerOptions::new(std::env::var("WHALESONG_TEST_DIRECTORY").unwrap())).await.unwrap();
+    println!("\npid {}", server.pid().unwrap());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_server_goes_with_its_parent() {
+    use std::io::{BufRead, BufReader};
+    let dir = tempfile::tempdir().unwrap();
+    let mut parent = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "server::a_parent", "--ignored", "--nocapture"])
+        .env("WHALESONG_TEST_DIRECTORY", dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let pid: u32 = lines.find_map(|line| line.strip_prefix("pid ").map(|pid| pid.parse().unwrap())).unwrap();
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    eventually(|| std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))).await;
+}

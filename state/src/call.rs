@@ -79,11 +79,6 @@ impl Call {
         Key::new(self.row.group.clone(), self.row.resource.clone(), self.namespace.clone(), name)
     }
 
-    /// The key as the client sees it.
-    pub fn shown_key(&self, object: &Object) -> Key {
-        Key::new(self.kind.group.clone(), self.kind.resource.clone(), object.namespace(), object.name())
-    }
-
     /// 404 for this kind.
     pub fn not_found(&self, name: &str) -> ApiError {
         ApiError::not_found(&self.kind.group, &self.kind.resource, name)

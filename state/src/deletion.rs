@@ -184,3 +184,82 @@ fn shorten(next: &mut Object, at: jiff::Timestamp, grace: i64, asked: &Asked) {
         set_deadline(next, at, grace);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::kinds;
+    use serde_json::json;
+
+    /// What became of an object: `gone`, `pending`, or the deadline, the grace and the finalizers.
+    fn outcome(resource: &str, object: Value, options: Value) -> String {
+        let kinds = kinds::builtin();
+        let kind = kinds.rows().iter().find(|k| &*k.resource == resource).unwrap();
+        let asked = Asked::of(&Options::default(), Some(&options)).unwrap();
+        match plan(kind, &Object::from_value(object).unwrap(), &asked, "2026-01-01T00:00:00Z".parse().unwrap()) {
+            Plan::Remove(_) => "gone".to_owned(),
+            Plan::Pending => "pending".to_owned(),
+            Plan::Mark(o) => {
+                let time = o.deletion_timestamp().unwrap().trim_start_matches("2026-01-01T").to_owned();
+                let grace = o.int_at(&["metadata", "deletionGracePeriodSeconds"]).unwrap();
+                format!("{time} {grace} [{}]", o.finalizers().collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn the_matrix() {
+        let plain = json!({"metadata": {"name": "a"}});
+        let held = json!({"metadata": {"name": "a", "finalizers": ["x/y"]}});
+        let deleting = json!({"metadata": {"name": "a", "finalizers": ["x/y"], "deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}});
+        let bound = json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30}, "status": {"phase": "Running"}});
+        let ending = json!({"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}, "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30}});
+        let unbound = json!({"metadata": {"name": "a"}, "spec": {"terminationGracePeriodSeconds": 30}});
+        let done = json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30}, "status": {"phase": "Succeeded"}});
+        let namespace = json!({"metadata": {"name": "a"}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+        let cases = [
+            ("configmaps", &plain, json!({}), "gone"),
+            ("configmaps", &plain, json!({"gracePeriodSeconds": 30}), "gone"),
+            ("configmaps", &plain, json!({"propagationPolicy": "Foreground"}), "00:00:00Z 0 [foregroundDeletion]"),
+            ("configmaps", &plain, json!({"orphanDependents": true}), "00:00:00Z 0 [orphan]"),
+            ("configmaps", &plain, json!({"propagationPolicy": "Background"}), "gone"),
+            ("configmaps", &held, json!({}), "00:00:00Z 0 [x/y]"),
+            ("configmaps", &held, json!({"propagationPolicy": "Orphan"}), "00:00:00Z 0 [x/y,orphan]"),
+            ("configmaps", &deleting, json!({}), "pending"),
+            ("configmaps", &deleting, json!({"propagationPolicy": "Foreground"}), "00:00:00Z 0 [x/y,foregroundDeletion]"),
+            ("pods", &bound, json!({}), "00:00:30Z 30 []"),
+            ("pods", &bound, json!({"gracePeriodSeconds": 5}), "00:00:05Z 5 []"),
+            ("pods", &bound, json!({"gracePeriodSeconds": 0}), "gone"),
+            ("pods", &bound, json!({"gracePeriodSeconds": -1}), "00:00:01Z 1 []"),
+            ("pods", &ending, json!({}), "pending"),
+            ("pods", &ending, json!({"gracePeriodSeconds": 60}), "pending"),
+            ("pods", &ending, json!({"gracePeriodSeconds": 10}), "00:00:10Z 10 []"),
+            ("pods", &ending, json!({"gracePeriodSeconds": 0}), "gone"),
+            ("pods", &unbound, json!({}), "gone"),
+            ("pods", &done, json!({}), "gone"),
+            ("namespaces", &namespace, json!({}), "00:00:00Z 0 []"),
+        ];
+        for (resource, object, options, want) in cases {
+            assert_eq!(outcome(resource, object.clone(), options.clone()), want, "{resource} {object} {options}");
+        }
+    }
+
+    #[test]
+    fn preconditions() {
+        let kinds = kinds::builtin();
+        let kind = kinds.resource("", "configmaps").unwrap();
+        let object = Object::from_value(json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "5"}})).unwrap();
+        for (given, holds) in [
+            (json!({"uid": "u"}), true),
+            (json!({"uid": "v"}), false),
+            (json!({"resourceVersion": "5"}), true),
+            (json!({"resourceVersion": "4"}), false),
+            (json!({}), true),
+        ] {
+            let asked = Asked::of(&Options::default(), Some(&json!({"preconditions": given}))).unwrap();
+            assert_eq!(check_preconditions(kind, &object, &asked).is_ok(), holds);
+        }
+        assert!(Asked::of(&Options::default(), Some(&json!({"propagationPolicy": "x"}))).is_err());
+        assert!(Asked::of(&Options::default(), Some(&json!({"gracePeriodSeconds": "x"}))).is_err());
+    }
+}

@@ -60,3 +60,46 @@ fn left(change: &Change) -> Arc<Stored> {
     let encoded = Stored::encode(old.object());
     encoded.and_then(|json| Stored::decode(old.key.clone(), change.revision, &json)).map_or_else(|_| old.clone(), Arc::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Key, kinds};
+    use serde_json::json;
+
+    fn stored(revision: u64, tier: &str, node: &str) -> Arc<Stored> {
+        let object = json!({"metadata": {"name": "p", "labels": {"tier": tier}, "resourceVersion": revision.to_string()}, "spec": {"nodeName": node}});
+        Arc::new(Stored::from_object(Key::new("", "pods", "", "p"), Object::from_value(object).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn changes_as_a_selection_sees_them() {
+        let kinds = kinds::builtin();
+        let kind = kinds.resource("", "pods").unwrap();
+        let (front, back, elsewhere) = (stored(1, "front", "n1"), stored(2, "back", "n1"), stored(2, "front", "n2"));
+        let cases = [
+            (None, &front, false, "added 1"),
+            (None, &back, false, "nothing"),
+            (Some(&front), &front, false, "modified 1"),
+            (Some(&back), &front, false, "added 1"),
+            (Some(&front), &back, false, "deleted front n1 2"),
+            (Some(&front), &elsewhere, false, "deleted front n1 2"),
+            (Some(&back), &back, false, "nothing"),
+            (Some(&front), &front, true, "deleted front n1 1"),
+            (Some(&back), &back, true, "nothing"),
+        ];
+        let options = Options { label_selector: "tier=front".into(), field_selector: "spec.nodeName=n1".into(), ..Options::default() };
+        let selection = Selection::parse(kind, &options).unwrap();
+        for (old, new, deleted, want) in cases {
+            let change = Change { old: old.cloned(), new: new.clone(), deleted, revision: new.revision };
+            let got = match selection.event(&change) {
+                None => "nothing".to_owned(),
+                Some(Event::Added(o)) => format!("added {}", o.revision),
+                Some(Event::Modified(o)) => format!("modified {}", o.revision),
+                Some(Event::Deleted(o)) => format!("deleted {} {} {}", o.object().label("tier").unwrap(), o.object().str_at(&["spec", "nodeName"]), o.revision),
+                Some(other) => panic!("{other:?}"),
+            };
+            assert_eq!(got, want, "{old:?} {new:?} {deleted}");
+        }
+    }
+}

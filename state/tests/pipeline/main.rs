@@ -1,0 +1,8 @@
+//! The pipeline, asked over a bus as components ask it, on a real nats-server.
+#![cfg(test)]
+mod access;
+mod crud;
+mod deletion;
+mod fixture;
+mod subresources;
+mod watches;

@@ -1,0 +1,82 @@
+//! Scale, binding, eviction, tokens, streams, events in both forms.
+use crate::fixture::{ACCOUNTS, Cluster, DEPLOYMENTS, PODS, account, deployment, document, node, pod};
+use bus::Role;
+use model::ApiError;
+use serde_json::{Value, json};
+use state_client::{Body, PatchKind, Reply, Verb};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(DEPLOYMENTS, "default", deployment("web")).await.unwrap();
+    let read = document(&admin.send(admin.ask(Verb::Get, DEPLOYMENTS, "default", "web").subresource("scale")).await.unwrap());
+    assert_eq!((read["kind"].clone(), read["spec"]["replicas"].clone(), read["status"]["selector"].clone()), (json!("Scale"), json!(2), json!("app=web")));
+    let patch = Body::Patch(PatchKind::Merge, r#"{"spec":{"replicas":5}}"#.into());
+    let patched = document(&admin.send(admin.ask(Verb::Patch, DEPLOYMENTS, "default", "web").subresource("scale").body(patch)).await.unwrap());
+    assert_eq!(patched["spec"]["replicas"], 5);
+    let object = admin.get(DEPLOYMENTS, "default", "web").await.unwrap();
+    assert_eq!((object.object().int_at(&["spec", "replicas"]), object.object().generation()), (Some(5), 2));
+}
+
+async fn bind(speaker: &crate::fixture::Speaker, name: &str, node: &str) -> Result<Value, ApiError> {
+    speaker.post(PODS, "default", name, "binding", json!({"metadata": {"name": name}, "target": {"kind": "Node", "name": node}})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_is_bound_once_and_streamed_from() {
+    let cluster = Cluster::start().await;
+    let (admin, scheduler) = (cluster.admin(), cluster.role(Role::Scheduler, "s"));
+    admin.create(ACCOUNTS, "default", account("default")).await.unwrap();
+    let made = admin.create(PODS, "default", pod("p")).await.unwrap();
+    assert_eq!(made.object().list_at(&["spec", "volumes"]).len(), 1);
+    let logs = |container: &str| {
+        admin.ask(Verb::Connect, PODS, "default", "p").subresource("log").body(Body::Json(json!({"container": container}).to_string().into_bytes().into()))
+    };
+    assert_eq!(admin.send(logs("")).await.unwrap_err().message, "pod p does not have a host assigned");
+    assert_eq!(bind(&scheduler, "p", "n1").await.unwrap()["status"], "Success");
+    let again = bind(&scheduler, "p", "n2").await.unwrap_err();
+    assert_eq!((again.code(), again.message.as_str()), (409, "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n1\""));
+    let bound = admin.get(PODS, "default", "p").await.unwrap();
+    assert_eq!(bound.object().list_at(&["status", "conditions"]).iter().find(|c| c["type"] == "PodScheduled").unwrap()["status"], "True");
+    assert!(matches!(admin.send(logs("")).await.unwrap(), Reply::Object { object, .. } if object.object().str_at(&["spec", "nodeName"]) == "n1"));
+    assert_eq!(admin.send(logs("x")).await.unwrap_err().message, "container x is not valid for pod p");
+    let evicted = admin.post(PODS, "default", "p", "eviction", json!({"metadata": {"name": "p"}, "deleteOptions": {"gracePeriodSeconds": 0}})).await.unwrap();
+    assert_eq!(evicted["status"], "Success");
+    assert_eq!(admin.get(PODS, "default", "p").await.unwrap_err().code(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_made_and_reviewed() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(ACCOUNTS, "default", account("default")).await.unwrap();
+    admin.create(("", "nodes"), "", node("n1")).await.unwrap();
+    let made = admin.create(PODS, "default", pod("p")).await.unwrap();
+    bind(&admin, "p", "n1").await.unwrap();
+    let wanted = json!({"spec": {"expirationSeconds": 3607, "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": made.object().uid()}}});
+    let issued = cluster.role(Role::Agent, "n1").post(ACCOUNTS, "default", "default", "token", wanted.clone()).await.unwrap();
+    let other = cluster.role(Role::Agent, "n2").post(ACCOUNTS, "default", "default", "token", wanted).await.unwrap_err();
+    assert_eq!(other.code(), 403);
+    let review = || admin.post(("authentication.k8s.io", "tokenreviews"), "", "", "", json!({"spec": {"token": issued["status"]["token"]}}));
+    let good = review().await.unwrap();
+    assert_eq!(good["status"]["user"]["username"], "system:serviceaccount:default:default", "{good}");
+    assert_eq!(good["status"]["user"]["extra"]["authentication.kubernetes.io/pod-name"], json!(["p"]));
+    admin.delete(PODS, "default", "p", json!({"gracePeriodSeconds": 0})).await.unwrap();
+    assert_eq!(review().await.unwrap()["status"]["authenticated"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_in_both_forms() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let event = json!({
+        "metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"}, "reason": "Started", "message": "m", "type": "Normal",
+        "source": {"component": "test"}, "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z", "count": 1,
+    });
+    admin.create(("", "events"), "default", event).await.unwrap();
+    let other = admin.get(("events.k8s.io", "events"), "default", "e").await.unwrap();
+    assert_eq!((other.object().api_version(), other.object().str_at(&["note"])), ("events.k8s.io/v1", "m"));
+    admin.patch(("events.k8s.io", "events"), "", "default", "e", json!({"note": "changed"})).await.unwrap();
+    assert_eq!(admin.get(("", "events"), "default", "e").await.unwrap().object().str_at(&["message"]), "changed");
+}

@@ -12,6 +12,7 @@ use crate::view::View;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
 use state_client::User;
+use std::time::Duration;
 
 /// A write that asks to be admitted.
 pub struct Admit<'a> {
@@ -49,8 +50,19 @@ impl Admit<'_> {
 pub struct Refusal {
     /// What the client is told.
     pub error: ApiError,
-    /// A group and resource that the step misses an object of: the cache may be behind, so that it is worth asking again when it is current.
-    pub missing: Option<(&'static str, &'static str)>,
+    /// What the step misses: the cache may be behind, so that it is worth asking again when it is current.
+    pub missing: Option<Missing>,
+}
+
+/// An object that a step misses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its group.
+    pub group: &'static str,
+    /// Its resource.
+    pub resource: &'static str,
+    /// How long it is worth waiting for somebody who is about to make it.
+    pub patience: Duration,
 }
 
 impl From<ApiError> for Refusal {
@@ -62,7 +74,15 @@ impl From<ApiError> for Refusal {
 impl Refusal {
     /// A refusal because of an object that isn't in the cache.
     pub fn missing(group: &'static str, resource: &'static str, error: ApiError) -> Self {
-        Self { error, missing: Some((group, resource)) }
+        Self { error, missing: Some(Missing { group, resource, patience: Duration::ZERO }) }
+    }
+    /// The same, of an object that a controller makes soon.
+    #[must_use]
+    pub fn expected_within(mut self, patience: Duration) -> Self {
+        if let Some(missing) = &mut self.missing {
+            missing.patience = patience;
+        }
+        self
     }
 }
 

@@ -68,7 +68,7 @@ fn own_pod(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refus
             if !bound_to(object, node) {
                 return Err(request.forbidden(object, format!("node \"{node}\" can only create pods with spec.nodeName set to itself")));
             }
-            if object.str_at(&["spec", "serviceAccountName"]) != ""
+            if !object.str_at(&["spec", "serviceAccountName"]).is_empty()
                 || object.at(&["spec", "volumes"]).and_then(Value::as_array).is_some_and(|v| v.iter().any(refers_to_api))
             {
                 return Err(request.forbidden(object, format!("node \"{node}\" can not create pods that reference API objects")));

@@ -3,11 +3,14 @@ use super::{Admit, Held, Refusal, Step};
 use crate::meta;
 use model::{Key, Object};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const VOLUME: &str = "kube-api-access-";
 /// An hour and seven seconds, as Kubernetes asks for: recognisable as not chosen by a user.
 const TOKEN_SECONDS: i64 = 3607;
+/// How long a pod waits for its new namespace's own account.
+const PATIENCE: Duration = Duration::from_secs(1);
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// The step.
@@ -28,7 +31,8 @@ impl Step for ServiceAccount {
         let (namespace, name) = (object.namespace().to_owned(), object.str_at(&["spec", "serviceAccountName"]).to_owned());
         let Some(account) = request.view.get(&Key::new("", "serviceaccounts", namespace.as_str(), name.as_str())) else {
             let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
-            return Err(Refusal::missing("", "serviceaccounts", request.forbidden(object, why).error));
+            let refusal = Refusal::missing("", "serviceaccounts", request.forbidden(object, why).error);
+            return Err(if name == "default" { refusal.expected_within(PATIENCE) } else { refusal });
         };
         object.set(&["spec", "serviceAccount"], name);
         apply(object, account.object(), request.entropy);

@@ -137,8 +137,8 @@ fn name_is(value: &Value, path: &[&str], name: &str) -> bool {
     path.iter().try_fold(value, |v, step| v.get(step)).and_then(Value::as_str) == Some(name)
 }
 
-fn any_of<'a>(value: &'a Value, field: &str, mut test: impl FnMut(&'a Value) -> bool) -> bool {
-    value.get(field).and_then(Value::as_array).is_some_and(|list| list.iter().any(|v| test(v)))
+fn any_of<'a>(value: &'a Value, field: &str, test: impl FnMut(&'a Value) -> bool) -> bool {
+    value.get(field).and_then(Value::as_array).is_some_and(|list| list.iter().any(test))
 }
 
 /// Whether a pod refers to the object of this name in its namespace.

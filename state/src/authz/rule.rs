@@ -143,7 +143,8 @@ mod tests {
     fn rules_allow() {
         let user = User::default();
         // groups, resources, names, verb, group, resource, subresource, name, allowed
-        let cases: &[(&[&str], &[&str], &[&str], &str, &str, &str, &str, &str, bool)] = &[
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], &'a str, &'a str, &'a str, &'a str, &'a str, bool);
+        let cases: &[Case<'_>] = &[
             (&[""], &["pods"], &[], "get", "", "pods", "", "a", true),
             (&[""], &["pods"], &[], "delete", "", "pods", "", "a", false),
             (&[""], &["pods"], &[], "get", "", "pods", "log", "a", false),

@@ -2,6 +2,7 @@
 use crate::call::Call;
 use model::schema::FieldValidation;
 use model::{ApiError, Cause, Object, meta, schema};
+use state_client::Body;
 
 /// Checks a client's object against its kind's schema; what the schema doesn't know is dropped, warned of or refused, as the request asks.
 /// Returns the warnings.
@@ -11,6 +12,19 @@ use model::{ApiError, Cause, Object, meta, schema};
 pub fn shape(call: &Call, object: &mut Object) -> Result<Vec<String>, ApiError> {
     let mode = FieldValidation::parse(&call.options.field_validation)?;
     schema::validate_and_prune(&call.kind, object, mode)
+}
+
+/// Fields that a client's JSON has twice: refused or warned of, as the request asks. Returns the warnings.
+///
+/// # Errors
+/// 400 where the request is strict.
+pub fn duplicates(call: &Call, body: &Body) -> Result<Vec<String>, ApiError> {
+    let (Body::Json(json), mode) = (body, FieldValidation::parse(&call.options.field_validation)?) else { return Ok(Vec::new()) };
+    let found = if mode == FieldValidation::Ignore { Vec::new() } else { schema::duplicate_fields(json) };
+    if mode == FieldValidation::Strict && !found.is_empty() {
+        return Err(schema::refuse(&call.kind, &format!("strict decoding error: {}", found.join(", "))));
+    }
+    Ok(found)
 }
 
 fn refuse(call: &Call, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {

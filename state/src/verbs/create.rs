@@ -1,12 +1,12 @@
 //! Create, and the actions that are created: bindings, evictions, tokens.
 use super::check;
-use crate::admission::{Admit, Held};
+use crate::admission::{Admit, Held, Missing};
 use crate::call::{self, Call};
 use crate::deletion::Asked;
 use crate::form;
 use crate::meta;
 use crate::pipeline::{Pipeline, json_reply, object_reply, success};
-use crate::store::{CommitError, Op, Write};
+use crate::store::{CommitError, Op, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
 use model::{ApiError, Object, Stored, time};
@@ -29,9 +29,10 @@ impl Pipeline {
     }
 
     async fn create_object(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let mut warnings = check::duplicates(call, &body)?;
         let mut given = call::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
-        let warnings = check::shape(call, &mut given)?;
+        warnings.extend(check::shape(call, &mut given)?);
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
         if !matches!(given.resource_version(), "" | "0") {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
@@ -85,10 +86,24 @@ impl Pipeline {
             Ok(held) => return Ok(held),
             Err(refusal) => refusal,
         };
-        let Some((group, resource)) = refusal.missing else { return Err(refusal.error) };
-        self.store().barrier(group, resource).await?;
-        // steps are idempotent: those before the one that refused find their work done
-        self.admission().admit(&request, object).map_err(|r| r.error)
+        let Some(missing) = refusal.missing else { return Err(refusal.error) };
+        self.admit_late(&request, object, missing).await
+    }
+
+    /// Once more with a current cache, and as long as it is worth waiting. Steps are idempotent: those before the one that refused find their work done.
+    async fn admit_late(&self, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+        let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
+        self.store().barrier(missing.group, missing.resource).await?;
+        let end = tokio::time::Instant::now() + missing.patience;
+        loop {
+            let refusal = match self.admission().admit(request, object) {
+                Ok(held) => return Ok(held),
+                Err(refusal) => refusal,
+            };
+            if refusal.missing != Some(missing) || tokio::time::timeout_at(end, feed.next()).await.is_err() {
+                return Err(refusal.error);
+            }
+        }
     }
 
     async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {

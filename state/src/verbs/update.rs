@@ -21,12 +21,13 @@ pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> +
 
 impl Pipeline {
     pub(crate) async fn update(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let mut warnings = check::duplicates(call, &body)?;
         let mut given = call::object(body)?;
         if call.sub == Some(Subresource::Scale) {
             let stored = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
             return json_reply(&scale::of(stored.object()), 200);
         }
-        let warnings = accept(call, &mut given)?;
+        warnings.extend(accept(call, &mut given)?);
         let given = form::inward(&call.kind, given);
         let stored = self.change(call, &|_| Ok(given.clone())).await?;
         Ok(object_reply(form::outward(&call.kind, stored)?, false, warnings))

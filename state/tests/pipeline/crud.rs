@@ -107,7 +107,7 @@ async fn status_and_generation_are_kept_apart() {
 async fn lists_select_and_page() {
     let cluster = Cluster::start().await;
     let admin = cluster.admin();
-    let object = |i: usize| json!({"metadata": {"name": format!("m{i}"), "labels": {"parity": if i % 2 == 0 { "even" } else { "odd" }}}}).to_string();
+    let object = |i: usize| json!({"metadata": {"name": format!("m{i}"), "labels": {"parity": if i.is_multiple_of(2) { "even" } else { "odd" }}}}).to_string();
     let create = |i| admin.ask(Verb::Create, CONFIG_MAPS, "default", "").body(Body::Json(object(i).into_bytes().into()));
     let replies = admin.client.batch((0..100).map(create).chain([create(0)]).collect()).await;
     let names: Vec<String> = replies.iter().take(100).map(|r| r.clone().map(stored).unwrap().object().name().to_owned()).collect();

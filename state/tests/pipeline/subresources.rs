@@ -80,3 +80,16 @@ async fn events_in_both_forms() {
     admin.patch(("events.k8s.io", "events"), "", "default", "e", json!({"note": "changed"})).await.unwrap();
     assert_eq!(admin.get(("", "events"), "default", "e").await.unwrap().object().str_at(&["message"]), "changed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_waits_for_its_namespaces_own_account() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    let (made, account) = tokio::join!(admin.create(PODS, "default", pod("early")), async {
+        // the pod's create is on its way when the account comes
+        tokio::task::yield_now().await;
+        admin.create(ACCOUNTS, "default", account("default")).await
+    });
+    account.unwrap();
+    assert_eq!(made.unwrap().object().str_at(&["spec", "serviceAccountName"]), "default");
+}

@@ -12,6 +12,7 @@ pub mod identity;
 mod meta;
 pub mod metrics;
 pub mod pipeline;
+mod routes;
 pub mod selection;
 mod serve;
 pub mod store;

@@ -5,6 +5,7 @@ use crate::authz::Authorizer;
 use crate::call::Call;
 use crate::identity;
 use crate::metrics::Metrics;
+use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
@@ -51,6 +52,7 @@ struct Inner {
     authorizer: Authorizer,
     admission: Admission,
     tokens: Option<Tokens>,
+    routes: Routes,
     metrics: Metrics,
 }
 
@@ -67,7 +69,7 @@ impl Pipeline {
         let authorizer = Authorizer::new(Arc::new(store.clone()));
         let admission = Admission::new(authorizer.clone(), options.ranges);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
-        Ok(Self(Arc::new(Inner { store, kinds: options.kinds, authorizer, admission, tokens, metrics: Metrics::default() })))
+        Ok(Self(Arc::new(Inner { store, kinds: options.kinds, authorizer, admission, tokens, routes: Routes::default(), metrics: Metrics::default() })))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -81,6 +83,9 @@ impl Pipeline {
     }
     pub(crate) fn tokens(&self) -> Option<&Tokens> {
         self.0.tokens.as_ref()
+    }
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.0.routes
     }
     /// What was asked so far.
     pub fn metrics(&self) -> &Metrics {

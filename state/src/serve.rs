@@ -58,6 +58,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     for resource in policy::RESOURCES {
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow(store.clone(), pipeline.authorizer().clone(), resource)));
     }
+    tokio::spawn(stop.clone().run_until_cancelled_owned(pipeline.routes().clone().run(store.clone())));
     ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
     let instance = bus.caller().name.clone();
     let api = pipeline.clone();

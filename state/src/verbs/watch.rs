@@ -3,11 +3,12 @@ use super::read::revision;
 use crate::call::Call;
 use crate::form;
 use crate::pipeline::Pipeline;
+use crate::routes::{self, Source};
 use crate::selection::Selection;
-use crate::store::{Change, Feed, WatchFrom};
+use crate::store::{Change, WatchFrom};
 use bus::stream::Sender;
 use bus::{Caller, Duplex, Opening, StreamError};
-use model::ApiError;
+use model::{ApiError, Stored};
 use state_client::{Event, WatchRequest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,10 @@ const FRAME: usize = 500;
 struct Ready {
     call: Call,
     selection: Selection,
-    feed: Feed,
+    initial: Vec<Arc<Stored>>,
+    /// At which the initial objects are.
+    revision: u64,
+    source: Source,
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
@@ -55,8 +59,15 @@ impl Pipeline {
         if call.options.resource_version.is_empty() {
             self.store().barrier(group, resource).await?;
         }
-        let feed = self.store().watch(group, resource, &call.namespace, from)?;
-        Ok(Ready { call, selection, feed, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
+        let mut feed = self.store().watch(group, resource, &call.namespace, from)?;
+        let (initial, revision) = (feed.take_initial(), feed.revision());
+        let (store, routes) = (self.store().clone(), self.routes().clone());
+        let node = selection.exact(routes::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
+        let source = match node {
+            Some(node) => Source::of_node(store, routes, node, feed),
+            None => Source::of(store, routes, feed),
+        };
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
     }
 }
 
@@ -97,8 +108,8 @@ impl Ready {
         loop {
             let events = tokio::select! {
                 () = sender.closed() => return Err(End::Closed),
-                changes = self.feed.next() => self.events(&changes?)?,
-                _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.feed.progress(), initial_events_end: false }],
+                changes = self.source.next() => self.events(&changes?)?,
+                _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
             };
             if !events.is_empty() {
                 sender.send(events).await?;
@@ -116,9 +127,8 @@ impl Ready {
 
     /// Sends the objects that exist.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
-        let revision = self.feed.revision();
         let mut frame = Vec::new();
-        for stored in self.feed.take_initial() {
+        for stored in std::mem::take(&mut self.initial) {
             let shown = form::outward(&self.call.kind, stored)?;
             if self.selection.is_everything() || self.selection.matches(shown.object()) {
                 frame.push(Event::Added(shown));
@@ -128,7 +138,7 @@ impl Ready {
             }
         }
         if self.announced {
-            frame.push(Event::Bookmark { revision, initial_events_end: true });
+            frame.push(Event::Bookmark { revision: self.revision, initial_events_end: true });
         }
         if !frame.is_empty() {
             sender.send(frame).await?;

@@ -1,5 +1,6 @@
 //! Watches: initial events, selectors, revisions.
-use crate::fixture::{CONFIG_MAPS, Cluster, Speaker, config_map};
+use crate::fixture::{ACCOUNTS, CONFIG_MAPS, Cluster, PODS, Speaker, account, config_map, pod};
+use bus::Role;
 use model::ApiError;
 use serde_json::json;
 use state_client::{Event, Options, Request, Verb, Watch, WatchRequest};
@@ -65,4 +66,51 @@ async fn a_watch_needs_permission_and_a_revision_that_is_held() {
     assert_eq!(refused.message, r#"configmaps is forbidden: User "alice" cannot watch resource "configmaps" in API group "" in the namespace "default""#);
     let bad = open(&cluster.admin(), Options { resource_version: "x".into(), ..Options::default() }, None).await.err().unwrap();
     assert_eq!(bad.code(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_see_their_own_pods_only_and_all_of_them() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(ACCOUNTS, "default", account("default")).await.unwrap();
+    let watch = |node: &'static str, revision: &str| {
+        let agent = cluster.role(Role::Agent, node);
+        let options = Options { field_selector: format!("spec.nodeName={node}"), resource_version: revision.to_owned(), ..Options::default() };
+        let request = Request { options, ..agent.ask(Verb::Watch, PODS, "", "") };
+        async move { agent.client.watch(WatchRequest { request, bookmarks: true, initial_events: None }).await.unwrap() }
+    };
+    let first = admin.create(PODS, "default", pod("first")).await.unwrap();
+    let bind = |name: &'static str, node: &'static str| admin.post(PODS, "default", name, "binding", json!({"target": {"kind": "Node", "name": node}}));
+    bind("first", "n1").await.unwrap();
+    let mut n1 = watch("n1", "0").await;
+    let mut n2 = watch("n2", "0").await;
+    let mut late = watch("n1", first.object().resource_version()).await;
+    assert_eq!((next(&mut n1).await, next(&mut late).await), ("+first".into(), "+first".into()));
+    for name in ["a", "b"] {
+        admin.create(PODS, "default", pod(name)).await.unwrap();
+    }
+    bind("a", "n2").await.unwrap();
+    bind("b", "n1").await.unwrap();
+    admin.delete(PODS, "default", "b", json!({"gracePeriodSeconds": 0})).await.unwrap();
+    admin.delete(PODS, "default", "a", json!({"gracePeriodSeconds": 0})).await.unwrap();
+    for want in ["+b", "-b"] {
+        assert_eq!((next(&mut n1).await, next(&mut late).await), (want.to_owned(), want.to_owned()));
+    }
+    assert_eq!((next(&mut n2).await, next(&mut n2).await), ("+a".into(), "-a".into()));
+    // changes that came together are all seen
+    let status = |i: usize| {
+        let body = state_client::Body::Patch(state_client::PatchKind::Merge, json!({"status": {"message": i.to_string()}}).to_string().into_bytes().into());
+        admin.ask(Verb::Patch, PODS, "default", "first").subresource("status").body(body)
+    };
+    let mut last = 0;
+    for i in 0..50 {
+        last = crate::fixture::stored(admin.send(status(i)).await.unwrap()).revision;
+    }
+    loop {
+        match n1.next().await.unwrap().unwrap() {
+            Event::Modified(o) if o.revision == last => break,
+            Event::Modified(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

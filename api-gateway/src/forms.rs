@@ -2,8 +2,7 @@
 use crate::negotiate::Form;
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use model::kind::Column;
-use model::{ApiError, Kind, Object, Stored};
+use model::{ApiError, Kind, Stored, table};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -124,10 +123,6 @@ fn partial(stored: &Stored) -> Result<Partial<'_>, ApiError> {
     Ok(Partial { kind: "PartialObjectMetadata", api_version: META_VERSION, metadata: of.metadata })
 }
 
-fn definition(column: &Column) -> Value {
-    json!({"name": column.name, "type": column.kind, "format": column.format, "description": column.description, "priority": column.priority})
-}
-
 fn list_meta(list: &ListReply) -> Value {
     let mut meta = json!({"resourceVersion": list.revision.to_string()});
     if !list.continue_token.is_empty() {
@@ -227,13 +222,12 @@ impl Encoder {
 
     fn table<'a>(&self, objects: impl IntoIterator<Item = &'a Stored>, metadata: Value, columns: bool, now: Timestamp) -> Result<Table<'a>, ApiError> {
         let rows = objects.into_iter().map(|o| self.row(o, now)).collect::<Result<_, _>>()?;
-        let column_definitions = columns.then(|| self.kind.columns.iter().map(definition).collect());
+        let column_definitions = columns.then(|| table::definitions(&self.kind));
         Ok(Table { kind: "Table", api_version: META_VERSION, metadata, column_definitions, rows })
     }
 
     fn row<'a>(&self, stored: &'a Stored, now: Timestamp) -> Result<Row<'a>, ApiError> {
-        let object: &Object = stored.object();
-        let cells = self.kind.columns.iter().map(|c| (c.cell)(object, now)).collect();
+        let cells = table::cells(&self.kind, stored.object(), now);
         let object = match self.include {
             Include::None => None,
             Include::Metadata => Some(RowObject::Partial(partial(stored)?)),

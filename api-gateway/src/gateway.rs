@@ -10,6 +10,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use model::Kinds;
+use state_client::Client;
+use state_client::token::{TokenError, Verifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -93,12 +95,15 @@ impl Gateway {
     pub async fn start(bus: Bus, kinds: Arc<ArcSwap<Kinds>>, options: GatewayOptions) -> Result<Self, GatewayError> {
         let tls = tls(&options.pki).map_err(|why| GatewayError::Tls { dir: options.pki.dir().to_owned(), why })?;
         let fixed = options.token_file.as_deref().map(StaticTokens::read).transpose()?.unwrap_or_default();
+        let unusable = |e: TokenError| GatewayError::Tls { dir: options.pki.dir().to_owned(), why: e.to_string() };
+        let accounts = Verifier::new(options.pki.service_account_public()).map_err(unusable)?;
+        let tokens = Tokens::new(fixed, accounts, Client::new(bus.clone()));
         let listen = |source| GatewayError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let api = Arc::new(Api::new(bus, kinds, Tokens::new(fixed), stop.clone(), tasks.clone()));
+        let api = Arc::new(Api::new(bus, kinds, tokens, stop.clone(), tasks.clone()));
         tasks.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), api, stop.clone(), tasks.clone()));
         tasks.close();
         tracing::info!(%address, "the API is served");

@@ -3,6 +3,7 @@ use crate::auth::{self, impersonate, tokens::Tokens};
 use crate::body::text as header_text;
 use crate::forms::{Encoder, Include};
 use crate::metrics::{Metrics, RequestLabels};
+use crate::openapi::OpenApi;
 use crate::path::{self, Path, ResourcePath};
 use crate::query::Query;
 use crate::respond::{self, Body};
@@ -33,6 +34,7 @@ pub struct Api {
     pub(crate) client: Client,
     kinds: Arc<ArcSwap<Kinds>>,
     tokens: Tokens,
+    openapi: OpenApi,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
     /// Streams that outlive their request's response: exec, attach, port-forward.
@@ -65,7 +67,7 @@ impl Resolved {
 impl Api {
     /// An API over the bus.
     pub fn new(bus: Bus, kinds: Arc<ArcSwap<Kinds>>, tokens: Tokens, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { client: Client::new(bus), kinds, tokens, metrics: Metrics::default(), stop, tasks }
+        Self { client: Client::new(bus), kinds, tokens, openapi: OpenApi::default(), metrics: Metrics::default(), stop, tasks }
     }
 
     /// Answers a request, whatever it is.
@@ -133,6 +135,12 @@ impl Api {
                 read_only(&asked.request)?;
                 Ok(respond::json(200, &discovery::version()))
             }
+            "openapi" => {
+                read_only(&asked.request)?;
+                known(&asked.user, path)?;
+                let document = self.openapi.document(self.kinds.load_full(), rest).await?;
+                document.respond(asked.query.text("hash"), asked.request.headers())
+            }
             "metrics" if rest.is_empty() => {
                 impersonate::path_allowed(&self.client, &asked.user, path).await?;
                 let text = self.metrics.render().map_err(|e| ApiError::internal(e.to_string()))?;
@@ -155,7 +163,7 @@ impl Api {
         labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
         let resolved = Resolved { kind, sub, verb, path };
         match verb {
-            Verb::Connect => stream::connect(self, asked, resolved).await,
+            Verb::Connect => stream::respond(self, asked, resolved).await,
             Verb::Watch => self.watch(asked, resolved).await,
             _ => self.call(asked, resolved).await,
         }

@@ -12,6 +12,7 @@ mod io;
 mod kubeconfig;
 pub mod metrics;
 pub mod negotiate;
+pub mod openapi;
 pub mod path;
 pub mod pki;
 pub mod query;

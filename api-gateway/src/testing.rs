@@ -2,7 +2,7 @@
 use model::kind::{Bucket, Column, Scope, Subresource};
 use model::stored::Key;
 use model::strategy::Plain;
-use model::{Kind, Object, Stored};
+use model::{Kind, Kinds, Object, Stored};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -27,6 +27,11 @@ pub fn pods_kind() -> Kind {
         schema: "io.k8s.api.core.v1.Pod".into(),
         strategy: &Plain,
     }
+}
+
+/// A table of that row.
+pub fn pods() -> Kinds {
+    Kinds::new([pods_kind()])
 }
 
 /// A pod on node `n1` with one container, at a revision.

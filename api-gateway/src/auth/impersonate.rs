@@ -1,11 +1,10 @@
 //! `Impersonate-*` headers: a request on behalf of somebody else, when its sender may.
-use super::{AUTHENTICATED, anonymous, gateway, header_text, known};
+use super::{AUTHENTICATED, anonymous, ask, header_text, known};
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{ApiError, Reason};
 use serde_json::{Value, json};
-use state_client::{Body, Client, Reply, Request, User, Verb};
-use std::sync::Arc;
+use state_client::{Body, Client, Request, User, Verb};
 
 const EXTRA: &str = "impersonate-extra-";
 
@@ -99,14 +98,8 @@ pub async fn allowed(client: &Client, user: &User, field: &str, attributes: Valu
         "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
         "spec": {"user": user.name, "uid": user.uid, "groups": user.groups, "extra": user.extra, field: attributes},
     });
-    let mut request = Request::new(Verb::Create, "authorization.k8s.io", "subjectaccessreviews", "", "").body(Body::Json(Bytes::from(review.to_string())));
-    request.version = Arc::from("v1");
-    request.user = Some(gateway());
-    let answer = match client.call(request).await? {
-        Reply::Json { json, .. } => serde_json::from_slice::<Value>(&json).map_err(|e| ApiError::internal(e.to_string()))?,
-        Reply::Object { object, .. } => Value::Object(object.object().0.clone()),
-        Reply::List(_) => Value::Null,
-    };
+    let request = Request::new(Verb::Create, "authorization.k8s.io", "subjectaccessreviews", "", "").body(Body::Json(Bytes::from(review.to_string())));
+    let answer = ask(client, request).await?;
     Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or_default())
 }
 

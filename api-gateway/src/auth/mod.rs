@@ -6,7 +6,8 @@ use crate::body::text;
 use http::{HeaderMap, header};
 use model::ApiError;
 use rustls_pki_types::CertificateDer;
-use state_client::User;
+use serde_json::Value;
+use state_client::{Client, Reply, Request, User};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Group of everybody who is known.
@@ -24,6 +25,19 @@ pub fn anonymous() -> User {
 /// As whom the gateway itself asks `state`: whether somebody may impersonate, whether a token is alive.
 pub fn gateway() -> User {
     User { name: "system:apiserver".to_owned(), groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()], ..User::default() }
+}
+
+/// A question of the gateway's own to `state`: a review, whose answer is a document.
+///
+/// # Errors
+/// What `state` answers.
+pub(crate) async fn ask(client: &Client, request: Request) -> Result<Value, ApiError> {
+    let request = Request { user: Some(gateway()), version: "v1".into(), ..request };
+    match client.call(request).await? {
+        Reply::Json { json, .. } => serde_json::from_slice(&json).map_err(|e| ApiError::internal(e.to_string())),
+        Reply::Object { object, .. } => Ok(Value::Object(object.object().0.clone())),
+        Reply::List(_) => Err(ApiError::internal("the answer to a review is a list")),
+    }
 }
 
 /// The user that a client certificate names: its common name, with its organisations as groups. TLS has verified it already.

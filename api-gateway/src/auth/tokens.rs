@@ -1,9 +1,13 @@
 //! Bearer tokens: those of a file, and those of service accounts.
 use model::ApiError;
 use sha2::{Digest, Sha256};
-use state_client::User;
+use serde_json::{Value, json};
+use state_client::token::Verifier;
+use state_client::{Body, Client, Request, User, Verb};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Why a file of tokens can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,23 +74,69 @@ fn token_line(line: &str) -> Option<(&str, User)> {
     Some((token, User { name: name.to_owned(), uid: uid.to_owned(), groups, ..User::default() }))
 }
 
+/// How long `state`'s word on a token holds.
+const TRUST: Duration = Duration::from_secs(10);
+/// Tokens whose answer is kept at once.
+const KEPT: usize = 4096;
+
 /// All that knows bearer tokens.
 pub struct Tokens {
     fixed: StaticTokens,
+    accounts: Verifier,
+    client: Client,
+    alive: Mutex<HashMap<Hash, (Instant, User)>>,
 }
 
 impl Tokens {
-    /// These static tokens.
-    pub fn new(fixed: StaticTokens) -> Self {
-        Self { fixed }
+    /// These static tokens, and service accounts' as `accounts` verifies them and `state` knows them.
+    pub fn new(fixed: StaticTokens, accounts: Verifier, client: Client) -> Self {
+        Self { fixed, accounts, client, alive: Mutex::default() }
     }
 
     /// Whose token this is.
     ///
     /// # Errors
-    /// 401 when it is nobody's, or no longer valid.
+    /// 401 when it is nobody's, or no longer valid; what `state` answers where that can't be found out.
     pub async fn user(&self, token: &str) -> Result<User, ApiError> {
-        self.fixed.get(token).cloned().ok_or_else(ApiError::unauthorized)
+        if let Some(user) = self.fixed.get(token) {
+            return Ok(user.clone());
+        }
+        let claims = self.accounts.verify(token, &[], jiff::Timestamp::now()).map_err(|error| {
+            tracing::debug!(%error, "a bearer token was refused");
+            ApiError::unauthorized()
+        })?;
+        let key = hash(token);
+        if let Some(user) = self.kept(&key) {
+            return Ok(user);
+        }
+        self.review(token).await?;
+        let user = claims.user();
+        self.keep(key, user.clone());
+        Ok(user)
+    }
+
+    fn kept(&self, key: &Hash) -> Option<User> {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        alive.get(key).filter(|(since, _)| since.elapsed() < TRUST).map(|(_, user)| user.clone())
+    }
+
+    fn keep(&self, key: Hash, user: User) {
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        if alive.len() >= KEPT {
+            alive.retain(|_, (since, _)| since.elapsed() < TRUST);
+        }
+        if alive.len() < KEPT {
+            alive.insert(key, (Instant::now(), user));
+        }
+    }
+
+    /// Asks `state` whether what the token is bound to still exists: a TokenReview.
+    async fn review(&self, token: &str) -> Result<(), ApiError> {
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": token}});
+        let request = Request::new(Verb::Create, "authentication.k8s.io", "tokenreviews", "", "").body(Body::Json(review.to_string().into()));
+        let answer = super::ask(&self.client, request).await?;
+        let authenticated = answer.pointer("/status/authenticated").and_then(Value::as_bool).unwrap_or_default();
+        if authenticated { Ok(()) } else { Err(ApiError::unauthorized()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Exec and attach over the subprotocols `v4.channel.k8s.io` and `v5.channel.k8s.io`: each message starts with the number of its channel.
 use super::websocket::{Pending, Socket, Upgrade};
-use super::{Node, container, open};
+use super::{Door, Node};
 use crate::handler::{Api, Asked};
 use crate::metrics::Open;
 use crate::respond::Body;
@@ -92,22 +92,22 @@ fn exit_status(code: i32) -> Value {
 ///
 /// # Errors
 /// 400 without a command or an upgrade; what the node refuses it with.
-pub(crate) async fn exec(api: &Api, asked: Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn exec(api: &Api, asked: Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     if asked.query.all("command").next().is_none() {
         return Err(ApiError::bad_request("you must specify at least one command for the container"));
     }
-    start(api, asked, pod, counted, NodeAction::Exec).await
+    start(api, asked, pod, container, counted, NodeAction::Exec).await
 }
 
 /// Joins a container's own process.
 ///
 /// # Errors
 /// 400 without an upgrade; what the node refuses it with.
-pub(crate) async fn attach(api: &Api, asked: Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
-    start(api, asked, pod, counted, NodeAction::Attach).await
+pub(crate) async fn attach(api: &Api, asked: Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+    start(api, asked, pod, container, counted, NodeAction::Attach).await
 }
 
-async fn start(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: Open, action: fn(ExecOptions) -> NodeAction) -> Result<Response<Body>, ApiError> {
+async fn start(api: &Api, mut asked: Asked, pod: &Arc<Stored>, container: String, counted: Open, action: fn(ExecOptions) -> NodeAction) -> Result<Response<Body>, ApiError> {
     let mut options = asked.query.exec_options();
     if !(options.stdin || options.stdout || options.stderr) {
         return Err(ApiError::bad_request("you must specify at least one of stdin, stdout, stderr"));
@@ -115,11 +115,11 @@ async fn start(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: Open, ac
     if options.tty && options.stderr {
         return Err(ApiError::bad_request("tty and stderr cannot both be true"));
     }
-    options.container = container(pod.object(), &options.container)?;
+    options.container = container;
     let upgrade = Upgrade::read(&mut asked.request, &PROTOCOLS)?;
     let v5 = upgrade.protocol() == "v5.channel.k8s.io";
     let first = if options.stdout { STDOUT } else { ERROR };
-    let node = open(api, pod, action(options)).await?;
+    let node = Door::new(api, pod)?.open(action(options)).await?;
     let (response, pending) = upgrade.accept();
     let stop = api.stop.clone();
     api.tasks.spawn(async move {

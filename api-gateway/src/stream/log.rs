@@ -1,8 +1,8 @@
 //! `pods/log`: a node's bytes as they come.
-use super::{Node, container, open};
+use super::{Door, Node};
 use crate::handler::{Api, Asked};
 use crate::metrics::Open;
-use crate::respond::{self, Body};
+use crate::respond::Body;
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderValue, Response, header};
@@ -16,17 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 const PLAIN: &str = "text/plain";
 
-/// Answers with the log. A pod that has no node yet has an empty one.
+/// Answers with the log.
 ///
 /// # Errors
 /// 400 and 422 for options that don't fit; what the node refuses it with.
-pub(crate) async fn respond(api: &Api, asked: &Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn respond(api: &Api, asked: &Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     let mut options = asked.query.log_options()?;
-    options.container = container(pod.object(), &options.container)?;
-    if pod.object().str_at(&["spec", "nodeName"]).is_empty() {
-        return Ok(respond::bytes(200, PLAIN, Bytes::new()));
-    }
-    let node = open(api, pod, NodeAction::Logs(options)).await?;
+    options.container = container;
+    let node = Door::new(api, pod)?.open(NodeAction::Logs(options)).await?;
     let log = Log { node, stop: api.stop.clone(), _open: counted };
     let frames = stream::unfold(Some(log), |log| async move { log?.next().await });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());

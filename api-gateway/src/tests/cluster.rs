@@ -1,6 +1,5 @@
 //! A gateway whose `state` is a map of pods and whose node echoes.
 use crate::pki::Pki;
-use crate::testing::pods_kind;
 use crate::{Gateway, GatewayOptions};
 use arc_swap::ArcSwap;
 use bus::{Bus, Caller, Incoming, Opening, Role, Service};
@@ -8,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use model::stored::Key;
-use model::{ApiError, Kinds, Object, Stored};
+use model::{ApiError, Object, Stored};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
 use state_client::api::ListReply;
@@ -177,7 +176,7 @@ impl Cluster {
         ];
         let tokens = dir.path().join("tokens");
         std::fs::write(&tokens, "sesame,alice,1,\"dev\"\n").unwrap();
-        let kinds = Arc::new(ArcSwap::from_pointee(Kinds::new([pods_kind()])));
+        let kinds = Arc::new(ArcSwap::from_pointee(model::kinds::builtin()));
         let options = GatewayOptions { listen: "127.0.0.1:0".parse().unwrap(), pki: pki.clone(), token_file: Some(tokens) };
         let gateway = Gateway::start(bus, kinds, options).await.unwrap();
         Self { dir, pki, address: gateway.address(), _gateway: gateway, _services: services }

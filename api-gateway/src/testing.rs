@@ -40,6 +40,7 @@ pub fn pod(name: &str, revision: u64) -> Arc<Stored> {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "resourceVersion": revision.to_string()},
         "spec": {"nodeName": "n1", "containers": [{"name": "c"}]},
+        "status": {"phase": "Running"},
     });
     let object = Object::from_value(object).unwrap();
     Arc::new(Stored::from_object(Key::new("", "pods", "default", name), object).unwrap())

@@ -1,7 +1,7 @@
 //! Bearer tokens: those of a file, and those of service accounts.
 use model::ApiError;
-use sha2::{Digest, Sha256};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use state_client::token::Verifier;
 use state_client::{Body, Client, Request, User, Verb};
 use std::collections::HashMap;

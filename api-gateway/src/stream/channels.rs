@@ -107,7 +107,14 @@ pub(crate) async fn attach(api: &Api, asked: Asked, pod: &Arc<Stored>, container
     start(api, asked, pod, container, counted, NodeAction::Attach).await
 }
 
-async fn start(api: &Api, mut asked: Asked, pod: &Arc<Stored>, container: String, counted: Open, action: fn(ExecOptions) -> NodeAction) -> Result<Response<Body>, ApiError> {
+async fn start(
+    api: &Api,
+    mut asked: Asked,
+    pod: &Arc<Stored>,
+    container: String,
+    counted: Open,
+    action: fn(ExecOptions) -> NodeAction,
+) -> Result<Response<Body>, ApiError> {
     let mut options = asked.query.exec_options();
     if !(options.stdin || options.stdout || options.stderr) {
         return Err(ApiError::bad_request("you must specify at least one of stdin, stdout, stderr"));

@@ -98,16 +98,22 @@ impl Session {
                 Message::Close(_) => return,
                 _ => continue,
             }
-            loop {
-                match decoder.frame() {
-                    Ok(None) => break,
-                    Ok(Some(frame)) if self.take(frame).await.is_some() => {}
-                    Ok(Some(_)) => return,
-                    Err(error) => {
-                        tracing::debug!(%error, "a port-forward broke its protocol");
-                        self.send(Frame::GoAway { last: self.last, status: PROTOCOL_ERROR }).await;
-                        return;
-                    }
+            if self.drain(&mut decoder).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Acts on all frames that are whole; `None` when the session is over.
+    async fn drain(&mut self, decoder: &mut Decoder) -> Option<()> {
+        loop {
+            match decoder.frame() {
+                Ok(None) => return Some(()),
+                Ok(Some(frame)) => self.take(frame).await?,
+                Err(error) => {
+                    tracing::debug!(%error, "a port-forward broke its protocol");
+                    self.send(Frame::GoAway { last: self.last, status: PROTOCOL_ERROR }).await?;
+                    return None;
                 }
             }
         }

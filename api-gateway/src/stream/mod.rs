@@ -13,7 +13,6 @@ use model::kind::Subresource;
 use model::{ApiError, Stored};
 use state_client::client::bus_error;
 use state_client::connect::{self, Target};
-use state_client::{self as client};
 use state_client::node::{FromNode, NodeAction, NodeRequest, ToNode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Resu
     let sub = resolved.sub.ok_or_else(crate::path::not_served)?;
     let asked_for = asked.query.text("container");
     let target = serde_json::to_vec(&Target { container: asked_for.to_owned() }).map_err(|e| ApiError::internal(e.to_string()))?;
-    let request = resolved.request(asked.user.clone(), asked.query.options(resolved.verb)?).body(client::Body::Json(target.into()));
+    let request = resolved.request(asked.user.clone(), asked.query.options(resolved.verb)?).body(state_client::Body::Json(target.into()));
     let pod = api.client.object(request).await?;
     let container = connect::check(sub, pod.object(), asked_for)?;
     let open = api.metrics.open(&resolved.path.group, &format!("{}/{}", resolved.path.resource, resolved.path.subresource));

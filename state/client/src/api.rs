@@ -44,7 +44,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As RBAC rules write it. `Connect` is authorised as `get` or `create`, by its caller's choice of method: see [`Request::rbac_verb`].
+    /// As RBAC rules write it. `Connect` is authorised by what it does: `get` for a log, `create` for the rest.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "get",

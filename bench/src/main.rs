@@ -1,2 +1,94 @@
-//! placeholder
-fn main() {}
+//! Load generators. Every figure goes out as one JSON line; tables go to stderr.
+mod api;
+mod load;
+mod report;
+mod scheduling;
+
+use api::{Api, ApiError};
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[derive(Parser)]
+#[command(about = "Load generators for Whalesong and for any other server of the Kubernetes API")]
+struct Cli {
+    /// How to reach the server
+    #[arg(long, env = "KUBECONFIG", default_value = "kubeconfig", global = true)]
+    kubeconfig: PathBuf,
+    /// Processes of the server: their CPU seconds and memory are reported
+    #[arg(long, value_delimiter = ',', global = true)]
+    pids: Vec<u32>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The scheduler's decisions alone, in this process, without any server
+    Scheduler(scheduling::Options),
+    /// Waits until the server answers
+    Ready {
+        /// Seconds after which to give up
+        #[arg(long, default_value_t = 20)]
+        timeout: u64,
+    },
+    /// Makes nodes on paper
+    Nodes(load::nodes::Options),
+    /// Deployments to running pods and back
+    Pods(load::pods::Options),
+    /// ConfigMaps created, read, patched, listed
+    Writes(load::writes::Options),
+    /// From a write to its delivery to all watchers
+    Watch(load::watch::Options),
+}
+
+/// Asks until the server says that it is ready: it may still be writing its kubeconfig.
+async fn ready(kubeconfig: &Path, timeout: Duration) -> Result<Value, ApiError> {
+    let start = Instant::now();
+    loop {
+        let answer = match Api::new(kubeconfig).await {
+            Ok(api) => api.read("/readyz").await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(_) => return Ok(json!({"what": "ready"})),
+            Err(error) if start.elapsed() > timeout => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// The one load of a command on a server.
+async fn load(cli: &Cli) -> Result<Value, ApiError> {
+    if let Command::Ready { timeout } = cli.command {
+        return ready(&cli.kubeconfig, Duration::from_secs(timeout)).await;
+    }
+    let api = Api::new(&cli.kubeconfig).await?;
+    match &cli.command {
+        Command::Nodes(options) => Ok(load::nodes::run(&api, options).await),
+        Command::Pods(options) => load::pods::run(&api, options, &cli.pids).await,
+        Command::Writes(options) => load::writes::run(&api, options).await,
+        Command::Watch(options) => load::watch::run(&api, options).await,
+        Command::Ready { .. } | Command::Scheduler(_) => Ok(Value::Null),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let cli = Cli::parse();
+    if let Command::Scheduler(options) = &cli.command {
+        let lines = scheduling::run(options)?;
+        lines.iter().for_each(|line| println!("{line}"));
+        eprintln!("{}", report::table(&lines, &["load", "pods", "bound", "pods_per_s", "us_per_pod", "parse_us_per_pod"]));
+        return Ok(());
+    }
+    let ((cpu_before, _), start) = (report::usage(&cli.pids), Instant::now());
+    let mut line = load(&cli).await?;
+    let (cpu_after, resident) = report::usage(&cli.pids);
+    line["server_cpu_s"] = json!(report::rounded(cpu_after - cpu_before, 2));
+    line["server_rss_mib"] = resident;
+    line["wall_s"] = json!(report::rounded(start.elapsed().as_secs_f64(), 2));
+    println!("{line}");
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The loads on an API server. Each returns one line of figures.
+pub mod nodes;
+pub mod pods;
+pub mod watch;
+pub mod writes;
+
+use crate::api::ApiError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts failures, and says the first one.
+#[derive(Default)]
+pub struct Failures(AtomicUsize);
+
+impl Failures {
+    /// Whether it went well; a failure is counted.
+    pub fn ok<T>(&self, what: &str, result: Result<T, ApiError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+                    eprintln!("{what}: {error}");
+                }
+                None
+            }
+        }
+    }
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,265 @@
+//! Deployments on paper nodes: how long from the first request until all pods run, and until all are gone again. Who plays the kubelet is a choice:
+//! this load marks bound pods Running and confirms deletions, or the server's own hollow nodes do.
+use crate::api::{Api, ApiError};
+use crate::load::Failures;
+use crate::report::{percentiles, rounded, usage};
+use clap::Args;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc};
+
+/// How many pods.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Pods in all
+    #[arg(long, default_value_t = 1000)]
+    pods: usize,
+    /// Deployments that they are of
+    #[arg(long, default_value_t = 10)]
+    deployments: usize,
+    /// Leave the status of bound pods alone: the server has hollow nodes of its own
+    #[arg(long)]
+    no_kubelet: bool,
+    /// Seconds after which to give up
+    #[arg(long, default_value_t = 300)]
+    timeout: u64,
+    /// Leave everything there at the end
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Status writes of the paper kubelets at once.
+const KUBELET_WRITES: usize = 64;
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    added: Option<Instant>,
+    bound: Option<Instant>,
+    running: Option<Instant>,
+}
+
+/// What the watch showed, and how far it has come.
+#[derive(Default)]
+struct View {
+    pods: HashMap<String, Seen>,
+    running: usize,
+    alive: HashSet<String>,
+}
+
+/// What the paper kubelets have to do.
+enum Duty {
+    Run(String),
+    Confirm(String),
+}
+
+impl View {
+    /// Takes in an event of the watch; what it makes the kubelet's duty.
+    fn apply(&mut self, event: &Value, now: Instant) -> Option<Duty> {
+        let object = &event["object"];
+        let name = object["metadata"]["name"].as_str()?.to_owned();
+        if event["type"] == "DELETED" {
+            self.alive.remove(&name);
+            return None;
+        }
+        self.alive.insert(name.clone());
+        let seen = self.pods.entry(name.clone()).or_default();
+        seen.added.get_or_insert(now);
+        if object["status"]["phase"] == "Running" && seen.running.is_none() {
+            seen.running = Some(now);
+            self.running += 1;
+        }
+        if !object["metadata"]["deletionTimestamp"].is_null() {
+            return Some(Duty::Confirm(name));
+        }
+        let bound = object["spec"]["nodeName"].is_string() && seen.bound.is_none();
+        bound.then(|| {
+            seen.bound = Some(now);
+            Duty::Run(name)
+        })
+    }
+
+    fn between(&self, from: fn(&Seen) -> Option<Instant>, to: fn(&Seen) -> Option<Instant>) -> Value {
+        percentiles(self.pods.values().filter_map(|s| Some(to(s)?.duration_since(from(s)?).as_secs_f64() * 1e3)).collect())
+    }
+
+    fn last(&self, of: fn(&Seen) -> Option<Instant>, start: Instant) -> Option<f64> {
+        self.pods.values().filter_map(of).max().map(|t| rounded((t - start).as_secs_f64(), 3))
+    }
+}
+
+/// The kubelets of all paper nodes, on their own connections.
+async fn kubelets(api: Api, pods: Arc<str>, mut duties: mpsc::UnboundedReceiver<Duty>, failures: Arc<Failures>) {
+    let places = Arc::new(Semaphore::new(KUBELET_WRITES));
+    while let Some(duty) = duties.recv().await {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let (api, pods, failures) = (api.clone(), pods.clone(), failures.clone());
+        tokio::spawn(async move {
+            let done = match duty {
+                Duty::Run(name) => api.text(http::Method::PATCH, &format!("{pods}/{name}/status"), "application/strategic-merge-patch+json", running()).await,
+                Duty::Confirm(name) => gone_is_fine(api.delete(&format!("{pods}/{name}"), &json!({"gracePeriodSeconds": 0})).await),
+            };
+            failures.ok("kubelet", done);
+            drop(place);
+        });
+    }
+}
+
+fn gone_is_fine(result: Result<String, ApiError>) -> Result<String, ApiError> {
+    match result {
+        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => Ok(String::new()),
+        other => other,
+    }
+}
+
+fn running() -> Vec<u8> {
+    let conditions: Vec<Value> = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].iter().map(|c| json!({"type": c, "status": "True"})).collect();
+    let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+    let container = json!({"name": "c", "ready": true, "restartCount": 0, "image": "i", "imageID": "i", "started": true, "state": state});
+    let status = json!({
+        "phase": "Running", "hostIP": "10.0.0.1", "podIP": "10.200.0.1", "startTime": "2026-01-01T00:00:00Z",
+        "conditions": conditions, "containerStatuses": [container],
+    });
+    json!({"status": status}).to_string().into_bytes()
+}
+
+/// Renews the paper nodes' leases as their kubelets would: every ten seconds, until dropped.
+async fn heartbeats(api: Api, failures: Arc<Failures>) {
+    let Some(list) = failures.ok("nodes", api.get("/api/v1/nodes?labelSelector=type%3Dfake").await) else { return };
+    let names: Vec<&str> = list["items"].as_array().into_iter().flatten().filter_map(|n| n["metadata"]["name"].as_str()).collect();
+    let mut beat = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        beat.tick().await;
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        stream::iter(&names).for_each_concurrent(8, |name| async { drop(failures.ok("lease", renew(&api, name, &now).await)) }).await;
+    }
+}
+
+async fn renew(api: &Api, node: &str, now: &str) -> Result<String, ApiError> {
+    let spec = json!({"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now});
+    match api.merge(&format!("{LEASES}/{node}"), &json!({"spec": spec})).await {
+        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => {
+            api.post(LEASES, &json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}, "spec": spec})).await
+        }
+        other => other,
+    }
+}
+
+fn deployment(i: usize, options: &Options) -> Value {
+    let (name, of) = (format!("d{i}"), options.deployments.max(1));
+    let replicas = options.pods / of + usize::from(i < options.pods % of);
+    let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}});
+    let spec = json!({"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0, "containers": [container]});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}}, "spec": spec}},
+    })
+}
+
+/// Applies the watch's events until `done` says so or time is up.
+async fn follow<S: futures::io::AsyncBufRead>(
+    events: &mut crate::api::Events<S>,
+    view: &mut View,
+    duties: Option<&mpsc::UnboundedSender<Duty>>,
+    deadline: tokio::time::Instant,
+    done: impl Fn(&View) -> bool,
+) -> Result<(), ApiError> {
+    while !done(view) {
+        let Ok(event) = tokio::time::timeout_at(deadline, events.next()).await else { break };
+        let Some(event) = event? else { break };
+        let duty = view.apply(&event, Instant::now());
+        if let Some((duties, duty)) = duties.zip(duty) {
+            // the kubelets outlive the load: their end would be seen as pods that never run
+            duties.send(duty).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+/// Makes the Deployments, waits until all pods run, deletes them, waits until none is left.
+///
+/// # Errors
+/// When the namespace, a Deployment or the watch fails.
+pub async fn run(api: &Api, options: &Options, pids: &[u32]) -> Result<Value, ApiError> {
+    let namespace = api.namespace("bench").await?;
+    let (pods, deployments): (Arc<str>, _) =
+        (format!("/api/v1/namespaces/{namespace}/pods").into(), format!("/apis/apps/v1/namespaces/{namespace}/deployments"));
+    let mut events = api.fresh()?.watch(&format!("{pods}?watch=true&resourceVersion=0")).await?;
+    let failures = Arc::new(Failures::default());
+    let (duties, inbox) = mpsc::unbounded_channel();
+    let kubelet = (!options.no_kubelet).then_some(&duties);
+    let mut helpers = tokio::task::JoinSet::new();
+    helpers.spawn(kubelets(api.fresh()?, pods, inbox, failures.clone()));
+    if kubelet.is_some() {
+        helpers.spawn(heartbeats(api.fresh()?, failures.clone()));
+    }
+    let mut view = View::default();
+    let (cpu_before, _) = usage(pids);
+    let start = Instant::now();
+    for i in 0..options.deployments {
+        api.post(&deployments, &deployment(i, options)).await?;
+    }
+    let patience = Duration::from_secs(options.timeout);
+    follow(&mut events, &mut view, kubelet, tokio::time::Instant::now() + patience, |v| v.running >= options.pods).await?;
+    let (cpu_after, resident) = usage(pids);
+    let (created, bound, running) = (view.last(|s| s.added, start), view.last(|s| s.bound, start), view.last(|s| s.running, start));
+    let mut line = json!({
+        "what": "pods", "pods": options.pods, "deployments": options.deployments, "running": view.running,
+        "created_s": created, "bound_s": bound, "running_s": running, "pods_per_s": running.map(|t| rounded(view.running as f64 / t, 1)),
+        "added_to_bound": view.between(|s| s.added, |s| s.bound), "bound_to_running": view.between(|s| s.bound, |s| s.running),
+        "added_to_running": view.between(|s| s.added, |s| s.running),
+        "cpu_ms_per_pod": rounded((cpu_after - cpu_before) * 1e3 / view.running.max(1) as f64, 2), "rss_mib_at_peak": resident,
+    });
+    if !options.keep {
+        let start = Instant::now();
+        for i in 0..options.deployments {
+            api.delete(&format!("{deployments}/d{i}"), &json!({"propagationPolicy": "Background"})).await?;
+        }
+        follow(&mut events, &mut view, kubelet, tokio::time::Instant::now() + patience, |v| v.alive.is_empty()).await?;
+        line["deleted_s"] = json!(view.alive.is_empty().then(|| rounded(start.elapsed().as_secs_f64(), 3)));
+        api.delete(&format!("/api/v1/namespaces/{namespace}"), &json!({})).await?;
+    }
+    line["errors"] = json!(failures.count());
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, object: Value) -> Value {
+        json!({"type": kind, "object": object})
+    }
+
+    #[test]
+    fn a_view_counts_each_step_once_and_knows_the_kubelets_duties() {
+        let (mut view, now) = (View::default(), Instant::now());
+        let named = |more: Value| {
+            let mut pod = json!({"metadata": {"name": "p"}});
+            pod.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+            pod
+        };
+        assert!(view.apply(&event("ADDED", named(json!({}))), now).is_none());
+        let bound = named(json!({"spec": {"nodeName": "n"}}));
+        assert!(matches!(view.apply(&event("MODIFIED", bound.clone()), now), Some(Duty::Run(name)) if name == "p"));
+        assert!(view.apply(&event("MODIFIED", bound), now).is_none(), "a duty is done once");
+        for _ in 0..2 {
+            view.apply(&event("MODIFIED", named(json!({"status": {"phase": "Running"}}))), now);
+        }
+        assert_eq!((view.running, view.alive.len()), (1, 1));
+        let ending = json!({"metadata": {"name": "p", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        assert!(matches!(view.apply(&event("MODIFIED", ending.clone()), now), Some(Duty::Confirm(_))));
+        view.apply(&event("DELETED", ending), now);
+        assert!(view.alive.is_empty());
+    }
+
+    #[test]
+    fn replicas_add_up_to_the_pods() {
+        let options = Options { pods: 103, deployments: 10, no_kubelet: false, timeout: 1, keep: false };
+        let sum: u64 = (0..10).filter_map(|i| deployment(i, &options)["spec"]["replicas"].as_u64()).sum();
+        assert_eq!(sum, 103);
+    }
+}

@@ -122,6 +122,7 @@ impl Pilot {
             Said::Stored(sequence) => Outcome::Stored(sequence),
             Said::WrongSequence if ticket.doubtful => self.resolve(&ticket, "a conflict after a lost acknowledgement".to_owned()).await,
             Said::WrongSequence => Outcome::Stale,
+            Said::Refused { why, .. } if ticket.doubtful => Outcome::Unknown(why),
             Said::Refused { code, why } => refused(code, why),
             Said::Nothing(why) => self.resolve(&ticket, why).await,
         };
@@ -329,6 +330,7 @@ impl Committer {
         *(if flown.batch { &mut self.batches } else { &mut self.singles }) -= 1;
         let stored: Vec<(u64, u64)> =
             flown.outcomes.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
+        self.pilot.counters.stored.add(stored.len() as u64);
         self.pilot.log.landed(&stored);
         for (ticket, outcome) in flown.outcomes {
             let id = ticket.message.id;
@@ -338,7 +340,8 @@ impl Committer {
                     self.ready.push_back(ticket);
                     continue;
                 }
-                Outcome::Stored(_) | Outcome::Answered => self.pilot.counters.stored.add(1),
+                Outcome::Stored(_) => {}
+                Outcome::Answered => self.pilot.counters.stored.add(1),
                 Outcome::Stale => {
                     self.pilot.counters.stale.add(1);
                     self.pilot.log.stale(id);

@@ -101,6 +101,8 @@ pub(crate) struct Tail {
 /// Where one round of following stands.
 struct Round {
     inbox: Subscriber,
+    /// When the stream was made: what tells it from another one of the same name.
+    created: SystemTime,
     /// The consumer's sequence of the last message.
     delivered: u64,
     /// How many messages the consumer still had when it sent the last one.
@@ -181,10 +183,7 @@ impl Tail {
         };
         let consumer = self.js.create_consumer_on_stream(config, &info.config.name).await.map_err(|e| TailError::Consumer(e.to_string()))?;
         let loaded = (!fresh).then(Vec::new);
-        if loaded.is_some() {
-            self.created = Some(created);
-        }
-        Ok(Round { inbox, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded })
+        Ok(Round { inbox, created, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded })
     }
 
     /// When the consumer has sent all that there was, a load is complete, and what is missing up to the end has expired.
@@ -198,7 +197,10 @@ impl Tail {
         }
         let end = reached.max(round.end);
         match round.loaded.take() {
-            Some(loaded) => self.log.replace(loaded, end),
+            Some(loaded) => {
+                self.log.replace(loaded, end);
+                self.created = Some(round.created);
+            }
             None => self.log.advance(end),
         }
         round.end = 0;
@@ -261,6 +263,10 @@ impl Tail {
         let stalled = header(async_nats::HeaderName::from_static("Nats-Consumer-Stalled"));
         if let Some(reply) = message.reply.as_ref().map(ToString::to_string).or(stalled) {
             self.js.client().publish(reply, Bytes::new()).await.map_err(|e| TailError::Publish(e.to_string()))?;
+        }
+        if message.reply.is_none() {
+            // It only idles when it has nothing more, even if it once had: what it had may have expired.
+            round.pending = 0;
         }
         let last: Option<u64> = header(header::NATS_LAST_CONSUMER).and_then(|n| n.parse().ok());
         match last {

@@ -129,3 +129,26 @@ async fn without_a_server_nothing_waits_for_ever() {
     let back = async { while put(&store, &key("c"), 0, 1).await.is_err() {} };
     tokio::time::timeout(within, back).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_dies_during_a_load() {
+    let mut nats = Nats::start();
+    let store = nats.store().await;
+    let keys = (0..3_000).map(|n| key(&format!("k{n}")));
+    let written = futures::future::join_all(keys.map(|key| {
+        let store = store.clone();
+        async move { put(&store, &key, 0, "x".repeat(2_000)).await.unwrap() }
+    }));
+    written.await;
+    for pause in [5, 20, 60] {
+        let js = nats.js().await;
+        let opening = tokio::spawn(async move { Store::open(js, quick()).await });
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        nats.kill();
+        nats.run();
+        match tokio::time::timeout(Duration::from_secs(30), opening).await.unwrap().unwrap() {
+            Ok(late) => assert_eq!(late.list("", "configmaps", "").items.len(), 3_000),
+            Err(e) => assert!(matches!(e, state::store::StoreError::Stream { .. }), "{e}"),
+        }
+    }
+}

@@ -42,7 +42,9 @@ async fn figures() {
     let nats = Nats::start();
     let store = nats.store().await;
     puts(&store, "warm", 200, 1).await;
-    for (n, concurrency) in [(1_000, 1), (8_000, 4), (10_000, 16), (20_000, 64), (40_000, 256), (40_000, 1_000)] {
+    let only = std::env::var("CONCURRENCY").ok().and_then(|c| c.parse::<usize>().ok());
+    let runs = [(1_000, 1), (3_000, 4), (6_000, 16), (10_000, 64), (20_000, 256), (20_000, 1_000)];
+    for (n, concurrency) in runs.into_iter().filter(|(_, c)| only.is_none_or(|o| o == *c)) {
         let before = store.stats().remove(0);
         let (rate, p50, p99) = puts(&store, &format!("c{concurrency}"), n, concurrency).await;
         let after = store.stats().remove(0);

@@ -65,7 +65,8 @@ fn decode(mut message: Bytes, v5: bool) -> FromClient {
     }
 }
 
-fn message(channel: u8, data: &[u8]) -> Message {
+/// A message on a channel.
+pub(super) fn message(channel: u8, data: &[u8]) -> Message {
     let mut bytes = BytesMut::with_capacity(data.len() + 1);
     bytes.put_u8(channel);
     bytes.put_slice(data);
@@ -73,7 +74,7 @@ fn message(channel: u8, data: &[u8]) -> Message {
 }
 
 /// Clients report any other end than a normal one as an error.
-fn goodbye() -> Message {
+pub(super) fn goodbye() -> Message {
     Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }))
 }
 

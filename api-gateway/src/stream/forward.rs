@@ -2,7 +2,7 @@
 //! one for its bytes, one for what went wrong. It becomes a stream of its own to the pod's node.
 use super::spdy::{Decoder, Encoder, Frame, Headers};
 use super::websocket::{Pending, Socket, Upgrade};
-use super::{Door, Node};
+use super::{Door, Node, ports};
 use crate::handler::{Api, Asked};
 use crate::metrics::Open;
 use crate::respond::Body;
@@ -20,11 +20,12 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-const PROTOCOL: &str = "SPDY/3.1+portforward.k8s.io";
+const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
+const CHANNELS: &str = "v4.channel.k8s.io";
 /// Connections of one client at once; each is two streams.
 const CONNECTIONS: usize = 512;
 /// Frames that wait for one connection, or for the client. A full queue stops the reading, so that the client feels it.
-const QUEUE: usize = 16;
+pub(super) const QUEUE: usize = 16;
 const REFUSED_STREAM: u32 = 3;
 const PROTOCOL_ERROR: u32 = 1;
 
@@ -33,43 +34,47 @@ const PROTOCOL_ERROR: u32 = 1;
 /// # Errors
 /// 400 without an upgrade.
 pub(crate) fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
-    let upgrade = Upgrade::read(&mut asked.request, &[PROTOCOL])?;
+    let upgrade = Upgrade::read(&mut asked.request, &[TUNNEL, CHANNELS])?;
     let door = Door::new(api, pod)?;
+    let ports = if upgrade.protocol() == CHANNELS { Some(ports::ports(&asked.query)?) } else { None };
     let (response, pending) = upgrade.accept();
     let stop = api.stop.clone();
     api.tasks.spawn(async move {
-        serve(pending, door, stop).await;
+        match ports {
+            Some(ports) => ports::serve(pending, door, ports, stop).await,
+            None => serve(pending, door, stop).await,
+        }
         drop(counted);
     });
     Ok(response)
 }
 
 async fn serve(pending: Pending, door: Door, stop: CancellationToken) {
-    let Some(socket) = pending.open().await else { return };
+    let (Some(socket), Ok(mut encoder)) = (pending.open().await, Encoder::new()) else { return };
     let (sink, source) = socket.split();
     let (out, frames) = mpsc::channel(QUEUE);
     let session = Session { door, out, errors: HashMap::new(), inputs: HashMap::new(), last: 0, connections: JoinSet::new() };
     tokio::select! {
         () = session.run(source) => {}
-        () = write(sink, frames) => {}
+        () = write(sink, frames, |frame| encoder.encode(&frame).ok().map(Message::Binary)) => {}
         () = stop.cancelled() => {}
     }
 }
 
-/// Puts frames into messages until there are none, or the client is gone.
-async fn write(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<Frame>) {
-    let Ok(mut encoder) = Encoder::new() else { return };
-    while let Some(frame) = frames.recv().await {
-        let Ok(bytes) = encoder.encode(&frame) else { return };
-        if sink.send(Message::Binary(bytes)).await.is_err() {
+/// Sends what `encode` makes of frames until there are none, one can't be sent, or the client is gone.
+pub(super) async fn write<T>(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<T>, mut encode: impl FnMut(T) -> Option<Message>) {
+    while let Some(message) = frames.recv().await.and_then(&mut encode) {
+        if sink.send(message).await.is_err() {
             return;
         }
     }
 }
 
 /// What a connection gets from its client.
-enum Input {
+pub(super) enum Input {
+    /// Bytes.
     Data(Bytes),
+    /// The end of the client's direction.
     End,
 }
 
@@ -151,7 +156,7 @@ impl Session {
     }
 
     async fn open(&mut self, id: u32, fin: bool, headers: &Headers) -> Option<()> {
-        if id <= self.last || id % 2 == 0 {
+        if id <= self.last || id.is_multiple_of(2) {
             self.send(Frame::GoAway { last: self.last, status: PROTOCOL_ERROR }).await;
             return None;
         }
@@ -194,7 +199,7 @@ impl Connection {
     /// Forwards until both directions end; the data stream's number, for the session to forget it.
     async fn run(self, door: Door, port: u16, inputs: mpsc::Receiver<Input>) -> u32 {
         let failed = match door.open(NodeAction::PortForward { port }).await {
-            Ok(node) => self.forward(node, inputs).await,
+            Ok(node) => forward(node, inputs, &self.out, |data| Frame::Data { id: self.id, fin: false, data }).await,
             Err(error) => Some(error.message),
         };
         let why = failed.map(|why| format!("error forwarding port {port} to pod {}: {why}", door.pod_name()));
@@ -206,25 +211,25 @@ impl Connection {
         }
         self.id
     }
+}
 
-    /// What went wrong, if anything did.
-    async fn forward(&self, node: Node, inputs: mpsc::Receiver<Input>) -> Option<String> {
-        let (up, down) = node.split();
-        let (gone, failed) = tokio::join!(pass_on(up, inputs), self.pass_back(down));
-        failed.filter(|_| !gone)
-    }
+/// Forwards until both directions end; what went wrong, if anything did.
+pub(super) async fn forward<T>(node: Node, inputs: mpsc::Receiver<Input>, out: &mpsc::Sender<T>, wrap: impl Fn(Bytes) -> T) -> Option<String> {
+    let (up, down) = node.split();
+    let (gone, failed) = tokio::join!(pass_on(up, inputs), pass_back(down, out, wrap));
+    failed.filter(|_| !gone)
+}
 
-    async fn pass_back(&self, mut node: Receiver<FromNode>) -> Option<String> {
-        loop {
-            let data = match node.recv().await {
-                Ok(Some(FromNode::Data(data) | FromNode::Stderr(data))) => data,
-                Ok(None | Some(FromNode::Exit(_))) => return None,
-                Ok(Some(FromNode::Failed(error))) => return Some(error.message),
-                Err(error) => return Some(error.to_string()),
-            };
-            if self.out.send(Frame::Data { id: self.id, fin: false, data }).await.is_err() {
-                return None;
-            }
+async fn pass_back<T>(mut node: Receiver<FromNode>, out: &mpsc::Sender<T>, wrap: impl Fn(Bytes) -> T) -> Option<String> {
+    loop {
+        let data = match node.recv().await {
+            Ok(Some(FromNode::Data(data) | FromNode::Stderr(data))) => data,
+            Ok(None | Some(FromNode::Exit(_))) => return None,
+            Ok(Some(FromNode::Failed(error))) => return Some(error.message),
+            Err(error) => return Some(error.to_string()),
+        };
+        if out.send(wrap(data)).await.is_err() {
+            return None;
         }
     }
 }

@@ -137,3 +137,23 @@ async fn without_state_it_says_so() {
     assert_eq!(crate::health::respond(&client, "readyz", false).await.status(), 500);
     drop(pki);
 }
+
+#[tokio::test]
+async fn port_forward_over_channels() {
+    use futures::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+    let c = Cluster::start().await;
+    let mut request = format!("wss://localhost{PODS}/first/portforward?ports=80,1").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "v4.channel.k8s.io".parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::client_async(request, c.tls(true).await).await.unwrap();
+    socket.send(Message::binary(b"\x00hello".to_vec())).await.unwrap();
+    let mut got = Vec::new();
+    while got.len() < 6 {
+        if let Message::Binary(data) = socket.next().await.unwrap().unwrap() {
+            got.push(data.to_vec());
+        }
+    }
+    got.sort();
+    assert_eq!(got[..4], [b"\x00\x50\x00".to_vec(), b"\x00hello".to_vec(), b"\x01\x50\x00".to_vec(), b"\x02\x01\x00".to_vec()]);
+    assert!(String::from_utf8_lossy(&got[5]).contains("connection refused"));
+}

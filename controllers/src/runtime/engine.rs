@@ -399,7 +399,7 @@ fn namespace_ends(error: &ApiError) -> bool {
 /// What the view shows once it has seen a write.
 fn shown(write: &Write, reply: Option<&Stored>, before: u64) -> Await {
     match (&write.op, reply) {
-        (Op::Delete { .. }, Some(object)) if object.revision > before => Await::Revision(Resource::of_key(&object.key), object.revision),
+        (Op::Delete { .. }, Some(object)) if object.revision >= before => Await::Revision(Resource::of_key(&object.key), object.revision),
         (Op::Delete { .. }, _) | (_, None) => Await::Change(write.key.clone(), before),
         (_, Some(object)) => Await::Revision(Resource::of_key(&write.key), object.revision),
     }

@@ -1,4 +1,5 @@
 //! The harness: the real engine over a small world in memory, with nodes that are hollow. Nothing in it waits, and a seed repeats it.
+mod local;
 mod world;
 pub use world::World;
 

@@ -64,20 +64,18 @@ pub fn replicas(item: &Item) -> i64 {
 
 /// The pods in the order in which they go: those that are worth the least first.
 fn victims<'a>(view: &View, set: &Item, pods: &[&'a Arc<Item>], now: Timestamp) -> Vec<&'a Arc<Item>> {
-    let neighbours = neighbours(view, set);
+    let neighbours = neighbours(view, set, pods);
     let mut ranked: Vec<_> = pods.iter().map(|item| (Worth::of(item, &neighbours), *item)).collect();
     ranked.sort_by(|(a, x), (b, y)| a.compare(b, now).then_with(|| x.uid().cmp(y.uid())));
     ranked.into_iter().map(|(_, item)| item).collect()
 }
 
 /// How many active pods of this set, and of others with the same controller, are on each node.
-fn neighbours(view: &View, set: &Item) -> BTreeMap<String, usize> {
-    let related: Vec<&Arc<Item>> = match set.controller() {
-        Some(owner) => view.controlled_by(&Resource::REPLICA_SETS, &owner.uid).collect(),
-        None => view.at(set.key()).into_iter().collect(),
-    };
+fn neighbours(view: &View, set: &Item, pods: &[&Arc<Item>]) -> BTreeMap<String, usize> {
+    let siblings = set.controller().into_iter().flat_map(|owner| view.controlled_by(&Resource::REPLICA_SETS, &owner.uid));
+    let others = siblings.filter(|s| s.uid() != set.uid()).flat_map(|s| view.controlled_by(&Resource::PODS, s.uid())).filter(|i| active(i));
     let mut counts = BTreeMap::new();
-    for item in related.iter().flat_map(|r| view.controlled_by(&Resource::PODS, r.uid())).filter(|i| active(i)) {
+    for item in pods.iter().copied().chain(others) {
         *counts.entry(pod(item).node().to_owned()).or_default() += 1;
     }
     counts
@@ -167,3 +165,6 @@ fn conditions(set: &Item, at: &Moment<'_>) -> Vec<Value> {
     }
     conditions
 }
+
+#[cfg(test)]
+mod tests;

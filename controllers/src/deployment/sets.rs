@@ -77,7 +77,7 @@ impl<'a> Set<'a> {
         label(&mut template, "/metadata", &hash);
         let mut selector = deployment.object().at(&["spec", "selector"]).cloned().unwrap_or_else(|| json!({}));
         selector["matchLabels"][HASH] = json!(hash);
-        let replicas = spec.new_size(0, old.iter().map(|s| s.replicas).sum());
+        let replicas = spec.new_size(0, old.iter().map(|s| s.size().max(s.status_replicas)).sum());
         let revision = next_revision(old);
         let name = format!("{}-{hash}", deployment.name());
         let mut annotations = copied(deployment);
@@ -128,6 +128,10 @@ impl<'a> Set<'a> {
             self.target = Some(to);
         }
         changes
+    }
+    /// Its available pods that will stay: a set that was made smaller still reports those that are to go.
+    fn lasting(&self) -> i64 {
+        self.available.min(self.size())
     }
     /// Whether nothing of it runs or is about to.
     pub fn idle(&self) -> bool {
@@ -219,6 +223,10 @@ impl<'a> Sets<'a> {
     fn total(&self) -> i64 {
         self.all().map(Set::size).sum()
     }
+    /// Pods that there are or will be: those of a set that was made smaller count until it says that they are gone.
+    fn present(&self) -> i64 {
+        self.all().map(|s| s.size().max(s.status_replicas)).sum()
+    }
 
     /// Brings the new set's revision, annotations and `minReadySeconds` up to date.
     pub fn number(&mut self, deployment: &Item, spec: &Spec) {
@@ -239,7 +247,7 @@ impl<'a> Sets<'a> {
 
     /// Sizes the new set as the surge allows; tells whether that is a change.
     pub fn grow_new(&mut self, spec: &Spec) -> bool {
-        let total = self.total();
+        let total = self.present();
         let Some(new) = &mut self.new else { return false };
         if new.is_created() || new.size() == spec.replicas {
             return new.is_created();
@@ -250,7 +258,7 @@ impl<'a> Sets<'a> {
 
     /// Takes away old pods: first those that aren't available, then as many as may be missed. Tells whether that is a change.
     pub fn shrink_old(&mut self, spec: &Spec) -> bool {
-        let new_unavailable = self.new.as_ref().map_or(0, |n| n.size() - n.available);
+        let new_unavailable = self.new.as_ref().map_or(0, |n| n.size() - n.lasting());
         let mut room = self.total() - spec.min_available() - new_unavailable;
         if room <= 0 {
             return false;
@@ -261,7 +269,7 @@ impl<'a> Sets<'a> {
             changed |= set.scale(set.replicas - less);
             room -= less;
         }
-        let mut spare = self.all().map(|s| s.available).sum::<i64>() - spec.min_available();
+        let mut spare = self.all().map(Set::lasting).sum::<i64>() - spec.min_available();
         for set in self.old.iter_mut().filter(|s| s.size() > 0) {
             let less = spare.min(set.size()).max(0);
             changed |= set.scale(set.size() - less);

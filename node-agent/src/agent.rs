@@ -155,7 +155,10 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     agent.clone().begin(registration);
     follow_references(agent.clone(), changed);
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
-    follow_services(system, client, services_in);
+    let services_in = Arc::new(services_in);
+    let node = options.node_name.clone();
+    system.task("proxy", move |cancel| crate::proxy::follow(client.clone(), node.clone(), services_in.clone(), cancel));
+    crate::stream::serve(&bus, system, edge, agent.pods.clone()).await?;
     Ok(())
 }
 
@@ -351,20 +354,4 @@ async fn listen(agent: &Agent) -> Result<(), AgentError> {
             }
         }
     }
-}
-
-fn follow_services(system: &System, client: Client, services: watch::Sender<Option<Arc<Vec<Arc<Stored>>>>>) {
-    let services = Arc::new(services);
-    system.task("services", move |cancel| {
-        let (client, services) = (client.clone(), services.clone());
-        async move {
-            let mut reflector = Reflector::of(client, "", "services", "");
-            while let Some(changes) = cancel.run_until_cancelled(reflector.next()).await {
-                if !changes.is_empty() && reflector.revision().is_some() {
-                    services.send_replace(Some(Arc::new(reflector.objects().cloned().collect())));
-                }
-            }
-            Ok::<(), ApiError>(())
-        }
-    });
 }

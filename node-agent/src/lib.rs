@@ -4,15 +4,18 @@ pub mod agent;
 mod downward;
 pub mod edge;
 mod env;
+pub mod hollow;
 mod logs;
 pub mod net;
 pub mod nft;
 pub mod node;
 mod objects;
 pub mod pod;
+pub mod proxy;
 pub mod recorder;
 mod resources;
 pub mod runtime;
+mod stream;
 mod tls;
 mod volumes;
 

@@ -139,7 +139,7 @@ impl Edge {
             Op::Start { container, attempt } => start::start(self, job, container, *attempt).await,
             Op::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
             Op::Kill { id } => self.runtime.stop(id, std::time::Duration::ZERO).await.map(|()| Outcome::Done).map_err(Failed::from),
-            Op::Remove { id } => self.runtime.remove(id).await.map(|()| Outcome::Removed(id.clone())).map_err(Failed::from),
+            Op::Remove { id } => self.remove(job, id).await,
             Op::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
             Op::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| Outcome::Sandbox(None)).map_err(Failed::from),
             Op::Release => self.release(&job.pod_ref().uid),
@@ -199,7 +199,23 @@ impl Edge {
         Ok(Outcome::Volumes(refresh))
     }
 
+    async fn remove(&self, job: &Job, id: &str) -> Result<Outcome, Failed> {
+        self.runtime.remove(id).await?;
+        if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.real) {
+            let dir = self.dir(&run.pod.uid);
+            for path in [log_path(&dir, &run.name, run.attempt), message_path(&dir, &run.name, run.attempt)] {
+                if let Err(error) = tokio::fs::remove_file(&path).await {
+                    tracing::debug!(path = %path.display(), %error, "a run left no such file");
+                }
+            }
+        }
+        Ok(Outcome::Removed(id.to_owned()))
+    }
+
     fn release(&self, uid: &str) -> Result<Outcome, Failed> {
+        if !self.real {
+            return Ok(Outcome::Released);
+        }
         self.references.forget(uid);
         crate::volumes::release(&self.dir(uid)).map_err(|e| Failed(TroubleKind::Failed, e.0))?;
         Ok(Outcome::Released)
@@ -236,6 +252,9 @@ impl Edge {
     /// What a run that has ended left in its termination message, or at the end of its log where its policy says so.
     pub async fn final_message(&self, pod: &Pod, run: &Container) -> Option<String> {
         let crate::runtime::RunState::Exited(exit) = &run.state else { return None };
+        if !self.real {
+            return None;
+        }
         let dir = self.dir(&run.pod.uid);
         if let Ok(bytes) = tokio::fs::read(message_path(&dir, &run.name, run.attempt)).await
             && !bytes.is_empty()

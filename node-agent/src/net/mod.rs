@@ -78,6 +78,9 @@ impl Network {
         let gateway = options.pod_cidr.hosts().next().unwrap_or(options.pod_cidr.addr());
         let bridge = wire::bridge(&options.bridge, gateway, options.pod_cidr.prefix_len()).await?;
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(kernel("letting the node forward packets"))?;
+        // Packets between pods come in and go out by the bridge: nobody is to be told of a shorter way.
+        let redirects = format!("/proc/sys/net/ipv4/conf/{}/send_redirects", options.bridge);
+        std::fs::write(redirects, "0").map_err(kernel("silencing redirects"))?;
         crate::nft::apply(&masquerade(options.pod_cidr, &options.bridge)).await?;
         let mut ipam = Ipam::new(options.pod_cidr);
         for sandbox in all(&options.pods) {
@@ -114,8 +117,7 @@ impl Network {
             sandbox.ip = Some(ip.into());
             // On disk before it is wired: whoever finds it can clean up.
             record(&self.dir(uid), &sandbox)?;
-            let port =
-                wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, prefix: self.options.pod_cidr.prefix_len(), gateway: self.gateway };
+            let port = wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, gateway: self.gateway };
             if let Err(e) = wire::connect(&port, net).await {
                 self.remove(uid).await?;
                 return Err(e);

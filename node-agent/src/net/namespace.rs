@@ -52,6 +52,12 @@ pub fn hold(paths: &NamespacePaths, sysctls: &[(String, String)]) -> Result<(), 
             let source = format!("/proc/thread-self/ns/{kind}");
             mount(Some(source.as_str()), path, NONE, MsFlags::MS_BIND, NONE).map_err(|e| kernel("holding a namespace")(e.into()))?;
         }
+        if paths.net.is_some() {
+            // Pods reach each other through the node; its hints of shorter ways are not for them.
+            for scope in ["all", "default"] {
+                std::fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/accept_redirects"), "0").map_err(kernel("silencing redirects"))?;
+            }
+        }
         for (name, value) in sysctls {
             std::fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).map_err(kernel("setting a sysctl"))?;
         }

@@ -2,7 +2,8 @@
 use super::{NetError, namespace};
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
-use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::packet_route::route::RouteScope;
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -16,8 +17,6 @@ pub struct Port {
     pub name: String,
     /// The pod's address.
     pub address: Ipv4Addr,
-    /// The range's prefix length.
-    pub prefix: u8,
     /// The bridge's address.
     pub gateway: Ipv4Addr,
 }
@@ -74,9 +73,6 @@ pub async fn connect(port: &Port, net: &Path) -> Result<(), NetError> {
     let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth).name(port.name.clone());
     let pair = pair.set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).controller(port.bridge).up().build();
     handle.link().add(pair).execute().await.map_err(netlink("making the pod's link"))?;
-    let node_end = index(&handle, &port.name).await?.unwrap_or_default();
-    // A pod that reaches itself through a service comes back by the port it left.
-    handle.link().set_port(LinkBridgePort::new(node_end).hairpin(true).build()).execute().await.map_err(netlink("letting the pod reach itself"))?;
     let port = port.clone();
     let net = net.to_owned();
     let inside = move || namespace::inside(&net, || on_a_runtime(configure(&port)));
@@ -88,7 +84,8 @@ fn on_a_runtime(work: impl Future<Output = Result<(), NetError>>) -> Result<(), 
     runtime.block_on(work)
 }
 
-/// The pod's side: loopback, address, default route.
+/// The pod's side: loopback, address, routes. The address is alone in its range: also what goes to pods of the same node goes to the node first,
+/// where services' addresses are translated, in both directions.
 async fn configure(port: &Port) -> Result<(), NetError> {
     let handle = open()?;
     let up = |index| handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute();
@@ -96,8 +93,10 @@ async fn configure(port: &Port) -> Result<(), NetError> {
     let lo = index(&handle, "lo").await?.ok_or_else(missing)?;
     let eth0 = index(&handle, "eth0").await?.ok_or_else(missing)?;
     up(lo).await.map_err(netlink("starting the pod's loopback"))?;
-    handle.address().add(eth0, port.address.into(), port.prefix).execute().await.map_err(netlink("giving the pod its address"))?;
+    handle.address().add(eth0, port.address.into(), 32).execute().await.map_err(netlink("giving the pod its address"))?;
     up(eth0).await.map_err(netlink("starting the pod's link"))?;
+    let direct = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(port.gateway, 32).output_interface(eth0).scope(RouteScope::Link).build();
+    handle.route().add(direct).execute().await.map_err(netlink("giving the pod its route to the node"))?;
     let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(port.gateway).build();
     handle.route().add(route).execute().await.map_err(netlink("giving the pod its route"))
 }

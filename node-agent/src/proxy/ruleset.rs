@@ -1,0 +1,278 @@
+//! From services and endpoint slices to one nft script: pure.
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The table's name.
+const TABLE: &str = "whalesong-services";
+/// The packet mark of what is to be masqueraded.
+const MARK: &str = "0x4000";
+/// `service.kubernetes.io/service-proxy-name`: somebody else serves it.
+const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    address: Ipv4Addr,
+    port: u16,
+    local: bool,
+}
+
+/// What happens to a packet for a service's address.
+enum Fate {
+    /// To one of these.
+    Balance(Vec<Target>),
+    /// Nobody is there at all.
+    Reject,
+    /// Nobody is there on this node, and only this node may answer.
+    Drop,
+}
+
+#[derive(Default)]
+struct Tables {
+    cluster: Vec<String>,
+    node_ports: Vec<String>,
+    refused: Vec<String>,
+    refused_ports: Vec<String>,
+    chains: String,
+    hairpin: BTreeSet<Ipv4Addr>,
+}
+
+/// The whole script, for this node.
+pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> String {
+    let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
+    for slice in slices.iter().filter(|s| s.address_type == "IPv4") {
+        let name = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
+        by_service.entry((slice.metadata.namespace.as_deref().unwrap_or_default(), name.map_or("", String::as_str))).or_default().push(slice);
+    }
+    let mut tables = Tables::default();
+    for service in services {
+        let key = (service.metadata.namespace.as_deref().unwrap_or_default(), service.metadata.name.as_deref().unwrap_or_default());
+        let none = Vec::new();
+        tables.service(service, key, by_service.get(&key).unwrap_or(&none), node);
+    }
+    tables.script()
+}
+
+impl Tables {
+    fn service(&mut self, service: &Service, (namespace, name): (&str, &str), slices: &[&EndpointSlice], node: &str) {
+        let Some(spec) = &service.spec else { return };
+        let ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
+        let elsewhere = service.metadata.labels.as_ref().is_some_and(|l| l.contains_key(OTHER_PROXY));
+        let (Some(ip), false) = (ip, elsewhere) else { return };
+        let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
+            let config = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
+            config.and_then(|c| c.timeout_seconds).unwrap_or(10_800)
+        });
+        let external_ips = spec.external_ips.iter().flatten().cloned();
+        let ingress = service.status.as_ref().and_then(|s| s.load_balancer.as_ref()).and_then(|l| l.ingress.as_ref());
+        let outside: Vec<Ipv4Addr> = external_ips.chain(ingress.into_iter().flatten().filter_map(|i| i.ip.clone())).filter_map(|ip| ip.parse().ok()).collect();
+        for port in spec.ports.iter().flatten() {
+            let all = targets(slices, port, node);
+            let protocol = port.protocol.as_deref().unwrap_or("TCP").to_lowercase();
+            let stem = format!("{namespace}/{name}/{protocol}/{}", port.port);
+            let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
+            let inside = self.fate(&format!("svc-{stem}"), fate(&all, local(&spec.internal_traffic_policy)), affinity, false, &protocol);
+            self.address(&[ip], &protocol, port.port, &inside);
+            let node_port = port.node_port.filter(|p| *p > 0);
+            if node_port.is_some() || !outside.is_empty() {
+                let only_local = local(&spec.external_traffic_policy);
+                let verdict = self.fate(&format!("ext-{stem}"), fate(&all, only_local), affinity, !only_local, &protocol);
+                self.address(&outside, &protocol, port.port, &verdict);
+                if let Some(node_port) = node_port {
+                    let list = if matches!(verdict.as_str(), "reject" | "drop") { &mut self.refused_ports } else { &mut self.node_ports };
+                    list.push(format!("{protocol} . {node_port} : {}", refusable(&verdict)));
+                }
+            }
+        }
+    }
+
+    fn address(&mut self, ips: &[Ipv4Addr], protocol: &str, port: i32, verdict: &str) {
+        let list = if matches!(verdict, "reject" | "drop") { &mut self.refused } else { &mut self.cluster };
+        list.extend(ips.iter().map(|ip| format!("{ip} . {protocol} . {port} : {}", refusable(verdict))));
+    }
+
+    /// Writes the chain for a fate; gives the verdict that leads to it.
+    fn fate(&mut self, chain: &str, fate: Fate, affinity: Option<i32>, masquerade: bool, protocol: &str) -> String {
+        let targets = match fate {
+            Fate::Reject => return "reject".to_owned(),
+            Fate::Drop => return "drop".to_owned(),
+            Fate::Balance(targets) => targets,
+        };
+        let mut rules = String::new();
+        if masquerade {
+            rules.push_str(&format!("    meta mark set meta mark or {MARK}\n"));
+        }
+        let names: Vec<String> = targets.iter().map(|t| format!("{chain}/{}/{}", t.address, t.port)).collect();
+        for (name, target) in names.iter().zip(&targets) {
+            self.hairpin.insert(target.address);
+            let mut own = String::new();
+            if let Some(seconds) = affinity {
+                self.chains.push_str(&format!("  set aff-{name} {{\n    type ipv4_addr\n    flags dynamic,timeout\n    timeout {seconds}s\n  }}\n"));
+                rules.push_str(&format!("    ip saddr @aff-{name} goto {name}\n"));
+                own = format!("    update @aff-{name} {{ ip saddr }}\n");
+            }
+            self.chains.push_str(&format!("  chain {name} {{\n{own}    meta l4proto {protocol} dnat to {}:{}\n  }}\n", target.address, target.port));
+        }
+        let choices: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{i} : goto {name}")).collect();
+        rules.push_str(&format!("    numgen random mod {} vmap {{ {} }}\n", names.len(), choices.join(", ")));
+        self.chains.push_str(&format!("  chain {chain} {{\n{rules}  }}\n"));
+        format!("goto {chain}")
+    }
+
+    fn script(&self) -> String {
+        let mut out = format!("table ip {TABLE} {{}}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n");
+        let address = "ipv4_addr . inet_proto . inet_service";
+        for (name, key, elements) in [
+            ("addresses", address, &self.cluster),
+            ("ports", "inet_proto . inet_service", &self.node_ports),
+            ("refused-addresses", address, &self.refused),
+            ("refused-ports", "inet_proto . inet_service", &self.refused_ports),
+        ] {
+            out.push_str(&map(name, key, elements));
+        }
+        let pairs: Vec<String> = self.hairpin.iter().map(|ip| format!("{ip} . {ip}")).collect();
+        let elements = if pairs.is_empty() { String::new() } else { format!("    elements = {{ {} }}\n", pairs.join(", ")) };
+        // Writing to a String can't fail.
+        let written =
+            write!(out, "  set hairpin {{\n    type ipv4_addr . ipv4_addr\n{elements}  }}\n  chain refuse {{\n    reject\n  }}\n{}{FIXED}}}\n", self.chains);
+        if written.is_err() { String::new() } else { out }
+    }
+}
+
+/// `reject` can't stand in a map: it is a chain there.
+fn refusable(verdict: &str) -> &str {
+    if verdict == "reject" { "goto refuse" } else { verdict }
+}
+
+/// What doesn't depend on any service.
+const FIXED: &str = "  chain services {
+    ip daddr . meta l4proto . th dport vmap @addresses
+    fib daddr type local meta l4proto . th dport vmap @ports
+  }
+  chain refusals {
+    ip daddr . meta l4proto . th dport vmap @refused-addresses
+    fib daddr type local meta l4proto . th dport vmap @refused-ports
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    jump services
+  }
+  chain nat-output {
+    type nat hook output priority -100; policy accept;
+    jump services
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    meta mark and 0x4000 == 0x4000 meta mark set meta mark and 0xffffbfff masquerade
+    ip saddr . ip daddr @hairpin masquerade
+  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    ct state new jump refusals
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ct state new jump refusals
+  }
+  chain filter-output {
+    type filter hook output priority filter; policy accept;
+    ct state new jump refusals
+  }
+";
+
+fn map(name: &str, key: &str, elements: &[String]) -> String {
+    let list = if elements.is_empty() { String::new() } else { format!("    elements = {{ {} }}\n", elements.join(", ")) };
+    format!("  map {name} {{\n    type {key} : verdict\n{list}  }}\n")
+}
+
+fn fate(all: &[Target], only_local: bool) -> Fate {
+    let local: Vec<Target> = all.iter().filter(|t| t.local).cloned().collect();
+    match (all.is_empty(), only_local, local.is_empty()) {
+        (true, _, _) => Fate::Reject,
+        (_, false, _) => Fate::Balance(all.to_vec()),
+        (_, true, true) => Fate::Drop,
+        (_, true, false) => Fate::Balance(local),
+    }
+}
+
+/// Endpoints of one port: the ready ones, or where there are none those that still serve while they end.
+fn targets(slices: &[&EndpointSlice], port: &ServicePort, node: &str) -> Vec<Target> {
+    let with = |wanted: fn(&Endpoint) -> bool| -> BTreeSet<Target> { slices.iter().flat_map(|s| of_slice(s, port, node, wanted)).collect() };
+    let ready = with(|e| e.conditions.as_ref().and_then(|c| c.ready) != Some(false));
+    let chosen = if ready.is_empty() { with(|e| e.conditions.as_ref().is_some_and(|c| c.serving == Some(true) && c.terminating == Some(true))) } else { ready };
+    chosen.into_iter().collect()
+}
+
+fn of_slice(slice: &EndpointSlice, port: &ServicePort, node: &str, wanted: fn(&Endpoint) -> bool) -> Vec<Target> {
+    let protocol = |p: Option<&str>| p.unwrap_or("TCP").to_owned();
+    let found = slice.ports.iter().flatten().find(|p| {
+        p.name.as_deref().unwrap_or_default() == port.name.as_deref().unwrap_or_default()
+            && protocol(p.protocol.as_deref()) == protocol(port.protocol.as_deref())
+    });
+    let Some(number) = found.and_then(|p| p.port).and_then(|p| u16::try_from(p).ok()) else { return Vec::new() };
+    let target = |e: &Endpoint| -> Option<Target> {
+        let address = e.addresses.first()?.parse().ok()?;
+        Some(Target { address, port: number, local: e.node_name.as_deref() == Some(node) })
+    };
+    slice.endpoints.iter().flatten().filter(|e| wanted(e)).filter_map(target).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn rules(spec: Value, endpoints: Value) -> String {
+        let service: Service = serde_json::from_value(json!({"metadata": {"name": "s", "namespace": "n"}, "spec": spec})).unwrap();
+        let slice = json!({"metadata": {"namespace": "n", "labels": {"kubernetes.io/service-name": "s"}}, "addressType": "IPv4", "ports": [{"port": 8080, "name": ""}], "endpoints": endpoints});
+        ruleset(&[Arc::new(service)], &[Arc::new(serde_json::from_value(slice).unwrap())], "here")
+    }
+
+    fn endpoint(ip: &str, node: &str) -> Value {
+        json!({"addresses": [ip], "nodeName": node, "conditions": {"ready": true}})
+    }
+
+    #[test]
+    fn packets_are_spread_over_ready_endpoints() {
+        let gone = json!({"addresses": ["10.0.0.9"], "conditions": {"ready": false, "serving": true, "terminating": true}});
+        let got = rules(json!({"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}), json!([endpoint("10.0.0.2", "here"), endpoint("10.0.0.3", "there"), gone]));
+        assert!(got.contains("10.96.0.5 . tcp . 80 : goto svc-n/s/tcp/80"), "{got}");
+        assert!(got.contains("numgen random mod 2 vmap { 0 : goto svc-n/s/tcp/80/10.0.0.2/8080, 1 : goto svc-n/s/tcp/80/10.0.0.3/8080 }"), "{got}");
+        assert!(got.contains("dnat to 10.0.0.3:8080") && !got.contains("10.0.0.9"), "{got}");
+        assert!(got.contains("elements = { 10.0.0.2 . 10.0.0.2, 10.0.0.3 . 10.0.0.3 }"), "{got}");
+        let got = rules(json!({"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}), json!([gone]));
+        assert!(got.contains("dnat to 10.0.0.9:8080"), "what still serves is better than nothing: {got}");
+    }
+
+    #[test]
+    fn nobody_there_is_refused_and_nobody_here_is_dropped() {
+        let got = rules(json!({"clusterIP": "10.96.0.5", "ports": [{"port": 80, "nodePort": 30080}]}), json!([]));
+        assert!(got.contains("10.96.0.5 . tcp . 80 : goto refuse") && got.contains("tcp . 30080 : goto refuse"), "{got}");
+        let local = json!({"clusterIP": "10.96.0.5", "internalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+        assert!(rules(local.clone(), json!([endpoint("10.0.0.3", "there")])).contains("10.96.0.5 . tcp . 80 : drop"));
+        assert!(rules(local, json!([endpoint("10.0.0.3", "here")])).contains("10.96.0.5 . tcp . 80 : goto svc-"));
+    }
+
+    #[test]
+    fn node_ports_masquerade_unless_they_stay_local() {
+        let spec = |policy: &str| json!({"clusterIP": "10.96.0.5", "externalTrafficPolicy": policy, "ports": [{"port": 80, "nodePort": 30080}]});
+        let cluster = rules(spec("Cluster"), json!([endpoint("10.0.0.2", "here")]));
+        assert!(cluster.contains("tcp . 30080 : goto ext-n/s/tcp/80") && cluster.contains("meta mark set meta mark or 0x4000"), "{cluster}");
+        assert!(!rules(spec("Local"), json!([endpoint("10.0.0.2", "here")])).contains("meta mark set meta mark or 0x4000"));
+    }
+
+    #[test]
+    fn affinity_remembers_clients() {
+        let spec = json!({"clusterIP": "10.96.0.5", "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}, "ports": [{"port": 80}]});
+        let got = rules(spec, json!([endpoint("10.0.0.2", "here")]));
+        assert!(got.contains("timeout 60s") && got.contains("ip saddr @aff-svc-n/s/tcp/80/10.0.0.2/8080 goto") && got.contains("update @aff-svc-"), "{got}");
+    }
+
+    #[test]
+    fn headless_services_have_no_rules() {
+        assert!(!rules(json!({"clusterIP": "None", "ports": [{"port": 80}]}), json!([endpoint("10.0.0.2", "here")])).contains("10.0.0.2"));
+    }
+}

@@ -1,0 +1,120 @@
+//! The `node.stream` service: logs, exec, attach and port-forward, for whoever the gateway lets in.
+mod logs;
+mod session;
+
+use crate::agent::Pods;
+use crate::edge::Edge;
+use crate::runtime::{Container, RunState};
+use bus::actor::System;
+use bus::{Bus, BusError, Opening};
+use k8s_openapi::api::core::v1::Pod;
+use model::ApiError;
+use state_client::node::{FromNode, NodeAction, NodeRequest};
+use std::sync::Arc;
+
+/// Serves until the system stops.
+///
+/// # Errors
+/// When the bus refuses the service.
+pub async fn serve(bus: &Bus, system: &System, edge: Arc<Edge>, pods: Arc<Pods>) -> Result<(), BusError> {
+    let name = edge.node.name.clone();
+    let service = bus
+        .accept::<NodeRequest, _, _>(&name, move |opening| {
+            let (edge, pods) = (edge.clone(), pods.clone());
+            async move { open(&edge, &pods, opening).await }
+        })
+        .await?;
+    let stopping = system.stopping();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        drop(service);
+    });
+    Ok(())
+}
+
+async fn open(edge: &Arc<Edge>, pods: &Pods, opening: Opening<NodeRequest>) {
+    let request = opening.message.clone();
+    match prepare(edge, pods, &request).await {
+        Err(why) => opening.refuse(why).await,
+        Ok(ready) => match opening.accept().await {
+            Ok(stream) => drop(tokio::spawn(run(edge.clone(), ready, stream))),
+            Err(error) => tracing::debug!(%error, "the opener of a stream went away"),
+        },
+    }
+}
+
+/// What is to be streamed, found.
+enum Ready {
+    Logs(logs::Source),
+    Session { id: String, spec: crate::runtime::ExecSpec, attach: bool },
+    Port { uid: String, port: u16 },
+}
+
+async fn prepare(edge: &Edge, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
+    let object = pods.find(&request.namespace, &request.pod, &request.uid).ok_or_else(|| ApiError::not_found("", "pods", &request.pod))?;
+    let pod = object.typed::<Pod>()?;
+    let uid = object.object().uid().to_owned();
+    match &request.action {
+        NodeAction::Logs(options) => {
+            let name = container_name(&pod, &options.container)?;
+            logs::Source::find(edge, &uid, &request.pod, &name, options).await.map(Ready::Logs)
+        }
+        NodeAction::Exec(options) | NodeAction::Attach(options) => {
+            let name = container_name(&pod, &options.container)?;
+            let run = running(edge, &uid, &name).await?;
+            let spec = crate::runtime::ExecSpec {
+                command: options.command.clone(),
+                stdin: options.stdin,
+                stdout: options.stdout,
+                stderr: options.stderr && !options.tty,
+                tty: options.tty,
+            };
+            Ok(Ready::Session { id: run.id, spec, attach: matches!(request.action, NodeAction::Attach(_)) })
+        }
+        NodeAction::PortForward { port } => Ok(Ready::Port { uid, port: *port }),
+    }
+}
+
+/// The container asked for; the only one where none is named.
+fn container_name(pod: &Pod, asked: &str) -> Result<String, ApiError> {
+    let spec = crate::pod::spec(pod);
+    let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
+    if asked.is_empty() {
+        return match spec.containers.as_slice() {
+            [only] => Ok(only.name.clone()),
+            many => {
+                let names: Vec<&str> = many.iter().map(|c| c.name.as_str()).collect();
+                Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", names.join(" "))))
+            }
+        };
+    }
+    match crate::pod::container(pod, asked) {
+        Some(c) => Ok(c.name.clone()),
+        None => Err(ApiError::bad_request(format!("container {asked} is not valid for pod {pod_name}"))),
+    }
+}
+
+async fn runs(edge: &Edge, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
+    let mut list = edge.runtime.list(Some(uid)).await.map_err(|e| ApiError::internal(e.to_string()))?;
+    list.retain(|c| c.name == name);
+    list.sort_by_key(|c| c.attempt);
+    Ok(list)
+}
+
+async fn running(edge: &Edge, uid: &str, name: &str) -> Result<Container, ApiError> {
+    let newest = runs(edge, uid, name).await?.pop().filter(|c| matches!(c.state, RunState::Running(_)));
+    newest.ok_or_else(|| ApiError::internal(format!("unable to upgrade connection: container not found (\"{name}\")")))
+}
+
+type Stream = bus::Duplex<FromNode, state_client::node::ToNode>;
+
+async fn run(edge: Arc<Edge>, ready: Ready, stream: Stream) {
+    let ended = match ready {
+        Ready::Logs(source) => source.copy(stream).await,
+        Ready::Session { id, spec, attach } => session::run(&edge, &id, &spec, attach, stream).await,
+        Ready::Port { uid, port } => session::forward(&edge, &uid, port, stream).await,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a stream was cut");
+    }
+}

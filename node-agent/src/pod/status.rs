@@ -214,6 +214,9 @@ impl Shown<'_> {
 
     /// What a container that ended waits for, when it is started again.
     fn why_restarting(&self, c: &Spec, exit: &Exit) -> Option<(String, Option<String>)> {
+        if self.seen.busy.contains(&Slot::Start(c.name.clone())) {
+            return None; // it is being started: nothing is waited for
+        }
         let init = inits(self.pod).iter().any(|i| i.name == c.name);
         let policy = if init { init_policy(self.pod, c) } else { restart_policy(self.pod) };
         if !restarts(policy, exit.code) || Life::of(self.pod, self.seen, self.now) != Life::Lives {

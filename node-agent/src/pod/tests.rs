@@ -1,1 +1,179 @@
-//! Table tests of the pure functions.
+//! Table tests of the pure functions: pods are written as JSON, runs as `name attempt state`, plans and statuses as short text.
+use super::status::{NodeFacts, status};
+use super::sync::sync;
+use super::*;
+use crate::runtime::{Exit, PodRef};
+use serde_json::{Value, json};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn pod(mut spec: Value, meta: Value) -> Pod {
+    for list in ["containers", "initContainers"] {
+        for c in spec[list].as_array_mut().into_iter().flatten() {
+            c["image"] = json!("i");
+        }
+    }
+    let mut metadata = json!({"name": "p", "namespace": "n", "uid": "u"});
+    metadata.as_object_mut().unwrap().extend(meta.as_object().cloned().unwrap_or_default());
+    serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+}
+
+/// `c 0 run`, `c 1 exit 3 50` (code, when), with a sandbox and volumes unless `bare`.
+fn seen(pod: &Pod, runs: &[&str]) -> Observed {
+    let mut seen = Observed {
+        volumes: true,
+        start_time: Some(at(0)),
+        sandbox: Some(Sandbox { id: "s".into(), ip: "10.0.0.2".parse().ok(), ..Sandbox::default() }),
+        ..Observed::default()
+    };
+    for run in runs {
+        let words: Vec<&str> = run.split(' ').collect();
+        let state = match words.as_slice() {
+            [_, _, "run"] => RunState::Running(at(1)),
+            [_, _, "exit", code, when] => RunState::Exited(Exit {
+                code: code.parse().unwrap(),
+                started: Some(at(1)),
+                finished: at(when.parse().unwrap()),
+                oom: false,
+                error: String::new(),
+            }),
+            _ => RunState::Created,
+        };
+        let hash = container_hash(container(pod, words[0]).unwrap());
+        let id = format!("{}{}", words[0], words[1]);
+        seen.put(Container {
+            id,
+            pod: PodRef::default(),
+            name: words[0].into(),
+            attempt: words[1].parse().unwrap(),
+            hash,
+            sandbox: "s".into(),
+            image: "i".into(),
+            image_id: "i".into(),
+            state,
+        });
+    }
+    seen
+}
+
+fn plan(pod: &Pod, seen: &Observed, now: i64) -> String {
+    let plan = sync(pod, seen, at(now));
+    let mut ops: Vec<String> = plan
+        .ops
+        .iter()
+        .map(|op| match op {
+            sync::Op::Start { container, attempt } => format!("start {container} {attempt}"),
+            sync::Op::Stop { id, grace, .. } => format!("stop {id} {grace}"),
+            sync::Op::Remove { id } => format!("remove {id}"),
+            sync::Op::Probe { container, kind, .. } => format!("probe {container} {}", kind.name()),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    ops.sort();
+    if let Some(wake) = plan.wake {
+        ops.push(format!("wake {}", wake.as_second()));
+    }
+    ops.join(", ")
+}
+
+#[test]
+fn what_is_done_next() {
+    let one = |policy: &str| json!({"restartPolicy": policy, "containers": [{"name": "c"}]});
+    let with_inits = json!({"restartPolicy": "Always", "initContainers": [{"name": "i"}, {"name": "j"}], "containers": [{"name": "c"}, {"name": "d"}]});
+    let probed = json!({"containers": [{"name": "c", "startupProbe": {"periodSeconds": 5}, "livenessProbe": {}}]});
+    let sidecar = json!({"restartPolicy": "Never", "initContainers": [{"name": "i", "restartPolicy": "Always"}], "containers": [{"name": "c"}]});
+    for (spec, runs, now, want) in [
+        (one("Always"), &[][..], 5, "start c 0"),
+        (one("Always"), &["c 0 run"], 5, ""),
+        (one("Always"), &["c 0 exit 0 5"], 5, "start c 1"),
+        (one("OnFailure"), &["c 0 exit 0 5"], 5, "RemoveSandbox"),
+        (one("OnFailure"), &["c 0 exit 1 5"], 5, "start c 1"),
+        (one("Never"), &["c 0 exit 1 5"], 5, "RemoveSandbox"),
+        (one("Always"), &["c 0 exit 1 2", "c 1 exit 1 3", "c 2 run"], 5, "remove c0"),
+        (one("Always"), &["c 0 created"], 5, "remove c0"),
+        (with_inits.clone(), &[], 5, "start i 0"),
+        (with_inits.clone(), &["i 0 run"], 5, ""),
+        (with_inits.clone(), &["i 0 exit 1 5"], 5, "start i 1"),
+        (with_inits.clone(), &["i 0 exit 0 5"], 5, "start j 0"),
+        (with_inits, &["i 0 exit 0 5", "j 0 exit 0 6"], 7, "start c 0, start d 0"),
+        (probed, &["c 0 run"], 5, "probe c Startup"),
+        (sidecar.clone(), &[], 5, "start i 0"),
+        (sidecar.clone(), &["i 0 run"], 5, "start c 0"),
+        (sidecar, &["i 0 run", "c 0 exit 0 5"], 5, "stop i0 30"),
+    ] {
+        let pod = pod(spec.clone(), json!({}));
+        assert_eq!(plan(&pod, &seen(&pod, runs), now), want, "{spec} {runs:?}");
+    }
+}
+
+#[test]
+fn restarts_wait_their_time() {
+    let pod = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut seen = seen(&pod, &["c 1 exit 1 100"]);
+    seen.backoffs.insert("c".into(), Backoff { delay: backoff::INITIAL, grown: at(90) });
+    assert_eq!(plan(&pod, &seen, 105), "wake 110");
+    let shown = status(&pod, &seen, &NodeFacts::default(), at(105)).unwrap();
+    let waiting = shown.container_statuses.as_ref().unwrap()[0].state.as_ref().unwrap().waiting.clone().unwrap();
+    assert_eq!(waiting.message.as_deref(), Some("back-off 10s restarting failed container=c pod=p_n(u)"));
+    assert_eq!(plan(&pod, &seen, 110), "start c 2");
+}
+
+#[test]
+fn a_deleted_pod_leaves_step_by_step() {
+    let pod = pod(json!({"containers": [{"name": "c"}]}), json!({"deletionTimestamp": "1970-01-01T00:01:00Z", "deletionGracePeriodSeconds": 7}));
+    let mut state = seen(&pod, &["c 0 run"]);
+    assert_eq!(plan(&pod, &state, 50), "stop c0 7");
+    state = seen(&pod, &["c 0 exit 143 55"]);
+    assert_eq!(plan(&pod, &state, 55), "remove c0");
+    state.forget("c0");
+    assert_eq!(plan(&pod, &state, 55), "RemoveSandbox");
+    state.sandbox = None;
+    assert_eq!(plan(&pod, &state, 55), "Release");
+    state.released = true;
+    assert_eq!(plan(&pod, &state, 55), "Confirm");
+    state.busy.insert(Slot::End);
+    assert_eq!(plan(&pod, &state, 55), "");
+}
+
+#[test]
+fn phases_and_conditions() {
+    let one = |policy: &str| json!({"restartPolicy": policy, "containers": [{"name": "c"}]});
+    let with_init = |policy: &str| json!({"restartPolicy": policy, "initContainers": [{"name": "i"}], "containers": [{"name": "c"}]});
+    let gated = json!({"containers": [{"name": "c"}], "readinessGates": [{"conditionType": "x"}]});
+    for (spec, runs, want) in [
+        (one("Always"), &[][..], "Pending Initialized PodReadyToStartContainers PodScheduled"),
+        (one("Always"), &["c 0 run"], "Running ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready"),
+        (one("Never"), &["c 0 exit 0 5"], "Succeeded Initialized PodReadyToStartContainers PodScheduled"),
+        (one("Never"), &["c 0 exit 1 5"], "Failed Initialized PodReadyToStartContainers PodScheduled"),
+        (one("Always"), &["c 0 exit 1 5"], "Running Initialized PodReadyToStartContainers PodScheduled"),
+        (with_init("Always"), &["i 0 run"], "Pending PodReadyToStartContainers PodScheduled"),
+        (with_init("Never"), &["i 0 exit 1 5"], "Failed PodReadyToStartContainers PodScheduled"),
+        (with_init("Never"), &["i 0 exit 0 5", "c 0 run"], "Running ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready"),
+        (gated, &["c 0 run"], "Running ContainersReady Initialized PodReadyToStartContainers PodScheduled"),
+    ] {
+        let pod = pod(spec.clone(), json!({}));
+        let got = status(&pod, &seen(&pod, runs), &NodeFacts::default(), at(10)).unwrap();
+        let mut held: Vec<String> = got.conditions.unwrap().into_iter().filter(|c| c.status == "True").map(|c| c.type_).collect();
+        held.sort();
+        assert_eq!(format!("{} {}", got.phase.unwrap(), held.join(" ")), want, "{spec} {runs:?}");
+    }
+}
+
+#[test]
+fn a_failed_pull_is_told_then_waited_for() {
+    let pod = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut seen = seen(&pod, &[]);
+    seen.troubles.insert(Slot::Start("c".into()), Trouble { kind: TroubleKind::ErrImagePull, message: "no".into(), failures: 1, since: at(10), retry: at(20) });
+    let shown = |now| {
+        let list = status(&pod, &seen, &NodeFacts::default(), at(now)).unwrap().container_statuses.unwrap();
+        let waiting = list[0].state.clone().unwrap().waiting.unwrap();
+        format!("{} {}", waiting.reason.unwrap(), waiting.message.unwrap())
+    };
+    assert_eq!(shown(10), "ErrImagePull no");
+    assert_eq!(shown(12), "ImagePullBackOff Back-off pulling image \"i\": ErrImagePull: no");
+    assert_eq!(plan(&pod, &seen, 10), "wake 11");
+    assert_eq!(plan(&pod, &seen, 12), "wake 20");
+    assert_eq!(plan(&pod, &seen, 20), "start c 0");
+}

@@ -1,10 +1,11 @@
 use crate::machine::{import, inside};
 use crate::state::State;
 use bus::actor::System;
-use bus::{Caller, Role};
+use bus::{Caller, Role, To};
 use model::Object;
 use node_agent::{AgentOptions, Socket};
 use serde_json::{Value, json};
+use state_client::node::{ExecOptions, FromNode, LogOptions, NodeAction, NodeRequest, ToNode};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,5 +84,150 @@ fn a_pod_runs_and_ends() {
         state.no_pod("a").await;
         assert_eq!(state.reasons("a"), ["Pulled", "Created", "Started", "Killing"]);
         assert!(system.shutdown(Duration::from_secs(5)).await);
+    });
+}
+
+/// Opens a stream at the node; everything that comes back, and the exit code.
+async fn stream(state: &State, pod: &str, action: NodeAction, input: &[ToNode]) -> (String, Option<i32>) {
+    let request = NodeRequest { namespace: "default".into(), pod: pod.into(), uid: String::new(), action };
+    let opened = state.bus.speaking_as(Caller::new(Role::Gateway, "g")).open(&To::instance(NODE), request, Duration::from_secs(10)).await.unwrap();
+    let mut stream = match opened {
+        Ok(stream) => stream,
+        Err(e) => return (e.message, None),
+    };
+    for frame in input {
+        stream.send(frame.clone()).await.unwrap();
+    }
+    let (mut text, mut exit) = (String::new(), None);
+    while let Some(frame) = tokio::time::timeout(Duration::from_secs(15), stream.recv()).await.expect("the stream ends").unwrap() {
+        match frame {
+            FromNode::Data(b) | FromNode::Stderr(b) => text.push_str(&String::from_utf8_lossy(&b)),
+            FromNode::Exit(code) => exit = Some(code),
+            FromNode::Failed(e) => text.push_str(&e.message),
+        }
+    }
+    (text, exit)
+}
+
+#[test]
+fn streams_reach_into_pods() {
+    inside("pods::streams_reach_into_pods", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let script = "echo out; echo err >&2; echo hello > /www/index.html; httpd -p 127.0.0.1:8080 -h /www; sleep 2; echo last";
+        state.create("pods", "default", pod("s", json!({"restartPolicy": "Never", "containers": [sh("c", script)]}))).await;
+        state.pod("s", "ready", ready).await;
+        let exec = |command: &[&str], stdin| {
+            NodeAction::Exec(ExecOptions {
+                command: command.iter().map(|s| (*s).to_owned()).collect(),
+                stdin,
+                stdout: true,
+                stderr: true,
+                ..ExecOptions::default()
+            })
+        };
+        let began = Instant::now();
+        assert_eq!(stream(&state, "s", exec(&["sh", "-c", "echo $HOSTNAME; exit 3"], false), &[]).await, ("s\n".into(), Some(3)));
+        println!("exec: {:?}", began.elapsed());
+        assert_eq!(stream(&state, "s", exec(&["cat"], true), &[ToNode::Data("abc".into()), ToNode::Eof]).await, ("abc".into(), Some(0)));
+        let get = ToNode::Data("GET / HTTP/1.0\r\n\r\n".into());
+        let (page, _) = stream(&state, "s", NodeAction::PortForward { port: 8080 }, &[get]).await;
+        assert!(page.ends_with("hello\n"), "{page}");
+        let logs = |o: LogOptions| NodeAction::Logs(o);
+        assert_eq!(stream(&state, "s", logs(LogOptions { tail_lines: Some(1), ..LogOptions::default() }), &[]).await.0, "err\n");
+        assert_eq!(stream(&state, "s", logs(LogOptions { follow: true, ..LogOptions::default() }), &[]).await.0, "out\nerr\nlast\n");
+        state.pod("s", "Succeeded", |o| o.str_at(&["status", "phase"]) == "Succeeded").await;
+        let (why, _) = stream(&state, "s", logs(LogOptions { previous: true, ..LogOptions::default() }), &[]).await;
+        assert_eq!(why, "previous terminated container \"c\" in pod \"s\" not found");
+    });
+}
+
+#[test]
+fn what_crashes_waits_and_what_an_agent_left_is_adopted() {
+    inside("pods::what_crashes_waits_and_what_an_agent_left_is_adopted", |dir| async move {
+        let (state, system) = node(&dir).await;
+        state.create("pods", "default", pod("crash", json!({"containers": [sh("c", "echo why > /dev/termination-log; exit 7")]}))).await;
+        state.create("pods", "default", pod("stay", json!({"containers": [sh("c", "sleep 1000")]}))).await;
+        let crashed = state
+            .pod("crash", "waiting", |o| {
+                first(o)["state"]["waiting"]["reason"] == "CrashLoopBackOff" && first(o)["lastState"]["terminated"]["message"].is_string()
+            })
+            .await;
+        let status = first(crashed.object());
+        assert_eq!(
+            (&status["restartCount"], &status["lastState"]["terminated"]["exitCode"], &status["lastState"]["terminated"]["message"]),
+            (&json!(1), &json!(7), &json!("why\n"))
+        );
+        let uid = crashed.object().uid();
+        assert_eq!(status["state"]["waiting"]["message"], format!("back-off 10s restarting failed container=c pod=crash_default({uid})"));
+        let before = state.pod("stay", "ready", ready).await;
+        assert!(system.shutdown(Duration::from_secs(5)).await);
+        let second = agent(&state, &dir).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let after = state.pod("stay", "ready", ready).await;
+        assert_eq!(first(before.object())["containerID"], first(after.object())["containerID"], "adopted, not restarted");
+        state.delete_pod("stay", 1).await;
+        state.no_pod("stay").await;
+        assert!(second.shutdown(Duration::from_secs(5)).await);
+    });
+}
+
+#[test]
+fn config_arrives_by_volume_and_environment() {
+    inside("pods::config_arrives_by_volume_and_environment", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let script = "cat /v/a /t/token; echo $X $KUBERNETES_SERVICE_HOST; cat /etc/hosts | tail -1; until grep -q two /v/a; do sleep 0.1; done; echo changed; sleep 1000";
+        let mut c = sh("c", script);
+        c["env"] = json!([{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "x"}}}]);
+        c["volumeMounts"] = json!([{"name": "v", "mountPath": "/v"}, {"name": "t", "mountPath": "/t"}, {"name": "m", "mountPath": "/m"}]);
+        let volumes = json!([{"name": "v", "configMap": {"name": "cm"}}, {"name": "m", "emptyDir": {"medium": "Memory"}},
+            {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]);
+        state.create("pods", "default", pod("v", json!({"containers": [c], "volumes": volumes}))).await;
+        state.until("events", "default", "", "told", |_| state.reasons("v").contains(&"FailedMount".to_owned())).await;
+        state.create("configmaps", "default", json!({"metadata": {"name": "cm"}, "data": {"a": "one\n", "x": "y"}})).await;
+        state.pod("v", "ready", ready).await;
+        state.client().merge("", "configmaps", "", "default", "cm", &json!({"data": {"a": "two\n"}})).await.unwrap();
+        let follow = NodeAction::Logs(LogOptions { follow: true, limit_bytes: Some(50), ..LogOptions::default() });
+        let (text, _) = stream(&state, "v", follow, &[]).await;
+        assert!(text.starts_with("one\ntoken-defaulty 10.96.0.1\n10.244.0.") && text.ends_with("changed\n"), "{text}");
+        state.delete_pod("v", 1).await;
+        state.no_pod("v").await;
+        assert!(!dir.join("data/pods").read_dir().unwrap().any(|_| true), "nothing is left");
+    });
+}
+
+#[test]
+fn many_at_once_and_services_between_them() {
+    inside("pods::many_at_once_and_services_between_them", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let began = Instant::now();
+        for i in 0..20 {
+            let serve = format!("mkdir -p /www; echo {i} > /www/index.html; exec httpd -f -p 80 -h /www");
+            state.create("pods", "default", pod(&format!("w{i}"), json!({"containers": [sh("c", &serve)]}))).await;
+        }
+        let mut endpoints = Vec::new();
+        for i in 0..20 {
+            let running = state.pod(&format!("w{i}"), "ready", ready).await;
+            endpoints.push(json!({"addresses": [running.object().str_at(&["status", "podIP"])], "nodeName": NODE, "conditions": {"ready": true}}));
+        }
+        println!("20 pods at once: {:?}", began.elapsed());
+        let spec = json!({"clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30080}], "type": "NodePort"});
+        state.create("services", "default", json!({"metadata": {"name": "web"}, "spec": spec})).await;
+        let slice = json!({"metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4", "ports": [{"name": "", "port": 80, "protocol": "TCP"}], "endpoints": endpoints});
+        state.create("endpointslices", "default", slice).await;
+        let uid = state.get("pods", "default", "w0").unwrap().object().uid().to_owned();
+        let net = dir.join("data/pods").join(uid).join("ns/net");
+        let get = "get() { exec 3<>/dev/tcp/$1/$2 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && tail -1 <&3; }; ";
+        let script = format!(
+            "{get} for u in '10.96.0.9 80' '10.244.0.1 30080'; do n=0; until get $u >/dev/null 2>&1; do n=$((n+1)); [ $n = 20 ] && exit 1; sleep 0.1; done; done; for i in $(seq 60); do get 10.96.0.9 80 || exit 2; done | sort -u | wc -l"
+        );
+        let out = tokio::process::Command::new("nsenter")
+            .arg(format!("--net={}", net.display()))
+            .args(["timeout", "20", "bash", "-c", &script])
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(out.status.success(), "{text} {}", String::from_utf8_lossy(&out.stderr));
+        assert!(text.trim().parse::<u32>().unwrap() > 5, "spread over the endpoints: {text}");
     });
 }

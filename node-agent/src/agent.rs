@@ -189,7 +189,7 @@ impl Agent {
                 match change {
                     Change::Applied { old, new } => {
                         if let Some(old) = old.filter(|o| o.object().uid() != new.object().uid()) {
-                            self.gone(&old.object().uid().to_owned()).await;
+                            self.gone(old.object().uid()).await;
                         }
                         self.applied(new).await;
                     }

@@ -67,7 +67,7 @@ pub fn hold(paths: &NamespacePaths, sysctls: &[(String, String)]) -> Result<(), 
 
 /// Whether the file holds a namespace.
 pub fn is_held(path: &Path) -> bool {
-    nix::sys::statfs::statfs(path).is_ok_and(|s| s.filesystem_type().0 as i64 == NSFS)
+    nix::sys::statfs::statfs(path).is_ok_and(|s| s.filesystem_type().0 == NSFS)
 }
 
 /// Lets the namespaces go.

@@ -18,7 +18,8 @@ pub fn set_up(source: &HostPathVolumeSource) -> Result<(), VolumeError> {
         "FileOrCreate" if !path.exists() => return std::fs::File::create(path).map(drop).map_err(io),
         _ => {}
     }
-    let wanted: Option<(&str, fn(&FileType) -> bool)> = match kind {
+    type Check = (&'static str, fn(&FileType) -> bool);
+    let wanted: Option<Check> = match kind {
         "Directory" | "DirectoryOrCreate" => Some(("directory", FileType::is_dir)),
         "File" | "FileOrCreate" => Some(("file", FileType::is_file)),
         "Socket" => Some(("socket", FileTypeExt::is_socket)),

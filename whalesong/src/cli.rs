@@ -72,6 +72,14 @@ pub struct UpArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_port: Option<u16>,
+    /// Address that the embedded NATS server listens on; 0.0.0.0 lets nodes elsewhere join [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_listen: Option<String>,
+    /// File with the nkey or credentials for --nats URL
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creds: Option<PathBuf>,
     /// Name of the cluster; several may share one NATS [default: default]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,6 +239,10 @@ pub struct CredsArgs {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// Name of the cluster [default: default]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// state, gateway, scheduler, controllers, agent or admin
     pub role: String,
     /// The instance: a node's name for an agent

@@ -1,6 +1,8 @@
 //! `whalesong get`: objects of any kind as a table, over the bus.
 use crate::cli::GetArgs;
 use crate::failure::Failure;
+use crate::join;
+use bus::Role;
 use model::{ApiError, Kind, Stored};
 use serde_json::Value;
 use state_client::{Client, Reply, Request, Verb};
@@ -22,14 +24,15 @@ fn kind_of(word: &str) -> Result<Arc<Kind>, Failure> {
 ///
 /// # Errors
 /// What `state` answers, as a sentence.
-pub async fn get(client: &Client, args: &GetArgs) -> Result<String, Failure> {
+pub async fn get(args: GetArgs) -> Result<String, Failure> {
+    let client = Client::new(join::as_role(&args.role, Role::Admin, "admin").await?);
     let kind = kind_of(&args.resource)?;
     let namespace = match (kind.namespaced() && !args.all_namespaces, &args.namespace) {
         (false, _) => "",
         (true, Some(n)) => n,
         (true, None) => "default",
     };
-    let objects = fetch(client, &kind, namespace, args).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    let objects = fetch(&client, &kind, namespace, &args).await.map_err(|e| Failure::new(e.to_string(), ""))?;
     match args.output.as_deref() {
         None => Ok(table(&kind, &objects, namespace.is_empty() && kind.namespaced(), false)),
         Some("wide") => Ok(table(&kind, &objects, namespace.is_empty() && kind.namespaced(), true)),

@@ -1,4 +1,5 @@
 //! Whalesong's one binary: every role of a cluster, and the commands that look at it.
+mod agent;
 mod cli;
 mod config;
 mod creds;
@@ -6,6 +7,8 @@ mod data;
 mod down;
 mod failure;
 mod get;
+mod join;
+mod process;
 mod role;
 mod status;
 mod up;

@@ -1,7 +1,9 @@
 //! `whalesong status`: what runs where. Every process answers `process.status` with what its actors say of themselves.
 use crate::failure::Failure;
+use crate::cli::StatusArgs;
+use crate::join;
 use bus::actor::ActorReport;
-use bus::{Call, To};
+use bus::{Call, Role, To};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::time::Duration;
@@ -30,8 +32,6 @@ pub struct ProcessReport {
     pub resident_kib: u64,
     /// Up to which revision its cache follows the log; only where it plays `state`.
     pub revision: Option<u64>,
-    /// By how many messages that is behind the log.
-    pub lag: Option<u64>,
     /// Its actors.
     pub actors: Vec<ActorReport>,
 }
@@ -47,10 +47,7 @@ pub fn resident_kib() -> u64 {
 pub fn render(reports: &[ProcessReport]) -> String {
     let mut out = String::new();
     for r in reports {
-        let lag = match (r.revision, r.lag) {
-            (Some(revision), Some(lag)) => format!(", revision {revision}, {lag} behind the log"),
-            _ => String::new(),
-        };
+        let lag = r.revision.map_or_else(String::new, |revision| format!(", log read up to {revision}"));
         // writing to a String can't fail
         _ = writeln!(out, "{} on {} (process {}, version {}, {} MiB{lag})", r.roles.join(", "), r.host, r.pid, r.version, r.resident_kib / 1024);
         _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", "ACTOR", "STATE", "RESTARTS", "MAILBOX");
@@ -61,11 +58,22 @@ pub fn render(reports: &[ProcessReport]) -> String {
     out
 }
 
-/// Asks one process; `instance` is what it serves as.
+/// Asks every process of the cluster and renders what they say.
 ///
 /// # Errors
-/// When it doesn't answer in two seconds.
-pub async fn ask(bus: &bus::Bus, instance: &str) -> Result<ProcessReport, Failure> {
-    let reply = bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await;
-    reply.map_err(|e| Failure::new(format!("{instance}: {e}"), "look whether it still runs"))
+/// When NATS can't be reached, or nobody answers.
+pub async fn status(args: StatusArgs) -> Result<String, Failure> {
+    let bus = join::as_role(&args.role, Role::Admin, "admin").await?;
+    let found = bus.discover(Duration::from_millis(500)).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    let mut reports = Vec::new();
+    for instance in instances(&found) {
+        reports.push(bus.call(&To::instance(&instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
+    }
+    if reports.is_empty() {
+        return Err(Failure::new("no process of this cluster answers", "start one with `whalesong up`"));
+    }
+    if args.json {
+        return serde_json::to_string_pretty(&reports).map(|s| s + "\n").map_err(|e| Failure::new(e.to_string(), ""));
+    }
+    Ok(render(&reports))
 }

@@ -1,0 +1,124 @@
+//! A node in this process, simulated nodes, and what makes the API reachable from inside of pods.
+use crate::data::Data;
+use crate::failure::Failure;
+use crate::process::Process;
+use bus::{Bus, Role};
+use k8s_openapi::api::core::v1::Node as NodeObject;
+use model::{ApiError, Object, Stored};
+use node_agent::{AgentOptions, Socket};
+use serde_json::json;
+use state_client::{Change, Client, Reflector, Request, Verb};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The pods' addresses of a node when nobody says.
+const POD_CIDR: &str = "10.244.0.0/24";
+/// The address of the Service `default/kubernetes`, the first of the Services' range.
+const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+
+/// A node to run.
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// `auto`, or Podman's socket.
+    pub podman: Option<String>,
+    /// The pods' address range.
+    pub pod_cidr: Option<String>,
+    /// Its own directory.
+    pub data: PathBuf,
+}
+
+impl Node {
+    fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
+        let text = self.pod_cidr.as_deref().unwrap_or(POD_CIDR);
+        text.parse().map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
+    }
+
+    /// The address of this machine on the pods' bridge.
+    ///
+    /// # Errors
+    /// When the range is none.
+    pub fn bridge_address(&self) -> Result<IpAddr, Failure> {
+        let cidr = self.cidr()?;
+        Ok(cidr.hosts().next().unwrap_or(cidr.addr()).into())
+    }
+}
+
+/// Runs a node.
+///
+/// # Errors
+/// When Podman, the network or the data directory can't be used, with the remedy.
+pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
+    let podman = match node.podman.as_deref() {
+        None | Some("auto") => Socket::Auto,
+        Some(path) => Socket::Path(PathBuf::from(path.trim_start_matches("unix://"))),
+    };
+    let options = AgentOptions { node_name: node.name.clone(), podman, data_dir: node.data.clone(), pod_cidr: node.cidr()?, ..AgentOptions::default() };
+    let bus = process.speak(Role::Agent, &node.name);
+    node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+fn is_ready(node: &Stored) -> bool {
+    let Ok(node) = node.typed::<NodeObject>() else { return false };
+    node.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// Prints one line once this node is Ready.
+pub fn announce_ready(process: &Process, name: &str, start: Instant) {
+    let mut request = Request::new(Verb::Watch, "", "nodes", "", "");
+    request.options.field_selector = format!("metadata.name={name}");
+    let mut nodes = Reflector::new(Client::new(process.bus.clone()), request);
+    let name = name.to_owned();
+    tokio::spawn(async move {
+        loop {
+            let ready = nodes.next().await.iter().any(|change| matches!(change, Change::Applied { new, .. } if is_ready(new)));
+            if ready {
+                println!("The node {name} is Ready after {} ms", start.elapsed().as_millis());
+                return;
+            }
+        }
+    });
+}
+
+/// Makes the Service `default/kubernetes` lead to the API at this address.
+///
+/// # Errors
+/// When `state` refuses.
+pub async fn publish_api(bus: &Bus, api: SocketAddr) -> Result<(), Failure> {
+    let client = Client::new(bus.clone());
+    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"clusterIP": API_SERVICE, "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": api.port()}]},
+    });
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": if api.is_ipv4() { "IPv4" } else { "IPv6" },
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "endpoints": [{"addresses": [api.ip()], "conditions": {"ready": true}}], "ports": [{"name": "https", "port": api.port(), "protocol": "TCP"}],
+    });
+    let endpoints = json!({
+        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default"},
+        "subsets": [{"addresses": [{"ip": api.ip()}], "ports": [{"name": "https", "port": api.port(), "protocol": "TCP"}]}],
+    });
+    for (group, resource, object, follows) in
+        [("", "services", service, false), ("discovery.k8s.io", "endpointslices", slice, true), ("", "endpoints", endpoints, true)]
+    {
+        let ensured = match Object::from_value(object) {
+            Ok(object) => ensure(&client, group, resource, object, follows).await,
+            Err(e) => Err(e),
+        };
+        ensured.map_err(|e| Failure::new(format!("the Service default/kubernetes can't be made: {e}"), ""))?;
+    }
+    Ok(())
+}
+
+/// Creates an object, or (where it `follows` the gateway's address) replaces the one there is.
+async fn ensure(client: &Client, group: &str, resource: &str, object: Object, follows: bool) -> Result<Option<Arc<Stored>>, ApiError> {
+    match client.create(group, resource, "default", object.clone()).await {
+        Err(e) if e.is_already_exists() && follows => client.update(group, resource, "", object).await.map(Some),
+        Err(e) if e.is_already_exists() => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}

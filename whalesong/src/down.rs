@@ -1,0 +1,31 @@
+//! `whalesong down`: removes what `up` left running.
+use crate::cli::DownArgs;
+use crate::data::Data;
+use crate::failure::Failure;
+use crate::join;
+use node_agent::Socket;
+use std::path::PathBuf;
+
+/// Removes the node's pods and network, and with `--purge` the data.
+///
+/// # Errors
+/// When a process still holds the data, or Podman refuses.
+pub async fn down(args: DownArgs) -> Result<(), Failure> {
+    let root = join::root(args.data.as_ref());
+    if !root.is_dir() {
+        println!("There is nothing in {}", root.display());
+        return Ok(());
+    }
+    let data = Data::hold(&root)?;
+    let podman = match args.podman.as_deref() {
+        None | Some("auto") => Socket::Auto,
+        Some(path) => Socket::Path(PathBuf::from(path.trim_start_matches("unix://"))),
+    };
+    let removed = node_agent::remove_all(&podman, &data.join("node")).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    println!("Removed {removed} pods and the node's network");
+    if args.purge {
+        std::fs::remove_dir_all(data.root()).map_err(|e| Failure::new(format!("{} can't be removed ({e})", data.root().display()), "remove it by hand"))?;
+        println!("Removed {}", data.root().display());
+    }
+    Ok(())
+}

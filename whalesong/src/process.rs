@@ -1,0 +1,190 @@
+//! One process of a cluster: its place on the bus, the roles that it plays, and how it stops.
+use crate::data::Data;
+use crate::failure::Failure;
+use crate::status::{ProcessReport, StatusRequest, resident_kib};
+use api_gateway::{Gateway, GatewayOptions, Pki};
+use arc_swap::ArcSwap;
+use bus::actor::System;
+use bus::{Bus, Caller, Role, Service};
+use model::Kinds;
+use state::store::{Store, StoreOptions};
+use state::{PipelineOptions, Services, TokenKeys};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a stop may take before what still runs is cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What runs in this process. Parts stop in the reverse order of the data's flow: gateway, actors, state.
+pub struct Process {
+    /// The bus, speaking as the first role.
+    pub bus: Bus,
+    /// Its actors.
+    pub system: System,
+    /// The table of kinds.
+    pub kinds: Arc<ArcSwap<Kinds>>,
+    name: String,
+    roles: Vec<&'static str>,
+    gateways: Vec<Gateway>,
+    state: Option<(Store, Services)>,
+    services: Vec<Service>,
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().to_lowercase()
+}
+
+fn broken(e: impl std::fmt::Display) -> Failure {
+    Failure::new(e.to_string(), "")
+}
+
+impl Process {
+    /// A process on this bus; `name` is what its instances are called.
+    pub fn new(bus: Bus, name: &str) -> Self {
+        let kinds = Arc::new(ArcSwap::from_pointee(model::kinds::builtin()));
+        Self { bus, system: System::new(), kinds, name: name.to_owned(), roles: Vec::new(), gateways: Vec::new(), state: None, services: Vec::new() }
+    }
+
+    /// The bus, speaking as this role.
+    pub fn speak(&mut self, role: Role, name: &str) -> Bus {
+        if !self.roles.contains(&role.name()) {
+            self.roles.push(role.name());
+        }
+        self.bus.speaking_as(Caller::new(role, name))
+    }
+
+    /// Plays `state`: opens the log and serves the API pipeline. The keys of service account tokens are in `pki`.
+    ///
+    /// # Errors
+    /// When the log can't be opened, with the remedy.
+    pub async fn play_state(&mut self, pki: &Pki) -> Result<(), Failure> {
+        let bus = self.speak(Role::State, &self.name.clone());
+        let jetstream = bus.jetstream().cloned().ok_or_else(|| Failure::new("state needs a NATS connection", "give one with --nats"))?;
+        let store = Store::open(jetstream, StoreOptions::new(bus.cluster(), self.kinds.clone())).await.map_err(broken)?;
+        let token_keys = TokenKeys { private_pem: pki.service_account_key().to_owned(), public_pem: pki.service_account_public().to_owned() };
+        let options = PipelineOptions { token_keys: Some(token_keys), ..PipelineOptions::new(self.kinds.clone()) };
+        let services = state::serve(&bus, store.clone(), options).await.map_err(broken)?;
+        self.state = Some((store, services));
+        Ok(())
+    }
+
+    /// Plays the gateway; where it listens comes back.
+    ///
+    /// # Errors
+    /// When the port can't be had or the keys can't be used, with the remedy.
+    pub async fn play_gateway(&mut self, listen: SocketAddr, pki: Pki) -> Result<SocketAddr, Failure> {
+        let bus = self.speak(Role::Gateway, &self.name.clone());
+        let options = GatewayOptions { listen, pki, token_file: None };
+        let gateway = Gateway::start(bus, self.kinds.clone(), options).await.map_err(broken)?;
+        let address = gateway.address();
+        self.gateways.push(gateway);
+        Ok(address)
+    }
+
+    /// Plays the scheduler.
+    pub fn play_scheduler(&mut self) {
+        let bus = self.speak(Role::Scheduler, &self.name.clone());
+        self.system.task("scheduler", move |cancel| scheduler::run(bus.clone(), cancel));
+    }
+
+    /// Plays all controllers. `ca_pem` is what pods trust.
+    ///
+    /// # Errors
+    /// When two controllers own the same output.
+    pub fn play_controllers(&mut self, ca_pem: &str) -> Result<(), Failure> {
+        let bus = self.speak(Role::Controllers, &self.name.clone());
+        let options = controllers::Options { ca_pem: ca_pem.to_owned(), kinds: self.kinds.load_full() };
+        controllers::run(&bus, &self.system, options).map(drop).map_err(broken)
+    }
+
+    /// Answers `whalesong status`.
+    ///
+    /// # Errors
+    /// When NATS refuses the subscription.
+    pub async fn answer_status(&mut self) -> Result<(), Failure> {
+        let (system, roles) = (self.system.clone(), self.roles.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let store = self.state.as_ref().map(|(store, _)| store.clone());
+        let service = self.bus.serve(&self.name, 4, move |_: bus::Incoming<StatusRequest>| {
+            let report = report(&system, &roles, store.as_ref());
+            async move { report }
+        });
+        self.services.push(service.await.map_err(broken)?);
+        Ok(())
+    }
+
+    /// Runs until a signal asks to stop, then stops in good order.
+    ///
+    /// # Errors
+    /// When a part gave up for good.
+    pub async fn run(self) -> Result<(), Failure> {
+        let outcome = tokio::select! {
+            signal = stop_signal() => signal,
+            part = self.system.failed() => Err(Failure::new(format!("{part} failed again and again"), "its log says why: --log info")),
+        };
+        self.stop().await;
+        outcome
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        for gateway in self.gateways {
+            gateway.shutdown(PATIENCE).await;
+        }
+        if !self.system.shutdown(PATIENCE).await {
+            tracing::warn!("some actors did not stop within {PATIENCE:?}");
+        }
+    }
+}
+
+fn report(system: &System, roles: &[String], store: Option<&Store>) -> ProcessReport {
+    ProcessReport {
+        host: hostname(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roles: roles.to_vec(),
+        resident_kib: resident_kib(),
+        revision: store.map(|s| s.revision("", "pods")),
+        actors: system.report(),
+    }
+}
+
+/// Completes on SIGINT or SIGTERM.
+async fn stop_signal() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |e: std::io::Error| Failure::new(format!("signals can't be caught ({e})"), "");
+    let (mut int, mut term) = (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
+    Ok(())
+}
+
+/// Opens the API's keys below the data directory.
+///
+/// # Errors
+/// When they can't be read or made.
+pub fn pki(data: &Data, names: &[String]) -> Result<Pki, Failure> {
+    Pki::open(data.join("pki"), names).map_err(broken)
+}
+
+/// The listen address that a person gave.
+///
+/// # Errors
+/// When it isn't `ADDRESS:PORT`.
+pub fn listen_address(text: Option<&str>) -> Result<SocketAddr, Failure> {
+    let text = text.unwrap_or("127.0.0.1:6443");
+    text.parse().map_err(|_| Failure::new(format!("{text:?} is no address to listen on"), "write it as ADDRESS:PORT, for example 127.0.0.1:6443"))
+}
+
+/// Writes the administrator's kubeconfig.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn write_kubeconfig(pki: &Pki, path: &Path, cluster: &str, api: SocketAddr) -> Result<(), Failure> {
+    let host = if api.ip().is_unspecified() { SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), api.port()) } else { api };
+    pki.write_kubeconfig(path, cluster, &format!("https://{host}")).map_err(broken)
+}

@@ -1,0 +1,82 @@
+//! One role a process, against a NATS server that runs elsewhere.
+use crate::agent;
+use crate::cli::{AgentArgs, GatewayArgs, RoleArgs};
+use crate::data::Data;
+use crate::failure::Failure;
+use crate::join::{self, CLUSTER};
+use crate::process::{Process, hostname, listen_address, pki, write_kubeconfig};
+use bus::Role;
+
+/// Runs only the state.
+///
+/// # Errors
+/// When NATS or the log can't be used.
+pub async fn state(args: RoleArgs) -> Result<(), Failure> {
+    let data = Data::hold(&join::root(args.data.as_ref()))?;
+    let mut process = Process::new(join::as_role(&args, Role::State, &hostname()).await?, &hostname());
+    process.play_state(&pki(&data, &[])?).await?;
+    process.answer_status().await?;
+    process.run().await
+}
+
+/// Runs only the gateway.
+///
+/// # Errors
+/// When NATS can't be reached or the port can't be had.
+pub async fn gateway(args: GatewayArgs) -> Result<(), Failure> {
+    let root = join::root(args.role.data.as_ref());
+    let data = Data::hold(&root.join("gateway"))?;
+    let listen = listen_address(args.listen.as_deref())?;
+    let keys = pki(&data, &[hostname(), listen.ip().to_string()])?;
+    let mut process = Process::new(join::as_role(&args.role, Role::Gateway, &hostname()).await?, &hostname());
+    let address = process.play_gateway(listen, keys.clone()).await?;
+    let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
+    write_kubeconfig(&keys, &kubeconfig, args.role.cluster.as_deref().unwrap_or(CLUSTER), address)?;
+    println!("The API answers at https://{address}; export KUBECONFIG={}", kubeconfig.display());
+    process.answer_status().await?;
+    process.run().await
+}
+
+/// Runs only the scheduler.
+///
+/// # Errors
+/// When NATS can't be reached.
+pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
+    let mut process = Process::new(join::as_role(&args, Role::Scheduler, &hostname()).await?, &hostname());
+    process.play_scheduler();
+    process.answer_status().await?;
+    process.run().await
+}
+
+/// Runs only the controllers.
+///
+/// # Errors
+/// When NATS can't be reached, or the cluster's CA isn't below the data directory.
+pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
+    let ca = join::root(args.data.as_ref()).join("pki/ca.crt");
+    let ca = std::fs::read_to_string(&ca).map_err(|e| Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data"))?;
+    let mut process = Process::new(join::as_role(&args, Role::Controllers, &hostname()).await?, &hostname());
+    process.play_controllers(&ca)?;
+    process.answer_status().await?;
+    process.run().await
+}
+
+/// Runs only a node, or simulated ones.
+///
+/// # Errors
+/// When NATS or Podman can't be used.
+pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
+    let name = args.node_name.clone().unwrap_or_else(hostname);
+    let mut process = Process::new(join::as_role(&args.role, Role::Agent, &name).await?, &name);
+    if let Some(count) = args.hollow {
+        agent::play_hollow(&mut process, count);
+        return process.run().await;
+    }
+    let start = std::time::Instant::now();
+    let data = Data::hold(&join::root(args.role.data.as_ref()).join("node"))?;
+    let node = agent::Node { name: name.clone(), podman: args.podman.clone(), pod_cidr: args.pod_cidr.clone(), data: data.root().to_owned() };
+    agent::announce_ready(&process, &name, start);
+    agent::play(&mut process, &node).await?;
+    process.answer_status().await?;
+    process.run().await
+}

@@ -13,6 +13,7 @@ mod objects;
 pub mod pod;
 pub mod proxy;
 pub mod recorder;
+mod remove;
 mod resources;
 pub mod runtime;
 mod stream;
@@ -20,4 +21,5 @@ mod tls;
 mod volumes;
 
 pub use agent::{AgentError, AgentOptions, run};
+pub use remove::remove_all;
 pub use runtime::podman::service::Socket;

@@ -1,5 +1,4 @@
 //! A node in this process, simulated nodes, and what makes the API reachable from inside of pods.
-use crate::data::Data;
 use crate::failure::Failure;
 use crate::process::Process;
 use bus::{Bus, Role};
@@ -46,15 +45,20 @@ impl Node {
     }
 }
 
+/// Which Podman a person means.
+pub fn socket(podman: Option<&str>) -> Socket {
+    match podman {
+        None | Some("auto") => Socket::Auto,
+        Some(path) => Socket::Path(PathBuf::from(path.trim_start_matches("unix://"))),
+    }
+}
+
 /// Runs a node.
 ///
 /// # Errors
 /// When Podman, the network or the data directory can't be used, with the remedy.
 pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
-    let podman = match node.podman.as_deref() {
-        None | Some("auto") => Socket::Auto,
-        Some(path) => Socket::Path(PathBuf::from(path.trim_start_matches("unix://"))),
-    };
+    let podman = socket(node.podman.as_deref());
     let options = AgentOptions { node_name: node.name.clone(), podman, data_dir: node.data.clone(), pod_cidr: node.cidr()?, ..AgentOptions::default() };
     let bus = process.speak(Role::Agent, &node.name);
     node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))
@@ -122,3 +126,4 @@ async fn ensure(client: &Client, group: &str, resource: &str, object: Object, fo
         outcome => outcome.map(Some),
     }
 }
+

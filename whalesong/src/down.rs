@@ -3,8 +3,8 @@ use crate::cli::DownArgs;
 use crate::data::Data;
 use crate::failure::Failure;
 use crate::join;
-use node_agent::Socket;
-use std::path::PathBuf;
+use crate::agent::socket;
+use node_agent::AgentOptions;
 
 /// Removes the node's pods and network, and with `--purge` the data.
 ///
@@ -17,11 +17,8 @@ pub async fn down(args: DownArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let data = Data::hold(&root)?;
-    let podman = match args.podman.as_deref() {
-        None | Some("auto") => Socket::Auto,
-        Some(path) => Socket::Path(PathBuf::from(path.trim_start_matches("unix://"))),
-    };
-    let removed = node_agent::remove_all(&podman, &data.join("node")).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    let options = AgentOptions { podman: socket(args.podman.as_deref()), data_dir: data.join("node"), ..AgentOptions::default() };
+    let removed = node_agent::remove_all(&options).await.map_err(|e| Failure::new(e.to_string(), ""))?;
     println!("Removed {removed} pods and the node's network");
     if args.purge {
         std::fs::remove_dir_all(data.root()).map_err(|e| Failure::new(format!("{} can't be removed ({e})", data.root().display()), "remove it by hand"))?;

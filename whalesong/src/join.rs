@@ -3,7 +3,7 @@ use crate::cli::RoleArgs;
 use crate::data::{Data, default_root};
 use crate::failure::Failure;
 use bus::keys::Key;
-use bus::nats::{ConnectOptions, Credentials};
+use bus::{ConnectOptions, Credentials};
 use bus::server::{Server, ServerOptions, User};
 use bus::{Bus, Call, Caller, Role, permissions::permissions};
 use serde::{Deserialize, Serialize};

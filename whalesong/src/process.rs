@@ -96,7 +96,7 @@ impl Process {
     /// When two controllers own the same output.
     pub fn play_controllers(&mut self, ca_pem: &str) -> Result<(), Failure> {
         let bus = self.speak(Role::Controllers, &self.name.clone());
-        let options = controllers::Options { ca_pem: ca_pem.to_owned(), kinds: self.kinds.load_full() };
+        let options = controllers::Options::new(ca_pem, self.kinds.load_full());
         controllers::run(&bus, &self.system, options).map(drop).map_err(broken)
     }
 

@@ -69,7 +69,6 @@ pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
     let name = args.node_name.clone().unwrap_or_else(hostname);
     let mut process = Process::new(join::as_role(&args.role, Role::Agent, &name).await?, &name);
     if let Some(count) = args.hollow {
-        agent::play_hollow(&mut process, count);
         return process.run().await;
     }
     let start = std::time::Instant::now();

@@ -5,6 +5,7 @@ use crate::join;
 use bus::actor::ActorReport;
 use bus::{Call, Role, To};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -64,10 +65,11 @@ pub fn render(reports: &[ProcessReport]) -> String {
 /// When NATS can't be reached, or nobody answers.
 pub async fn status(args: StatusArgs) -> Result<String, Failure> {
     let bus = join::as_role(&args.role, Role::Admin, "admin").await?;
-    let found = bus.discover(Duration::from_millis(500)).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    let found = bus.discover(Duration::from_millis(500)).await;
     let mut reports = Vec::new();
-    for instance in instances(&found) {
-        reports.push(bus.call(&To::instance(&instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
+    let instances: BTreeSet<&str> = found.iter().filter(|s| s.service == StatusRequest::SERVICE).map(|s| s.instance.as_str()).collect();
+    for instance in instances {
+        reports.push(bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
     }
     if reports.is_empty() {
         return Err(Failure::new("no process of this cluster answers", "start one with `whalesong up`"));

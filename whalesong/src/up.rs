@@ -36,7 +36,6 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     process.play_scheduler();
     process.play_controllers(keys.ca())?;
     if let Some(count) = args.hollow_nodes {
-        agent::play_hollow(&mut process, count);
     }
     if !args.no_node {
         let node = node(&args, &data, &name);

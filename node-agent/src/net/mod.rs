@@ -48,6 +48,16 @@ pub(crate) fn kernel(step: &'static str) -> impl FnOnce(std::io::Error) -> NetEr
     move |source| NetError::Kernel { step, source }
 }
 
+/// Takes the node's bridge and its masquerading away; its pods' networks must be gone.
+///
+/// # Errors
+/// What the kernel says, with the step.
+pub async fn clear(bridge: &str) -> Result<(), NetError> {
+    wire::disconnect(bridge).await?;
+    let table = format!("whalesong-{bridge}");
+    Ok(crate::nft::apply(&format!("table ip {table} {{}}\ndelete table ip {table}\n")).await?)
+}
+
 /// What the network is made with.
 #[derive(Clone, Debug)]
 pub struct NetOptions {

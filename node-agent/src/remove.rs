@@ -25,6 +25,8 @@ pub async fn remove_all(options: &AgentOptions) -> Result<usize, AgentError> {
     }
     service::stop(&options.data_dir);
     net::clear(&options.bridge).await?;
+    let table = crate::proxy::TABLE;
+    crate::nft::apply(&format!("table ip {table} {{}}\ndelete table ip {table}\n")).await.map_err(net::NetError::from)?;
     Ok(uids.len())
 }
 

@@ -4,6 +4,7 @@ use crate::process::Process;
 use bus::{Bus, Role};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use model::{ApiError, Object, Stored};
+use node_agent::hollow::HollowOptions;
 use node_agent::{AgentOptions, Socket};
 use serde_json::json;
 use state_client::{Change, Client, Reflector, Request, Verb};
@@ -62,6 +63,12 @@ pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
     let options = AgentOptions { node_name: node.name.clone(), podman, data_dir: node.data.clone(), pod_cidr: node.cidr()?, ..AgentOptions::default() };
     let bus = process.speak(Role::Agent, &node.name);
     node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+/// Runs simulated nodes: real agents whose containers are simulated. Each speaks as its own node, which only `state`'s key may do over NATS.
+pub fn play_hollow(process: &mut Process, count: u32) {
+    let bus = process.speak(Role::State, "hollow");
+    node_agent::hollow::run(&bus, &process.system, count, &HollowOptions::default());
 }
 
 fn is_ready(node: &Stored) -> bool {
@@ -126,4 +133,3 @@ async fn ensure(client: &Client, group: &str, resource: &str, object: Object, fo
         outcome => outcome.map(Some),
     }
 }
-

@@ -99,7 +99,7 @@ pub struct UpArgs {
     /// Run so many simulated nodes beside it
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hollow_nodes: Option<usize>,
+    pub hollow_nodes: Option<u32>,
     /// Podman's API socket; `auto`: use the running service, or start one [default: auto]
     #[arg(long, value_name = "SOCKET|auto")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,10 +167,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "CIDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_cidr: Option<String>,
-    /// Be so many simulated nodes instead of a real one
+    /// Be so many simulated nodes instead of a real one; speaks for all of them, so --creds must be those of `state`
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hollow: Option<usize>,
+    pub hollow: Option<u32>,
 }
 
 /// Which cluster `status`, `get` and `down` talk about.

@@ -11,7 +11,8 @@ use std::time::Duration;
 /// # Errors
 /// When the role is unknown, the file can't be written, or the running cluster refuses.
 pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
-    let role = Role::from_name(&args.role).ok_or_else(|| Failure::new(format!("{:?} is no role", args.role), "use state, gateway, scheduler, controllers, agent or admin"))?;
+    let role = Role::from_name(&args.role)
+        .ok_or_else(|| Failure::new(format!("{:?} is no role", args.role), "use state, gateway, scheduler, controllers, agent or admin"))?;
     let root = join::root(args.data.as_ref());
     let path = join::key_file(&root, role, &args.name);
     Key::load_or_create(&path).map_err(|e| Failure::new(e.to_string(), ""))?;

@@ -1,9 +1,9 @@
 //! `whalesong down`: removes what `up` left running.
+use crate::agent::socket;
 use crate::cli::DownArgs;
 use crate::data::Data;
 use crate::failure::Failure;
 use crate::join;
-use crate::agent::socket;
 use node_agent::AgentOptions;
 
 /// Removes the node's pods and network, and with `--purge` the data.

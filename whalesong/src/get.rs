@@ -79,6 +79,7 @@ fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: bool)
         rows.push(with_namespace.then(|| stored.key.namespace.to_string()).into_iter().chain(cells).collect());
     }
     let widths: Vec<usize> = (0..rows[0].len()).map(|i| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("   ").trim_end().to_owned() + "\n";
+    let line =
+        |row: &Vec<String>| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("   ").trim_end().to_owned() + "\n";
     rows.iter().map(line).collect()
 }

@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 }
 
 fn start_logging(filter: &str) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| Failure::new(format!("{filter:?} is no log filter ({e})"), "use a level such as info"))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| Failure::new(format!("{filter:?} is no log filter ({e})"), "use a level such as info"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())
 }

@@ -54,7 +54,9 @@ pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
 /// When NATS can't be reached, or the cluster's CA isn't below the data directory.
 pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
     let ca = join::root(args.data.as_ref()).join("pki/ca.crt");
-    let ca = std::fs::read_to_string(&ca).map_err(|e| Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data"))?;
+    let ca = std::fs::read_to_string(&ca).map_err(|e| {
+        Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data")
+    })?;
     let mut process = Process::new(join::as_role(&args, Role::Controllers, &hostname()).await?, &hostname());
     process.play_controllers(&ca)?;
     process.answer_status().await?;
@@ -66,11 +68,14 @@ pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
 /// # Errors
 /// When NATS or Podman can't be used.
 pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
-    let name = args.node_name.clone().unwrap_or_else(hostname);
-    let mut process = Process::new(join::as_role(&args.role, Role::Agent, &name).await?, &name);
     if let Some(count) = args.hollow {
+        let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
+        agent::play_hollow(&mut process, count);
+        process.answer_status().await?;
         return process.run().await;
     }
+    let name = args.node_name.clone().unwrap_or_else(hostname);
+    let mut process = Process::new(join::as_role(&args.role, Role::Agent, &name).await?, &name);
     let start = std::time::Instant::now();
     let data = Data::hold(&join::root(args.role.data.as_ref()).join("node"))?;
     let node = agent::Node { name: name.clone(), podman: args.podman.clone(), pod_cidr: args.pod_cidr.clone(), data: data.root().to_owned() };

@@ -1,6 +1,6 @@
 //! `whalesong status`: what runs where. Every process answers `process.status` with what its actors say of themselves.
-use crate::failure::Failure;
 use crate::cli::StatusArgs;
+use crate::failure::Failure;
 use crate::join;
 use bus::actor::ActorReport;
 use bus::{Call, Role, To};
@@ -69,7 +69,8 @@ pub async fn status(args: StatusArgs) -> Result<String, Failure> {
     let mut reports = Vec::new();
     let instances: BTreeSet<&str> = found.iter().filter(|s| s.service == StatusRequest::SERVICE).map(|s| s.instance.as_str()).collect();
     for instance in instances {
-        reports.push(bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
+        reports
+            .push(bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
     }
     if reports.is_empty() {
         return Err(Failure::new("no process of this cluster answers", "start one with `whalesong up`"));

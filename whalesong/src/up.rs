@@ -36,6 +36,7 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     process.play_scheduler();
     process.play_controllers(keys.ca())?;
     if let Some(count) = args.hollow_nodes {
+        agent::play_hollow(&mut process, count);
     }
     if !args.no_node {
         let node = node(&args, &data, &name);
@@ -87,7 +88,8 @@ async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str) -> Result<(
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), Failure> {
-    std::fs::write(&path, text).map_err(|e| Failure::new(format!("{} can't be written ({e})", path.display()), "free some space, or choose another directory with --data"))
+    std::fs::write(&path, text)
+        .map_err(|e| Failure::new(format!("{} can't be written ({e})", path.display()), "free some space, or choose another directory with --data"))
 }
 
 /// Answers `whalesong creds`: lets new keys in without a restart.

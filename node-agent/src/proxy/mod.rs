@@ -1,6 +1,7 @@
 //! Services' addresses on this node: what kube-proxy does, by one nftables table that is replaced as a whole.
 mod ruleset;
 
+pub(crate) use ruleset::TABLE;
 pub use ruleset::ruleset;
 
 use k8s_openapi::api::core::v1::Service;

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The table's name.
-const TABLE: &str = "whalesong-services";
+pub(crate) const TABLE: &str = "whalesong-services";
 /// The packet mark of what is to be masqueraded.
 const MARK: &str = "0x4000";
 /// `service.kubernetes.io/service-proxy-name`: somebody else serves it.

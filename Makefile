@@ -6,7 +6,7 @@ export WHALESONG_TOOLS
 export PATH := $(WHALESONG_TOOLS)/bin:$(PATH)
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
-.PHONY: help demo clean-demo test lint unit e2e bench release install-tools
+.PHONY: help demo clean-demo test build lint unit e2e bench release
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -19,7 +19,11 @@ clean-demo:
 	@demo/clean
 
 ## make test         install what is missing and run the whole test suite
-test: install-test lint unit e2e
+test: install-test lint build
+	RUST_TEST_THREADS=2 cargo test --workspace --locked
+
+build:
+	cargo build --workspace --all-targets --locked
 
 ## make lint         formatting, clippy, dependency rules
 lint:
@@ -27,14 +31,13 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo deny --offline check licenses bans sources
 
-## make unit         tests of each crate; those of the bus and the store run a real nats-server
-unit:
-	cargo test --workspace --exclude e2e --locked
+## make unit         each crate's own tests; those of the bus and the store run a real nats-server
+unit: build
+	cargo test --workspace --locked --lib --bins
 
 ## make e2e          black-box tests with real NATS, Podman and kubectl
-e2e:
-	cargo build --locked -p whalesong
-	cargo test --locked -p e2e -- --test-threads=2
+e2e: build
+	RUST_TEST_THREADS=2 cargo test --workspace --locked --test flow --test api --test machines --test tidy
 
 ## make bench        the loads of bench/README.md
 bench: release

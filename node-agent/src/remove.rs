@@ -24,7 +24,7 @@ pub async fn remove_all(options: &AgentOptions) -> Result<usize, AgentError> {
         runtime.remove_sandbox(uid).await?;
     }
     service::stop(&options.data_dir);
-    net::clear(&options.bridge).await?;
+    net::clear(&options.bridge, &pods).await?;
     let table = crate::proxy::TABLE;
     crate::nft::apply(&format!("table ip {table} {{}}\ndelete table ip {table}\n")).await.map_err(net::NetError::from)?;
     Ok(uids.len())

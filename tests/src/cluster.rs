@@ -137,7 +137,8 @@ impl Cluster {
     /// When `kubectl apply` fails.
     pub fn apply(&self, manifest: &str) -> String {
         let file = self.lab.path().join("manifest.yaml");
-        std::fs::write(&file, manifest).unwrap();
+        // kubectl takes what begins with a brace for JSON
+        std::fs::write(&file, format!("---\n{manifest}")).unwrap();
         self.k(&["apply", "-f", file.to_str().unwrap()])
     }
 }

@@ -8,6 +8,10 @@ const WEB: &str = include_str!("../../demo/web.yaml");
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn ready(cluster: &Cluster, node: &str) {
+    eventually("the node registers", MINUTE, || {
+        let out = output(&mut cluster.kubectl(&["get", "node", node]));
+        if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+    });
     cluster.k(&["wait", "--for=condition=Ready", &format!("node/{node}"), "--timeout=30s"]);
 }
 

@@ -48,11 +48,12 @@ pub(crate) fn kernel(step: &'static str) -> impl FnOnce(std::io::Error) -> NetEr
     move |source| NetError::Kernel { step, source }
 }
 
-/// Takes the node's bridge and its masquerading away; its pods' networks must be gone.
+/// Takes the node's bridge, its masquerading and the mounts below its pods' directory away; its pods' networks must be gone.
 ///
 /// # Errors
 /// What the kernel says, with the step.
-pub async fn clear(bridge: &str) -> Result<(), NetError> {
+pub async fn clear(bridge: &str, pods: &std::path::Path) -> Result<(), NetError> {
+    namespace::unmount_all(pods)?;
     wire::disconnect(bridge).await?;
     let table = format!("whalesong-{bridge}");
     Ok(crate::nft::apply(&format!("table ip {table} {{}}\ndelete table ip {table}\n")).await?)

@@ -24,6 +24,17 @@ pub fn share(dir: &Path) -> Result<(), NetError> {
     mount(NONE, &dir, NONE, MsFlags::MS_SHARED, NONE).map_err(|e| kernel("sharing the pods' directory")(e.into()))
 }
 
+/// Takes away what was mounted on and below `dir`.
+pub fn unmount_all(dir: &Path) -> Result<(), NetError> {
+    let Ok(dir) = dir.canonicalize() else { return Ok(()) };
+    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(kernel("reading the mounts"))?;
+    let targets = table.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new).filter(|target| target.starts_with(&dir));
+    for target in targets.collect::<Vec<_>>().into_iter().rev() {
+        nix::mount::umount2(target, nix::mount::MntFlags::MNT_DETACH).map_err(|e| kernel("unmounting the pods' directory")(e.into()))?;
+    }
+    Ok(())
+}
+
 /// Whether the mount that `dir` is in propagates.
 fn is_shared(mountinfo: &str, dir: &Path) -> bool {
     let mounts = mountinfo.lines().filter_map(|line| {

@@ -55,13 +55,20 @@ fn unless_exists(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> Result<
     move |e| if exists(&e) { Ok(()) } else { Err(netlink(step)(e)) }
 }
 
+/// A hardware address (locally administered) that belongs to an IP address: who takes over the one has the other.
+fn hardware_address(ip: Ipv4Addr) -> Vec<u8> {
+    [[0x0a, 0x57].as_slice(), &ip.octets()].concat()
+}
+
 /// The bridge of this name with its address, made where it is missing. Gives its index.
 pub async fn bridge(name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32, NetError> {
     let handle = open()?;
     handle.link().add(LinkBridge::new(name).build()).execute().await.or_else(unless_exists("making the bridge"))?;
     let index = index(&handle, name).await?.ok_or(NetError::Netlink { step: "making the bridge", why: "it is not there".into() })?;
     handle.address().add(index, address.into(), prefix).execute().await.or_else(unless_exists("giving the bridge its address"))?;
-    handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await.map_err(netlink("starting the bridge"))?;
+    // left alone, a bridge takes the lowest hardware address of its ports, and pods lose it each time that changes
+    let link = LinkUnspec::new_with_index(index).address(hardware_address(address)).up().build();
+    handle.link().set(link).execute().await.map_err(netlink("starting the bridge"))?;
     Ok(index)
 }
 
@@ -94,7 +101,8 @@ async fn configure(port: &Port) -> Result<(), NetError> {
     let eth0 = index(&handle, "eth0").await?.ok_or_else(missing)?;
     up(lo).await.map_err(netlink("starting the pod's loopback"))?;
     handle.address().add(eth0, port.address.into(), 32).execute().await.map_err(netlink("giving the pod its address"))?;
-    up(eth0).await.map_err(netlink("starting the pod's link"))?;
+    let link = LinkUnspec::new_with_index(eth0).address(hardware_address(port.address)).up().build();
+    handle.link().set(link).execute().await.map_err(netlink("starting the pod's link"))?;
     let direct = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(port.gateway, 32).output_interface(eth0).scope(RouteScope::Link).build();
     handle.route().add(direct).execute().await.map_err(netlink("giving the pod its route to the node"))?;
     let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(port.gateway).build();

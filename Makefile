@@ -29,7 +29,7 @@ build:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo deny --offline check licenses bans sources
+	cargo deny --locked check licenses bans sources
 
 ## make unit         each crate's own tests; those of the bus and the store run a real nats-server
 unit: build

@@ -6,6 +6,8 @@
 //! * [`Cluster`]: `whalesong up` on a machine, with more nodes on others.
 //!
 //! Tests need root, and the programs that `scripts/install` installs; what is missing fails the test with its name.
+// all of this crate is test code: a failure is a panic, with what went wrong
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub mod cluster;
 pub mod lab;
 pub mod machine;

@@ -1,4 +1,5 @@
 //! What the API answers, to good input and to bad. Kubernetes' documented behaviour is the expectation.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use e2e::{Cluster, output};
 use serde_json::json;
 

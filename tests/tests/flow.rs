@@ -1,4 +1,5 @@
 //! From `kubectl apply` to Podman containers, and what users do with them next.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use e2e::{Cluster, eventually, output};
 use std::collections::BTreeSet;
 use std::process::Stdio;

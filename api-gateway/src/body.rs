@@ -1,8 +1,8 @@
 //! Requests' bodies: read up to a limit, and brought into JSON.
 use crate::negotiate::{self, Written};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use model::{ApiError, Reason};
 use serde_json::Value;
@@ -10,6 +10,8 @@ use state_client::{Body, Options, Verb};
 
 /// The largest body, in bytes: etcd's and Kubernetes' limit of 3 MiB.
 pub const LIMIT: usize = 3 * 1024 * 1024;
+/// How far a larger one is read on, and thrown away: a client that is cut off while it sends doesn't read the answer.
+const READ_ON: usize = 16 * 1024 * 1024;
 
 /// A header as text; `None` when absent or not text.
 pub fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
@@ -24,19 +26,22 @@ fn too_large() -> ApiError {
 ///
 /// # Errors
 /// 413 beyond [`LIMIT`]; 400 when the client breaks off.
-pub async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, ApiError> {
-    let declared = text(headers, header::CONTENT_LENGTH).and_then(|l| l.parse::<usize>().ok());
-    if declared.is_some_and(|l| l > LIMIT) {
-        return Err(too_large());
-    }
+pub async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, ApiError> {
     if text(headers, header::CONTENT_ENCODING).is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
         return Err(ApiError::new(Reason::UnsupportedMediaType, "the body of the request must not be compressed"));
     }
-    match Limited::new(body, LIMIT).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(e) if e.is::<LengthLimitError>() => Err(too_large()),
-        Err(e) => Err(ApiError::bad_request(format!("the body of the request could not be read: {e}"))),
+    let (mut whole, mut size) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| ApiError::bad_request(format!("the body of the request could not be read: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        size += data.len();
+        if size <= LIMIT {
+            whole.extend_from_slice(&data);
+        } else if size > READ_ON {
+            break;
+        }
     }
+    if size > LIMIT { Err(too_large()) } else { Ok(whole.freeze()) }
 }
 
 /// YAML becomes JSON; JSON stays as it came, unparsed: `state` parses it, once.

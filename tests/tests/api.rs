@@ -150,6 +150,6 @@ fn the_state_survives_a_kill() {
 
 fn manifest(cluster: &Cluster, text: &str) -> std::fs::File {
     let file = cluster.lab.path().join("stdin.yaml");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, format!("---\n{text}")).unwrap();
     std::fs::File::open(file).unwrap()
 }

@@ -132,7 +132,7 @@ where
     }
     let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(TAKEN)));
     tokio::spawn(async move {
-        while let Some(message) = next(&mut requests, &stop).await {
+        while let Some(message) = requests.next(&stop).await {
             mouth.health.heard.send_replace(tokio::time::Instant::now());
             let Ok(place) = taken.clone().acquire_owned().await else { return };
             if let Some(request) = read(&mouth, message) {
@@ -143,30 +143,40 @@ where
     Ok(())
 }
 
-/// The next request. Once stopped, those that the server has sent already; they are answered too, if only with a refusal.
-async fn next(requests: &mut SelectAll<Subscriber>, stop: &CancellationToken) -> Option<Message> {
-    if !stop.is_cancelled() {
-        tokio::select! {
-            message = requests.next() => return message,
-            () = stop.cancelled() => {}
-        }
-        for subscriber in requests.iter_mut() {
-            if let Err(error) = subscriber.drain().await {
-                tracing::debug!(%error, "the connection is closed");
-                return None;
-            }
-        }
-    }
-    requests.next().await
+/// A service's subscriptions; they end once it stops.
+struct Requests {
+    incoming: SelectAll<Subscriber>,
+    drained: bool,
 }
 
-async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> Result<SelectAll<Subscriber>, async_nats::SubscribeError> {
+impl Requests {
+    /// The next request. Once stopped, those that the server has sent already; they are answered too, if only with a refusal.
+    async fn next(&mut self, stop: &CancellationToken) -> Option<Message> {
+        if !self.drained {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                message = self.incoming.next() => return message,
+            }
+            self.drained = true;
+            for subscriber in self.incoming.iter_mut() {
+                if let Err(error) = subscriber.drain().await {
+                    tracing::debug!(%error, "the connection is closed");
+                    return None;
+                }
+            }
+        }
+        self.incoming.next().await
+    }
+}
+
+async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
     let mut all = SelectAll::new();
     all.push(mouth.client.subscribe(mouth.subjects.requests(verb, service, &To::instance(instance))).await?);
     if serves_any(mouth.owner.role) {
         all.push(mouth.client.queue_subscribe(mouth.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
     }
-    Ok(all)
+    Ok(Requests { incoming: all, drained: false })
 }
 
 /// Lets those elsewhere in by this door.

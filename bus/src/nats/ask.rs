@@ -15,8 +15,10 @@ use std::time::Duration;
 /// First byte of the frame that answers a request which came as a stream.
 pub(super) const WELL: u8 = 0;
 
-/// How many others are asked when the one that was asked is stopping.
-const OTHERS: usize = 3;
+/// How often another is asked when the one that was asked is stopping, and the first pause before that. The pauses double: until
+/// the server knows that it stops, it goes on choosing it.
+const OTHERS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(2);
 
 fn headers(timeout: Duration) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -37,8 +39,9 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
     let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
     if body.len() <= mouth.part_size() {
         let mut answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
-        for _ in 0..OTHERS {
+        for attempt in 0..OTHERS {
             let Err(Fault::Gone) = answer else { break };
+            tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
             answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
         }
         return answer.map(|a| a.body).map_err(|fault| fault.of(service));

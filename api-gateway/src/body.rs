@@ -44,14 +44,20 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, ApiE
     if size > LIMIT { Err(too_large()) } else { Ok(whole.freeze()) }
 }
 
-/// YAML becomes JSON; JSON stays as it came, unparsed: `state` parses it, once.
+/// YAML and protobuf become JSON; JSON stays as it came, unparsed: `state` parses it, once.
 fn json(body: Bytes, written: Written) -> Result<Bytes, ApiError> {
-    if written == Written::Json {
-        return Ok(body);
-    }
     let wrong = |e: String| ApiError::bad_request(format!("error converting YAML to JSON: {e}"));
-    let value: Value = serde_saphyr::from_slice(&body).map_err(|e| wrong(e.to_string()))?;
-    serde_json::to_vec(&value).map(Bytes::from).map_err(|e| wrong(e.to_string()))
+    match written {
+        Written::Json => Ok(body),
+        Written::Yaml => {
+            let value: Value = serde_saphyr::from_slice(&body).map_err(|e| wrong(e.to_string()))?;
+            serde_json::to_vec(&value).map(Bytes::from).map_err(|e| wrong(e.to_string()))
+        }
+        Written::Protobuf => {
+            let object = model::protobuf::decode(&body)?;
+            serde_json::to_vec(&object).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
+        }
+    }
 }
 
 /// What a request carries, as `state` wants it; a deletion's options go into `options`.

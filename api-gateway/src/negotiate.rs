@@ -104,6 +104,8 @@ pub enum Written {
     Json,
     /// YAML.
     Yaml,
+    /// Kubernetes' protobuf.
+    Protobuf,
 }
 
 fn unsupported(given: &str, supported: &str) -> ApiError {
@@ -114,13 +116,14 @@ fn unsupported(given: &str, supported: &str) -> ApiError {
 /// How the body of anything but a patch is written; JSON when nothing is said.
 ///
 /// # Errors
-/// 415 for anything but JSON and YAML: protobuf among them.
+/// 415 for anything but JSON, YAML and protobuf.
 pub fn written(content_type: Option<&str>) -> Result<Written, ApiError> {
     let given = content_type.unwrap_or_default();
     match range(given).0.media.as_str() {
         "" | "application/json" | "*/*" => Ok(Written::Json),
         "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Written::Yaml),
-        _ => Err(unsupported(given, "application/json, application/yaml")),
+        model::protobuf::MEDIA_TYPE => Ok(Written::Protobuf),
+        _ => Err(unsupported(given, "application/json, application/yaml, application/vnd.kubernetes.protobuf")),
     }
 }
 
@@ -180,7 +183,9 @@ mod tests {
     fn bodies() {
         assert_eq!(written(Some("application/json; charset=utf-8")), Ok(Written::Json));
         assert_eq!(written(Some("application/yaml")), Ok(Written::Yaml));
-        assert_eq!(written(Some("application/vnd.kubernetes.protobuf")).map_err(|e| e.code()), Err(415));
+        assert_eq!(written(Some("application/vnd.kubernetes.protobuf")), Ok(Written::Protobuf));
+        assert_eq!(written(Some("application/cbor")).map_err(|e| e.code()), Err(415));
+        assert_eq!(patch(Some("application/vnd.kubernetes.protobuf")).map_err(|e| e.code()), Err(415));
         assert_eq!(patch(Some("application/merge-patch+json")), Ok((PatchKind::Merge, Written::Json)));
         assert_eq!(patch(Some("application/json")).map_err(|e| e.code()), Err(415));
         assert!(takes_gzip(Some("deflate, gzip;q=0.8")) && !takes_gzip(Some("gzip;q=0")) && !takes_gzip(None));

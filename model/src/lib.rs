@@ -6,6 +6,7 @@
 //! * [`kinds`]: the rows of the built-in kinds, with their strategies and columns;
 //! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
 //! * [`schema`]: structural schemas;
+//! * [`protobuf`]: what typed clients send, brought into JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
 pub mod error;
 pub mod hash;
@@ -15,6 +16,7 @@ pub mod meta;
 pub mod names;
 pub mod object;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod schema;
 pub mod selector;

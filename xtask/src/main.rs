@@ -1,27 +1,38 @@
-//! Chores of the repository: `cargo run -p xtask --features schema -- schema` writes `model/schema/kubernetes.json.gz`.
+//! Chores of the repository: `cargo run -p xtask --features schema -- schema` writes `model/schema/kubernetes.json.gz`, and
+//! `cargo run -p xtask -- protobuf <k8s-pb>` writes `model/schema/protobuf.json.gz` from it and that crate's sources.
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
+mod protobuf;
 #[cfg(feature = "schema")]
 mod schema;
 
-const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema\n\n  schema   regenerate model/schema/kubernetes.json.gz from k8s-openapi";
+const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema
+       cargo run -p xtask -- protobuf <directory of k8s-pb>
+
+  schema     regenerate model/schema/kubernetes.json.gz from k8s-openapi
+  protobuf   regenerate model/schema/protobuf.json.gz from the sources of the crate k8s-pb (0.9.0) and that schema";
+
+const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/schema");
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        Some("schema") => schema_command(),
-        _ => usage(),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let schemas = Path::new(SCHEMAS);
+    let (kubernetes, protobuf) = (schemas.join("kubernetes.json.gz"), schemas.join("protobuf.json.gz"));
+    match args.as_slice() {
+        ["schema"] => done(&kubernetes, schema_command(&kubernetes)),
+        ["protobuf", sources] => done(&protobuf, protobuf::write(Path::new(sources), &kubernetes, &protobuf)),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn usage() -> ExitCode {
-    eprintln!("{USAGE}");
-    ExitCode::FAILURE
-}
-
-#[cfg(feature = "schema")]
-fn schema_command() -> ExitCode {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/schema/kubernetes.json.gz");
-    match schema::write(&path) {
+fn done(path: &Path, result: io::Result<usize>) -> ExitCode {
+    match result {
         Ok(bytes) => {
             println!("{}: {bytes} bytes", path.display());
             ExitCode::SUCCESS
@@ -33,8 +44,12 @@ fn schema_command() -> ExitCode {
     }
 }
 
+#[cfg(feature = "schema")]
+fn schema_command(path: &Path) -> io::Result<usize> {
+    schema::write(path)
+}
+
 #[cfg(not(feature = "schema"))]
-fn schema_command() -> ExitCode {
-    eprintln!("this needs the feature: cargo run -p xtask --features schema -- schema");
-    ExitCode::FAILURE
+fn schema_command(_: &Path) -> io::Result<usize> {
+    Err(io::Error::other("this needs the feature: cargo run -p xtask --features schema -- schema"))
 }

@@ -23,6 +23,20 @@ async fn create_read_list_delete() {
     assert_eq!((code, &gone["reason"], &gone["message"]), (404, &json!("NotFound"), &json!("pods \"a\" not found")));
 }
 
+#[tokio::test]
+async fn protobuf_bodies() {
+    let c = Cluster::start().await;
+    let protobuf = [("content-type", "application/vnd.kubernetes.protobuf"), ("accept", "application/vnd.kubernetes.protobuf,application/json")];
+    // an envelope with apiVersion and kind, and in it metadata with a name
+    let pod = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x05\x0a\x03\x0a\x01a";
+    let (code, got) = c.ask("POST", PODS, &protobuf, pod.as_slice()).await;
+    assert_eq!((code, &got["kind"], &got["metadata"]["name"]), (201, &json!("Pod"), &json!("a")));
+    // gracePeriodSeconds: 0
+    let options = b"k8s\0\x0a\x13\x0a\x02v1\x12\x0dDeleteOptions\x12\x02\x08\x00";
+    assert_eq!(c.ask("DELETE", &format!("{PODS}/a"), &protobuf, options.as_slice()).await.0, 200);
+    assert_eq!(c.ask("GET", &format!("{PODS}/a"), &[], "").await.0, 404);
+}
+
 /// Method, path, headers, body, and the status that comes back.
 type Case<'a> = (&'a str, String, Vec<(&'a str, &'a str)>, Vec<u8>, u16);
 
@@ -34,7 +48,8 @@ async fn bad_input() {
         ("POST", PODS.into(), vec![], b"{nope".to_vec(), 400),
         ("POST", PODS.into(), vec![], vec![], 400),
         ("POST", PODS.into(), vec![], big, 413),
-        ("POST", PODS.into(), vec![("content-type", "application/vnd.kubernetes.protobuf")], b"k8s".to_vec(), 415),
+        ("POST", PODS.into(), vec![("content-type", "application/vnd.kubernetes.protobuf")], b"k8s".to_vec(), 400),
+        ("PATCH", format!("{PODS}/first"), vec![("content-type", "application/vnd.kubernetes.protobuf")], b"k8s\0".to_vec(), 415),
         ("PATCH", format!("{PODS}/first"), vec![("content-type", "application/json")], b"{}".to_vec(), 415),
         ("POST", format!("{PODS}?dryRun=Some"), vec![], b"{}".to_vec(), 422),
         ("DELETE", format!("{PODS}/first"), vec![], b"{\"kind\":\"Pod\"}".to_vec(), 400),

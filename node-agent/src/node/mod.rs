@@ -20,6 +20,10 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(crate) const LEASE_SECONDS: i32 = 40;
 /// How often the status is written when nothing changed.
 const STATUS: SignedDuration = SignedDuration::from_mins(5);
+/// After so long without a renewed lease others may have taken the node for lost.
+const DOUBTED: SignedDuration = SignedDuration::from_secs(20);
+/// So many times the status is written anew after that: somebody may still have been about to write that the node is lost.
+const REASSURANCES: u8 = 2;
 /// How often registration is tried.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -42,12 +46,14 @@ pub struct Heart {
     registration: Registration,
     conditions: Vec<NodeCondition>,
     written: Option<Timestamp>,
+    renewed: Option<Timestamp>,
+    reassure: u8,
 }
 
 impl Heart {
     /// A node that isn't registered yet.
     pub fn new(edge: Arc<Edge>, registration: Registration) -> Self {
-        Self { edge, registration, conditions: Vec::new(), written: None }
+        Self { edge, registration, conditions: Vec::new(), written: None, renewed: None, reassure: 0 }
     }
 
     /// Registers, then beats.
@@ -73,9 +79,21 @@ impl Heart {
     async fn once(&mut self, now: Timestamp) -> Result<(), ApiError> {
         if self.written.is_none() {
             self.register().await?;
+            self.status(now).await?;
+            return self.renew(now).await;
         }
-        self.status(now).await?;
-        self.lease(now).await
+        if self.renewed.is_some_and(|at| now.duration_since(at) > DOUBTED) {
+            self.reassure = REASSURANCES;
+        }
+        // the lease first: with the old one in view, others would take back what the status says
+        self.renew(now).await?;
+        self.status(now).await
+    }
+
+    async fn renew(&mut self, now: Timestamp) -> Result<(), ApiError> {
+        self.lease(now).await?;
+        self.renewed = Some(now);
+        Ok(())
     }
 
     async fn register(&self) -> Result<(), ApiError> {
@@ -100,7 +118,7 @@ impl Heart {
         let conditions = object::conditions(&self.conditions, &facts, runtime.as_ref().err().map(ToString::to_string), now);
         let same =
             conditions.iter().zip(&self.conditions).all(|(a, b)| a.status == b.status && a.reason == b.reason) && conditions.len() == self.conditions.len();
-        if same && self.written.is_some_and(|at| now.duration_since(at) < STATUS) {
+        if same && self.reassure == 0 && self.written.is_some_and(|at| now.duration_since(at) < STATUS) {
             return Ok(());
         }
         self.tell(&conditions);
@@ -111,6 +129,7 @@ impl Heart {
             Ok(_) => {
                 self.conditions = conditions;
                 self.written = Some(now);
+                self.reassure = self.reassure.saturating_sub(1);
                 Ok(())
             }
             Err(e) => {

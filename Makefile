@@ -51,4 +51,4 @@ release: install
 install:
 	@scripts/install
 install-test:
-	@scripts/install deny
+	@scripts/install kubectl deny

@@ -29,6 +29,52 @@ impl Cluster {
         cluster
     }
 
+    /// The same as five processes, one role each, over a NATS server of its own.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_roles() -> Self {
+        let lab = Lab::new();
+        let machine = Machine::boot(&lab, 1);
+        let mut cluster = Self { machines: vec![machine], processes: Vec::new(), lab };
+        let (machine, data) = (&cluster.machines[0], cluster.data());
+        let data = data.to_str().unwrap();
+        let nats = machine.command("nats-server").args(["-js", "-a", "127.0.0.1", "-sd", &format!("{data}-nats")]).stderr(std::process::Stdio::null()).spawn();
+        let mut processes = vec![nats.unwrap()];
+        eventually("nats-server listens", Duration::from_secs(10), || {
+            let out = output(machine.command("bash").args(["-c", "exec 3<>/dev/tcp/127.0.0.1/4222"]));
+            if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+        });
+        processes.push(machine.whalesong(&["state", "--data", data], "state.log"));
+        eventually("the keys are made", Duration::from_secs(10), || {
+            cluster.data().join("pki/sa.pub").exists().then_some(()).ok_or_else(|| "not yet".to_owned())
+        });
+        cluster.processes = processes;
+        for role in ["gateway", "scheduler", "controllers", "agent"] {
+            cluster.again(role);
+        }
+        cluster.answers();
+        cluster
+    }
+
+    /// Starts one role on the first machine.
+    ///
+    /// # Panics
+    /// When it can't be started, or the API doesn't answer afterwards.
+    pub fn again(&mut self, role: &str) {
+        let data = self.data();
+        let (data, listen, kubeconfig) = (data.to_str().unwrap(), format!("{}:6443", self.machines[0].address), self.data().join("kubeconfig"));
+        let own: &[&str] = match role {
+            "gateway" => &["--listen", &listen, "--kubeconfig", kubeconfig.to_str().unwrap()],
+            "agent" => &["--node-name", "node1"],
+            _ => &[],
+        };
+        let args = [&[role, "--data", data, "--log", "info"], own].concat();
+        let child = self.machines[0].whalesong(&args, "up.log");
+        self.processes.push(child);
+        self.answers();
+    }
+
     /// Starts `whalesong up` on the first machine.
     ///
     /// # Panics
@@ -39,8 +85,12 @@ impl Cluster {
         all.extend_from_slice(args);
         let child = self.machines[0].whalesong(&all, "up.log");
         self.processes.push(child);
+        self.answers();
+    }
+
+    fn answers(&self) {
         eventually("the API answers", Duration::from_secs(20), || {
-            let out = output(self.kubectl(&["get", "--raw", "/readyz"]).env("KUBECACHEDIR", self.lab.path().join("cache")));
+            let out = output(&mut self.kubectl(&["get", "--raw", "/readyz"]));
             if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
         });
     }

@@ -1,5 +1,4 @@
 //! One process of a cluster: its place on the bus, the roles that it plays, and how it stops.
-use crate::data::Data;
 use crate::failure::Failure;
 use crate::status::{ProcessReport, StatusRequest, resident_kib};
 use api_gateway::{Gateway, GatewayOptions, Pki};
@@ -163,12 +162,12 @@ async fn stop_signal() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens the API's keys below the data directory.
+/// Opens the API's keys below the data directory; roles that run on the same one share them.
 ///
 /// # Errors
 /// When they can't be read or made.
-pub fn pki(data: &Data, names: &[String]) -> Result<Pki, Failure> {
-    Pki::open(data.join("pki"), names).map_err(broken)
+pub fn pki(root: &Path, names: &[String]) -> Result<Pki, Failure> {
+    Pki::open(root.join("pki"), names).map_err(broken)
 }
 
 /// The listen address that a person gave.

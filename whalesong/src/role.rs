@@ -14,7 +14,7 @@ use bus::Role;
 pub async fn state(args: RoleArgs) -> Result<(), Failure> {
     let data = Data::hold(&join::root(args.data.as_ref()))?;
     let mut process = Process::new(join::as_role(&args, Role::State, &hostname()).await?, &hostname());
-    process.play_state(&pki(&data, &[])?).await?;
+    process.play_state(&pki(data.root(), &[])?).await?;
     process.answer_status().await?;
     process.run().await
 }
@@ -27,7 +27,7 @@ pub async fn gateway(args: GatewayArgs) -> Result<(), Failure> {
     let root = join::root(args.role.data.as_ref());
     let data = Data::hold(&root.join("gateway"))?;
     let listen = listen_address(args.listen.as_deref())?;
-    let keys = pki(&data, &[hostname(), listen.ip().to_string()])?;
+    let keys = pki(&root, &[hostname(), listen.ip().to_string()])?;
     let mut process = Process::new(join::as_role(&args.role, Role::Gateway, &hostname()).await?, &hostname());
     let address = process.play_gateway(listen, keys.clone()).await?;
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));

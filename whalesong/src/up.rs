@@ -23,7 +23,7 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let cluster = args.cluster.clone().unwrap_or_else(|| CLUSTER.to_owned());
     let listen = listen_address(args.listen.as_deref())?;
     let name = args.node_name.clone().unwrap_or_else(hostname);
-    let keys = pki(&data, &[name.clone(), listen.ip().to_string()])?;
+    let keys = pki(data.root(), &[name.clone(), listen.ip().to_string()])?;
     let (server, bus) = nats(&data, &args, &cluster, &name).await?;
     let _admit = admit(&bus, &server, &data, &cluster).await?;
 

@@ -1,17 +1,14 @@
 //! Requests' bodies: read up to a limit, and brought into JSON.
 use crate::negotiate::{self, Written};
+use crate::upload::Upload;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use model::{ApiError, Reason};
 use serde_json::Value;
 use state_client::{Body, Options, Verb};
 
 /// The largest body, in bytes: etcd's and Kubernetes' limit of 3 MiB.
 pub const LIMIT: usize = 3 * 1024 * 1024;
-/// How far a larger one is read on, and thrown away: a client that is cut off while it sends doesn't read the answer.
-const READ_ON: usize = 16 * 1024 * 1024;
 
 /// A header as text; `None` when absent or not text.
 pub fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
@@ -26,22 +23,18 @@ fn too_large() -> ApiError {
 ///
 /// # Errors
 /// 413 beyond [`LIMIT`]; 400 when the client breaks off.
-pub async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, ApiError> {
+pub async fn read(headers: &HeaderMap, mut body: Upload) -> Result<Bytes, ApiError> {
     if text(headers, header::CONTENT_ENCODING).is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
         return Err(ApiError::new(Reason::UnsupportedMediaType, "the body of the request must not be compressed"));
     }
-    let (mut whole, mut size) = (BytesMut::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| ApiError::bad_request(format!("the body of the request could not be read: {e}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        size += data.len();
-        if size <= LIMIT {
-            whole.extend_from_slice(&data);
-        } else if size > READ_ON {
-            break;
+    let mut whole = BytesMut::new();
+    while let Some(data) = body.next().await.map_err(|e| ApiError::bad_request(format!("the body of the request could not be read: {e}")))? {
+        if whole.len() + data.len() > LIMIT {
+            return Err(too_large());
         }
+        whole.extend_from_slice(&data);
     }
-    if size > LIMIT { Err(too_large()) } else { Ok(whole.freeze()) }
+    Ok(whole.freeze())
 }
 
 /// YAML and protobuf become JSON; JSON stays as it came, unparsed: `state` parses it, once.
@@ -64,7 +57,7 @@ fn json(body: Bytes, written: Written) -> Result<Bytes, ApiError> {
 ///
 /// # Errors
 /// 400, 413, 415 and 422, as Kubernetes gives them.
-pub async fn request(verb: Verb, headers: &HeaderMap, body: Incoming, options: &mut Options) -> Result<Body, ApiError> {
+pub async fn request(verb: Verb, headers: &HeaderMap, body: Upload, options: &mut Options) -> Result<Body, ApiError> {
     let kind = text(headers, header::CONTENT_TYPE);
     match verb {
         Verb::Create | Verb::Update => {

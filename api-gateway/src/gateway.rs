@@ -4,8 +4,11 @@ use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
 use crate::handler::{Api, Peer};
 use crate::io::Timed;
 use crate::pki::Pki;
+use crate::upload::Upload;
 use arc_swap::ArcSwap;
 use bus::Bus;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -177,9 +180,9 @@ async fn connection(socket: TcpStream, tls: TlsAcceptor, api: Arc<Api>, stop: Ca
     let (_, session) = stream.get_ref();
     let user = session.peer_certificates().and_then(|chain| chain.first()).and_then(certificate_user);
     let peer = Arc::new(Peer { user });
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (api, peer) = (api.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(api.answer(&peer, request).await) }
+        async move { Ok::<_, Infallible>(api.answer(&peer, request.map(Upload::from)).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);

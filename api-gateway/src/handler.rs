@@ -7,11 +7,11 @@ use crate::openapi::OpenApi;
 use crate::path::{self, Path, ResourcePath};
 use crate::query::Query;
 use crate::respond::{self, Body};
+use crate::upload::Upload;
 use crate::{body, discovery, health, negotiate, stream, watch};
 use arc_swap::ArcSwap;
 use bus::Bus;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Kinds};
@@ -43,7 +43,7 @@ pub struct Api {
 
 /// One request, after it is known who asks.
 pub(crate) struct Asked {
-    pub request: Request<Incoming>,
+    pub request: Request<Upload>,
     pub user: User,
     pub query: Query,
 }
@@ -71,7 +71,7 @@ impl Api {
     }
 
     /// Answers a request, whatever it is.
-    pub async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer(&self, peer: &Peer, request: Request<Upload>) -> Response<Body> {
         let started = Instant::now();
         let audit = audit_id(request.headers());
         let mut labels = RequestLabels { verb: "", group: String::new(), resource: String::new(), code: 0 };
@@ -86,7 +86,7 @@ impl Api {
         response
     }
 
-    async fn identified(&self, peer: &Peer, request: Request<Incoming>, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+    async fn identified(&self, peer: &Peer, request: Request<Upload>, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
         let sender = auth::identify(&self.tokens, peer.user.as_ref(), request.headers()).await?;
         let user = impersonate::apply(&self.client, sender, request.headers()).await?;
         let query = Query::parse(request.uri().query().unwrap_or_default());
@@ -219,7 +219,7 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
     given.cloned().or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok()).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn read_only(request: &Request<Incoming>) -> Result<(), ApiError> {
+fn read_only(request: &Request<Upload>) -> Result<(), ApiError> {
     if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { Err(path::not_allowed()) }
 }
 
@@ -229,7 +229,7 @@ fn known(user: &User, path: &str) -> Result<(), ApiError> {
 }
 
 /// `host:port` that the client reached.
-fn address(request: &Request<Incoming>) -> String {
+fn address(request: &Request<Upload>) -> String {
     let host = header_text(request.headers(), header::HOST).map(str::to_owned);
     host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default()
 }

@@ -22,6 +22,7 @@ pub mod stream;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod upload;
 pub mod watch;
 
 pub use gateway::{Gateway, GatewayError, GatewayOptions};

@@ -69,6 +69,25 @@ fn bad_input_gets_kubernetes_answers() {
     assert!(!cluster.log().contains("panicked"), "{}", cluster.log());
 }
 
+/// A client that still sends reads the answer, over HTTP/2 as over HTTP/1.1.
+#[test]
+fn answers_before_the_body_has_come_are_read() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let big = vec![b'x'; 8 << 20];
+    for _ in 0..40 {
+        check(
+            &cluster,
+            &[
+                ("PUT", maps, JSON, Some(b"{}"), 405, "MethodNotAllowed", ""),
+                ("PUT", maps, JSON, Some(&big), 405, "MethodNotAllowed", ""),
+                ("POST", maps, JSON, Some(&big), 413, "RequestEntityTooLarge", ""),
+                ("POST", "/apis/none.example/v1/things", JSON, Some(&big), 404, "NotFound", ""),
+            ],
+        );
+    }
+}
+
 #[test]
 fn writes_compare_and_swap() {
     let cluster = Cluster::start(&["--no-node"]);

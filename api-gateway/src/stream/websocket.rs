@@ -1,8 +1,8 @@
 //! The upgrade of a request to a WebSocket with one of Kubernetes' subprotocols.
 use crate::body::text;
 use crate::respond::{self, Body};
+use crate::upload::Upload;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use model::ApiError;
@@ -42,7 +42,7 @@ impl Upgrade {
     ///
     /// # Errors
     /// 400 that says what is missing: a WebSocket upgrade over HTTP/1.1 with one of the `served` subprotocols.
-    pub fn read(request: &mut Request<Incoming>, served: &[&'static str]) -> Result<Self, ApiError> {
+    pub fn read(request: &mut Request<Upload>, served: &[&'static str]) -> Result<Self, ApiError> {
         let headers = request.headers();
         if has_word(headers, header::UPGRADE, "SPDY/3.1") {
             return Err(ApiError::bad_request("streams over SPDY are not served: use WebSockets (kubectl 1.31 and later do by default)"));

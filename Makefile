@@ -6,7 +6,7 @@ export WHALESONG_TOOLS
 export PATH := $(WHALESONG_TOOLS)/bin:$(PATH)
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
-.PHONY: help demo clean-demo test build lint unit e2e bench release
+.PHONY: help demo clean-demo test build lint unit e2e fuzz simulate bench release
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -38,6 +38,14 @@ unit: build
 ## make e2e          black-box tests with real NATS, Podman and kubectl
 e2e: build
 	RUST_TEST_THREADS=2 cargo test --workspace --locked --test flow --test api --test machines --test tidy
+
+## make fuzz         one fuzz target, or all in turn, with coverage: make fuzz TARGET=x SECONDS=60 (without a target: lists them)
+fuzz:
+	@fuzz/run '$(TARGET)' '$(or $(SECONDS),60)'
+
+## make simulate     lives of a simulated cluster: make simulate SEEDS=1000, or SEED=7 for one of them with its trace
+simulate:
+	SEEDS='$(or $(SEEDS),200)' SEED='$(SEED)' cargo test --workspace --locked --test seeds -- --nocapture every_life
 
 ## make bench        the loads of bench/README.md
 bench: release

@@ -38,7 +38,10 @@ pub async fn read(headers: &HeaderMap, mut body: Upload) -> Result<Bytes, ApiErr
 }
 
 /// YAML and protobuf become JSON; JSON stays as it came, unparsed: `state` parses it, once.
-fn json(body: Bytes, written: Written) -> Result<Bytes, ApiError> {
+///
+/// # Errors
+/// 400 for what is neither.
+pub fn json(body: Bytes, written: Written) -> Result<Bytes, ApiError> {
     let wrong = |e: String| ApiError::bad_request(format!("error converting YAML to JSON: {e}"));
     match written {
         Written::Json => Ok(body),

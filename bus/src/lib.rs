@@ -22,6 +22,12 @@ pub use bus::{Bus, BusError, Incoming, Opening};
 pub use lease::{Lease, LeaseError, LeaseOptions, Leases};
 pub use message::{Call, Message, Open};
 pub use micro::ServiceInfo;
+/// What stands on the wire, and how it is read.
+pub mod wire {
+    pub use crate::nats::packet::Packet;
+    pub use crate::nats::wire::{PART, Parts, decode, encode};
+}
+
 pub use nats::{ConnectError, ConnectOptions, Credentials};
 pub use permissions::{Permissions, permissions};
 pub use service::Service;

@@ -154,7 +154,7 @@ async fn answer(all: Arc<Announcements>, client: async_nats::Client, cluster: St
 }
 
 /// What a STATS response says, where it is one of ours.
-fn parse(cluster: &str, response: &[u8]) -> Option<ServiceInfo> {
+pub fn parse(cluster: &str, response: &[u8]) -> Option<ServiceInfo> {
     let response: Value = serde_json::from_slice(response).ok()?;
     let metadata = response.get("metadata").filter(|m| m.get("cluster").and_then(Value::as_str) == Some(cluster))?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(ToOwned::to_owned);

@@ -75,13 +75,13 @@ impl Verb {
 
 /// An end of a stream, or of requests: to where packets for it are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Port {
+pub struct Port {
     /// Whose it is.
-    pub(crate) owner: Caller,
+    pub owner: Caller,
     /// Which of the owner's connections, unique in the cluster.
-    pub(crate) connection: String,
+    pub connection: String,
     /// Which stream.
-    pub(crate) id: u64,
+    pub id: u64,
 }
 
 impl fmt::Display for Port {
@@ -92,7 +92,7 @@ impl fmt::Display for Port {
 
 impl Port {
     /// From its display form.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('.').collect();
         let [role, name, connection, id] = parts.as_slice() else { return None };
         let connection = Some(connection).filter(|c| !c.is_empty() && c.bytes().all(|b| b.is_ascii_alphanumeric()))?;
@@ -161,7 +161,7 @@ impl Subjects {
     }
 
     /// Who sent a request.
-    pub(crate) fn requester(&self, subject: &str) -> Option<Caller> {
+    pub fn requester(&self, subject: &str) -> Option<Caller> {
         let mut from_end = subject.strip_prefix(&self.prefix)?.rsplit('.');
         let (name, role) = (from_end.next()?, from_end.next()?);
         caller(role, name)
@@ -198,7 +198,7 @@ impl Subjects {
     }
 
     /// Where `from` sends packets for an end of a stream.
-    pub(crate) fn packets(&self, to: &Port, from: &Caller) -> String {
+    pub fn packets(&self, to: &Port, from: &Caller) -> String {
         format!("{}.stream.{to}.{}", self.prefix, tokens(from))
     }
 
@@ -218,7 +218,7 @@ impl Subjects {
     }
 
     /// For which stream a packet is, and from whom.
-    pub(crate) fn packet(&self, subject: &str) -> Option<(u64, Caller)> {
+    pub fn packet(&self, subject: &str) -> Option<(u64, Caller)> {
         let mut from_end = subject.strip_prefix(&self.prefix)?.rsplit('.');
         let (name, role, id) = (from_end.next()?, from_end.next()?, from_end.next()?);
         Some((id.parse().ok()?, caller(role, name)?))
@@ -231,7 +231,7 @@ fn any_instance(instance: &str) -> bool {
 }
 
 /// The number at the end of an inbox.
-pub(crate) fn number(subject: &str) -> Option<u64> {
+pub fn number(subject: &str) -> Option<u64> {
     subject.rsplit('.').next()?.parse().ok()
 }
 

@@ -69,6 +69,14 @@ fn watched(kinds: &Kinds) -> Vec<Resource> {
     kinds.rows().iter().filter(lasting).map(|k| Resource::of_kind(k)).filter(|r| *r != Resource::EVENTS).collect()
 }
 
+/// The runtime of all controllers, before it has seen anything.
+///
+/// # Errors
+/// [`StartError`] when two controllers own the same output.
+pub fn engine(options: &Options) -> Result<Engine, StartError> {
+    Engine::new(all(options), options.kinds.clone(), &lookups())
+}
+
 /// By what objects are looked up, besides names and owners.
 fn lookups() -> Vec<(Resource, Lookup)> {
     vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true })]
@@ -105,14 +113,14 @@ enum RunError {
 /// # Errors
 /// [`StartError`] when two controllers own the same output.
 pub fn run(bus: &Bus, system: &System, options: Options) -> Result<Handle, StartError> {
-    Engine::new(all(&options), options.kinds.clone(), &lookups())?;
+    engine(&options)?;
     let (asks, asked) = mpsc::channel(16);
     let asked = Arc::new(Mutex::new(asked));
     let (client, identity) = (Client::new(bus.clone()), bus.caller().to_string());
     system.task("controllers", move |cancel| {
         let (options, client, identity, asked) = (options.clone(), client.clone(), identity.clone(), asked.clone());
         async move {
-            let engine = Engine::new(all(&options), options.kinds.clone(), &lookups())?;
+            let engine = engine(&options)?;
             let mut asked = asked.lock().await;
             edge::run(engine, client, identity, &mut asked, cancel).await?;
             Ok::<(), RunError>(())

@@ -26,7 +26,24 @@ pub struct OwnerReference {
     pub block_owner_deletion: Option<bool>,
 }
 
+/// The deepest nesting that an object may have: what a JSON parser takes. What nests deeper could be stored, and never be read again.
+pub const MAX_DEPTH: usize = 127;
+
+/// How deep a value nests: 0 for what holds nothing.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 impl Object {
+    /// Whether it nests deeper than [`MAX_DEPTH`], as what came in another encoding than JSON may.
+    pub fn nests_too_deep(&self) -> bool {
+        1 + self.0.values().map(depth).max().unwrap_or_default() > MAX_DEPTH
+    }
+
     /// Parses a JSON object.
     ///
     /// # Errors

@@ -11,9 +11,23 @@ pub fn format(time: Timestamp) -> String {
 pub fn format_micro(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
-/// From RFC 3339; `None` when `text` is no time.
+/// From RFC 3339, with nothing that ISO 8601 would allow besides; `None` when `text` is no time, or one that can't be written so in UTC.
 pub fn parse(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
+    let time: Timestamp = text.parse().ok().filter(|_| is_rfc3339(text))?;
+    (0..=9999).contains(&time.to_zoned(TimeZone::UTC).year()).then_some(time)
+}
+
+/// `2026-01-02T03:04:05`, perhaps a fraction, then `Z` or an offset such as `+02:00`.
+fn is_rfc3339(text: &str) -> bool {
+    let like =
+        |text: &str, form: &str| text.len() == form.len() && text.bytes().zip(form.bytes()).all(|(b, f)| if f == b'0' { b.is_ascii_digit() } else { b == f });
+    let Some((whole, rest)) = text.split_at_checked(19) else { return false };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let fraction = rest.len() - zone.len();
+    like(whole, "0000-00-00T00:00:00") && fraction != 1 && (zone == "Z" || like(zone, "+00:00") || like(zone, "-00:00"))
 }
 /// Seconds from `since` to `now`.
 pub fn seconds_between(since: Timestamp, now: Timestamp) -> i64 {
@@ -83,6 +97,23 @@ mod tests {
     fn times() {
         let t = parse("2026-01-02T03:04:05.678901Z").unwrap();
         assert_eq!((format(t).as_str(), format_micro(t).as_str()), ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678901Z"));
+        assert_eq!(parse("2026-01-02T05:04:05.678901+02:00"), Some(t));
+        for no_time in [
+            "",
+            "2026-01-02",
+            "2026-01-02T03:04Z",
+            "2026-01-02 03:04:05Z",
+            "2026-01-02T03:04:05",
+            "2026-01-02T03:04:05.Z",
+            "2026-01-02T03:04:05Z[UTC]",
+            "20260102T030405Z",
+            "-009999-01-02T01:59:59Z",
+            "0000-01-01T00:00:00+01:00",
+            "2026-01-02T03:04:05+02",
+            "2026-13-02T03:04:05Z",
+        ] {
+            assert_eq!(parse(no_time), None, "{no_time}");
+        }
         assert_eq!(age_of("", t), "<unknown>");
         assert_eq!(age_of("2026-01-02T02:59:02Z", t), "5m3s");
     }

@@ -2,7 +2,7 @@
 use crate::edge::{Edge, Job, Outcome};
 use crate::pod::backoff::{self, Backoff};
 use crate::pod::probe::{ProbeKind, ProbeState};
-use crate::pod::status::{Life, NodeFacts, status};
+use crate::pod::status::{Life, NodeFacts, is_reported, status};
 use crate::pod::sync::{Op, Plan, StopReason, sync};
 use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
@@ -338,7 +338,7 @@ impl PodActor {
     }
 
     fn is_reported(&self) -> bool {
-        !self.writing && self.acknowledged.is_some() && self.acknowledged == self.seen.reported
+        is_reported(self.writing, self.acknowledged.as_ref(), self.seen.reported.as_ref())
     }
 
     fn tell_waiting(&mut self, waiting: Vec<(String, Timestamp)>) {

@@ -5,7 +5,7 @@ mod downward;
 pub mod edge;
 mod env;
 pub mod hollow;
-mod logs;
+pub mod logs;
 pub mod net;
 pub mod nft;
 pub mod node;

@@ -138,9 +138,10 @@ fn allowed(kind: &Kind, sub: Option<Subresource>, verb: Verb) -> bool {
 /// The body as an object.
 ///
 /// # Errors
-/// 400 when it is none.
+/// 400 when it is none, or nests deeper than it could be read again.
 pub fn object(body: Body) -> Result<Object, ApiError> {
     match body {
+        Body::Object(object) if object.nests_too_deep() => Err(ApiError::bad_request("the object provided nests too deep")),
         Body::Object(object) => Ok(*object),
         Body::Json(json) => Object::from_json(&json),
         Body::None => Err(ApiError::bad_request("the request has no body")),
@@ -157,5 +158,24 @@ pub fn optional_object(body: Body) -> Result<Option<Object>, ApiError> {
         Body::None => Ok(None),
         Body::Json(json) if json.is_empty() => Ok(None),
         other => object(other).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Stored;
+    use model::object::MAX_DEPTH;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn what_could_not_be_read_again_is_refused() {
+        for (nested, taken) in [(MAX_DEPTH - 2, true), (MAX_DEPTH - 1, true), (MAX_DEPTH, false), (MAX_DEPTH + 1, false)] {
+            let data = (0..nested).fold(Value::from(1), |inner, _| json!([inner]));
+            let given = Object::from_value(json!({"metadata": {"name": "a"}, "data": data})).unwrap();
+            let stored = Stored::decode(Key::new("", "x", "", "a"), 1, &Stored::encode(&given).unwrap()).unwrap();
+            assert_eq!(object(Body::Object(Box::new(given))).is_ok(), taken, "{nested}");
+            assert_eq!(stored.object().name() == "a", taken, "a depth of {nested} can be read");
+        }
     }
 }

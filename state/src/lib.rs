@@ -9,7 +9,7 @@ mod call;
 pub mod deletion;
 mod form;
 pub mod identity;
-mod meta;
+pub mod meta;
 pub mod metrics;
 pub mod pipeline;
 mod routes;

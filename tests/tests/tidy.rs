@@ -17,6 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("whalesong", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
     ("bench", &["model", "bus", "state-client", "scheduler", "controllers", "state"]),
     ("e2e", &["model", "bus", "state-client", "state", "scheduler", "controllers"]),
+    ("fuzz", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
+    ("simulation", &["model", "state-client", "state", "scheduler", "controllers", "node-agent"]),
     ("xtask", &["model"]),
 ];
 

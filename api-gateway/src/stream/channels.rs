@@ -34,9 +34,12 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What a client's message means.
 #[derive(Debug, PartialEq, Eq)]
-enum FromClient {
+pub enum FromClient {
+    /// Bytes for the process.
     Stdin(Bytes),
+    /// No more of them.
     StdinEnd,
+    /// The terminal has another size: width and height.
     Resize(u16, u16),
     /// An unknown channel, an empty message, or one that doesn't decode: Kubernetes ignores them.
     Nothing,
@@ -50,7 +53,8 @@ struct TerminalSize {
     height: u16,
 }
 
-fn decode(mut message: Bytes, v5: bool) -> FromClient {
+/// What a message of the subprotocol of version 5, or else 4, means.
+pub fn decode(mut message: Bytes, v5: bool) -> FromClient {
     if message.is_empty() {
         return FromClient::Nothing;
     }

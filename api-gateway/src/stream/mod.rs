@@ -2,7 +2,7 @@
 pub mod channels;
 pub mod forward;
 pub mod log;
-mod ports;
+pub mod ports;
 pub mod spdy;
 pub mod websocket;
 

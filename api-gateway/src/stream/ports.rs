@@ -22,7 +22,7 @@ const PORTS: usize = 127;
 ///
 /// # Errors
 /// 400 for none, too many, and what is no port.
-pub(super) fn ports(query: &Query) -> Result<Vec<u16>, ApiError> {
+pub fn ports(query: &Query) -> Result<Vec<u16>, ApiError> {
     let wrong = |text: &str| ApiError::bad_request(format!("unable to parse \"{text}\" as a port: it must be between 1 and 65535"));
     let named = query.all("ports").flat_map(|v| v.split(',')).map(str::trim);
     let ports = named.map(|p| p.parse().ok().filter(|p| *p > 0).ok_or_else(|| wrong(p))).collect::<Result<Vec<u16>, _>>()?;

@@ -13,23 +13,49 @@ const HEAD: usize = 9;
 
 /// What one end of a stream tells the other. Data, end and cut are numbered from 0, so that a loss is noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Packet {
+pub enum Packet {
     /// The sender is there; the number that its next packet will have, or had meanwhile.
-    Alive { next: u64 },
+    Alive {
+        /// That number.
+        next: u64,
+    },
     /// So many packets and bytes were consumed since the beginning.
-    Credit { packets: u64, bytes: u64 },
+    Credit {
+        /// Packets.
+        packets: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// The sender no longer receives.
     Stop,
     /// Nothing more comes.
-    End { number: u64 },
+    End {
+        /// The packet's number.
+        number: u64,
+    },
     /// Nothing more comes, though there should.
-    Cut { number: u64, why: String },
+    Cut {
+        /// The packet's number.
+        number: u64,
+        /// Why.
+        why: String,
+    },
     /// A part of a frame.
-    Data { number: u64, first: bool, last: bool, body: Bytes },
+    Data {
+        /// The packet's number.
+        number: u64,
+        /// Whether the frame begins here.
+        first: bool,
+        /// Whether it ends here.
+        last: bool,
+        /// The part.
+        body: Bytes,
+    },
 }
 
 impl Packet {
-    pub(crate) fn encode(&self) -> Bytes {
+    /// As it stands on the wire.
+    pub fn encode(&self) -> Bytes {
         let head = |kind: u8, number: u64, body: &[u8]| {
             let mut bytes = Vec::with_capacity(HEAD + body.len());
             bytes.push(kind);
@@ -47,7 +73,8 @@ impl Packet {
         }
     }
 
-    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
+    /// From the wire; `None` for what is no packet.
+    pub fn decode(bytes: &Bytes) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (number, _) = rest.split_first_chunk::<8>()?;
         let (number, body) = (u64::from_le_bytes(*number), bytes.slice(HEAD..));

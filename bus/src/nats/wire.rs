@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
 /// `<number from 0>/<of how many>`: the body is cut in parts that come in order.
-pub(crate) const PART: &str = "Ws-Part";
+pub const PART: &str = "Ws-Part";
 /// Where packets for the sender's end of a stream go.
 pub(crate) const PORT: &str = "Ws-Port";
 /// For how long the sender waits, in milliseconds.
@@ -22,11 +22,19 @@ pub(crate) const GONE: &str = "503";
 /// No body that is put together from parts is larger than this many bytes.
 const BODY_MAX: usize = 256 << 20;
 
-pub(crate) fn encode<T: Message>(service: &'static str, message: &T) -> Result<Vec<u8>, BusError> {
+/// A message as MessagePack.
+///
+/// # Errors
+/// [`BusError::Codec`] when it can't be written.
+pub fn encode<T: Message>(service: &'static str, message: &T) -> Result<Vec<u8>, BusError> {
     rmp_serde::to_vec_named(message).map_err(|e| BusError::Codec { service, what: "encode", why: e.to_string() })
 }
 
-pub(crate) fn decode<T: Message>(service: &'static str, body: &[u8]) -> Result<T, BusError> {
+/// A message from MessagePack.
+///
+/// # Errors
+/// [`BusError::Codec`] for what is no such message.
+pub fn decode<T: Message>(service: &'static str, body: &[u8]) -> Result<T, BusError> {
     rmp_serde::from_slice(body).map_err(|e| BusError::Codec { service, what: "decode", why: e.to_string() })
 }
 
@@ -67,14 +75,17 @@ pub(crate) fn parts(body: Bytes, size: usize) -> Vec<(Option<HeaderMap>, Bytes)>
 
 /// A body that is being put together.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub struct Parts {
     have: usize,
     body: BytesMut,
 }
 
 impl Parts {
     /// Takes a message's body; gives the whole one when this was the last part.
-    pub(crate) fn take(&mut self, headers: Option<&HeaderMap>, body: Bytes) -> Result<Option<Bytes>, &'static str> {
+    ///
+    /// # Errors
+    /// When parts are missing, come twice or come to too much.
+    pub fn take(&mut self, headers: Option<&HeaderMap>, body: Bytes) -> Result<Option<Bytes>, &'static str> {
         let Some(part) = header(headers, PART) else { return Ok(Some(body)) };
         let numbers = part.split_once('/').and_then(|(n, of)| Some((n.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
         let (n, of) = numbers.ok_or("a part without its number")?;

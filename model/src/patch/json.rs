@@ -1,7 +1,7 @@
 //! JSON patch, with bounds on what a small patch may grow into.
 use super::unprocessable;
 use crate::error::{ApiError, Reason};
-use crate::object::Object;
+use crate::object::{MAX_DEPTH, Object, depth};
 use json_patch::{Patch, PatchOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
@@ -9,8 +9,6 @@ use serde_json::Value;
 const MAX_OPERATIONS: usize = 10_000;
 /// Most bytes that all `copy` operations of a patch may duplicate: a request's own limit.
 const MAX_COPIED: usize = 3 << 20;
-/// Deepest nesting that operations may build: as deep as a parsed body can be.
-const MAX_DEPTH: usize = 127;
 
 /// Applies a JSON patch; either all of its operations or none.
 ///
@@ -49,14 +47,6 @@ fn check(document: &Value, operation: &PatchOperation) -> Result<usize, ApiError
         return Err(unprocessable("the patch nests too deep"));
     }
     Ok(if duplicates { size(value) } else { 0 })
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        _ => 0,
-    }
 }
 
 fn size(value: &Value) -> usize {

@@ -86,7 +86,12 @@ impl Heart {
             self.reassure = REASSURANCES;
         }
         // the lease first: with the old one in view, others would take back what the status says
-        self.renew(now).await?;
+        let renewed = self.renew(now).await;
+        if renewed.as_ref().is_err_and(ApiError::is_not_found) {
+            // somebody deleted the node, and its lease went with it
+            self.written = None;
+        }
+        renewed?;
         self.status(now).await
     }
 

@@ -47,8 +47,16 @@ impl Life {
 
 /// Whether the cluster knows that the pod has ended: it never runs again.
 fn was_over(pod: &Pod) -> bool {
-    let phase = |s: &PodStatus| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed"));
-    pod.status.as_ref().is_some_and(phase)
+    pod.status.as_ref().is_some_and(says_over)
+}
+
+fn says_over(status: &PodStatus) -> bool {
+    matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
+}
+
+/// Whether the cluster has what there is to say of a pod: the status that was computed last, or nothing.
+pub fn is_reported(writing: bool, acknowledged: Option<&PodStatus>, last: Option<&PodStatus>) -> bool {
+    !writing && acknowledged == last
 }
 
 /// Whether all containers have ended, and none is started again.
@@ -93,8 +101,14 @@ pub struct NodeFacts {
 
 /// The status; `None` when there is nothing to say: the pod ended before this agent began.
 pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> Option<PodStatus> {
-    if was_over(pod) && seen.runs.is_empty() {
-        return None;
+    if seen.all().next().is_none() {
+        if was_over(pod) {
+            return None;
+        }
+        // its containers are removed: what was said of their end stays true
+        if let Some(last) = seen.reported.as_ref().filter(|s| says_over(s)) {
+            return Some(last.clone());
+        }
     }
     let shown = Shown { pod, seen, now };
     let init_container_statuses: Vec<ContainerStatus> = inits(pod).iter().map(|c| shown.container(c)).collect();
@@ -103,12 +117,16 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
         Life::Failing(Failure::DeadlineExceeded) => Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")),
         _ => None,
     };
-    let phase = if failure.is_some() && !seen.any_running() { "Failed" } else { shown.phase(&init_container_statuses, &container_statuses) };
+    let computed = if failure.is_some() && !seen.any_running() { "Failed" } else { shown.phase(&init_container_statuses, &container_statuses) };
+    // a pod that ended once has ended, whoever said so: a node that was away may find it failed, with its containers running
+    let ended = seen.reported.iter().chain(&pod.status).find(|s| says_over(s));
+    let phase = ended.and_then(|s| s.phase.as_deref()).filter(|_| !matches!(computed, "Succeeded" | "Failed")).unwrap_or(computed);
+    let kept = |field: fn(&PodStatus) -> &Option<String>| ended.and_then(|s| field(s).clone());
     let ips = shown.ips(node);
     let mut status = PodStatus {
         phase: Some(phase.to_owned()),
-        reason: failure.map(|(reason, _)| reason.to_owned()),
-        message: failure.map(|(_, message)| message.to_owned()),
+        reason: failure.map(|(reason, _)| reason.to_owned()).or_else(|| kept(|s| &s.reason)),
+        message: failure.map(|(_, message)| message.to_owned()).or_else(|| kept(|s| &s.message)),
         start_time: seen.start_time.map(Time),
         host_ip: node.addresses.first().cloned(),
         host_ips: Some(node.addresses.iter().map(|ip| HostIP { ip: ip.clone() }).collect()),

@@ -177,3 +177,36 @@ fn a_failed_pull_is_told_then_waited_for() {
     assert_eq!(plan(&pod, &seen, 12), "wake 20");
     assert_eq!(plan(&pod, &seen, 20), "start c 0");
 }
+
+#[test]
+fn what_has_ended_stays_so_when_its_containers_are_removed() {
+    let ending = pod(json!({"containers": [{"name": "c"}]}), json!({"deletionTimestamp": "1970-01-01T00:01:00Z"}));
+    let mut seen = seen(&ending, &["c 0 exit 0 50"]);
+    let last = status(&ending, &seen, &NodeFacts::default(), at(60)).unwrap();
+    assert_eq!(last.phase.as_deref(), Some("Succeeded"));
+    seen.reported = Some(last.clone());
+    seen.forget("c0");
+    assert_eq!(status(&ending, &seen, &NodeFacts::default(), at(61)).as_ref(), Some(&last), "also before the cluster has it");
+    let known = Pod { status: Some(last), ..ending };
+    assert_eq!(status(&known, &seen, &NodeFacts::default(), at(62)), None, "and there is nothing to add once it has");
+}
+
+#[test]
+fn a_pod_of_which_nothing_is_to_be_said_is_reported() {
+    let status = |phase: &str| PodStatus { phase: Some(phase.to_owned()), ..PodStatus::default() };
+    let (running, ended) = (status("Running"), status("Succeeded"));
+    // somebody else wrote that it failed while this node was away: there is nothing to report, and its deletion can be confirmed
+    assert!(super::status::is_reported(false, None, None));
+    assert!(super::status::is_reported(false, Some(&ended), Some(&ended)));
+    for (writing, acknowledged) in [(true, Some(&ended)), (false, Some(&running)), (false, None)] {
+        assert!(!super::status::is_reported(writing, acknowledged, Some(&ended)));
+    }
+}
+
+#[test]
+fn a_pod_that_was_marked_as_failed_does_not_run_again() {
+    let given_up = PodStatus { phase: Some("Failed".to_owned()), reason: Some("NodeLost".to_owned()), ..PodStatus::default() };
+    let pod = Pod { status: Some(given_up), ..pod(json!({"containers": [{"name": "c"}]}), json!({})) };
+    let shown = status(&pod, &seen(&pod, &["c 0 run"]), &NodeFacts::default(), at(60)).unwrap();
+    assert_eq!((shown.phase.as_deref(), shown.reason.as_deref()), (Some("Failed"), Some("NodeLost")));
+}

@@ -1,9 +1,9 @@
 //! Podman through its libpod socket: podman-api where it does what it says (pulls, image lists, events), short raw calls where it doesn't.
 pub mod http;
 pub mod service;
-mod session;
+pub mod session;
 mod spec;
-mod wire;
+pub mod wire;
 
 use crate::net::Network;
 use crate::runtime::{
@@ -220,7 +220,8 @@ impl Runtime for Podman {
     }
 }
 
-fn event_of(event: &podman_api::models::Event) -> Option<Event> {
+/// What an event of Podman's means to the agent; `None` when nothing.
+pub fn event_of(event: &podman_api::models::Event) -> Option<Event> {
     let kind = match (event.typ.as_str(), event.action.as_str()) {
         ("container", "start") => EventKind::Started,
         ("container", "died") => EventKind::Ended,

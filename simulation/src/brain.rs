@@ -1,0 +1,342 @@
+//! The processes that decide for the whole cluster: the controllers around their engine, the scheduler around its desk.
+use crate::cluster::{Event, Net, Proc, Results};
+use crate::feed::Feed;
+use controllers::runtime::edge::{HEARTBEAT_LEASE, request};
+use controllers::runtime::engine::{HEARTBEAT, Job, Outcome};
+use controllers::runtime::{Engine, Guard, Resource};
+use controllers::{Options, engine};
+use jiff::Timestamp;
+use model::{ApiError, Kinds, Object};
+use scheduler::desk::{self, Orders, Written};
+use scheduler::pod::PodInfo;
+use scheduler::schedule;
+use serde_json::json;
+use state_client::{Body, Change, PatchKind, Reply, Request, Verb};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// So many plans at most are being carried out at once.
+const PARALLEL: usize = 256;
+
+/// What such a process does with what it is told.
+pub trait Mind {
+    /// What it waits for a reply to.
+    type Pending;
+    /// As it is when its process starts.
+    fn fresh(&self, net: &mut Net) -> Self;
+    /// What it watches.
+    fn feeds(&self) -> Vec<Feed>;
+    /// A watch showed something.
+    fn shown(&mut self, net: &Net, resource: &(String, String), changes: Vec<Change>, revision: u64);
+    /// Replies came. May ask for more.
+    fn replied(&mut self, net: &mut Net, pending: Self::Pending, results: Results) -> Vec<(Vec<Request>, Self::Pending)>;
+    /// What is to be sent now.
+    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, Self::Pending)>;
+    /// When it has something to do though nothing comes.
+    fn due(&self) -> Option<Timestamp>;
+}
+
+/// A process with a mind.
+pub struct Brain<M: Mind> {
+    proc: Proc,
+    mind: M,
+    /// Whether it runs.
+    pub up: bool,
+    /// How often it was started.
+    pub epoch: u32,
+    /// Its watches.
+    pub feeds: Vec<Feed>,
+    pending: BTreeMap<u64, M::Pending>,
+    wake: Option<Timestamp>,
+}
+
+impl<M: Mind> Brain<M> {
+    /// One that is not yet started.
+    pub fn new(proc: Proc, mind: M) -> Self {
+        Self { proc, mind, up: false, epoch: 0, feeds: Vec::new(), pending: BTreeMap::new(), wake: None }
+    }
+
+    /// What it thinks.
+    pub fn mind(&self) -> &M {
+        &self.mind
+    }
+
+    /// Starts, knowing nothing; if it doesn't run already.
+    pub fn start(&mut self, net: &mut Net) {
+        if self.up {
+            return;
+        }
+        self.mind = self.mind.fresh(net);
+        (self.up, self.feeds, self.wake) = (true, self.mind.feeds(), None);
+        self.go_on(net);
+    }
+
+    /// Stops at once.
+    pub fn stop(&mut self) {
+        (self.up, self.epoch) = (false, self.epoch + 1);
+        self.pending.clear();
+        self.feeds.clear();
+    }
+
+    /// A watch showed something.
+    pub fn shown(&mut self, net: &mut Net, resource: &(String, String), changes: Vec<Change>, revision: u64) {
+        self.mind.shown(net, resource, changes, revision);
+        self.go_on(net);
+    }
+
+    /// Replies came.
+    pub fn replied(&mut self, net: &mut Net, epoch: u32, ticket: u64, results: Results) {
+        let Some(pending) = self.pending.remove(&ticket).filter(|_| epoch == self.epoch) else { return };
+        let more = self.mind.replied(net, pending, results);
+        self.send(net, more);
+        self.go_on(net);
+    }
+
+    /// Something is due.
+    pub fn woken(&mut self, net: &mut Net, epoch: u32) {
+        if self.up && epoch == self.epoch {
+            self.wake = None;
+            self.go_on(net);
+        }
+    }
+
+    fn send(&mut self, net: &mut Net, all: Vec<(Vec<Request>, M::Pending)>) {
+        for (requests, pending) in all {
+            let ticket = net.send(self.proc, self.epoch, requests);
+            self.pending.insert(ticket, pending);
+        }
+    }
+
+    fn go_on(&mut self, net: &mut Net) {
+        let all = self.mind.turn(net);
+        self.send(net, all);
+        if let Some(due) = self.mind.due().filter(|due| self.wake.is_none_or(|wake| *due < wake)) {
+            self.wake = Some(due);
+            net.at(due, Event::Wake(self.proc, self.epoch));
+        }
+    }
+}
+
+/// The controllers.
+pub struct Controllers {
+    kinds: Arc<Kinds>,
+    engine: Engine,
+    carried: usize,
+    beat: Timestamp,
+}
+
+/// What the controllers wait for.
+pub enum Asked {
+    /// Whether a job's guards hold.
+    Guards(Job),
+    /// A job's writes: the outcomes so far, and which of them these are.
+    Writes(Job, Vec<Outcome>, Vec<usize>),
+    /// The heartbeat, or events: whatever comes of it.
+    Nothing,
+}
+
+impl Controllers {
+    /// All of them.
+    pub fn new(net: &Net) -> Self {
+        let kinds = net.store.kinds.clone();
+        let all = engine(&Options::new("PEM", kinds.clone()));
+        // the same outputs as in the real process, whose own test sees to it that nothing is owned twice
+        let engine = all.unwrap_or_else(|_| unreachable!("nothing is owned twice"));
+        Self { kinds, engine, carried: 0, beat: net.now }
+    }
+
+    /// Whether a job is being carried out.
+    pub fn is_busy(&self) -> bool {
+        self.carried > 0
+    }
+
+    fn heartbeat(&mut self, net: &Net) -> (Vec<Request>, Asked) {
+        let (namespace, name) = HEARTBEAT_LEASE;
+        let spec = json!({"holderIdentity": "c", "leaseDurationSeconds": 25, "renewTime": model::time::format_micro(net.now)});
+        let to = |verb, name: &str| Request::new(verb, &Resource::LEASES.group, &Resource::LEASES.name, namespace, name);
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace}, "spec": spec});
+        let patch = to(Verb::Patch, name).body(Body::Patch(PatchKind::Merge, json!({"spec": spec}).to_string().into()));
+        let create = to(Verb::Create, "").body(Body::Object(Box::new(Object::from_value(lease).unwrap_or_default())));
+        self.beat = controllers::runtime::later(net.now, HEARTBEAT);
+        (vec![patch, create], Asked::Nothing)
+    }
+
+    fn write(&mut self, net: &Net, job: Job, held: Vec<Outcome>) -> Option<(Vec<Request>, Asked)> {
+        let sent: Vec<usize> = held.iter().enumerate().filter(|(_, o)| matches!(o, Outcome::Unsent)).map(|(i, _)| i).collect();
+        if sent.is_empty() {
+            self.finish(net, job, held);
+            return None;
+        }
+        let requests = sent.iter().filter_map(|i| job.plan.writes.get(*i)).map(request).collect();
+        Some((requests, Asked::Writes(job, held, sent)))
+    }
+
+    fn finish(&mut self, net: &Net, job: Job, outcomes: Vec<Outcome>) {
+        self.carried -= 1;
+        // events are for people
+        drop(self.engine.finish(job, outcomes, net.now));
+    }
+
+    fn begin(&mut self, net: &Net, job: Job) -> Option<(Vec<Request>, Asked)> {
+        self.carried += 1;
+        let guards: Vec<Request> = job.plan.writes.iter().flat_map(|w| &w.guards).map(question).collect();
+        if guards.is_empty() {
+            let open = job.plan.writes.iter().map(|_| Outcome::Unsent).collect();
+            return self.write(net, job, open);
+        }
+        Some((guards, Asked::Guards(job)))
+    }
+}
+
+fn question(guard: &Guard) -> Request {
+    match guard {
+        Guard::Absent { key, .. } => Request::new(Verb::Get, &key.group, &key.resource, &key.namespace, &key.name),
+        Guard::Empty { resource, namespace } => Request::new(Verb::List, &resource.group, &resource.name, namespace, ""),
+    }
+}
+
+fn holds(guard: &Guard, answer: Result<Reply, ApiError>) -> Result<bool, ApiError> {
+    match (guard, answer) {
+        (Guard::Absent { uid, .. }, Ok(Reply::Object { object, .. })) => Ok(!uid.is_empty() && object.object().uid() != uid),
+        (Guard::Absent { .. }, Err(error)) if error.is_not_found() => Ok(true),
+        (Guard::Empty { .. }, Ok(Reply::List(list))) => Ok(list.items.is_empty()),
+        (_, Err(error)) => Err(error),
+        (_, Ok(_)) => Err(ApiError::internal("another reply than asked for")),
+    }
+}
+
+fn outcome(reply: Result<Reply, ApiError>) -> Outcome {
+    match reply {
+        Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
+        Ok(_) => Outcome::Done(None),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+impl Mind for Controllers {
+    type Pending = Asked;
+
+    fn fresh(&self, net: &mut Net) -> Self {
+        Self::new(net)
+    }
+
+    fn feeds(&self) -> Vec<Feed> {
+        self.engine.resources().iter().map(|r| Feed::new(&r.group, &r.name, None)).collect()
+    }
+
+    fn shown(&mut self, net: &Net, resource: &(String, String), changes: Vec<Change>, revision: u64) {
+        let Some(kind) = self.kinds.resource(&resource.0, &resource.1) else { return };
+        let resource = Resource::of_kind(kind);
+        let ours = |c: &Change| matches!(c, Change::Applied { new, .. } if (&*new.key.namespace, &*new.key.name) == HEARTBEAT_LEASE);
+        if resource == Resource::LEASES && changes.iter().any(ours) {
+            self.engine.heard(net.now);
+        }
+        self.engine.observe(&resource, changes, Some(revision), net.now);
+    }
+
+    fn replied(&mut self, net: &mut Net, pending: Asked, results: Results) -> Vec<(Vec<Request>, Asked)> {
+        match pending {
+            Asked::Nothing => Vec::new(),
+            Asked::Guards(job) => {
+                let mut answers = results.into_iter();
+                let mut one = |guards: &[Guard]| {
+                    let held: Vec<_> = guards.iter().map(|g| holds(g, answers.next().unwrap_or_else(|| Err(crate::store::lost())))).collect();
+                    match held.into_iter().find(|h| !matches!(h, Ok(true))) {
+                        None => Outcome::Unsent,
+                        Some(Ok(_)) => Outcome::Held,
+                        Some(Err(error)) => Outcome::Failed(error),
+                    }
+                };
+                let held = job.plan.writes.iter().map(|w| one(&w.guards)).collect();
+                self.write(net, job, held).into_iter().collect()
+            }
+            Asked::Writes(job, mut outcomes, sent) => {
+                for (index, result) in sent.into_iter().zip(results) {
+                    if let Some(slot) = outcomes.get_mut(index) {
+                        *slot = outcome(result);
+                    }
+                }
+                self.finish(net, job, outcomes);
+                Vec::new()
+            }
+        }
+    }
+
+    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, Asked)> {
+        let mut all = Vec::new();
+        if self.beat <= net.now {
+            all.push(self.heartbeat(net));
+        }
+        for job in self.engine.turn(net.now, PARALLEL.saturating_sub(self.carried)) {
+            all.extend(self.begin(net, job));
+        }
+        all
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        self.engine.next_wake().into_iter().chain([self.beat]).min()
+    }
+}
+
+/// The scheduler.
+pub struct Desk {
+    seed: u64,
+    desk: desk::Desk,
+    synced: usize,
+    writing: usize,
+}
+
+/// Bindings on their way; none for writes of conditions.
+pub type Bound = Option<Vec<(Arc<PodInfo>, Arc<str>)>>;
+
+impl Desk {
+    /// One that has seen nothing.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, desk: desk::Desk::new(seed), synced: 0, writing: 0 }
+    }
+}
+
+impl Mind for Desk {
+    type Pending = Bound;
+
+    fn fresh(&self, _: &mut Net) -> Self {
+        Self::new(self.seed.wrapping_add(1))
+    }
+
+    fn feeds(&self) -> Vec<Feed> {
+        ["namespaces", "nodes", "pods"].into_iter().map(|r| Feed::new("", r, None)).collect()
+    }
+
+    fn shown(&mut self, net: &Net, _: &(String, String), changes: Vec<Change>, _: u64) {
+        self.synced += changes.iter().filter(|c| matches!(c, Change::Synced)).count();
+        self.desk.apply(changes, net.now);
+    }
+
+    fn replied(&mut self, net: &mut Net, pending: Bound, results: Results) -> Vec<(Vec<Request>, Bound)> {
+        self.writing -= 1;
+        let both = pending.into_iter().flatten().zip(results);
+        self.desk.written(both.map(|((pod, node), result)| Written { pod, node, result: result.map(drop) }).collect(), net.now);
+        Vec::new()
+    }
+
+    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, Bound)> {
+        self.desk.ripen(net.now);
+        drop(self.desk.notes());
+        let mut all = Vec::new();
+        while self.synced >= 3 && self.writing < 4 && self.desk.is_ready() {
+            let (mut snapshot, pods, seed) = self.desk.take(4096, net.now);
+            let decisions = schedule(&mut snapshot, &pods, seed);
+            let Orders { bindings, refusals } = self.desk.decided(snapshot, decisions, net.now);
+            let requests: Vec<Request> = bindings.iter().map(|(pod, node)| desk::binding(pod, node)).collect();
+            for (requests, pending) in [(requests, Some(bindings)), (refusals, None)].into_iter().filter(|(r, _)| !r.is_empty()) {
+                self.writing += 1;
+                all.push((requests, pending));
+            }
+        }
+        all
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        self.desk.next().filter(|_| self.writing < 4)
+    }
+}

@@ -1,0 +1,241 @@
+//! What must hold after each write, and once all is quiet.
+use crate::cluster::{Cluster, Net};
+use crate::store::Entry;
+use crate::users::NAMESPACE;
+use jiff::{SignedDuration, Timestamp};
+use model::{Object, Stored};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A node is given up only after it was silent for about so long; renewals that are still on their way don't count for it.
+const SILENCE: SignedDuration = SignedDuration::from_secs(33);
+/// What a controller does may still be about what users wanted so long ago.
+const STALE: SignedDuration = SignedDuration::from_secs(150);
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+/// What is remembered for that.
+#[derive(Default)]
+pub struct Check {
+    /// Whether nothing but a rollout happens: then Deployments keep what they promise exactly.
+    pub peace: bool,
+    ended: BTreeSet<String>,
+    bound: BTreeMap<String, String>,
+    /// When each node's lease was renewed the last times.
+    renewed: BTreeMap<String, Vec<Timestamp>>,
+    /// The most pods that a Deployment was allowed lately.
+    allowed: BTreeMap<String, Vec<(Timestamp, i64)>>,
+}
+
+/// A line of the trace for a write; none for heartbeats.
+pub fn describe(entry: &Entry) -> Option<String> {
+    let (key, object) = (&entry.object.key, entry.object.object());
+    let what = match (&*key.resource, entry.deleted) {
+        ("leases" | "events" | "configmaps" | "serviceaccounts" | "endpointslices" | "endpoints", _) => return None,
+        (_, true) => "gone".to_owned(),
+        ("pods", _) => {
+            format!("on {:?} {} ready={} {}", object.str_at(&["spec", "nodeName"]), object.str_at(&["status", "phase"]), ready(object), object.uid())
+        }
+        ("nodes", _) => {
+            format!("taints={} cordoned={}", object.at(&["spec", "taints"]).unwrap_or(&Value::Null), object.at(&["spec", "unschedulable"]).is_some())
+        }
+        ("deployments" | "replicasets", _) => {
+            format!("spec={} status={}", object.int_at(&["spec", "replicas"]).unwrap_or(-1), object.at(&["status"]).unwrap_or(&Value::Null))
+        }
+        _ => "written".to_owned(),
+    };
+    let ending = if object.deletion_timestamp().is_some() { " ending" } else { "" };
+    Some(format!("{key}@{} {what}{ending}", entry.object.revision))
+}
+
+fn ready(pod: &Object) -> bool {
+    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
+
+fn alive(pod: &Object) -> bool {
+    pod.deletion_timestamp().is_none() && !matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed")
+}
+
+fn share(value: Option<&Value>, of: i64, up: bool) -> i64 {
+    match value {
+        Some(Value::String(percent)) => {
+            let share = of * percent.trim_end_matches('%').parse::<i64>().unwrap_or_default();
+            if up { (share + 99) / 100 } else { share / 100 }
+        }
+        other => other.and_then(Value::as_i64).unwrap_or_default(),
+    }
+}
+
+fn replicas(object: &Object) -> i64 {
+    object.int_at(&["spec", "replicas"]).unwrap_or_default()
+}
+
+/// The most pods, and the fewest that are ready, that a Deployment promises while it rolls.
+fn promised(deployment: &Object) -> (i64, i64) {
+    let (wanted, rolling) = (replicas(deployment), ["spec", "strategy", "rollingUpdate"]);
+    let of = |name| share(deployment.at(&[rolling.as_slice(), &[name]].concat()), wanted, name == "maxSurge");
+    let (surge, unavailable) = (of("maxSurge"), of("maxUnavailable"));
+    // both rounded to nothing: one may be missing, or nothing could be rolled
+    (wanted + surge, wanted - if surge == 0 { unavailable.max(1) } else { unavailable })
+}
+
+fn owned<'a>(net: &'a Net, resource: &'a str, owner: &'a str) -> impl Iterator<Item = &'a Arc<Stored>> {
+    net.store.all(resource).filter(move |o| o.object().controller().is_some_and(|c| c.uid == owner))
+}
+
+/// The pods of a Deployment.
+fn pods<'a>(net: &'a Net, deployment: &'a Object) -> Vec<&'a Object> {
+    let sets: BTreeSet<&str> = owned(net, "replicasets", deployment.uid()).map(|s| s.object().uid()).collect();
+    net.store.all("pods").map(|p| p.object()).filter(|p| p.controller().is_some_and(|c| sets.contains(c.uid.as_str()))).collect()
+}
+
+impl Check {
+    /// Looks at one write.
+    ///
+    /// # Errors
+    /// What it breaks.
+    pub fn written(&mut self, entry: &Entry, net: &Net) -> Result<(), String> {
+        let (object, old) = (entry.object.object(), entry.old.as_ref().map(|o| o.object()));
+        let uid = object.uid();
+        if !entry.deleted && self.ended.contains(uid) {
+            return Err(format!("{} came back", entry.object.key));
+        }
+        if entry.deleted {
+            self.ended.insert(uid.to_owned());
+        }
+        match &*entry.object.key.resource {
+            "pods" => self.pod(object, entry, net),
+            "leases" => {
+                let renewed = self.renewed.entry(entry.object.key.name.to_string()).or_default();
+                renewed.push(net.now);
+                renewed.drain(..renewed.len().saturating_sub(8));
+                Ok(())
+            }
+            "nodes" => self.node(object, old, net),
+            "deployments" => {
+                self.allow(object, net.now);
+                Ok(())
+            }
+            "replicasets" if !entry.deleted => self.replica_set(object, old, net),
+            _ => Ok(()),
+        }
+    }
+
+    fn pod(&mut self, pod: &Object, entry: &Entry, net: &Net) -> Result<(), String> {
+        let node = pod.str_at(&["spec", "nodeName"]);
+        if !node.is_empty() && self.bound.entry(pod.uid().to_owned()).or_insert_with(|| node.to_owned()) != node {
+            return Err(format!("{} was bound to {:?} and then to {node}", entry.object.key, self.bound.get(pod.uid())));
+        }
+        let over = |p: &Object| matches!(p.str_at(&["status", "phase"]), "Succeeded" | "Failed");
+        if entry.old.as_ref().is_some_and(|old| over(old.object())) && !over(pod) {
+            return Err(format!("{} had ended, and is {} again", entry.object.key, pod.str_at(&["status", "phase"])));
+        }
+        if self.peace { self.kept(pod, net) } else { Ok(()) }
+    }
+
+    /// In peace a Deployment never has fewer pods ready, nor more pods, than it promises.
+    fn kept(&self, pod: &Object, net: &Net) -> Result<(), String> {
+        let set = pod.controller().and_then(|c| net.store.get("apps", "replicasets", NAMESPACE, &c.name));
+        let Some(owner) = set.and_then(|s| s.object().controller()) else { return Ok(()) };
+        let deployment = net.store.get("apps", "deployments", NAMESPACE, &owner.name).map(|d| d.object()).filter(|d| d.deletion_timestamp().is_none());
+        let Some(deployment) = deployment else { return Ok(()) };
+        let ((most, fewest), all) = (promised(deployment), pods(net, deployment));
+        let (living, serving) = (all.iter().filter(|p| alive(p)).count() as i64, all.iter().filter(|p| alive(p) && ready(p)).count() as i64);
+        if living > most || serving < fewest {
+            return Err(format!("{} has {living} pods ({most} at most), {serving} of them ready ({fewest} at least)", deployment.name()));
+        }
+        Ok(())
+    }
+
+    /// A node is taken for lost only if it was silent.
+    fn node(&self, node: &Object, old: Option<&Object>, net: &Net) -> Result<(), String> {
+        let lost = |n: &Object| n.list_at(&["spec", "taints"]).iter().any(|t| t["key"] == UNREACHABLE && t["effect"] == "NoExecute");
+        if !lost(node) || old.is_some_and(lost) {
+            return Ok(());
+        }
+        let renewed = self.renewed.get(node.name()).cloned().unwrap_or_default();
+        let until = renewed.iter().skip(1).copied().chain([net.now]);
+        let longest = renewed.iter().zip(until).map(|(from, to)| to.duration_since(*from)).max();
+        match longest {
+            Some(silence) if silence < SILENCE => Err(format!("{} was taken for lost, and never silent for longer than {silence:#}", node.name())),
+            _ => Ok(()),
+        }
+    }
+
+    fn allow(&mut self, deployment: &Object, now: Timestamp) {
+        let allowed = self.allowed.entry(deployment.uid().to_owned()).or_default();
+        allowed.push((now, promised(deployment).0));
+        let newest = allowed.len() - 1;
+        let mut index = 0;
+        allowed.retain(|(at, _)| {
+            index += 1;
+            index > newest || now.duration_since(*at) < STALE
+        });
+    }
+
+    /// A Deployment never asks its ReplicaSets for more pods than it is allowed together.
+    fn replica_set(&mut self, set: &Object, old: Option<&Object>, net: &Net) -> Result<(), String> {
+        let Some(owner) = set.controller() else { return Ok(()) };
+        if replicas(set) <= old.map_or(0, replicas) {
+            return Ok(());
+        }
+        let total: i64 = owned(net, "replicasets", &owner.uid).map(|s| replicas(s.object())).sum();
+        let most = self.allowed.get(&owner.uid).and_then(|a| a.iter().map(|(_, most)| *most).max()).unwrap_or_default();
+        if total > most { Err(format!("{} asks for {total} pods, {most} at most", owner.name)) } else { Ok(()) }
+    }
+
+    /// What is not yet as it should be.
+    pub fn open(&self, cluster: &Cluster) -> Vec<String> {
+        let (net, mut open) = (&cluster.net, Vec::new());
+        for deployment in net.store.all("deployments") {
+            deployment_open(net, deployment.object(), &mut open);
+        }
+        let uids: BTreeSet<&str> = net.store.objects.values().map(|o| o.object().uid()).collect();
+        for (key, stored) in &net.store.objects {
+            let object = stored.object();
+            let owners = object.owner_references();
+            if object.deletion_timestamp().is_some() {
+                open.push(format!("{key} is still being deleted: {}", object.at(&["metadata"]).unwrap_or(&Value::Null)));
+            }
+            if !owners.is_empty() && owners.iter().all(|o| !uids.contains(o.uid.as_str())) {
+                open.push(format!("{key} has outlived its owners"));
+            }
+        }
+        for pod in net.store.all("pods").map(|p| p.object()).filter(|p| alive(p) && !ready(p)) {
+            open.push(format!("pod {} is not ready: {}", pod.name(), pod.at(&["status"]).unwrap_or(&Value::Null)));
+        }
+        nodes_open(cluster, &mut open);
+        open
+    }
+}
+
+fn deployment_open(net: &Net, deployment: &Object, open: &mut Vec<String>) {
+    let (name, wanted) = (deployment.name(), replicas(deployment));
+    let count = |field| deployment.int_at(&["status", field]).unwrap_or_default();
+    let counts = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"].map(count);
+    if counts != [wanted; 4] || count("observedGeneration") != deployment.generation() {
+        open.push(format!("deployment {name} wants {wanted}: {}", deployment.at(&["status"]).unwrap_or(&Value::Null)));
+    }
+    let pods = pods(net, deployment);
+    let image = |o: &Object, path: &[&str]| o.at(path).and_then(|c| c.get(0)).and_then(|c| c.get("image")).cloned();
+    let template = image(deployment, &["spec", "template", "spec", "containers"]);
+    let right = pods.iter().filter(|p| ready(p) && image(p, &["spec", "containers"]) == template).count();
+    if (right as i64, pods.iter().filter(|p| alive(p)).count() as i64) != (wanted, wanted) {
+        open.push(format!("deployment {name} wants {wanted} pods: {right} of {} are right", pods.len()));
+    }
+}
+
+/// Every node is ready and runs what it should, and nothing else.
+fn nodes_open(cluster: &Cluster, open: &mut Vec<String>) {
+    for agent in &cluster.agents {
+        let node = cluster.net.store.get("", "nodes", "", &agent.name).map(|n| n.object());
+        if !node.is_some_and(|n| ready(n) && n.list_at(&["spec", "taints"]).is_empty()) {
+            open.push(format!("node {} is not well: {:?}", agent.name, node.map(|n| (n.at(&["spec"]), n.at(&["status", "conditions"])))));
+        }
+        let mine = |p: &&Arc<Stored>| p.object().str_at(&["spec", "nodeName"]) == agent.name && alive(p.object());
+        let wanted: BTreeSet<&str> = cluster.net.store.all("pods").filter(mine).map(|p| p.object().uid()).collect();
+        if wanted != agent.running() {
+            open.push(format!("node {} runs {:?} instead of {wanted:?}", agent.name, agent.running()));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `state` as one log in memory: each write is a compare-and-swap of one object, made by the real strategies and pure halves of the verbs.
+use jiff::Timestamp;
+use model::kind::Subresource;
+use model::{ApiError, CauseReason, Kind, Kinds, Object, Reason, Stored, meta as rules, patch, time};
+use model::{Cause, Key};
+use state::deletion::{self, Asked, Plan};
+use state::meta;
+use state::subresource::binding;
+use state_client::{Body, ListReply, PatchKind, Reply, Request, Verb};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One message of the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Whether the object is gone.
+    pub deleted: bool,
+    /// The object, or what it was last.
+    pub object: Arc<Stored>,
+    /// What was there before.
+    pub old: Option<Arc<Stored>>,
+}
+
+/// All objects, and how they came to be so.
+pub struct Store {
+    /// The table of kinds.
+    pub kinds: Arc<Kinds>,
+    /// The objects.
+    pub objects: BTreeMap<Key, Arc<Stored>>,
+    /// The log; entry `i` has revision `i + 1`.
+    pub log: Vec<Entry>,
+    serial: u64,
+}
+
+fn replied(object: Arc<Stored>) -> Reply {
+    Reply::Object { object, created: false, warnings: Vec::new() }
+}
+
+fn success() -> Reply {
+    Reply::Json { json: "{}".into(), code: 200, warnings: Vec::new() }
+}
+
+fn not_found(key: &Key) -> ApiError {
+    ApiError::not_found(&key.group, &key.resource, &key.name)
+}
+
+/// `into` with what `from` has at `path`.
+fn with(mut into: Object, path: &[&str], from: &Object) -> Object {
+    match from.at(path) {
+        Some(value) => into.set(path, value.clone()),
+        None => _ = into.remove(path),
+    }
+    into
+}
+
+impl Store {
+    /// An empty one.
+    pub fn new(kinds: Arc<Kinds>) -> Self {
+        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), serial: 0 }
+    }
+
+    /// The last revision.
+    pub fn revision(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    /// One object.
+    pub fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
+        self.objects.get(&Key::new(group, resource, namespace, name))
+    }
+
+    /// All objects of a resource.
+    pub fn all<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a Arc<Stored>> {
+        self.objects.iter().filter(move |(k, _)| *k.resource == *resource).map(|(_, o)| o)
+    }
+
+    /// Carries out a request.
+    ///
+    /// # Errors
+    /// As the API answers.
+    pub fn handle(&mut self, request: &Request, now: Timestamp) -> Result<Reply, ApiError> {
+        let kind = self.kinds.resource(&request.group, &request.resource).cloned().ok_or_else(|| ApiError::bad_request("no such resource"))?;
+        let key = Key::new(request.group.clone(), request.resource.clone(), request.namespace.clone(), request.name.clone());
+        let sub = Subresource::from_name(&request.subresource);
+        match (request.verb, sub, &request.body) {
+            (Verb::Create, Some(Subresource::Binding), Body::Object(body)) => {
+                self.change(&kind, &key, sub, &|old| binding::apply(body, old, now)).map(|_| success())
+            }
+            (Verb::Create, _, Body::Object(object)) => self.create(&kind, key, (**object).clone(), now),
+            (Verb::Update, _, Body::Object(object)) => self.change(&kind, &key, sub, &|_| Ok((**object).clone())),
+            (Verb::Patch, _, Body::Patch(how, bytes)) => self.change(&kind, &key, sub, &|old| match how {
+                PatchKind::Merge => patch::apply_merge(old, bytes),
+                PatchKind::Strategic => patch::apply_strategic(old, bytes, &kind.schema),
+                PatchKind::Json | PatchKind::Apply => patch::apply_json(old, bytes),
+            }),
+            (Verb::Delete, ..) => self.delete(&kind, &key, &Asked::of(&request.options, None)?, now),
+            (Verb::DeleteCollection, ..) => {
+                let keys: Vec<Key> = self.within(&key).map(|(k, _)| k.clone()).collect();
+                keys.iter().try_for_each(|k| self.delete(&kind, k, &Asked::default(), now).map(drop)).map(|()| success())
+            }
+            (Verb::Get, ..) => self.objects.get(&key).cloned().map(replied).ok_or_else(|| not_found(&key)),
+            (Verb::List, ..) => {
+                let items = self.within(&key).map(|(_, o)| o.clone()).collect();
+                Ok(Reply::List(ListReply { items, revision: self.revision(), ..ListReply::default() }))
+            }
+            _ => Err(ApiError::bad_request("not simulated")),
+        }
+    }
+
+    fn within<'a>(&'a self, all: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Arc<Stored>)> {
+        let same = |k: &Key| k.group == all.group && k.resource == all.resource && (all.namespace.is_empty() || k.namespace == all.namespace);
+        self.objects.iter().filter(move |(k, _)| same(k))
+    }
+
+    fn create(&mut self, kind: &Kind, key: Key, mut object: Object, now: Timestamp) -> Result<Reply, ApiError> {
+        self.serial += 1;
+        if !key.namespace.is_empty() {
+            object.set(&["metadata", "namespace"], &*key.namespace);
+            self.admit(kind, &key, &object)?;
+        }
+        // a name that is taken would be tried again with another one
+        meta::generate_name(&mut object, self.serial.wrapping_mul(0x9e37_79b9));
+        meta::stamp(kind, &mut object, &format!("uid-{}", self.serial), &time::format(now));
+        kind.strategy.default(&mut object);
+        kind.strategy.prepare_create(&mut object);
+        let mut wrong = rules::validate(kind, &object);
+        wrong.extend(kind.strategy.validate(&object));
+        self.refused(kind, &object, wrong)?;
+        let key = Key { name: object.name().into(), ..key };
+        if self.objects.contains_key(&key) {
+            return Err(ApiError::already_exists(&key.group, &key.resource, &key.name));
+        }
+        self.put(key, object).map(replied)
+    }
+
+    /// A namespace that isn't there, or is on its way out, takes nothing new.
+    fn admit(&self, kind: &Kind, key: &Key, object: &Object) -> Result<(), ApiError> {
+        let namespace = self.get("", "namespaces", "", &key.namespace).ok_or_else(|| ApiError::not_found("", "namespaces", &key.namespace))?;
+        if namespace.object().deletion_timestamp().is_none() {
+            return Ok(());
+        }
+        let mut error = ApiError::forbidden(&kind.group, &kind.resource, object.name(), "the namespace is being terminated");
+        let mut details = error.details.take().unwrap_or_default();
+        details.causes.push(Cause { reason: CauseReason::NamespaceTerminating, message: String::new(), field: "metadata.namespace".to_owned() });
+        error.details = Some(details);
+        Err(error)
+    }
+
+    fn refused(&self, kind: &Kind, object: &Object, wrong: Vec<Cause>) -> Result<(), ApiError> {
+        if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(&kind.group, &kind.kind, object.name(), wrong)) }
+    }
+
+    fn change(&mut self, kind: &Kind, key: &Key, sub: Option<Subresource>, propose: &dyn Fn(&Object) -> Result<Object, ApiError>) -> Result<Reply, ApiError> {
+        let stored = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
+        let old = stored.object();
+        let mut new = propose(old)?;
+        if !new.uid().is_empty() && new.uid() != old.uid() {
+            return Err(ApiError::conflict(&key.group, &key.resource, &key.name, "Precondition failed: UID in precondition"));
+        }
+        if !matches!(new.resource_version(), "" | "0") && new.resource_version() != old.resource_version() {
+            return Err(ApiError::modified(&key.group, &key.resource, &key.name));
+        }
+        meta::carry_over(&mut new, old);
+        new.set(&["metadata", "resourceVersion"], old.resource_version());
+        let mut new = match sub {
+            None if kind.has(Subresource::Status) => with(new, &["status"], old),
+            Some(Subresource::Status) => with(old.clone(), &["status"], &new),
+            Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
+            _ => new,
+        };
+        match sub {
+            None => {
+                kind.strategy.default(&mut new);
+                kind.strategy.prepare_update(&mut new, old);
+                let mut wrong = rules::validate_update(&new, old);
+                wrong.extend(kind.strategy.validate_update(&new, old));
+                self.refused(kind, &new, wrong)?;
+                meta::count_generation(kind, &mut new, old);
+            }
+            Some(Subresource::Status) => kind.strategy.prepare_status(&mut new, old),
+            Some(_) => {}
+        }
+        if deletion::due(kind, &new) {
+            self.bury(key, new).map(replied)
+        } else if meta::unchanged(&new, old) {
+            Ok(replied(stored))
+        } else {
+            self.put(key.clone(), new).map(replied)
+        }
+    }
+
+    fn delete(&mut self, kind: &Kind, key: &Key, asked: &Asked, now: Timestamp) -> Result<Reply, ApiError> {
+        let old = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
+        deletion::check_preconditions(kind, old.object(), asked)?;
+        match deletion::plan(kind, old.object(), asked, now) {
+            Plan::Pending => Ok(replied(old)),
+            Plan::Mark(object) => self.put(key.clone(), object).map(replied),
+            Plan::Remove(object) => self.bury(key, object).map(replied),
+        }
+    }
+
+    fn next(&self, key: &Key, mut object: Object) -> Result<Arc<Stored>, ApiError> {
+        object.set(&["metadata", "resourceVersion"], (self.revision() + 1).to_string());
+        Stored::from_object(key.clone(), object).map(Arc::new)
+    }
+
+    fn put(&mut self, key: Key, object: Object) -> Result<Arc<Stored>, ApiError> {
+        let stored = self.next(&key, object)?;
+        let old = self.objects.insert(key, stored.clone());
+        self.log.push(Entry { deleted: false, object: stored.clone(), old });
+        Ok(stored)
+    }
+
+    fn bury(&mut self, key: &Key, object: Object) -> Result<Arc<Stored>, ApiError> {
+        let stored = self.next(key, object)?;
+        let old = self.objects.remove(key);
+        self.log.push(Entry { deleted: true, object: stored.clone(), old });
+        Ok(stored)
+    }
+}
+
+/// The error of a request whose reply never came.
+pub fn lost() -> ApiError {
+    ApiError::new(Reason::Timeout, "no reply in time")
+}

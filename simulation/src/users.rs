@@ -1,0 +1,184 @@
+//! What users do, and what goes wrong.
+use crate::cluster::{Cluster, Event, NODES, Net, Proc};
+use model::Object;
+use rand::Rng;
+use rand::seq::IteratorRandom;
+use serde_json::{Value, json};
+use state_client::{Body, Options, PatchKind, Propagation, Request, Verb};
+
+/// The users' namespace.
+pub const NAMESPACE: &str = "a";
+
+fn act(net: &mut Net, request: Request) {
+    net.send(Proc::User, 0, vec![request]);
+}
+
+fn object(value: Value) -> Body {
+    Body::Object(Box::new(Object::from_value(value).unwrap_or_default()))
+}
+
+/// Makes what is there from the beginning.
+pub fn namespaces(net: &mut Net) {
+    for name in ["kube-system", "kube-node-lease", NAMESPACE] {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        act(net, Request::new(Verb::Create, "", "namespaces", "", "").body(object(namespace)));
+    }
+}
+
+fn deployment(net: &mut Net, name: &str) -> Value {
+    let random = &mut net.random;
+    let (surge, unavailable) =
+        [(json!(1), json!(0)), (json!("25%"), json!("25%")), (json!(0), json!(1)), (json!(2), json!(2))].into_iter().choose(random).unwrap_or_default();
+    let seconds = random.random_range(1..40);
+    let tolerations: Vec<Value> = ["not-ready", "unreachable"]
+        .map(|t| json!({"key": format!("node.kubernetes.io/{t}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}))
+        .into();
+    let labels = json!({"app": name});
+    let container = json!({"name": "c", "image": "v0", "resources": {"requests": {"cpu": "500m"}}});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {
+            "replicas": random.random_range(1..7), "selector": {"matchLabels": labels}, "minReadySeconds": random.random_range(0..2) * 3,
+            "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": random.random_range(0..10)},
+            },
+        },
+    })
+}
+
+fn merge(resource: (&str, &str), namespace: &str, name: &str, patch: &Value) -> Request {
+    Request::new(Verb::Patch, resource.0, resource.1, namespace, name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
+}
+
+fn delete(resource: (&str, &str), namespace: &str, name: &str, options: Options) -> Request {
+    Request { options, ..Request::new(Verb::Delete, resource.0, resource.1, namespace, name) }
+}
+
+const DEPLOYMENTS: (&str, &str) = ("apps", "deployments");
+
+fn roll(net: &mut Net, name: &str) {
+    let image = format!("v{}", net.random.random_range(0..4));
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image, "resources": {"requests": {"cpu": "500m"}}}]}}}});
+    act(net, merge(DEPLOYMENTS, NAMESPACE, name, &patch));
+}
+
+fn names(net: &Net, resource: &str) -> Vec<String> {
+    net.store.all(resource).filter(|o| matches!(&*o.key.namespace, "" | NAMESPACE)).map(|o| o.key.name.to_string()).collect()
+}
+
+/// Gives every Deployment another template.
+pub fn roll_all(net: &mut Net) {
+    net.say("-- a rollout in peace --");
+    for name in names(net, "deployments") {
+        roll(net, &name);
+    }
+}
+
+/// Deletes every Deployment.
+pub fn delete_all(net: &mut Net) {
+    net.say("-- everything is deleted --");
+    for name in names(net, "deployments") {
+        let propagation = [Some(Propagation::Foreground), Some(Propagation::Background)].into_iter().choose(&mut net.random).flatten();
+        act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
+    }
+    // what was orphaned before belongs to nobody
+    for name in names(net, "replicasets") {
+        let orphan = net.store.get("apps", "replicasets", NAMESPACE, &name).is_some_and(|o| o.object().controller().is_none());
+        if orphan {
+            act(net, delete(("apps", "replicasets"), NAMESPACE, &name, Options { propagation: Some(Propagation::Background), ..Options::default() }));
+        }
+    }
+}
+
+/// Lets pods on all nodes again.
+pub fn uncordon(net: &mut Net) {
+    for name in names(net, "nodes") {
+        act(net, merge(("", "nodes"), "", &name, &json!({"spec": {"unschedulable": null}})));
+    }
+}
+
+fn anybody(net: &mut Net) -> Proc {
+    match net.random.random_range(0..6) {
+        0 => Proc::Controllers,
+        1 => Proc::Scheduler,
+        _ => Proc::Agent(net.random.random_range(0..NODES)),
+    }
+}
+
+/// One thing that users do or that goes wrong; and the next one later.
+pub fn trouble(cluster: &mut Cluster) {
+    if !cluster.net.chaos {
+        return;
+    }
+    let what = cluster.net.random.random_range(0..16);
+    if what < 10 {
+        user(&mut cluster.net, what)
+    } else {
+        fault(cluster, what)
+    }
+    let next = cluster.net.random.random_range(200..12_000);
+    cluster.net.after(next, Event::Trouble);
+}
+
+fn user(net: &mut Net, what: u32) {
+    let name = names(net, "deployments").into_iter().choose(&mut net.random);
+    let pod = names(net, "pods").into_iter().choose(&mut net.random);
+    let node = names(net, "nodes").into_iter().choose(&mut net.random);
+    match (what, name, pod, node) {
+        (0..3, None, ..) | (0, ..) => {
+            let name = format!("d{}", net.random.random_range(0..3));
+            let made = deployment(net, &name);
+            act(net, Request::new(Verb::Create, "apps", "deployments", NAMESPACE, "").body(object(made)));
+        }
+        (1..3, Some(name), ..) => {
+            let replicas = net.random.random_range(0..7);
+            act(net, merge(DEPLOYMENTS, NAMESPACE, &name, &json!({"spec": {"replicas": replicas}})));
+        }
+        (3..5, Some(name), ..) => roll(net, &name),
+        (5, Some(name), ..) => {
+            let propagation = [None, Some(Propagation::Foreground), Some(Propagation::Orphan)].into_iter().choose(&mut net.random).flatten();
+            act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
+        }
+        (6..8, _, Some(pod), _) => {
+            let grace_period_seconds = [None, Some(0), Some(1)].into_iter().choose(&mut net.random).flatten();
+            act(net, delete(("", "pods"), NAMESPACE, &pod, Options { grace_period_seconds, ..Options::default() }));
+        }
+        (8, _, _, Some(node)) => act(net, merge(("", "nodes"), "", &node, &json!({"spec": {"unschedulable": true}}))),
+        (9, _, _, Some(node)) => act(net, delete(("", "nodes"), "", &node, Options::default())),
+        _ => {}
+    }
+}
+
+fn fault(cluster: &mut Cluster, what: u32) {
+    let who = anybody(&mut cluster.net);
+    match what {
+        10 | 11 => {
+            let span = cluster.net.random.random_range(500..90_000);
+            cluster.net.say(format_args!("{who:?} is cut off for {span} ms"));
+            cluster.net.cut.insert(who);
+            cluster.net.after(span, Event::Heal(who));
+        }
+        12 => cluster.cut_watches(who),
+        13 => {
+            cluster.stop(who);
+            let span = cluster.net.random.random_range(10..30_000);
+            cluster.net.after(span, Event::Start(who));
+        }
+        14 => {
+            let node = cluster.net.random.random_range(0..NODES);
+            cluster.stop(Proc::Agent(node));
+            let Cluster { agents, net, .. } = cluster;
+            agents.iter_mut().skip(node).take(1).for_each(|a| a.pull(net));
+            let span = net.random.random_range(1_000..90_000);
+            net.after(span, Event::Start(Proc::Agent(node)));
+        }
+        _ => {
+            let all: Vec<(usize, String)> = cluster.agents.iter().enumerate().flat_map(|(i, a)| a.containers().into_iter().map(move |c| (i, c))).collect();
+            if let Some((node, id)) = all.into_iter().choose(&mut cluster.net.random) {
+                cluster.net.after(0, Event::Crash(node, id));
+            }
+        }
+    }
+}

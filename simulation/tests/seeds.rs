@@ -1,0 +1,32 @@
+//! Many lives of a cluster, one a seed. `SEEDS` says how many, `SEED` which one alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use simulation::Cluster;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| v.parse().unwrap())
+}
+
+#[test]
+fn every_life_ends_well() {
+    let seeds: Vec<u64> = number("SEED").map_or_else(|| (1..=number("SEEDS").unwrap_or(40)).collect(), |one| vec![one]);
+    let started = std::time::Instant::now();
+    let (mut events, mut failures) = (0, Vec::new());
+    for seed in &seeds {
+        match Cluster::live(*seed) {
+            Ok(happened) => events += happened,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    println!("{} seeds, {} failed, {events} events, {:?}", seeds.len(), failures.len(), started.elapsed());
+    let all: Vec<String> = failures.iter().map(|f| format!("seed {}: {}", f.seed, f.why)).collect();
+    assert!(failures.is_empty(), "{}\nall that failed:\n{}", failures.first().unwrap(), all.join("\n"));
+}
+
+#[test]
+fn a_seed_replays() {
+    let trace = |seed| {
+        let life = Cluster::live(seed);
+        life.map_err(|f| f.trace)
+    };
+    assert_eq!(trace(7), trace(7));
+}

@@ -22,11 +22,16 @@ impl Cluster {
     /// # Panics
     /// When it doesn't come up within twenty seconds; its log is printed.
     pub fn start(args: &[&str]) -> Self {
-        let lab = Lab::new();
-        let machine = Machine::boot(&lab, 1);
-        let mut cluster = Self { machines: vec![machine], processes: Vec::new(), lab };
+        let mut cluster = Self::booted();
         cluster.up(args);
         cluster
+    }
+
+    /// One machine, with nothing on it yet.
+    pub fn booted() -> Self {
+        let lab = Lab::new();
+        let machine = Machine::boot(&lab, 1);
+        Self { machines: vec![machine], processes: Vec::new(), lab }
     }
 
     /// The same as five processes, one role each, over a NATS server of its own.
@@ -34,9 +39,7 @@ impl Cluster {
     /// # Panics
     /// As [`Cluster::start`].
     pub fn start_roles() -> Self {
-        let lab = Lab::new();
-        let machine = Machine::boot(&lab, 1);
-        let mut cluster = Self { machines: vec![machine], processes: Vec::new(), lab };
+        let mut cluster = Self::booted();
         let (machine, data) = (&cluster.machines[0], cluster.data());
         let data = data.to_str().unwrap();
         let nats = machine.command("nats-server").args(["-js", "-a", "127.0.0.1", "-sd", &format!("{data}-nats")]).stderr(std::process::Stdio::null()).spawn();
@@ -205,13 +208,14 @@ impl Drop for Cluster {
                 }
             }
         }
+        // Their nsenters first: one whose program was stopped is stopped too, and a machine isn't gone before it has taken notice.
+        for child in &mut self.processes {
+            if let Err(e) = child.kill().and_then(|()| child.wait()) {
+                eprintln!("a process of the cluster can't be ended: {e}");
+            }
+        }
         for machine in &mut self.machines {
             machine.pull_plug();
-        }
-        for mut child in self.processes.drain(..) {
-            if let Err(e) = child.wait() {
-                eprintln!("a process of the cluster can't be waited for: {e}");
-            }
         }
     }
 }

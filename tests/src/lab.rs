@@ -62,10 +62,10 @@ impl Lab {
     }
 
     fn clear_links(&self) {
+        let (bridge, cables) = (self.bridge(), format!("wsl{}n", self.subnet));
         let script = format!(
-            "ip link del {} 2>/dev/null; for n in $(ip netns list | awk '/^{}-/ {{ print $1 }}'); do ip netns del $n; done; true",
-            self.bridge(),
-            self.bridge()
+            "for l in {bridge} $(ip -br link | awk -F'[@ ]' '/^{cables}[0-9]/ {{ print $1 }}'); do ip link del $l 2>/dev/null; done
+             for n in $(ip netns list | awk '/^{bridge}-/ {{ print $1 }}'); do ip netns del $n; done; true",
         );
         run(Command::new("bash").arg("-c").arg(script));
     }

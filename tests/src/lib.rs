@@ -9,6 +9,7 @@
 // all of this crate is test code: a failure is a panic, with what went wrong
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub mod cluster;
+pub mod history;
 pub mod lab;
 pub mod machine;
 

@@ -4,6 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the directory's last holder may take to be gone: a killed process still has its files for a moment.
+const DYING: Duration = Duration::from_secs(1);
 
 /// A data directory, held by this process until it is dropped.
 pub struct Data {
@@ -28,7 +32,7 @@ impl Data {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| unwritable(root, &e))?;
         let path = root.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(|e| unwritable(root, &e))?;
-        if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        if !locked(&lock, root)? {
             let mut holder = String::new();
             let holder = match lock.read_to_string(&mut holder) {
                 Ok(_) if !holder.trim().is_empty() => format!(" (process {})", holder.trim()),
@@ -52,6 +56,19 @@ impl Data {
     pub fn root(&self) -> &Path {
         &self.root
     }
+}
+
+/// Takes the lock; `false` when it isn't free in time.
+fn locked(file: &File, root: &Path) -> Result<bool, Failure> {
+    use rustix::fs::{FlockOperation, flock};
+    if flock(file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        return Ok(true);
+    }
+    let waiting = file.try_clone().map_err(|e| unwritable(root, &e))?;
+    let (taken, outcome) = std::sync::mpsc::channel();
+    // when nobody waits any more, what it takes late it gives back at once
+    std::thread::spawn(move || taken.send(flock(&waiting, FlockOperation::LockExclusive).is_ok()).is_ok());
+    Ok(outcome.recv_timeout(DYING).unwrap_or(false))
 }
 
 fn unwritable(root: &Path, e: &std::io::Error) -> Failure {

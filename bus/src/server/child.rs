@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 const MIN_VERSION: (u32, u32) = (2, 10);
+/// What it says when a stream takes no more writes.
+const STUCK: &str = "ritical write error";
 /// Lines of log that an error message may quote.
 const QUOTED: usize = 3;
 
@@ -17,6 +19,15 @@ const QUOTED: usize = 3;
 enum Event {
     Line(String),
     Exited(String),
+}
+
+/// Why a child is of no use any more.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It ended, with this status.
+    Exited(String),
+    /// It runs, but its disk took a write no more: it acknowledges nothing until it is started again.
+    Stuck(String),
 }
 
 /// A server that takes connections.
@@ -68,14 +79,25 @@ impl Child {
     }
 
     /// Waits for its end; cancel-safe.
-    pub(super) async fn exited(&mut self) -> String {
+    pub(super) async fn end(&mut self) -> End {
         loop {
             match self.events.recv().await {
-                Some(Event::Line(line)) => tracing::debug!(target: "nats_server", "{}", message(&line)),
-                Some(Event::Exited(status)) => return status,
-                None => return "unknown".to_owned(),
+                Some(Event::Line(line)) => {
+                    let said = message(&line);
+                    tracing::debug!(target: "nats_server", "{said}");
+                    if said.contains(STUCK) {
+                        return End::Stuck(said.to_owned());
+                    }
+                }
+                Some(Event::Exited(status)) => return End::Exited(status),
+                None => return End::Exited("unknown".to_owned()),
             }
         }
+    }
+
+    /// Waits until it has ended, whatever it says.
+    async fn exited(&mut self) {
+        while !matches!(self.end().await, End::Exited(_)) {}
     }
 
     fn kill(&self, with: Signal) {
@@ -86,6 +108,11 @@ impl Child {
 
     /// Asks it to end, and ends it when it doesn't.
     pub(super) async fn stop(mut self, patience: Duration) {
+        self.quit(patience).await;
+    }
+
+    /// The same, of a child that another follows.
+    pub(super) async fn quit(&mut self, patience: Duration) {
         self.kill(Signal::TERM);
         if tokio::time::timeout(patience, self.exited()).await.is_err() {
             self.kill(Signal::KILL);

@@ -9,7 +9,7 @@ mod error;
 pub use config::{ServerOptions, User};
 pub use error::ServerError;
 
-use child::{Child, find_binary};
+use child::{Child, End, find_binary};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The longest that a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a full disk is looked at; nothing tells when space is freed.
+const SPACE: Duration = Duration::from_secs(1);
+/// With less a server isn't started again after its disk was full, bytes.
+const ENOUGH: u64 = 8 << 20;
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -124,7 +128,14 @@ impl Supervisor {
             let began = std::time::Instant::now();
             tokio::select! {
                 () = self.stop.cancelled() => return child.stop(PATIENCE).await,
-                status = child.exited() => tracing::warn!(%status, "nats-server ended, starting it again"),
+                end = child.end() => match end {
+                    End::Exited(status) => tracing::warn!(%status, "nats-server ended, starting it again"),
+                    End::Stuck(why) => {
+                        if !self.unstick(&mut child, &why).await {
+                            return child.stop(PATIENCE).await;
+                        }
+                    }
+                },
             }
             self.pid.send_replace(None);
             if began.elapsed() > BACKOFF_MAX {
@@ -135,6 +146,31 @@ impl Supervisor {
             self.restarts.send_modify(|n| *n += 1);
             self.pid.send_replace(Some(child.pid));
         }
+    }
+
+    /// A server whose disk was full reads on, and takes writes again only when it is started anew: as soon as there is space. `false` when told to
+    /// stop meanwhile.
+    async fn unstick(&self, child: &mut Child, why: &str) -> bool {
+        tracing::error!(why, directory = %self.options.directory.display(), "NATS can't write its log: free some space on its disk");
+        let space = async {
+            let mut ticks = tokio::time::interval(SPACE);
+            loop {
+                tokio::select! {
+                    // what else it says must not fill the pipe
+                    End::Exited(status) = child.end() => return Some(status),
+                    _ = ticks.tick() => if has_space(&self.options.directory) { return None },
+                }
+            }
+        };
+        let exited = tokio::select! {
+            () = self.stop.cancelled() => return false,
+            exited = space => exited,
+        };
+        if exited.is_none() {
+            tracing::warn!("there is space again, starting nats-server again");
+            child.quit(PATIENCE).await;
+        }
+        true
     }
 
     /// A new child, tried until there is one; `None` when told to stop.
@@ -160,6 +196,11 @@ async fn launch(binary: &Path, options: &ServerOptions) -> Result<Child, ServerE
     let known = ServerOptions { port: Some(child.port), ..options.clone() };
     config::write(&known)?;
     Ok(child)
+}
+
+/// Whether a log can go on there. When that can't be told, trying tells.
+fn has_space(directory: &Path) -> bool {
+    rustix::fs::statvfs(directory).map_or(true, |disk| disk.f_bavail * disk.f_frsize >= ENOUGH)
 }
 
 /// One process has the directory at a time.

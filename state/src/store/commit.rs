@@ -31,6 +31,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// JetStream's codes for batches that were refused for what else is going on, not for what is in them.
 const INCOMPLETE_BATCH: u64 = 10_176;
 const TOO_MANY_BATCHES: u64 = 10_210;
+/// JetStream's code for a store that has reached its limit.
+const NO_SPACE: u64 = 10_023;
 
 /// When writes leave one by one, when together, and how many publishes may be on their way.
 #[derive(Clone, Copy, Debug)]
@@ -62,14 +64,23 @@ pub(crate) struct Ticket {
     pub(crate) key: Key,
     /// What to publish.
     pub(crate) message: Message,
+    /// Until when it is worth trying; who asked for it has gone then.
+    until: Instant,
     attempts: u32,
     /// It may have been stored by an earlier attempt whose acknowledgement was lost.
     doubtful: bool,
 }
 
 impl Ticket {
-    pub(crate) fn new(key: Key, message: Message) -> Self {
-        Self { key, message, attempts: 0, doubtful: false }
+    pub(crate) fn new(key: Key, message: Message, until: Instant) -> Self {
+        Self { key, message, until, attempts: 0, doubtful: false }
+    }
+
+    /// What its time being up means, if it is.
+    fn overdue(&self, now: Instant) -> Option<Outcome> {
+        const WHY: &str = "NATS doesn't acknowledge writes; look at its log, and whether its disk is full";
+        let outcome = if self.doubtful { Outcome::Unknown } else { Outcome::Failed };
+        (now >= self.until).then(|| outcome(WHY.to_owned()))
     }
 
     fn alone(&self) -> bool {
@@ -110,8 +121,6 @@ pub(crate) struct Pilot {
     pub(crate) leader: Leader,
     pub(crate) barrier: Barrier,
     pub(crate) counters: Arc<Counters>,
-    /// How long a write whose acknowledgement was lost is looked for.
-    pub(crate) resolve_for: Duration,
 }
 
 impl Pilot {
@@ -192,7 +201,6 @@ impl Pilot {
     /// That it may still arrive doesn't matter: its expectation lets it, or its repetition, in only once.
     async fn resolve(&self, ticket: &Ticket, why: String) -> Outcome {
         self.counters.resolved.add(1);
-        let deadline = Instant::now() + self.resolve_for;
         let mut backoff = BACKOFF_MIN;
         loop {
             if !self.log.is_open(ticket.message.id) {
@@ -200,7 +208,7 @@ impl Pilot {
             }
             match self.leader.last(&ticket.message.subject).await {
                 Ok(last) => return self.compare(ticket, last, why).await,
-                Err(error) if Instant::now() >= deadline => return Outcome::Unknown(format!("{why}; {error}")),
+                Err(error) if Instant::now() >= ticket.until => return Outcome::Unknown(format!("{why}; {error}")),
                 Err(_) => {
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -232,8 +240,13 @@ impl Pilot {
 }
 
 fn refused(code: u64, why: String) -> Outcome {
-    tracing::warn!(code, why, "the log refused a write");
-    Outcome::Failed(why)
+    tracing::debug!(code, why, "the log refused a write");
+    match code {
+        NO_SPACE => {
+            Outcome::Failed("NATS has reached its storage limit: give it space (max_file_store in its jetstream section), and start it again".to_owned())
+        }
+        _ => Outcome::Failed(why),
+    }
 }
 
 /// The committer's loop.
@@ -295,6 +308,7 @@ impl Committer {
     }
 
     fn dispatch(&mut self) {
+        self.drop_overdue();
         while let Some(first) = self.ready.front() {
             let policy = self.policy;
             let single = first.alone() || self.ready.len() < policy.batch_from;
@@ -312,6 +326,15 @@ impl Committer {
                 let batch = self.gather(first);
                 self.flights.push(Box::pin(pilot.batch(batch)));
             }
+        }
+    }
+
+    /// While nothing is acknowledged, those who wait longest are told.
+    fn drop_overdue(&mut self) {
+        let now = Instant::now();
+        while let Some(outcome) = self.ready.front().and_then(|t| t.overdue(now)) {
+            let Some(ticket) = self.ready.pop_front() else { return };
+            self.ended(ticket, outcome);
         }
     }
 
@@ -333,25 +356,30 @@ impl Committer {
         self.pilot.counters.stored.add(stored.len() as u64);
         self.pilot.log.landed(&stored);
         for (ticket, outcome) in flown.outcomes {
-            let id = ticket.message.id;
-            match outcome {
-                Outcome::Again => {
-                    self.pilot.counters.again.add(1);
-                    self.ready.push_back(ticket);
-                    continue;
-                }
-                Outcome::Stored(_) => {}
-                Outcome::Answered => self.pilot.counters.stored.add(1),
-                Outcome::Stale => {
-                    self.pilot.counters.stale.add(1);
-                    self.pilot.log.stale(id);
-                }
-                Outcome::Failed(why) => self.pilot.log.failed(id, CommitError::Unavailable(why)),
-                Outcome::Unknown(why) => self.pilot.log.failed(id, CommitError::Unknown(why)),
-            }
-            self.held -= 1;
-            self.release(&ticket.key);
+            let overdue = if matches!(outcome, Outcome::Again) { ticket.overdue(Instant::now()) } else { None };
+            self.ended(ticket, overdue.unwrap_or(outcome));
         }
+    }
+
+    /// An attempt is over, and with it the ticket unless it goes again.
+    fn ended(&mut self, ticket: Ticket, outcome: Outcome) {
+        let id = ticket.message.id;
+        match outcome {
+            Outcome::Again => {
+                self.pilot.counters.again.add(1);
+                return self.ready.push_back(ticket);
+            }
+            Outcome::Stored(_) => {}
+            Outcome::Answered => self.pilot.counters.stored.add(1),
+            Outcome::Stale => {
+                self.pilot.counters.stale.add(1);
+                self.pilot.log.stale(id);
+            }
+            Outcome::Failed(why) => self.pilot.log.failed(id, CommitError::Unavailable(why)),
+            Outcome::Unknown(why) => self.pilot.log.failed(id, CommitError::Unknown(why)),
+        }
+        self.held -= 1;
+        self.release(&ticket.key);
     }
 
     /// The next write of the key may go.

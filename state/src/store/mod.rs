@@ -55,7 +55,7 @@ pub struct StoreOptions {
     pub group_commit: bool,
     /// How long an acknowledgement may take before the write is looked for.
     pub ack_timeout: Duration,
-    /// How long a write is looked for before its outcome is called unknown.
+    /// How long a write is tried, and looked for when its acknowledgement was lost, before its outcome is called unknown.
     pub resolve_for: Duration,
     /// How long a consistent read waits for the log.
     pub barrier_timeout: Duration,
@@ -78,7 +78,7 @@ impl StoreOptions {
             marker_ttl: Duration::from_secs(3_600),
             group_commit: true,
             ack_timeout: Duration::from_secs(3),
-            resolve_for: Duration::from_secs(30),
+            resolve_for: Duration::from_secs(15),
             barrier_timeout: Duration::from_secs(10),
             open_timeout: Duration::from_secs(60),
             system: None,
@@ -188,6 +188,7 @@ struct Inner {
     js: jetstream::Context,
     kinds: Arc<ArcSwap<Kinds>>,
     marker_ttl: Duration,
+    resolve_for: Duration,
     log: Shard,
     events: Shard,
     leases: Shard,
@@ -218,7 +219,16 @@ impl Store {
             Shard::open(&js, Which::Events, &options, &stop),
             Shard::open(&js, Which::Leases, &options, &stop)
         )?;
-        Ok(Self(Arc::new(Inner { js, kinds: options.kinds, marker_ttl: options.marker_ttl, log, events, leases, _stop: guard })))
+        Ok(Self(Arc::new(Inner {
+            js,
+            kinds: options.kinds,
+            marker_ttl: options.marker_ttl,
+            resolve_for: options.resolve_for,
+            log,
+            events,
+            leases,
+            _stop: guard,
+        })))
     }
 
     fn bucket(&self, group: &str, resource: &str) -> Bucket {
@@ -310,12 +320,13 @@ impl Store {
             (Op::Put(_), Bucket::Log) => (false, None),
         };
         let subject = async_nats::Subject::from(shard.log.subject(&key));
+        let until = tokio::time::Instant::now() + self.0.resolve_for;
         let mut base = shard.base(&key, expect).await?;
         for _ in 0..CREATE_ATTEMPTS {
             let (id, answer) = shard.log.register(key.clone(), op, payload.clone());
             let message = wire::Message { subject: subject.clone(), base, id, delete, ttl, payload: payload.clone() };
             let stopped = || CommitError::Unavailable("the store has stopped".to_owned());
-            if shard.queue.send(commit::Ticket::new(key.clone(), message)).await.is_err() {
+            if shard.queue.send(commit::Ticket::new(key.clone(), message, until)).await.is_err() {
                 return Err(stopped());
             }
             match answer.await.map_err(|_| stopped())? {
@@ -345,14 +356,7 @@ impl Shard {
         let (barrier, questions) = barrier::Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
         let (queue, inbox) = mpsc::channel(QUEUE);
         let publisher = wire::Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
-        let pilot = commit::Pilot {
-            log: log.clone(),
-            publisher,
-            leader: leader.clone(),
-            barrier: barrier.clone(),
-            counters: counters.clone(),
-            resolve_for: options.resolve_for,
-        };
+        let pilot = commit::Pilot { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
         tokio::spawn(tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone()).run(stop.clone()));
         tokio::spawn(questions.run(stop.clone()));
         let policy = match (opened.batches, options.replicas) {

@@ -7,14 +7,14 @@ mod barrier;
 mod commit;
 mod feed;
 mod log;
-mod page;
+pub mod page;
 mod stats;
 mod streams;
-mod subject;
+pub mod subject;
 mod sync;
 mod table;
 mod tail;
-mod wire;
+pub mod wire;
 
 pub use feed::{Feed, WatchFrom};
 pub use page::{Page, PageRequest};

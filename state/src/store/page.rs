@@ -41,7 +41,7 @@ pub struct Page {
 
 /// What a continue token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Token {
+pub struct Token {
     /// The revision of the list; 0 for a list that goes on with the present.
     r: u64,
     /// The last object's namespace.
@@ -53,11 +53,19 @@ struct Token {
 }
 
 impl Token {
-    fn encode(&self) -> Result<String, ApiError> {
+    /// As clients carry it.
+    ///
+    /// # Errors
+    /// 500 when it can't be written.
+    pub fn encode(&self) -> Result<String, ApiError> {
         serde_json::to_vec(self).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|e| ApiError::internal(e.to_string()))
     }
 
-    fn decode(text: &str) -> Result<Self, ApiError> {
+    /// From what a client brings back.
+    ///
+    /// # Errors
+    /// 400 for what is no token.
+    pub fn decode(text: &str) -> Result<Self, ApiError> {
         let invalid = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|e| invalid(e.to_string()))?;
         serde_json::from_slice(&json).map_err(|e| invalid(e.to_string()))

@@ -70,7 +70,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// The subject of `key` under `prefix`.
-pub(crate) fn of(prefix: &str, key: &Key) -> String {
+pub fn of(prefix: &str, key: &Key) -> String {
     let parts = [&key.group, &key.resource, &key.namespace, &key.name];
     let mut out = String::with_capacity(prefix.len() + 8 + parts.iter().map(|p| p.len()).sum::<usize>());
     out.push_str(prefix);
@@ -83,7 +83,7 @@ pub(crate) fn of(prefix: &str, key: &Key) -> String {
 
 /// The parts of a key, as a subject names them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parts<'a> {
+pub struct Parts<'a> {
     /// API group.
     pub group: Cow<'a, str>,
     /// Plural resource name.
@@ -95,7 +95,7 @@ pub(crate) struct Parts<'a> {
 }
 
 /// What `subject` names under `prefix`; `None` when [`of`] makes no such subject.
-pub(crate) fn parse<'a>(prefix: &str, subject: &'a str) -> Option<Parts<'a>> {
+pub fn parse<'a>(prefix: &str, subject: &'a str) -> Option<Parts<'a>> {
     let mut tokens = subject.strip_prefix(prefix)?.strip_prefix('.')?.split('.');
     let mut next = || token(tokens.next()?);
     let parts = Parts { group: next()?, resource: next()?, namespace: next()?, name: next()? };

@@ -31,7 +31,7 @@ pub(crate) struct Message {
 
 /// What the server said to a publish.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub enum Said {
     /// It is in the stream; the (last) sequence.
     Stored(u64),
     /// A subject's last sequence was another.
@@ -127,7 +127,8 @@ impl Publisher {
     }
 }
 
-fn said(reply: &[u8]) -> Said {
+/// What the reply to a publish says.
+pub fn said(reply: &[u8]) -> Said {
     match serde_json::from_slice::<Response<PublishAck>>(reply) {
         Ok(Response::Ok(ack)) => Said::Stored(ack.sequence),
         Ok(Response::Err { error }) if error.error_code() == jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Said::WrongSequence,

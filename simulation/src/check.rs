@@ -1,5 +1,5 @@
 //! What must hold after each write, and once all is quiet.
-use crate::cluster::{Cluster, Net};
+use crate::cluster::{Cluster, Net, Proc};
 use crate::store::Entry;
 use crate::users::NAMESPACE;
 use jiff::{SignedDuration, Timestamp};
@@ -149,9 +149,13 @@ impl Check {
 
     /// A node is taken for lost only if it was silent.
     fn node(&self, node: &Object, old: Option<&Object>, net: &Net) -> Result<(), String> {
-        let lost = |n: &Object| n.list_at(&["spec", "taints"]).iter().any(|t| t["key"] == UNREACHABLE && t["effect"] == "NoExecute");
+        let doubted = |n: &Object| n.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "Unknown");
+        let lost = |n: &Object| doubted(n) || n.list_at(&["spec", "taints"]).iter().any(|t| t["key"] == UNREACHABLE && t["effect"] == "NoExecute");
         if !lost(node) || old.is_some_and(lost) {
             return Ok(());
+        }
+        if let Some(at) = net.returned.get(&Proc::Controllers).filter(|at| net.now.duration_since(**at) < SILENCE) {
+            return Err(format!("{} was taken for lost soon after the controllers were cut off themselves, until {at}", node.name()));
         }
         let renewed = self.renewed.get(node.name()).cloned().unwrap_or_default();
         let until = renewed.iter().skip(1).copied().chain([net.now]);

@@ -11,7 +11,7 @@ use node_agent::pod::sync::Op;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use state_client::{Reply, Request};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub const NODES: usize = 4;
 /// How long a request without a reply is waited for.
 const PATIENCE: i64 = 10_000;
+/// Who is cut off for longer misses two heartbeats of its own.
+const NOTICED: SignedDuration = SignedDuration::from_secs(37);
 /// Lines of the trace that are kept.
 const TRACE: usize = 400;
 /// How long it may take, in virtual time, until all is as it should be once nothing goes wrong any more: container restarts wait up to 5 minutes.
@@ -75,8 +77,10 @@ pub struct Net {
     pub store: Store,
     /// Whether things go wrong.
     pub chaos: bool,
-    /// Who is cut off.
-    pub cut: BTreeSet<Proc>,
+    /// Who is cut off, and since when.
+    pub cut: BTreeMap<Proc, Timestamp>,
+    /// When somebody came back who had been cut off for so long that it must have noticed.
+    pub returned: BTreeMap<Proc, Timestamp>,
     /// What happened lately.
     pub trace: VecDeque<String>,
     queue: BTreeMap<(Timestamp, u64), Event>,
@@ -91,7 +95,8 @@ impl Net {
             random: StdRng::seed_from_u64(seed),
             store: Store::new(kinds),
             chaos: true,
-            cut: BTreeSet::new(),
+            cut: BTreeMap::new(),
+            returned: BTreeMap::new(),
             trace: VecDeque::new(),
             queue: BTreeMap::new(),
             serial: 0,
@@ -101,6 +106,20 @@ impl Net {
     /// Whether something of this probability happens, while things go wrong.
     pub fn mishap(&mut self, percent: u32) -> bool {
         self.random.random_range(0..100) < percent && self.chaos
+    }
+
+    /// Cuts somebody off.
+    pub fn cut_off(&mut self, who: Proc, millis: i64) {
+        self.say(format_args!("{who:?} is cut off for {millis} ms"));
+        self.cut.entry(who).or_insert(self.now);
+        self.after(millis, Event::Heal(who));
+    }
+
+    fn heal(&mut self, who: Proc) {
+        let since = self.cut.remove(&who);
+        if since.is_some_and(|since| self.now.duration_since(since) > NOTICED) {
+            self.returned.insert(who, self.now);
+        }
     }
 
     /// How long a message takes.
@@ -130,7 +149,7 @@ impl Net {
     pub fn send(&mut self, from: Proc, epoch: u32, requests: Vec<Request>) -> u64 {
         self.serial += 1;
         let ticket = self.serial;
-        if self.cut.contains(&from) || self.mishap(2) {
+        if self.cut.contains_key(&from) || self.mishap(2) {
             let nothing = requests.iter().map(|_| Err(lost())).collect();
             self.after(PATIENCE, Event::Replied(from, epoch, ticket, nothing));
         } else {
@@ -141,7 +160,7 @@ impl Net {
     }
 
     fn reply(&mut self, to: Proc, epoch: u32, ticket: u64, results: Results) {
-        if self.cut.contains(&to) || self.mishap(2) {
+        if self.cut.contains_key(&to) || self.mishap(2) {
             let nothing = results.iter().map(|_| Err(lost())).collect();
             self.after(PATIENCE, Event::Replied(to, epoch, ticket, nothing));
         } else {
@@ -245,7 +264,8 @@ impl Cluster {
     fn calm(&mut self) {
         self.net.say("-- calm --");
         self.net.chaos = false;
-        self.net.cut.clear();
+        let cut: Vec<Proc> = self.net.cut.keys().copied().collect();
+        cut.into_iter().for_each(|p| self.net.heal(p));
         let down = [(Proc::Controllers, self.controllers.up), (Proc::Scheduler, self.scheduler.up)];
         let agents = self.agents.iter().enumerate().map(|(i, a)| (Proc::Agent(i), a.up));
         let all: Vec<Proc> = down.into_iter().chain(agents).filter(|(_, up)| !up).map(|(p, _)| p).collect();
@@ -303,7 +323,7 @@ impl Cluster {
             Event::Trouble => users::trouble(self),
             Event::Heal(proc) => {
                 self.net.say(format_args!("{proc:?} is connected again"));
-                self.net.cut.remove(&proc);
+                self.net.heal(proc);
             }
             Event::Start(proc) => self.start(proc),
         }
@@ -332,10 +352,11 @@ impl Cluster {
     }
 
     fn show(&mut self, to: Proc, epoch: u32, index: usize) {
-        let (cut, length) = (self.net.cut.contains(&to), self.net.store.log.len());
+        let (cut, length) = (self.net.cut.contains_key(&to), self.net.store.log.len());
         let end = if self.net.mishap(20) { length.saturating_sub(self.net.random.random_range(0..4)) } else { length };
         if cut {
-            self.net.after(500, Event::Show(to, epoch, index));
+            let late = self.net.random.random_range(100..3_000);
+            self.net.after(late, Event::Show(to, epoch, index));
             return;
         }
         let mut shown = None;

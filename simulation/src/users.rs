@@ -112,7 +112,7 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    let what = cluster.net.random.random_range(0..16);
+    let what = cluster.net.random.random_range(0..17);
     if what < 10 {
         user(&mut cluster.net, what)
     } else {
@@ -156,11 +156,15 @@ fn fault(cluster: &mut Cluster, what: u32) {
     match what {
         10 | 11 => {
             let span = cluster.net.random.random_range(500..90_000);
-            cluster.net.say(format_args!("{who:?} is cut off for {span} ms"));
-            cluster.net.cut.insert(who);
-            cluster.net.after(span, Event::Heal(who));
+            cluster.net.cut_off(who, span);
         }
         12 => cluster.cut_watches(who),
+        15 => {
+            // the bus is gone for everybody
+            let span = cluster.net.random.random_range(500..120_000);
+            let all = [Proc::Controllers, Proc::Scheduler, Proc::User].into_iter().chain((0..NODES).map(Proc::Agent));
+            all.for_each(|who| cluster.net.cut_off(who, span));
+        }
         13 => {
             cluster.stop(who);
             let span = cluster.net.random.random_range(10..30_000);

@@ -3,7 +3,7 @@ use crate::edge::{Edge, Job, Outcome};
 use crate::pod::backoff::{self, Backoff};
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
-use crate::pod::sync::{Op, Plan, StopReason, sync};
+use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
 use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
 use bus::actor::{Actor, ActorRef, Context};
@@ -84,7 +84,7 @@ pub struct PodActor {
     writing: bool,
     write_failures: u32,
     write_again: Option<Timestamp>,
-    /// Restarts that were told in an event.
+    /// What waits, and was told in an event.
     told: BTreeMap<String, Timestamp>,
     timer: Option<tokio::task::AbortHandle>,
     /// Called when nothing is left of the pod.
@@ -341,13 +341,15 @@ impl PodActor {
         is_reported(self.writing, self.acknowledged.as_ref(), self.seen.reported.as_ref())
     }
 
-    fn tell_waiting(&mut self, waiting: Vec<(String, Timestamp)>) {
-        for (name, until) in waiting {
-            if self.told.insert(name.clone(), until) != Some(until)
-                && let Some(c) = crate::pod::container(&self.pod, &name)
-            {
-                let message = format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod));
-                self.edge.recorder.container_warning(&self.job(), c, "BackOff", &message);
+    fn tell_waiting(&mut self, waiting: Vec<Waiting>) {
+        for Waiting { container: name, until, pull } in waiting {
+            let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
+            let (job, recorder) = (self.job(), &self.edge.recorder);
+            if pull {
+                recorder.container(&job, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
+                recorder.container_warning(&job, c, "Failed", "Error: ImagePullBackOff");
+            } else {
+                recorder.container_warning(&job, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
             }
         }
     }

@@ -184,6 +184,18 @@ impl Cluster {
         serde_json::from_str(&self.k(&all)).unwrap()
     }
 
+    /// Waits until a node is Ready.
+    ///
+    /// # Panics
+    /// When it isn't within a minute and a half.
+    pub fn node_ready(&self, node: &str) {
+        eventually("the node registers", Duration::from_secs(60), || {
+            let out = output(&mut self.kubectl(&["get", "node", node]));
+            if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+        });
+        self.k(&["wait", "--for=condition=Ready", &format!("node/{node}"), "--timeout=30s"]);
+    }
+
     /// Applies a manifest.
     ///
     /// # Panics

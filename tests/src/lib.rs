@@ -3,6 +3,7 @@
 //! * [`Lab`]: a bridge and a shared image store; each test has its own bridge.
 //! * [`Machine`]: a node machine: namespaces of its own for network, mounts, host name, IPC and processes, its own Podman root.
 //!   Killing it is pulling its plug.
+//! * [`Terminal`]: a program on a terminal.
 //! * [`Cluster`]: `whalesong up` on a machine, with more nodes on others.
 //!
 //! Tests need root, and the programs that `scripts/install` installs; what is missing fails the test with its name.
@@ -12,10 +13,12 @@ pub mod cluster;
 pub mod history;
 pub mod lab;
 pub mod machine;
+pub mod terminal;
 
 pub use cluster::Cluster;
 pub use lab::Lab;
 pub use machine::Machine;
+pub use terminal::Terminal;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

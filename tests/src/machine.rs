@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// Where a registry on the machine itself is reached without TLS. Each machine has a loopback of its own.
+pub const REGISTRY: &str = "127.0.0.1:5000";
+
 /// A machine of its own as far as its processes can tell: own network, mounts, host name, IPC and process numbers.
 pub struct Machine {
     /// Its host name: `node1`.
@@ -48,6 +51,7 @@ impl Machine {
     pub fn power_on(&mut self) {
         assert!(self.unshare.is_none(), "{} is on", self.name);
         std::fs::write(self.dir.join("storage.conf"), self.storage_conf()).unwrap();
+        std::fs::write(self.dir.join("registries.conf"), format!("[[registry]]\nlocation = \"{REGISTRY}\"\ninsecure = true\n")).unwrap();
         let ready = self.dir.join("ready");
         match std::fs::remove_file(&ready) {
             Ok(()) => {}
@@ -88,7 +92,7 @@ impl Machine {
         let init = self.init.unwrap_or_else(|| panic!("{} is off", self.name));
         let mut c = Command::new("nsenter");
         c.args(["-t", &init.to_string(), "-n", "-m", "-u", "-i", "-p", "--"]).arg(program);
-        c.env("CONTAINERS_STORAGE_CONF", self.dir.join("storage.conf"));
+        c.env("CONTAINERS_STORAGE_CONF", self.dir.join("storage.conf")).env("CONTAINERS_REGISTRIES_CONF", self.dir.join("registries.conf"));
         c
     }
 

@@ -8,14 +8,6 @@ use std::time::Duration;
 const WEB: &str = include_str!("../../demo/web.yaml");
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn ready(cluster: &Cluster, node: &str) {
-    eventually("the node registers", MINUTE, || {
-        let out = output(&mut cluster.kubectl(&["get", "node", node]));
-        if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
-    });
-    cluster.k(&["wait", "--for=condition=Ready", &format!("node/{node}"), "--timeout=30s"]);
-}
-
 fn web(cluster: &Cluster) -> String {
     cluster.apply(WEB);
     cluster.k(&["rollout", "status", "deployment/web", "--timeout=60s"]);
@@ -52,7 +44,7 @@ fn names(cluster: &Cluster) -> BTreeSet<String> {
 #[test]
 fn a_deployment_becomes_containers_behind_a_service() {
     let cluster = Cluster::start(&[]);
-    ready(&cluster, "node1");
+    cluster.node_ready("node1");
     let service = web(&cluster);
     all_answer(&cluster, &service, "v1", 3);
 
@@ -79,7 +71,7 @@ fn a_deployment_becomes_containers_behind_a_service() {
 #[test]
 fn a_rolling_update_fails_no_request_and_rolls_back() {
     let cluster = Cluster::start(&[]);
-    ready(&cluster, "node1");
+    cluster.node_ready("node1");
     let service = web(&cluster);
     let script = format!("while [ ! -e /tmp/stop ]; do curl -sf --max-time 5 http://{service}/cgi-bin/who || echo FAILED; done");
     let go = cluster.machines[0].disk().join("stop");
@@ -104,7 +96,7 @@ fn a_rolling_update_fails_no_request_and_rolls_back() {
 #[test]
 fn logs_exec_and_port_forward() {
     let cluster = Cluster::start(&[]);
-    ready(&cluster, "node1");
+    cluster.node_ready("node1");
     cluster.apply(
         "{apiVersion: v1, kind: Pod, metadata: {name: talk}, spec: {terminationGracePeriodSeconds: 0, containers: [\
          {name: web, image: 'localhost/web:v1'},\
@@ -135,9 +127,9 @@ fn logs_exec_and_port_forward() {
 #[test]
 fn a_dead_nodes_pods_move() {
     let mut cluster = Cluster::start(&["--nats-listen", "0.0.0.0"]);
-    ready(&cluster, "node1");
+    cluster.node_ready("node1");
     cluster.join();
-    ready(&cluster, "node2");
+    cluster.node_ready("node2");
     cluster.apply(&include_str!("../../demo/mover.yaml").replace("node-2", "node2"));
     cluster.k(&["rollout", "status", "deployment/mover", "--timeout=60s"]);
     let on = |cluster: &Cluster| {
@@ -161,7 +153,7 @@ fn a_dead_nodes_pods_move() {
 #[test]
 fn each_role_in_a_process_of_its_own() {
     let mut cluster = Cluster::start_roles();
-    ready(&cluster, "node1");
+    cluster.node_ready("node1");
     let service = web(&cluster);
     all_answer(&cluster, &service, "v1", 3);
     let pod = names(&cluster).pop_first().unwrap();

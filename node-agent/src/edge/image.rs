@@ -2,7 +2,7 @@
 use super::{Edge, Failed, Job};
 use crate::objects::RefKey;
 use crate::pod::TroubleKind;
-use crate::runtime::{Image, PullSecret};
+use crate::runtime::{Image, PullSecret, RuntimeError, image_name};
 use base64::Engine;
 use k8s_openapi::api::core::v1::Container as Spec;
 use serde_json::Value;
@@ -11,9 +11,10 @@ use std::time::Instant;
 /// The image.
 pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
     let name = c.image.as_deref().unwrap_or_default();
-    check(name).map_err(|why| {
+    image_name::check(name).map_err(|why| {
         let message = format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
-        edge.recorder.warning(&job.subject(), "InspectFailed", &message);
+        edge.recorder.container_warning(job, c, "InspectFailed", &message);
+        edge.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
         Failed(TroubleKind::InvalidImageName, message)
     })?;
     let policy = c.image_pull_policy.as_deref().unwrap_or_else(|| default_policy(name));
@@ -26,6 +27,7 @@ pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
         None if policy == "Never" => {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
             edge.recorder.container_warning(job, c, "ErrImageNeverPull", &message);
+            edge.recorder.container_warning(job, c, "Failed", "Error: ErrImageNeverPull");
             Err(Failed(TroubleKind::ErrImageNeverPull, message))
         }
         None => pull(edge, job, c, name).await,
@@ -35,9 +37,9 @@ pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
 async fn pull(edge: &Edge, job: &Job, c: &Spec, name: &str) -> Result<Image, Failed> {
     edge.recorder.container(job, c, "Pulling", &format!("Pulling image \"{name}\""));
     let began = Instant::now();
-    let secret = secret(edge, job, name).await?;
+    let secrets = secrets(edge, job, name).await?;
     let pulled = tokio::select! {
-        pulled = edge.runtime.pull(name, secret.as_ref()) => pulled,
+        pulled = try_each(edge, name, &secrets) => pulled,
         () = job.ending.cancelled() => return Err(Failed(TroubleKind::ErrImagePull, "the pod is ending".to_owned())),
     };
     match pulled {
@@ -56,55 +58,32 @@ async fn pull(edge: &Edge, job: &Job, c: &Spec, name: &str) -> Result<Image, Fai
     }
 }
 
+/// With each of the credentials until one is let in; without any where there are none.
+async fn try_each(edge: &Edge, name: &str, secrets: &[PullSecret]) -> Result<Image, RuntimeError> {
+    let Some((last, others)) = secrets.split_last() else { return edge.runtime.pull(name, None).await };
+    for secret in others {
+        match edge.runtime.pull(name, Some(secret)).await {
+            Ok(image) => return Ok(image),
+            Err(error) => tracing::debug!(image = name, %error, "the next credentials are tried"),
+        }
+    }
+    edge.runtime.pull(name, Some(last)).await
+}
+
 /// `Always` for `:latest` or no tag, `IfNotPresent` otherwise. The API server has decided already; this is for objects that it never saw.
 fn default_policy(image: &str) -> &'static str {
     let last = image.rsplit('/').next().unwrap_or(image);
     if !last.contains('@') && (!last.contains(':') || last.ends_with(":latest")) { "Always" } else { "IfNotPresent" }
 }
 
-/// Whether it is a reference: `[host[:port]/]path[:tag][@digest]`.
-fn check(image: &str) -> Result<(), &'static str> {
-    const BAD: &str = "invalid reference format";
-    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
-    let (path, tag) = match name.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
-        _ => (name, None),
-    };
-    let tag_ok =
-        tag.is_none_or(|t| !t.is_empty() && t.len() <= 128 && t.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) && !t.starts_with(['.', '-']));
-    let digest_ok = digest.is_none_or(|d| {
-        d.split_once(':').is_some_and(|(algorithm, hex)| !algorithm.is_empty() && hex.len() >= 32 && hex.chars().all(|c| c.is_ascii_hexdigit()))
-    });
-    let (host, rest) = match path.split_once('/') {
-        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), rest),
-        _ => (None, path),
-    };
-    let host_ok = host.is_none_or(|h| h.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c)));
-    if rest.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err("invalid reference format: repository name must be lowercase");
-    }
-    let step_ok = |s: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        edge(s.chars().next()) && edge(s.chars().last()) && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-    };
-    if tag_ok && digest_ok && host_ok && rest.split('/').all(step_ok) { Ok(()) } else { Err(BAD) }
-}
-
 /// Credentials from the pod's `imagePullSecrets` (the API server has added its service account's).
-async fn secret(edge: &Edge, job: &Job, image: &str) -> Result<Option<PullSecret>, Failed> {
+async fn secrets(edge: &Edge, job: &Job, image: &str) -> Result<Vec<PullSecret>, Failed> {
     let pod = job.pod_ref();
     let names = crate::pod::spec(&job.pod).image_pull_secrets.iter().flatten().map(|s| RefKey::secret(&pod.namespace, &s.name));
     let keys: Vec<RefKey> = names.collect();
     let objects = edge.references.get(&pod.uid, keys.iter().cloned()).await.map_err(|e| Failed(TroubleKind::ErrImagePull, e.to_string()))?;
-    let host = registry(image);
-    Ok(keys.iter().filter_map(|k| objects.data(k)).find_map(|data| credentials(&data, &host)))
-}
-
-fn registry(image: &str) -> String {
-    match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host.to_owned(),
-        _ => "docker.io".to_owned(),
-    }
+    let host = image_name::registry(image);
+    Ok(keys.iter().filter_map(|k| objects.data(k)).filter_map(|data| credentials(&data, host)).collect())
 }
 
 fn credentials(data: &std::collections::BTreeMap<String, Vec<u8>>, host: &str) -> Option<PullSecret> {
@@ -131,23 +110,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references() {
-        for good in [
-            "nginx",
-            "nginx:1.27",
-            "localhost/busybox:1",
-            "registry:5000/a/b_c:x",
-            "a.b/c@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-        ] {
-            assert_eq!(check(good), Ok(()), "{good}");
-        }
-        for bad in ["", "nginx:", "a//b", "!", "a:b c", "-x", "a/", "x@sha256:1"] {
-            assert_eq!(check(bad), Err("invalid reference format"), "{bad}");
-        }
-        assert_eq!(check("Nginx"), Err("invalid reference format: repository name must be lowercase"));
-    }
-
-    #[test]
     fn policies() {
         for (image, want) in [("a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("r:5000/a", "Always"), ("a@sha256:1", "IfNotPresent")] {
             assert_eq!(default_policy(image), want, "{image}");
@@ -161,6 +123,5 @@ mod tests {
         assert_eq!(credentials(&data, "docker.io"), Some(PullSecret { username: "u".into(), password: "p:q".into() }));
         assert_eq!(credentials(&data, "r:5000"), Some(PullSecret { username: "a".into(), password: "b".into() }));
         assert_eq!(credentials(&data, "other"), None);
-        assert_eq!((registry("nginx"), registry("r:5000/x")), ("docker.io".into(), "r:5000".into()));
     }
 }

@@ -64,6 +64,7 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
         mounts,
         log: log_path(parts.dir, &c.name, parts.attempt),
         stdin: c.stdin == Some(true),
+        stdin_once: c.stdin_once == Some(true),
         tty: c.tty == Some(true),
         limits: crate::resources::limits(parts.pod, c, parts.memory),
         privileged: security.privileged == Some(true),

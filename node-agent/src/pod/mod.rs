@@ -126,8 +126,13 @@ impl Observed {
     }
 
     /// Puts a run where it belongs, in place of what was known of it.
-    pub fn put(&mut self, run: Container) {
+    pub fn put(&mut self, mut run: Container) {
         let runs = self.runs.entry(run.name.clone()).or_default();
+        // The kernel's log, which may have told it, forgets.
+        let known = runs.iter().any(|r| r.id == run.id && matches!(&r.state, RunState::Exited(exit) if exit.oom));
+        if let RunState::Exited(exit) = &mut run.state {
+            exit.oom |= known;
+        }
         runs.retain(|r| r.id != run.id);
         let at = runs.partition_point(|r| r.attempt <= run.attempt);
         runs.insert(at, run);

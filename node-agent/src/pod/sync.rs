@@ -1,7 +1,7 @@
 //! What to do next for a pod: a pure function of what is wanted and what is there.
 use super::probe::{ProbeKind, ProbeState};
 use super::status::Life;
-use super::{Observed, RestartPolicy, Slot, container_hash, init_policy, inits, is_sidecar, restart_policy, spec};
+use super::{Observed, RestartPolicy, Slot, TroubleKind, container_hash, init_policy, inits, is_sidecar, restart_policy, spec};
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
@@ -95,8 +95,19 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// When something becomes due that no event will tell.
     pub wake: Option<Timestamp>,
-    /// Containers that wait before they are restarted, and until when.
-    pub waiting: Vec<(String, Timestamp)>,
+    /// Containers that wait before they are tried again.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A container that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its name.
+    pub container: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether for its image; otherwise for its restart.
+    pub pull: bool,
 }
 
 struct Planner<'a> {
@@ -265,7 +276,7 @@ impl Planner<'_> {
         match self.seen.backoffs.get(&container.name).and_then(|b| b.until(exit.finished)) {
             Some(until) if until > self.now && !stale => {
                 self.wake(until);
-                self.plan.waiting.push((container.name.clone(), until));
+                self.plan.waiting.push(Waiting { container: container.name.clone(), until, pull: false });
             }
             _ => self.push(start),
         }
@@ -308,6 +319,15 @@ impl Planner<'_> {
     fn changes_of_trouble(&mut self) {
         let shown: Vec<Timestamp> = self.seen.troubles.values().filter_map(|t| super::status::shown_until(t, self.now)).collect();
         shown.into_iter().for_each(|at| self.wake(at));
+        for (slot, trouble) in &self.seen.troubles {
+            if let Slot::Start(container) = slot
+                && trouble.kind == TroubleKind::ErrImagePull
+                && super::status::shown_until(trouble, self.now).is_none()
+                && trouble.retry > self.now
+            {
+                self.plan.waiting.push(Waiting { container: container.clone(), until: trouble.retry, pull: true });
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the agent needs of a container runtime. Podman is one, the hollow one simulates; everything above is the same for both.
 pub mod hollow;
+pub mod image_name;
 pub mod podman;
 mod types;
 

@@ -125,6 +125,8 @@ pub struct ContainerSpec {
     pub log: PathBuf,
     /// Whether stdin is kept open.
     pub stdin: bool,
+    /// Whether the end of the first client's stdin is the end of the container's.
+    pub stdin_once: bool,
     /// Whether it has a terminal.
     pub tty: bool,
     /// What it may use.

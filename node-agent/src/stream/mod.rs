@@ -46,7 +46,7 @@ async fn open(edge: &Arc<Edge>, pods: &Pods, opening: Opening<NodeRequest>) {
 /// What is to be streamed, found.
 enum Ready {
     Logs(logs::Source),
-    Session { id: String, spec: crate::runtime::ExecSpec, attach: bool },
+    Session(session::Asked),
     Port { uid: String, port: u16 },
 }
 
@@ -62,14 +62,19 @@ async fn prepare(edge: &Edge, pods: &Pods, request: &NodeRequest) -> Result<Read
         NodeAction::Exec(options) | NodeAction::Attach(options) => {
             let name = container_name(&pod, &options.container)?;
             let run = running(edge, &uid, &name).await?;
+            let attach = matches!(request.action, NodeAction::Attach(_));
+            let c = crate::pod::container(&pod, &name);
+            // Who attaches gets the terminal that the container has, or none.
+            let tty = if attach { c.is_some_and(|c| c.tty == Some(true)) } else { options.tty };
             let spec = crate::runtime::ExecSpec {
                 command: options.command.clone(),
                 stdin: options.stdin,
                 stdout: options.stdout,
-                stderr: options.stderr && !options.tty,
-                tty: options.tty,
+                stderr: options.stderr && !tty,
+                tty,
             };
-            Ok(Ready::Session { id: run.id, spec, attach: matches!(request.action, NodeAction::Attach(_)) })
+            let ends_stdin = !attach || c.is_some_and(|c| c.stdin_once == Some(true));
+            Ok(Ready::Session(session::Asked { container: run.id, spec, attach, ends_stdin }))
         }
         NodeAction::PortForward { port } => Ok(Ready::Port { uid, port: *port }),
     }
@@ -111,7 +116,7 @@ type Stream = bus::Duplex<FromNode, state_client::node::ToNode>;
 async fn run(edge: Arc<Edge>, ready: Ready, stream: Stream) {
     let ended = match ready {
         Ready::Logs(source) => source.copy(stream).await,
-        Ready::Session { id, spec, attach } => session::run(&edge, &id, &spec, attach, stream).await,
+        Ready::Session(asked) => session::run(&edge, &asked, stream).await,
         Ready::Port { uid, port } => session::forward(&edge, &uid, port, stream).await,
     };
     if let Err(error) = ended {

@@ -3,36 +3,45 @@ use super::Stream;
 use crate::edge::Edge;
 use crate::runtime::{ExecSpec, Output, Session};
 use bus::StreamError;
+use bus::stream::{Receiver, Sender};
 use bytes::BytesMut;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use model::ApiError;
 use state_client::node::{FromNode, ToNode};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// How much is read of a port at once.
+const PIECE: usize = 32 << 10;
+
+/// What is run or joined, and how.
+pub struct Asked {
+    /// The container's run.
+    pub container: String,
+    /// The command; none to attach.
+    pub spec: ExecSpec,
+    /// Whether to join the container's own process.
+    pub attach: bool,
+    /// Whether the end of the client's stdin is the end of the process' one: not for a container that others may attach to later.
+    pub ends_stdin: bool,
+}
+
 /// Runs a command, or attaches, until its output ends; then sends its exit code.
-pub async fn run(edge: &Edge, container: &str, spec: &ExecSpec, attach: bool, mut stream: Stream) -> Result<(), StreamError> {
-    let opened = if attach { edge.runtime.attach(container, spec).await } else { edge.runtime.exec(container, spec).await };
+pub async fn run(edge: &Edge, asked: &Asked, mut stream: Stream) -> Result<(), StreamError> {
+    let Asked { container, spec, attach, .. } = asked;
+    let opened = if *attach { edge.runtime.attach(container, spec).await } else { edge.runtime.exec(container, spec).await };
     let Session { id, mut input, mut output } = match opened {
         Ok(session) => session,
         Err(e) => return stream.send(FromNode::Failed(ApiError::internal(e.to_string()))).await,
     };
     let (mut down, mut up) = stream.split();
-    let mut listening = true;
-    loop {
-        tokio::select! {
-            piece = output.next() => match piece {
-                Some(Ok(Output::Stdout(bytes))) => down.send(FromNode::Data(bytes)).await?,
-                Some(Ok(Output::Stderr(bytes))) => down.send(FromNode::Stderr(bytes)).await?,
-                Some(Err(e)) => {
-                    tracing::debug!(error = %e, "a session's connection broke");
-                    break;
-                }
-                None => break,
-            },
-            frame = up.recv(), if listening => listening = obey(edge, &id, attach, &mut input, frame?).await,
-        }
+    // Side by side: a command that waits for its output to be read reads no input meanwhile.
+    tokio::select! {
+        printed = print(&mut output, &mut down) => printed?,
+        lost = feed(edge, asked, &id, &mut input, &mut up) => return Err(lost),
     }
-    if attach {
+    if *attach {
         return Ok(());
     }
     match edge.runtime.exec_exit(&id).await {
@@ -41,21 +50,56 @@ pub async fn run(edge: &Edge, container: &str, spec: &ExecSpec, attach: bool, mu
     }
 }
 
-/// Carries a frame to the command; whether more are expected.
-async fn obey(edge: &Edge, id: &str, attach: bool, input: &mut (impl AsyncWriteExt + Unpin), frame: Option<ToNode>) -> bool {
-    let done = match frame {
-        Some(ToNode::Data(bytes)) => input.write_all(&bytes).await.map(|()| true),
-        Some(ToNode::Eof) => input.shutdown().await.map(|()| true),
-        Some(ToNode::Resize { width, height }) => {
-            if let Err(error) = edge.runtime.resize(id, attach, width, height).await {
-                tracing::debug!(%error, "a terminal was not resized");
+/// Passes on what the command prints, until that ends.
+async fn print(output: &mut BoxStream<'static, std::io::Result<Output>>, down: &mut Sender<FromNode>) -> Result<(), StreamError> {
+    while let Some(piece) = output.next().await {
+        match piece {
+            Ok(Output::Stdout(bytes)) => down.send(FromNode::Data(bytes)).await?,
+            Ok(Output::Stderr(bytes)) => down.send(FromNode::Stderr(bytes)).await?,
+            Err(error) => {
+                tracing::debug!(%error, "a session's connection broke");
+                break;
             }
-            Ok(true)
         }
-        None => input.shutdown().await.map(|()| false),
-    };
-    // A command that closed its stdin may still print.
-    done.unwrap_or(false)
+    }
+    Ok(())
+}
+
+/// A conmon that reads two new sizes at once applies the first one twice: after this time without another, the last one is said again.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// Carries frames to the command for as long as it prints; comes back only when the client is lost.
+async fn feed(edge: &Edge, asked: &Asked, id: &str, input: &mut (impl AsyncWriteExt + Unpin), up: &mut Receiver<ToNode>) -> StreamError {
+    let (mut taken, mut size) = (true, None);
+    loop {
+        let frame = match size {
+            Some(size) => match tokio::time::timeout(SETTLED, up.recv()).await {
+                Ok(frame) => frame,
+                Err(_) => Ok(Some(again(size))),
+            },
+            None => up.recv().await,
+        };
+        let done = match frame {
+            // A command that closed its stdin may still print.
+            Ok(Some(ToNode::Data(bytes))) if taken => input.write_all(&bytes).await,
+            Ok(Some(ToNode::Eof)) if taken && asked.ends_stdin => input.shutdown().await,
+            Ok(Some(ToNode::Data(_) | ToNode::Eof)) => Ok(()),
+            Ok(Some(ToNode::Resize { width, height })) => {
+                size = (size != Some((width, height))).then_some((width, height));
+                if let Err(error) = edge.runtime.resize(id, asked.attach, width, height).await {
+                    tracing::debug!(%error, "a terminal was not resized");
+                }
+                Ok(())
+            }
+            Ok(None) => std::future::pending().await,
+            Err(lost) => return lost,
+        };
+        taken = taken && done.is_ok();
+    }
+}
+
+fn again((width, height): (u16, u16)) -> ToNode {
+    ToNode::Resize { width, height }
 }
 
 /// One connection to a port in the pod, in both directions until both have ended.
@@ -68,25 +112,31 @@ pub async fn forward(edge: &Edge, uid: &str, port: u16, mut stream: Stream) -> R
     };
     let (mut read, mut write) = tcp.split();
     let (mut down, mut up) = stream.split();
-    let mut buffer = BytesMut::with_capacity(32 << 10);
-    let mut listening = true;
-    loop {
-        buffer.reserve(32 << 10);
-        tokio::select! {
-            got = read.read_buf(&mut buffer) => match got {
+    let from_pod = async {
+        let mut buffer = BytesMut::with_capacity(PIECE);
+        loop {
+            buffer.reserve(PIECE);
+            match read.read_buf(&mut buffer).await {
                 Ok(0) => return Ok(()),
                 Ok(_) => down.send(FromNode::Data(buffer.split().freeze())).await?,
                 Err(e) => return down.send(FromNode::Failed(ApiError::internal(e.to_string()))).await,
-            },
-            frame = up.recv(), if listening => {
-                let done = match frame? {
-                    Some(ToNode::Data(bytes)) => write.write_all(&bytes).await.map(|()| true),
-                    Some(ToNode::Resize { .. }) => Ok(true),
-                    Some(ToNode::Eof) => write.shutdown().await.map(|()| true),
-                    None => return Ok(()),
-                };
-                listening = done.unwrap_or(false);
             }
         }
+    };
+    let to_pod = async {
+        let mut taken = true;
+        loop {
+            let done = match up.recv().await? {
+                Some(ToNode::Data(bytes)) if taken => write.write_all(&bytes).await,
+                Some(ToNode::Eof) if taken => write.shutdown().await,
+                Some(_) => Ok(()),
+                None => return Ok(()),
+            };
+            taken = taken && done.is_ok();
+        }
+    };
+    tokio::select! {
+        ended = from_pod => ended,
+        ended = to_pod => ended,
     }
 }

@@ -1,5 +1,6 @@
 //! Podman through its libpod socket: podman-api where it does what it says (pulls, image lists, events), short raw calls where it doesn't.
 pub mod http;
+mod oom;
 pub mod service;
 pub mod session;
 mod spec;
@@ -7,7 +8,8 @@ pub mod wire;
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    image_name,
 };
 use ::http::Method;
 use futures::stream::BoxStream;
@@ -18,6 +20,9 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
+
+/// Exit code of what SIGKILL ended.
+const KILLED: i32 = 137;
 
 /// Podman and the network that the agent makes for its pods.
 pub struct Podman {
@@ -46,6 +51,11 @@ async fn absent_is_fine(call: impl Future<Output = Result<bytes::Bytes, RuntimeE
         Ok(_) | Err(RuntimeError::NotFound(_)) => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// Podman takes whole seconds: nobody gets less than was promised.
+fn seconds(grace: Duration) -> u64 {
+    grace.as_secs() + u64::from(grace.subsec_nanos() > 0)
 }
 
 impl Runtime for Podman {
@@ -89,7 +99,7 @@ impl Runtime for Podman {
                     tracing::debug!(id, why, "a container had ended before it was killed");
                 }
             }
-            absent_is_fine(self.http.call(Method::POST, &format!("/containers/{id}/stop?timeout={}", grace.as_secs()), None)).await
+            absent_is_fine(self.http.call(Method::POST, &format!("/containers/{id}/stop?timeout={}", seconds(grace)), None)).await
         }
         .boxed()
     }
@@ -101,7 +111,14 @@ impl Runtime for Podman {
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
         async move {
             let inspected: wire::Inspect = self.http.json(Method::GET, &format!("/containers/{id}/json"), None).await?;
-            inspected.container().ok_or_else(|| RuntimeError::NotFound(format!("container {id} belongs to no pod")))
+            let mut run = inspected.container().ok_or_else(|| RuntimeError::NotFound(format!("container {id} belongs to no pod")))?;
+            if let RunState::Exited(exit) = &mut run.state
+                && exit.code == KILLED
+                && !exit.oom
+            {
+                exit.oom = oom::killed(id).await;
+            }
+            Ok(run)
         }
         .boxed()
     }
@@ -143,6 +160,7 @@ impl Runtime for Podman {
 
     fn pull<'a>(&'a self, name: &'a str, secret: Option<&'a PullSecret>) -> Answer<'a, Image> {
         async move {
+            let name = &image_name::full(name);
             let mut opts = PullOpts::builder().reference(name).quiet(false);
             if let Some(s) = secret {
                 opts.auth(RegistryAuth::builder().username(&s.username).password(&s.password).build());

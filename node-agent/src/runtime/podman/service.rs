@@ -100,9 +100,18 @@ fn containers_conf(machine: Machine, conmon: Option<&Path>) -> String {
     out
 }
 
-/// conmon before 2.1.8 leaves its out-of-memory marker in its working directory, and Podman looks for it in the bundle.
-const CONMON_IN_BUNDLE: &str =
-    "#!/bin/sh\nprevious=\nfor argument; do [ \"$previous\" = -b ] && { cd \"$argument\" || exit 1; break; }; previous=$argument; done\nexec CONMON \"$@\"\n";
+/// Stands before conmon and mends two things. Versions before 2.1.8 leave their out-of-memory marker in their working directory, while Podman looks for
+/// it in the bundle (`-b`). And Podman has no way to say that a container's stdin outlives who attaches to it: the annotation does.
+const CONMON: &str = "#!/bin/sh
+bundle= previous=
+for argument; do
+  [ \"$previous\" = -b ] && bundle=$argument
+  previous=$argument
+done
+IN_BUNDLE
+grep -qs STDIN_STAYS \"$bundle/config.json\" && set -- --leave-stdin-open \"$@\"
+exec CONMON \"$@\"
+";
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), ServiceError> {
     let file = |source| ServiceError::File { path: path.to_owned(), source };
@@ -117,16 +126,19 @@ fn old_conmon(version: &str) -> bool {
     matches!(triple, (Some(major), Some(minor), Some(patch)) if (major, minor, patch) < (2, 1, 8))
 }
 
-/// The wrapper for an old conmon, if this machine has one.
+/// The script for a conmon of this version.
+fn wrapper(conmon: &str, version: &str) -> String {
+    let in_bundle = if old_conmon(version) { "cd \"$bundle\" || exit 1" } else { ":" };
+    CONMON.replace("IN_BUNDLE", in_bundle).replace("STDIN_STAYS", super::spec::STDIN_STAYS).replace("CONMON", conmon)
+}
+
+/// Writes the wrapper, if conmon is where distributions have it.
 async fn conmon_wrapper(data: &Path) -> Result<Option<PathBuf>, ServiceError> {
     let candidates = ["/usr/bin/conmon", "/usr/libexec/podman/conmon", "/usr/local/bin/conmon"];
     let Some(conmon) = candidates.into_iter().find(|p| Path::new(p).exists()) else { return Ok(None) };
     let version = Command::new(conmon).arg("--version").output().await.map_err(ServiceError::NotInstalled)?;
-    if !old_conmon(&String::from_utf8_lossy(&version.stdout)) {
-        return Ok(None);
-    }
-    let path = data.join("conmon-in-bundle");
-    write(&path, &CONMON_IN_BUNDLE.replace("CONMON", conmon), 0o755)?;
+    let path = data.join("conmon");
+    write(&path, &wrapper(conmon, &String::from_utf8_lossy(&version.stdout)), 0o755)?;
     Ok(Some(path))
 }
 
@@ -247,6 +259,7 @@ mod tests {
     fn conmon_versions() {
         for (text, old) in [("conmon version 2.1.6", true), ("conmon version 2.1.8\ncommit: x", false), ("conmon version 2.1.12", false), ("what", false)] {
             assert_eq!(old_conmon(text), old, "{text}");
+            assert_eq!(wrapper("/x/conmon", text).contains("cd \"$bundle\""), old, "{text}");
         }
     }
 }

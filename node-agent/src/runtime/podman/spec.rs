@@ -25,6 +25,9 @@ pub mod label {
     pub const SANDBOX: &str = "io.whalesong.sandbox";
 }
 
+/// Annotation of a container whose stdin stays open when who attached to it leaves; the agent's conmon looks for it.
+pub const STDIN_STAYS: &str = "io.whalesong.stdin.stays";
+
 fn namespace(path: Option<&std::path::PathBuf>) -> Value {
     match path {
         Some(path) => json!({"nsmode": "path", "value": path}),
@@ -85,6 +88,7 @@ pub fn body(spec: &ContainerSpec) -> Value {
         "mounts": spec.mounts.iter().map(mount).collect::<Vec<_>>(),
         "log_configuration": {"driver": "k8s-file", "path": spec.log, "size": -1},
         "resource_limits": limits(&spec.limits),
+        "annotations": if spec.stdin && !spec.stdin_once { json!({STDIN_STAYS: "true"}) } else { json!({}) },
         "stdin": spec.stdin,
         "terminal": spec.tty,
         "privileged": spec.privileged,

@@ -161,7 +161,7 @@ pub struct Bus {
 impl Bus {
     /// A bus without NATS: everybody is in this process. For tests and simulation.
     pub fn local(cluster: &str, caller: Caller) -> Self {
-        Self::new(cluster.to_owned(), None, Health::new(), caller)
+        Self::new(cluster.to_owned(), None, Health::new(true), caller)
     }
 
     /// A bus over NATS: who isn't in this process is reached through the server. It reconnects by itself, forever.

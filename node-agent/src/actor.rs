@@ -181,6 +181,7 @@ impl PodActor {
         let uid = &self.wanted.uid;
         self.seen.sandbox = self.edge.runtime.sandbox(uid).await?;
         let runs = self.edge.runtime.list(Some(uid)).await?;
+        self.seen.attempts = self.edge.attempts(uid);
         let ids: Vec<&str> = runs.iter().map(|r| r.id.as_str()).collect();
         let lost: Vec<String> = self.seen.all().filter(|r| !ids.contains(&r.id.as_str())).map(|r| r.id.clone()).collect();
         lost.iter().for_each(|id| self.seen.forget(id));
@@ -240,6 +241,11 @@ impl PodActor {
     fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Message>) {
         self.seen.busy.remove(&slot);
         if let Outcome::Failed(kind, message) = outcome {
+            if kind == TroubleKind::CreateContainerError {
+                // What an agent before had begun to create may be in the way.
+                let me = ctx.me();
+                tokio::spawn(async move { tell(&me, Message::Relist).await });
+            }
             return self.failed(slot, kind, message, now);
         }
         self.seen.troubles.remove(&slot);

@@ -8,7 +8,7 @@ use crate::objects::{RefKey, References};
 use crate::recorder::Recorder;
 use crate::runtime::podman::Podman;
 use crate::runtime::podman::service::{self, ServiceError, Socket};
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{Container, Runtime, RuntimeError};
 use bus::Bus;
 use bus::actor::{ActorRef, Options, System};
 use futures::StreamExt;
@@ -122,6 +122,8 @@ pub(crate) struct Agent {
     pub(crate) edge: Arc<Edge>,
     pub(crate) pods: Arc<Pods>,
     system: System,
+    /// Containers that an agent before left, of pods that aren't on this disk, by UID: whether the cluster knows those pods isn't known yet.
+    strays: Mutex<HashMap<String, Vec<Container>>>,
 }
 
 /// Starts an agent: its parts run in `system` until that is shut down. Returns once it runs; the node registers in the background.
@@ -134,12 +136,13 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let socket = service::find(&options.podman, &options.data_dir).await?;
     let runtime: Arc<dyn Runtime> = Arc::new(Podman::new(&socket, network));
     let machine = Machine::here(&pods_dir);
-    let address = options.node_ip.or_else(own_address).ok_or(AgentError::NoAddress)?;
+    let address = options.node_ip.or_else(|| address(&options.data_dir)).ok_or(AgentError::NoAddress)?;
     let client = Client::new(bus.clone());
     let (references, changed) = References::new(client.clone(), options.data_dir.join("objects"));
     let (recorder, events) = Recorder::new(client.clone(), options.node_name.clone());
     tokio::spawn(events);
-    let (services_in, services) = watch::channel(None);
+    let memory = crate::proxy::Memory::open(&options.data_dir).await;
+    let (services_in, services) = watch::channel(memory.services());
     let node = NodeInfo {
         name: options.node_name.clone(),
         addresses: vec![address.to_string()],
@@ -149,22 +152,21 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         cluster_domain: options.cluster_domain.clone(),
     };
     let edge = Arc::new(Edge { runtime, client: client.clone(), references, recorder, services, node, pods: pods_dir, real: true });
-    let agent = Arc::new(Agent { edge: edge.clone(), pods: Arc::default(), system: system.clone() });
+    let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
     agent.clone().begin(registration);
     follow_references(agent.clone(), changed);
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
-    let services_in = Arc::new(services_in);
-    let node = options.node_name.clone();
-    system.task("proxy", move |cancel| crate::proxy::follow(client.clone(), node.clone(), services_in.clone(), cancel));
+    let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
+    system.task("proxy", move |cancel| proxy.clone().follow(cancel));
     crate::stream::serve(&bus, system, edge, agent.pods.clone()).await?;
     Ok(())
 }
 
 impl Agent {
     pub(crate) fn new(edge: Arc<Edge>, system: System) -> Arc<Self> {
-        Arc::new(Self { edge, pods: Arc::default(), system })
+        Arc::new(Self { edge, pods: Arc::default(), system, strays: Mutex::default() })
     }
 
     /// Starts what every node has, simulated ones too: the heartbeat, and its pods.
@@ -200,6 +202,7 @@ impl Agent {
                         for uid in missing {
                             self.gone(&uid).await;
                         }
+                        self.end_strays();
                     }
                 }
             }
@@ -221,7 +224,8 @@ impl Agent {
                 if self.edge.real {
                     self.keep(&uid, &object);
                 }
-                self.start(uid, object, false);
+                let left = self.strays().remove(&uid).is_some();
+                self.start(uid, object, left);
             }
         }
     }
@@ -257,25 +261,34 @@ impl Agent {
     /// The desired pod, on the node's own disk: after a reboot without the cluster it is run from there.
     fn keep(&self, uid: &str, object: &Stored) {
         let dir = self.edge.dir(uid);
-        let written = std::fs::create_dir_all(&dir).and_then(|()| {
-            let next = dir.join("pod.json.new");
-            std::fs::write(&next, object.json())?;
-            std::fs::rename(next, dir.join(POD))
-        });
-        if let Err(error) = written {
+        if let Err(error) = crate::disk::keep(&dir.join(POD), object.json()) {
             tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
         }
     }
 
-    /// Takes over what an agent before left: pods from disk, with their containers; removes containers that belong to no pod.
+    fn strays(&self) -> MutexGuard<'_, HashMap<String, Vec<Container>>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what belongs to no pod of the cluster, with the grace that it was made with.
+    fn end_strays(&self) {
+        for (uid, containers) in std::mem::take(&mut *self.strays()) {
+            let edge = self.edge.clone();
+            tokio::spawn(async move {
+                if let Err(error) = end_stray(&edge, &uid, &containers).await {
+                    tracing::warn!(uid, %error, "containers of a pod that is gone could not be removed");
+                }
+            });
+        }
+    }
+
+    /// Takes over what an agent before left: pods from disk, with their containers; takes note of containers that belong to none of these.
     async fn adopt(&self) -> Result<(), AgentError> {
         let kept = kept(&self.edge.pods);
         let uids: HashSet<String> = kept.iter().map(|o| o.object().uid().to_owned()).collect();
         for container in self.edge.runtime.list(None).await? {
             if !uids.contains(&container.pod.uid) && self.edge.pods.join(&container.pod.uid).starts_with(&self.edge.pods) {
-                tracing::info!(pod = container.pod.name, container = container.name, "a container of a pod that is not known here is removed");
-                self.edge.runtime.remove(&container.id).await?;
-                self.edge.runtime.remove_sandbox(&container.pod.uid).await?;
+                self.strays().entry(container.pod.uid.clone()).or_default().push(container);
             }
         }
         for object in kept {
@@ -283,6 +296,35 @@ impl Agent {
         }
         Ok(())
     }
+}
+
+async fn end_stray(edge: &Edge, uid: &str, containers: &[Container]) -> Result<(), RuntimeError> {
+    futures::future::try_join_all(containers.iter().map(|c| async move {
+        tracing::info!(pod = c.pod.name, container = c.name, "a container of a pod that the cluster does not know is ended");
+        edge.runtime.stop(&c.id, None).await?;
+        edge.runtime.remove(&c.id).await
+    }))
+    .await?;
+    edge.runtime.remove_sandbox(uid).await
+}
+
+/// This machine's address, kept on disk: a machine that is cut off can't tell by which address it reached others.
+fn address(data: &Path) -> Option<IpAddr> {
+    let path = data.join("address");
+    match own_address() {
+        Some(address) => {
+            if let Err(error) = crate::disk::keep(&path, address.to_string().as_bytes()) {
+                tracing::warn!(path = %path.display(), %error, "the node's address could not be kept on disk");
+            }
+            Some(address)
+        }
+        None => std::fs::read_to_string(path).ok()?.trim().parse().ok(),
+    }
+}
+
+/// Whether an agent with this data directory has pods to run, which it does without the cluster too.
+pub fn has_pods(data: &Path) -> bool {
+    !kept(&data.join("pods")).is_empty()
 }
 
 const POD: &str = "pod.json";
@@ -299,7 +341,9 @@ fn kept(pods: &Path) -> Vec<Arc<Stored>> {
 
 /// Whether a change must be on disk: not one of status alone.
 fn matters(old: &Object, new: &Object) -> bool {
-    let strip = |o: &Object| (o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
+    // What has ended must not run again.
+    let over = |o: &Object| matches!(o.str_at(&["status", "phase"]), "Succeeded" | "Failed");
+    let strip = |o: &Object| (over(o), o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
     strip(old) != strip(new)
 }
 

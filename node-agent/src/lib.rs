@@ -1,6 +1,7 @@
 //! A node's agent: runs the node's pods with Podman and reports what happens to them; keeps services' addresses in nftables.
 pub mod actor;
 pub mod agent;
+mod disk;
 mod downward;
 pub mod edge;
 mod env;
@@ -20,6 +21,6 @@ mod stream;
 mod tls;
 mod volumes;
 
-pub use agent::{AgentError, AgentOptions, run};
+pub use agent::{AgentError, AgentOptions, has_pods, run};
 pub use remove::remove_all;
 pub use runtime::podman::service::Socket;

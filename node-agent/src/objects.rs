@@ -4,7 +4,6 @@ use base64::Engine;
 use model::{ApiError, Key, Object, Stored};
 use state_client::{Change, Client, Reflector, Request, Verb};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -82,6 +81,8 @@ struct Watched {
 /// The objects that this node's pods refer to.
 pub struct References {
     client: Client,
+    connected: watch::Receiver<bool>,
+    /// Copies of objects; an empty one of an object that doesn't exist.
     disk: PathBuf,
     watched: Mutex<HashMap<RefKey, Watched>>,
     changed: tokio::sync::mpsc::UnboundedSender<RefKey>,
@@ -89,12 +90,15 @@ pub struct References {
 
 /// How long a start waits for the cluster before it takes the copy on disk.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same while there is no connection.
+const PATIENCE_ALONE: Duration = Duration::from_millis(100);
 
 impl References {
     /// Nothing is watched yet. Keys whose object changed come out of the receiver.
     pub fn new(client: Client, disk: PathBuf) -> (Arc<Self>, tokio::sync::mpsc::UnboundedReceiver<RefKey>) {
         let (changed, changes) = tokio::sync::mpsc::unbounded_channel();
-        (Arc::new(Self { client, disk, watched: Mutex::default(), changed }), changes)
+        let connected = client.bus().connected();
+        (Arc::new(Self { client, connected, disk, watched: Mutex::default(), changed }), changes)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RefKey, Watched>> {
@@ -109,7 +113,8 @@ impl References {
         let mut out = Objects::default();
         for key in keys {
             let mut value = self.watch(pod, &key);
-            let known = tokio::time::timeout(PATIENCE, value.wait_for(|v| !matches!(v, Known::NotYet))).await;
+            let patience = if *self.connected.borrow() { PATIENCE } else { PATIENCE_ALONE };
+            let known = tokio::time::timeout(patience, value.wait_for(|v| !matches!(v, Known::NotYet))).await;
             let known = match known {
                 Ok(Ok(known)) => known.clone(),
                 Ok(Err(_)) | Err(_) => self.copy(&key)?,
@@ -128,7 +133,7 @@ impl References {
             let unused = watched.pods.is_empty();
             if unused {
                 let path = self.path(key);
-                if let Err(error) = std::fs::remove_file(&path).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }) {
+                if let Err(error) = crate::disk::forget(&path) {
                     tracing::warn!(path = %path.display(), %error, "a copy could not be removed");
                 }
             }
@@ -165,15 +170,19 @@ impl References {
                 continue;
             }
             let first = matches!(*sender.borrow(), Known::NotYet);
-            match reflector.get(&key.namespace, &key.name) {
-                Some(stored) => {
-                    self.keep(&key, stored);
-                    sender.send_replace(Known::Present(stored.clone()));
-                }
-                None if changes.iter().any(|c| matches!(c, Change::Synced | Change::Deleted(_))) => drop(sender.send_replace(Known::Absent)),
+            let (known, json) = match reflector.get(&key.namespace, &key.name) {
+                Some(stored) => (Known::Present(stored.clone()), stored.json().to_vec()),
+                None if changes.iter().any(|c| matches!(c, Change::Synced | Change::Deleted(_))) => (Known::Absent, Vec::new()),
                 None => continue,
+            };
+            // Pods may have been given the copy on disk before the cluster could be asked.
+            let copy = std::fs::read(self.path(&key)).ok();
+            let news = if first { copy.as_ref().is_some_and(|copy| *copy != json) } else { true };
+            if copy.as_ref() != Some(&json) {
+                self.keep(&key, &json);
             }
-            if !first && self.changed.send(key.clone()).is_err() {
+            sender.send_replace(known);
+            if news && self.changed.send(key.clone()).is_err() {
                 return;
             }
         }
@@ -183,19 +192,18 @@ impl References {
         self.disk.join(format!("{}_{}_{}.json", key.resource, key.namespace, key.name))
     }
 
-    fn keep(&self, key: &RefKey, stored: &Stored) {
+    fn keep(&self, key: &RefKey, json: &[u8]) {
         let path = self.path(key);
-        let written = std::fs::create_dir_all(&self.disk).and_then(|()| {
-            let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-            std::io::Write::write_all(&mut file, stored.json())
-        });
-        if let Err(error) = written {
+        if let Err(error) = crate::disk::keep(&path, json) {
             tracing::warn!(path = %path.display(), %error, "a copy could not be kept");
         }
     }
 
     fn copy(&self, key: &RefKey) -> Result<Known, ApiError> {
         let json = std::fs::read(self.path(key)).map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
+        if json.is_empty() {
+            return Ok(Known::Absent);
+        }
         let stored = Stored::from_object(Key::new("", key.resource, &*key.namespace, &*key.name), Object::from_json(&json)?)?;
         Ok(Known::Present(Arc::new(stored)))
     }

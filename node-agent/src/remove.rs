@@ -31,6 +31,6 @@ pub async fn remove_all(options: &AgentOptions) -> Result<usize, AgentError> {
 }
 
 async fn end(runtime: &Podman, container: &Container) -> Result<(), RuntimeError> {
-    runtime.stop(&container.id, Duration::ZERO).await?;
+    runtime.stop(&container.id, Some(Duration::ZERO)).await?;
     runtime.remove(&container.id).await
 }

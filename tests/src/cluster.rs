@@ -123,6 +123,17 @@ impl Cluster {
     pub fn join(&mut self) -> &Machine {
         let i = u8::try_from(self.machines.len() + 1).unwrap();
         let machine = Machine::boot(&self.lab, i);
+        self.machines.push(machine);
+        self.agent(self.machines.len() - 1);
+        self.machines.last().unwrap()
+    }
+
+    /// Starts the agent of a machine that has joined, again after it or its machine was stopped.
+    ///
+    /// # Panics
+    /// When the agent's credentials can't be made.
+    pub fn agent(&mut self, machine: usize) {
+        let (i, machine) = (machine + 1, &self.machines[machine]);
         let data = self.data();
         let creds = run(self.machines[0].command(whalesong()).args(["creds", "agent", &machine.name, "--data", data.to_str().unwrap()]));
         let nats = format!("nats://{}:4222", self.machines[0].address);
@@ -145,8 +156,6 @@ impl Cluster {
         ];
         let child = machine.whalesong(&args, "agent.log");
         self.processes.push(child);
-        self.machines.push(machine);
-        self.machines.last().unwrap()
     }
 
     /// `kubectl` with the administrator's kubeconfig.

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use bus::keys::Key;
 use bus::server::{Server, ServerOptions, User};
 use bus::{Bus, Call, Caller, Role, permissions::permissions};
-use bus::{ConnectOptions, Credentials};
+use bus::{ConnectError, ConnectOptions, Credentials};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -78,10 +78,13 @@ fn name_of(role: Role, name: &str) -> &str {
 /// # Errors
 /// When it can't be reached, doesn't let us in, or has no JetStream where we need it.
 pub async fn connect(url: &str, cluster: &str, caller: Caller, creds: Option<&Path>) -> Result<Bus, Failure> {
+    Bus::connect(options(url, cluster, caller, creds)).await.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+fn options(url: &str, cluster: &str, caller: Caller, creds: Option<&Path>) -> ConnectOptions {
     let credentials = creds.map_or(Credentials::None, |path| Credentials::File(path.to_owned()));
     let jetstream = caller.role == Role::State;
-    let options = ConnectOptions { jetstream, ..ConnectOptions::new(url, cluster, caller).credentials(credentials) };
-    Bus::connect(options).await.map_err(|e| Failure::new(e.to_string(), ""))
+    ConnectOptions { jetstream, ..ConnectOptions::new(url, cluster, caller).credentials(credentials) }
 }
 
 /// The data directory that a person means.
@@ -94,6 +97,26 @@ pub fn root(data: Option<&PathBuf>) -> PathBuf {
 /// # Errors
 /// As [`connect`].
 pub async fn as_role(args: &RoleArgs, role: Role, name: &str) -> Result<Bus, Failure> {
+    Bus::connect(role_options(args, role, name)).await.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+/// Connects as a node that has pods of its own to run: where NATS can't be reached, it is waited for in the background.
+///
+/// # Errors
+/// As [`connect`], but for a server that doesn't answer.
+pub async fn as_node(args: &RoleArgs, name: &str) -> Result<Bus, Failure> {
+    let options = role_options(args, Role::Agent, name);
+    let connected = match Bus::connect(options.clone()).await {
+        Err(why @ ConnectError::Unreachable { .. }) => {
+            tracing::warn!(%why, "this node goes on by itself until then");
+            Bus::connect(ConnectOptions { patient: true, ..options }).await
+        }
+        connected => connected,
+    };
+    connected.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+fn role_options(args: &RoleArgs, role: Role, name: &str) -> ConnectOptions {
     let root = root(args.data.as_ref());
     let url = match &args.nats {
         Some(url) => url.clone(),
@@ -101,5 +124,5 @@ pub async fn as_role(args: &RoleArgs, role: Role, name: &str) -> Result<Bus, Fai
     };
     let own = key_file(&root, role, name_of(role, name));
     let creds = args.creds.clone().or_else(|| own.is_file().then_some(own));
-    connect(&url, args.cluster.as_deref().unwrap_or(CLUSTER), Caller::new(role, name_of(role, name)), creds.as_deref()).await
+    options(&url, args.cluster.as_deref().unwrap_or(CLUSTER), Caller::new(role, name_of(role, name)), creds.as_deref())
 }

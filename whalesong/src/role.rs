@@ -75,9 +75,10 @@ pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
         return process.run().await;
     }
     let name = args.node_name.clone().unwrap_or_else(hostname);
-    let mut process = Process::new(join::as_role(&args.role, Role::Agent, &name).await?, &name);
     let start = std::time::Instant::now();
     let data = Data::hold(&join::root(args.role.data.as_ref()).join("node"))?;
+    let bus = if node_agent::has_pods(data.root()) { join::as_node(&args.role, &name).await? } else { join::as_role(&args.role, Role::Agent, &name).await? };
+    let mut process = Process::new(bus, &name);
     let node = agent::Node { name: name.clone(), podman: args.podman.clone(), pod_cidr: args.pod_cidr.clone(), data: data.root().to_owned() };
     agent::announce_ready(&process, &name, start);
     agent::play(&mut process, &node).await?;

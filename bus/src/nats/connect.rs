@@ -43,12 +43,14 @@ pub struct ConnectOptions {
     pub credentials: Credentials,
     /// Whether a server without JetStream is refused.
     pub jetstream: bool,
+    /// Whether a server that can't be reached yet is waited for, in the background and for as long as it takes.
+    pub patient: bool,
 }
 
 impl ConnectOptions {
     /// To this server, without credentials.
     pub fn new(url: impl Into<String>, cluster: impl Into<String>, caller: Caller) -> Self {
-        Self { urls: vec![url.into()], cluster: cluster.into(), caller, credentials: Credentials::None, jetstream: false }
+        Self { urls: vec![url.into()], cluster: cluster.into(), caller, credentials: Credentials::None, jetstream: false, patient: false }
     }
     /// With these credentials.
     pub fn credentials(self, credentials: Credentials) -> Self {
@@ -107,8 +109,8 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { connected: watch::Sender::new(true), heard: watch::Sender::new(Instant::now()), refused: watch::Sender::new(String::new()) })
+    pub(crate) fn new(connected: bool) -> Arc<Self> {
+        Arc::new(Self { connected: watch::Sender::new(connected), heard: watch::Sender::new(Instant::now()), refused: watch::Sender::new(String::new()) })
     }
 
     fn event(&self, event: &Event) {
@@ -147,9 +149,11 @@ impl Link {
     pub(crate) async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
         let subjects = Subjects::new(&options.cluster);
         let connection = uuid::Uuid::new_v4().simple().to_string();
-        let health = Health::new();
+        let health = Health::new(!options.patient);
         let client = client(options, &subjects, &connection, health.clone()).await?;
-        check(&client, options)?;
+        if !options.patient {
+            check(&client, options)?;
+        }
         let stop = CancellationToken::new();
         let jetstream = async_nats::jetstream::new(client.clone());
         let link =
@@ -203,6 +207,7 @@ async fn client(options: &ConnectOptions, subjects: &Subjects, connection: &str,
             std::future::ready(())
         });
     let nats = authenticate(nats, &options.credentials)?;
+    let nats = if options.patient { nats.retry_on_initial_connect() } else { nats };
     nats.connect(addresses?).await.map_err(|e| {
         let words = e.to_string().to_ascii_lowercase();
         match e.kind() {

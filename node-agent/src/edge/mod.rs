@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use model::Stored;
 use state_client::{Client, Request, Verb};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -138,7 +139,7 @@ impl Edge {
             Op::CreateSandbox => self.create_sandbox(job).await,
             Op::Start { container, attempt } => start::start(self, job, container, *attempt).await,
             Op::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
-            Op::Kill { id } => self.runtime.stop(id, std::time::Duration::ZERO).await.map(|()| Outcome::Done).map_err(Failed::from),
+            Op::Kill { id } => self.runtime.stop(id, Some(std::time::Duration::ZERO)).await.map(|()| Outcome::Done).map_err(Failed::from),
             Op::Remove { id } => self.remove(job, id).await,
             Op::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
             Op::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| Outcome::Sandbox(None)).map_err(Failed::from),
@@ -236,6 +237,19 @@ impl Edge {
 /// Where a run's log is.
 pub fn log_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
     pod_dir.join("logs").join(container).join(format!("{attempt}.log"))
+}
+
+impl Edge {
+    /// For each container of a pod with logs the number after the newest one's. A runtime may forget its containers when the machine starts anew; a
+    /// restart counts nevertheless.
+    pub fn attempts(&self, uid: &str) -> BTreeMap<String, u32> {
+        let names = std::fs::read_dir(self.dir(uid).join("logs")).into_iter().flatten().flatten();
+        let next = |dir: &Path| -> Option<u32> {
+            let numbers = std::fs::read_dir(dir).ok()?.flatten();
+            numbers.filter_map(|f| f.file_name().to_str()?.strip_suffix(".log")?.parse::<u32>().ok()).max()?.checked_add(1)
+        };
+        names.filter_map(|entry| Some((entry.file_name().into_string().ok()?, next(&entry.path())?))).collect()
+    }
 }
 
 /// Where a run's termination message is.

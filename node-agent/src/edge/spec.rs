@@ -66,6 +66,7 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
         stdin: c.stdin == Some(true),
         stdin_once: c.stdin_once == Some(true),
         tty: c.tty == Some(true),
+        grace: spec.termination_grace_period_seconds.unwrap_or(30),
         limits: crate::resources::limits(parts.pod, c, parts.memory),
         privileged: security.privileged == Some(true),
         cap_add: capabilities.add.unwrap_or_default(),

@@ -42,7 +42,7 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
         edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
         edge.recorder.container(job, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
-        edge.runtime.stop(&id, Duration::from_secs(u64::try_from(grace).unwrap_or_default())).await?;
+        edge.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
     }
     Ok(Outcome::Run(edge.runtime.inspect(&id).await?))
 }

@@ -26,7 +26,7 @@ pub async fn stop(edge: &Edge, job: &Job, name: &str, id: &str, grace: i64, reas
     }
     // After a long hook there are two more seconds, as the kubelet gives.
     let left = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(2).min(grace));
-    edge.runtime.stop(id, Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)).max(Duration::from_secs(1))).await?;
+    edge.runtime.stop(id, Some(left.max(Duration::from_secs(1)))).await?;
     match edge.runtime.inspect(id).await {
         Ok(run) => Ok(Outcome::Run(run)),
         Err(RuntimeError::NotFound(_)) => Ok(Outcome::Removed(id.to_owned())),

@@ -34,6 +34,12 @@ impl Ipam {
         Some(ip)
     }
 
+    /// This address, now used, if it is one of the range's and free.
+    pub fn again(&mut self, ip: Ipv4Addr) -> Option<Ipv4Addr> {
+        let within = u32::from(ip).checked_sub(self.first).is_some_and(|n| n < self.size);
+        (within && self.used.insert(ip)).then_some(ip)
+    }
+
     /// Gives an address back.
     pub fn free(&mut self, ip: Ipv4Addr) {
         self.used.remove(&ip);

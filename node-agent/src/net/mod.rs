@@ -116,6 +116,7 @@ impl Network {
     /// What the kernel says, with the step. Nothing is left behind.
     pub async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, NetError> {
         let uid = &spec.pod.uid;
+        let before = read(&self.dir(uid)).and_then(|s| s.ip);
         self.remove(uid).await?;
         let dir = self.dir(uid).join("ns");
         std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
@@ -124,7 +125,9 @@ impl Network {
         namespace::hold(&wanted, &spec.sysctls)?;
         sandbox.namespaces = wanted;
         if let Some(net) = &sandbox.namespaces.net {
-            let ip = self.ipam().next().ok_or(NetError::Exhausted(self.options.pod_cidr))?;
+            // After the machine started anew a pod is found where it was.
+            let again = if let Some(IpAddr::V4(ip)) = before { self.ipam().again(ip) } else { None };
+            let ip = again.or_else(|| self.ipam().next()).ok_or(NetError::Exhausted(self.options.pod_cidr))?;
             sandbox.ip = Some(ip.into());
             // On disk before it is wired: whoever finds it can clean up.
             record(&self.dir(uid), &sandbox)?;
@@ -174,7 +177,7 @@ const RECORD: &str = "sandbox.json";
 
 fn record(dir: &Path, sandbox: &Sandbox) -> Result<(), NetError> {
     let json = serde_json::to_vec(sandbox).map_err(|e| NetError::Kernel { step: "recording the sandbox", source: e.into() })?;
-    std::fs::write(dir.join(RECORD), json).map_err(kernel("recording the sandbox"))
+    crate::disk::keep(&dir.join(RECORD), &json).map_err(kernel("recording the sandbox"))
 }
 
 fn read(dir: &Path) -> Option<Sandbox> {

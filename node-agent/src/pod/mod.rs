@@ -97,6 +97,8 @@ pub struct Observed {
     pub volumes: bool,
     /// Runs of its containers by name, oldest first.
     pub runs: BTreeMap<String, Vec<Container>>,
+    /// The number that the next run of a container has when the runtime remembers none: after those whose logs are there.
+    pub attempts: BTreeMap<String, u32>,
     /// What didn't work, by slot.
     pub troubles: BTreeMap<Slot, Trouble>,
     /// Restart delays by container.

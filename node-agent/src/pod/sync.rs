@@ -253,7 +253,8 @@ impl Planner<'_> {
 
     fn container(&mut self, container: &Spec, policy: RestartPolicy) {
         let Some(run) = self.seen.newest(&container.name) else {
-            return self.push(Op::Start { container: container.name.clone(), attempt: 0 });
+            let attempt = self.seen.attempts.get(&container.name).copied().unwrap_or_default();
+            return self.push(Op::Start { container: container.name.clone(), attempt });
         };
         match &run.state {
             RunState::Created if self.seen.busy.contains(&Slot::Start(container.name.clone())) => {}

@@ -1,8 +1,10 @@
-//! Services' addresses on this node: what kube-proxy does, by one nftables table that is replaced as a whole.
+//! Services' addresses on this node: what kube-proxy does, by one nftables table that changes as a whole.
+mod memory;
 mod ruleset;
 
+pub(crate) use memory::{Memory, Services};
 pub(crate) use ruleset::TABLE;
-pub use ruleset::ruleset;
+pub use ruleset::{Ruleset, ruleset};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -10,42 +12,52 @@ use model::Stored;
 use state_client::{Client, Reflector};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Changes within so long become one ruleset.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// The services as they are, shared with the pods' environment.
-pub type Services = watch::Sender<Option<Arc<Vec<Arc<Stored>>>>>;
+/// What keeps the node's table.
+pub(crate) struct Proxy {
+    /// Speaks to the cluster.
+    pub client: Client,
+    /// This node's name.
+    pub node: String,
+    /// The services as they are, shared with the pods' environment.
+    pub services: watch::Sender<Services>,
+    /// What was applied last, here and on disk.
+    pub memory: Mutex<Memory>,
+}
 
-/// Follows services and endpoint slices, and keeps the ruleset.
-///
-/// # Errors
-/// When nftables refuses; it is tried again with everything.
-pub async fn follow(client: Client, node: String, services: Arc<Services>, cancel: CancellationToken) -> Result<(), crate::nft::NftError> {
-    let mut all = Reflector::of(client.clone(), "", "services", "");
-    let mut slices = Reflector::of(client, "discovery.k8s.io", "endpointslices", "");
-    let mut applied = String::new();
-    loop {
-        tokio::select! {
-            changes = all.next() => {
-                if !changes.is_empty() && all.revision().is_some() {
-                    services.send_replace(Some(Arc::new(all.objects().cloned().collect())));
+impl Proxy {
+    /// Follows services and endpoint slices, and keeps the table.
+    ///
+    /// # Errors
+    /// When nftables refuses; it is tried again with everything.
+    pub async fn follow(self: Arc<Self>, cancel: CancellationToken) -> Result<(), crate::nft::NftError> {
+        let mut all = Reflector::of(self.client.clone(), "", "services", "");
+        let mut slices = Reflector::of(self.client.clone(), "discovery.k8s.io", "endpointslices", "");
+        loop {
+            tokio::select! {
+                changes = all.next() => {
+                    if !changes.is_empty() && all.revision().is_some() {
+                        self.services.send_replace(Some(Arc::new(all.objects().cloned().collect())));
+                    }
                 }
+                _ = slices.next() => {}
+                () = cancel.cancelled() => return Ok(()),
             }
-            _ = slices.next() => {}
-            () = cancel.cancelled() => return Ok(()),
-        }
-        if all.revision().is_none() || slices.revision().is_none() {
-            continue;
-        }
-        gather(&mut all, &mut slices).await;
-        services.send_replace(Some(Arc::new(all.objects().cloned().collect())));
-        let wanted = ruleset(&typed::<Service>(&all), &typed::<EndpointSlice>(&slices), &node);
-        if wanted != applied {
-            crate::nft::apply(&wanted).await?;
-            applied = wanted;
+            if all.revision().is_none() || slices.revision().is_none() {
+                continue;
+            }
+            gather(&mut all, &mut slices).await;
+            let services: Arc<Vec<Arc<Stored>>> = Arc::new(all.objects().cloned().collect());
+            self.services.send_replace(Some(services.clone()));
+            let wanted = ruleset(&typed::<Service>(&all), &typed::<EndpointSlice>(&slices), &self.node);
+            let mut memory = self.memory.lock().await;
+            memory.apply(wanted).await?;
+            memory.remember(&services);
         }
     }
 }

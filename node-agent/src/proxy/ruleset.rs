@@ -1,6 +1,7 @@
 //! From services and endpoint slices to one nft script: pure.
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -37,11 +38,50 @@ struct Tables {
     refused: Vec<String>,
     refused_ports: Vec<String>,
     chains: String,
+    chain_names: BTreeSet<String>,
+    affinities: BTreeSet<String>,
     hairpin: BTreeSet<Ipv4Addr>,
 }
 
-/// The whole script, for this node.
-pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> String {
+/// What the node's table is to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruleset {
+    /// All of it.
+    table: String,
+    /// The chains that belong to services.
+    chains: BTreeSet<String>,
+    /// The sets of clients that come back to where they were.
+    affinities: BTreeSet<String>,
+}
+
+impl Ruleset {
+    /// The script that makes the table anew, whatever there was.
+    pub fn whole(&self) -> String {
+        format!("table ip {TABLE} {{}}\ndelete table ip {TABLE}\n{}", self.table)
+    }
+
+    /// The script that makes this table out of `before`: who is remembered stays so. nft refuses it where the table isn't as `before` says.
+    pub fn after(&self, before: &Self) -> String {
+        let mut out = format!("flush table ip {TABLE}\n");
+        for name in MAPS {
+            out.push_str(&format!("flush map ip {TABLE} {name}\n"));
+        }
+        out.push_str(&format!("flush set ip {TABLE} hairpin\n"));
+        for chain in before.chains.difference(&self.chains) {
+            out.push_str(&format!("delete chain ip {TABLE} {chain}\n"));
+        }
+        for set in before.affinities.difference(&self.affinities) {
+            out.push_str(&format!("delete set ip {TABLE} {set}\n"));
+        }
+        out + &self.table
+    }
+}
+
+/// The maps from addresses to chains.
+const MAPS: [&str; 4] = ["addresses", "ports", "refused-addresses", "refused-ports"];
+
+/// The ruleset for this node.
+pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> Ruleset {
     let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
     for slice in slices.iter().filter(|s| s.address_type == "IPv4") {
         let name = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
@@ -53,7 +93,7 @@ pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &
         let none = Vec::new();
         tables.service(service, key, by_service.get(&key).unwrap_or(&none), node);
     }
-    tables.script()
+    tables.ruleset()
 }
 
 impl Tables {
@@ -110,27 +150,32 @@ impl Tables {
             self.hairpin.insert(target.address);
             let mut own = String::new();
             if let Some(seconds) = affinity {
-                self.chains.push_str(&format!("  set aff-{name} {{\n    type ipv4_addr\n    flags dynamic,timeout\n    timeout {seconds}s\n  }}\n"));
-                rules.push_str(&format!("    ip saddr @aff-{name} goto {name}\n"));
-                own = format!("    update @aff-{name} {{ ip saddr }}\n");
+                // The time is part of the name: a set's can't be changed.
+                let set = format!("aff-{seconds}-{name}");
+                self.chains.push_str(&format!("  set {set} {{\n    type ipv4_addr\n    flags dynamic,timeout\n    timeout {seconds}s\n  }}\n"));
+                rules.push_str(&format!("    ip saddr @{set} goto {name}\n"));
+                own = format!("    update @{set} {{ ip saddr }}\n");
+                self.affinities.insert(set);
             }
             self.chains.push_str(&format!("  chain {name} {{\n{own}    meta l4proto {protocol} dnat to {}:{}\n  }}\n", target.address, target.port));
         }
         let choices: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{i} : goto {name}")).collect();
         rules.push_str(&format!("    numgen random mod {} vmap {{ {} }}\n", names.len(), choices.join(", ")));
         self.chains.push_str(&format!("  chain {chain} {{\n{rules}  }}\n"));
+        self.chain_names.extend(names);
+        self.chain_names.insert(chain.to_owned());
         format!("goto {chain}")
     }
 
-    fn script(&self) -> String {
-        let mut out = format!("table ip {TABLE} {{}}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n");
-        let address = "ipv4_addr . inet_proto . inet_service";
-        for (name, key, elements) in [
-            ("addresses", address, &self.cluster),
-            ("ports", "inet_proto . inet_service", &self.node_ports),
-            ("refused-addresses", address, &self.refused),
-            ("refused-ports", "inet_proto . inet_service", &self.refused_ports),
-        ] {
+    fn ruleset(self) -> Ruleset {
+        Ruleset { table: self.table(), chains: self.chain_names, affinities: self.affinities }
+    }
+
+    fn table(&self) -> String {
+        let mut out = format!("table ip {TABLE} {{\n");
+        let (address, port) = ("ipv4_addr . inet_proto . inet_service", "inet_proto . inet_service");
+        let elements = [(address, &self.cluster), (port, &self.node_ports), (address, &self.refused), (port, &self.refused_ports)];
+        for (name, (key, elements)) in MAPS.into_iter().zip(elements) {
             out.push_str(&map(name, key, elements));
         }
         let pairs: Vec<String> = self.hairpin.iter().map(|ip| format!("{ip} . {ip}")).collect();
@@ -228,7 +273,7 @@ mod tests {
     fn rules(spec: Value, endpoints: Value) -> String {
         let service: Service = serde_json::from_value(json!({"metadata": {"name": "s", "namespace": "n"}, "spec": spec})).unwrap();
         let slice = json!({"metadata": {"namespace": "n", "labels": {"kubernetes.io/service-name": "s"}}, "addressType": "IPv4", "ports": [{"port": 8080, "name": ""}], "endpoints": endpoints});
-        ruleset(&[Arc::new(service)], &[Arc::new(serde_json::from_value(slice).unwrap())], "here")
+        ruleset(&[Arc::new(service)], &[Arc::new(serde_json::from_value(slice).unwrap())], "here").whole()
     }
 
     fn endpoint(ip: &str, node: &str) -> Value {
@@ -268,7 +313,21 @@ mod tests {
     fn affinity_remembers_clients() {
         let spec = json!({"clusterIP": "10.96.0.5", "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}, "ports": [{"port": 80}]});
         let got = rules(spec, json!([endpoint("10.0.0.2", "here")]));
-        assert!(got.contains("timeout 60s") && got.contains("ip saddr @aff-svc-n/s/tcp/80/10.0.0.2/8080 goto") && got.contains("update @aff-svc-"), "{got}");
+        assert!(
+            got.contains("timeout 60s") && got.contains("ip saddr @aff-60-svc-n/s/tcp/80/10.0.0.2/8080 goto") && got.contains("update @aff-60-svc-"),
+            "{got}"
+        );
+    }
+
+    #[test]
+    fn a_change_takes_away_only_what_is_gone() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+        let before = Ruleset { table: String::new(), chains: names(&["a", "b"]), affinities: names(&["aff-a", "aff-b"]) };
+        let after = Ruleset { table: "T".to_owned(), chains: names(&["b", "c"]), affinities: names(&["aff-b"]) };
+        let script = after.after(&before);
+        let deleted: Vec<&str> = script.lines().filter(|l| l.starts_with("delete")).collect();
+        assert_eq!(deleted, ["delete chain ip whalesong-services a", "delete set ip whalesong-services aff-a"]);
+        assert!(script.starts_with("flush table") && script.ends_with('T') && !script.contains("flush set ip whalesong-services aff"), "{script}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Runtime for Hollow {
         answer(self.change(id, |c| c.state = RunState::Running(Timestamp::now())))
     }
 
-    fn stop<'a>(&'a self, id: &'a str, _: Duration) -> Answer<'a, ()> {
+    fn stop<'a>(&'a self, id: &'a str, _: Option<Duration>) -> Answer<'a, ()> {
         let ended = self.change(id, |c| {
             if let RunState::Running(started) = c.state {
                 c.state = RunState::Exited(Exit { code: 0, started: Some(started), finished: Timestamp::now(), oom: false, error: String::new() });

@@ -50,8 +50,8 @@ pub trait Runtime: Send + Sync + 'static {
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String>;
     /// Starts a created container.
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
-    /// Asks a container to end with its stop signal, and kills it after `grace`. Returns once it has ended.
-    fn stop<'a>(&'a self, id: &'a str, grace: Duration) -> Answer<'a, ()>;
+    /// Asks a container to end with its stop signal, and kills it after `grace` (`None`: the one it was made with). Returns once it has ended.
+    fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()>;
     /// Removes a container that has ended, with its anonymous volumes.
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
     /// One container's state.

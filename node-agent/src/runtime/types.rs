@@ -129,6 +129,8 @@ pub struct ContainerSpec {
     pub stdin_once: bool,
     /// Whether it has a terminal.
     pub tty: bool,
+    /// Seconds that it gets to end when nobody says otherwise.
+    pub grace: i64,
     /// What it may use.
     pub limits: Limits,
     /// Everything allowed.

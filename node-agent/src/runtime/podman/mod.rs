@@ -91,15 +91,20 @@ impl Runtime for Podman {
         async move { self.http.call(Method::POST, &format!("/containers/{id}/start"), None).await.map(drop) }.boxed()
     }
 
-    fn stop<'a>(&'a self, id: &'a str, grace: Duration) -> Answer<'a, ()> {
+    fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {
         async move {
-            if grace.is_zero() {
+            if grace.is_some_and(|g| g.is_zero()) {
                 let killed = self.http.call(Method::POST, &format!("/containers/{id}/kill?signal=KILL"), None).await;
                 if let Err(RuntimeError::Refused(why)) = &killed {
                     tracing::debug!(id, why, "a container had ended before it was killed");
                 }
             }
-            absent_is_fine(self.http.call(Method::POST, &format!("/containers/{id}/stop?timeout={}", seconds(grace)), None)).await
+            absent_is_fine(self.http.call(
+                Method::POST,
+                &format!("/containers/{id}/stop{}", grace.map_or_else(String::new, |g| format!("?timeout={}", seconds(g)))),
+                None,
+            ))
+            .await
         }
         .boxed()
     }

@@ -101,6 +101,7 @@ pub fn body(spec: &ContainerSpec) -> Value {
         "systemd": "false",
         "healthconfig": {"Test": ["NONE"]},
         "restart_policy": "no",
+        "stop_timeout": spec.grace.max(0),
     });
     if let Value::Object(map) = &mut body {
         optional(map, spec);

@@ -1,0 +1,47 @@
+//! Files that a node must find again after its plug was pulled.
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Puts a file in place, wholly or not at all, and on the disk before it returns. Its directory is made where it is missing; only its owner may read it.
+///
+/// # Errors
+/// What the disk says.
+pub fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let mut next = path.as_os_str().to_owned();
+    next.push(".new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Takes a file away; one that isn't there is fine.
+///
+/// # Errors
+/// What the disk says.
+pub fn forget(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_replaced_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        for text in ["one", "two"] {
+            keep(&path, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        forget(&path).unwrap();
+        forget(&path).unwrap();
+        assert_eq!(dir.path().join("a").read_dir().unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Nodes that lose their power, their cluster or their agent, and what their pods and clients see of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use e2e::{Cluster, eventually, output};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const WEB: &str = include_str!("../../demo/web.yaml");
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A control plane without pods on the first machine, and a node on the second.
+fn apart() -> Cluster {
+    let mut cluster = Cluster::start(&["--no-node", "--nats-listen", "0.0.0.0"]);
+    cluster.join();
+    cluster.node_ready("node2");
+    cluster
+}
+
+/// Who answers at a Service's address, asked on the node.
+fn who(cluster: &Cluster, address: &str) -> Result<String, String> {
+    let url = format!("http://{address}/cgi-bin/who");
+    let out = output(cluster.machines[1].command("curl").args(["-sSf", "--max-time", "5", &url]));
+    if out.status.success() { Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+}
+
+fn address(cluster: &Cluster, service: &str) -> String {
+    cluster.k(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"])
+}
+
+/// A Service that brings each client back to the same of the web servers.
+const STICKY: &str =
+    "{apiVersion: v1, kind: Service, metadata: {name: sticky}, spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80, targetPort: http}]}}";
+
+fn clients_come_back_to_where_they_were(cluster: &Cluster) {
+    cluster.apply(STICKY);
+    let sticky = address(cluster, "sticky");
+    let first = eventually("it answers", MINUTE, || who(cluster, &sticky));
+    for other in ["a", "b", "c", "d", "e"] {
+        cluster.apply(&STICKY.replace("sticky", other));
+        let other = address(cluster, other);
+        eventually("the other Service answers", MINUTE, || who(cluster, &other));
+        assert_eq!(who(cluster, &sticky).unwrap(), first, "after another Service came");
+    }
+    cluster.k(&["delete", "service", "a", "b", "c", "d", "e"]);
+    let gone = |name: &str| !cluster.machines[1].sh("nft list table ip whalesong-services").contains(&format!("default/{name}/"));
+    eventually("the node forgets them", MINUTE, || if gone("a") && gone("e") { Ok(()) } else { Err("not yet".to_owned()) });
+    assert_eq!(who(cluster, &sticky).unwrap(), first, "after others went");
+}
+
+/// A pod that ended, one that refers to what may be missing, and the marks that they leave.
+fn others(marks: &str) -> String {
+    let volume = format!("volumes: [{{name: v, hostPath: {{path: '{marks}'}}}}]");
+    let mount = "volumeMounts: [{name: v, mountPath: /v}]";
+    format!(
+        "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: there}}, data: {{word: whale}}}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: ended}}, spec: {{restartPolicy: OnFailure, containers: [
+  {{name: c, image: 'localhost/busybox:1', command: [sh, -c, 'echo ran >> /v/ended'], {mount}}}], {volume}}}}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: reader}}, spec: {{terminationGracePeriodSeconds: 0, containers: [
+  {{name: c, image: 'localhost/busybox:1', command: [sh, -c, 'echo $WORD $NONE $STICKY_SERVICE_HOST $KUBERNETES_SERVICE_HOST >> /v/reader; sleep 100000'], {mount},
+   env: [{{name: WORD, valueFrom: {{configMapKeyRef: {{name: there, key: word}}}}}}, {{name: NONE, valueFrom: {{configMapKeyRef: {{name: nowhere, key: x, optional: true}}}}}}]}}], {volume}}}}}
+"
+    )
+}
+
+#[test]
+fn a_node_comes_back_without_its_cluster() {
+    let mut cluster = apart();
+    cluster.apply(WEB);
+    cluster.k(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    clients_come_back_to_where_they_were(&cluster);
+    let marks = cluster.machines[1].disk().join("marks");
+    std::fs::create_dir(&marks).unwrap();
+    cluster.apply(&others(marks.to_str().unwrap()));
+    cluster.k(&["wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/ended", "--timeout=60s"]);
+    cluster.k(&["wait", "--for=condition=Ready", "pod/reader", "--timeout=60s"]);
+    let pods = |cluster: &Cluster| cluster.k(&["get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.status.podIP}{\"\\n\"}{end}"]);
+    let (before, web) = (pods(&cluster), address(&cluster, "web"));
+
+    cluster.machines[1].pull_plug();
+    cluster.machines[1].unplug();
+    cluster.machines[1].power_on();
+    cluster.agent(1);
+    let mut seen = BTreeSet::new();
+    eventually("all web servers answer at the Service's address", MINUTE, || {
+        seen.insert(who(&cluster, &web)?);
+        if seen.len() == 3 { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+    let lines = eventually("the reader runs again", MINUTE, || {
+        let text = std::fs::read_to_string(marks.join("reader")).unwrap();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if lines.len() == 2 { Ok(lines) } else { Err(text) }
+    });
+    assert!(lines[0].starts_with("whale 10.96.") && lines[0] == lines[1], "its environment is the same: {lines:?}");
+    assert_eq!(std::fs::read_to_string(marks.join("ended")).unwrap(), "ran\n", "what had ended stays so");
+
+    cluster.machines[1].plug();
+    eventually("the restarts are told", MINUTE, || {
+        let counts = cluster.k(&["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"]);
+        if counts == "1 1 1" { Ok(()) } else { Err(counts) }
+    });
+    cluster.k(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    assert_eq!(pods(&cluster), before, "the same pods with the same addresses");
+}
+
+const CROWD: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: crowd}
+spec:
+  replicas: 20
+  selector: {matchLabels: {app: crowd}}
+  template:
+    metadata: {labels: {app: crowd}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: c, image: 'localhost/busybox:1', command: [sleep, '100000']}]
+";
+
+fn kill_agent(cluster: &Cluster) {
+    cluster.machines[1].sh("pkill -9 -f 'whalesong[ ]agent'");
+}
+
+/// The pods that have containers on the node, one entry a container that runs.
+fn running(cluster: &Cluster) -> Vec<String> {
+    let list = cluster.machines[1].sh("podman ps --format '{{index .Labels \"io.whalesong.pod.name\"}}'");
+    let mut names: Vec<String> = list.lines().map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+fn exactly_the_desired_pods_run(cluster: &Cluster) {
+    eventually("exactly the desired containers run", Duration::from_secs(90), || {
+        let list = cluster.get(&["pods"]);
+        let name = |p: &Value| p["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut desired: Vec<String> = list["items"].as_array().unwrap().iter().map(name).collect();
+        desired.sort();
+        let now = running(cluster);
+        if now == desired && now.len() == 20 { Ok(()) } else { Err(format!("{} run, {} are desired", now.len(), desired.len())) }
+    });
+}
+
+#[test]
+fn an_agent_that_is_killed_under_load_loses_and_doubles_nothing() {
+    let mut cluster = apart();
+    cluster.apply(CROWD);
+    for replicas in [4, 20, 20] {
+        std::thread::sleep(Duration::from_millis(1500));
+        kill_agent(&cluster);
+        cluster.k(&["scale", "deployment/crowd", &format!("--replicas={replicas}")]);
+        cluster.agent(1);
+    }
+    cluster.k(&["rollout", "status", "deployment/crowd", "--timeout=90s"]);
+    exactly_the_desired_pods_run(&cluster);
+    let left = cluster.machines[1].sh(&format!("ls {} | wc -l", cluster.machines[1].disk().join("data/node/pods").display()));
+    assert_eq!(left.trim(), "20", "nothing is left of pods that are gone");
+    strays_end_in_their_time(&mut cluster);
+}
+
+/// Pods that the agent's disk lost: the one that is still desired is adopted, the other gets its grace.
+fn strays_end_in_their_time(cluster: &mut Cluster) {
+    let disk = cluster.machines[1].disk().to_owned();
+    for name in ["stays", "goes"] {
+        cluster.apply(&format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{terminationGracePeriodSeconds: 20, volumes: [{{name: v, hostPath: {{path: '{}'}}}}], containers: [
+              {{name: c, image: 'localhost/busybox:1', volumeMounts: [{{name: v, mountPath: /v}}], command: [sh, -c, 'trap \"sleep 1; echo well > /v/{name}.end; exit 0\" TERM; while :; do sleep 0.1; done']}}]}}}}",
+            disk.display()
+        ));
+        cluster.k(&["wait", "--for=condition=Ready", &format!("pod/{name}"), "--timeout=60s"]);
+    }
+    let id = |cluster: &Cluster| cluster.get(&["pod", "stays"])["status"]["containerStatuses"][0]["containerID"].clone();
+    let before = id(cluster);
+    kill_agent(cluster);
+    for name in ["stays", "goes"] {
+        let uid = cluster.k(&["get", "pod", name, "-o", "jsonpath={.metadata.uid}"]);
+        std::fs::remove_file(disk.join("data/node/pods").join(uid).join("pod.json")).unwrap();
+    }
+    cluster.k(&["delete", "pod", "goes", "--force", "--grace-period=0"]);
+    cluster.agent(1);
+    eventually("the stray ends well", MINUTE, || std::fs::read_to_string(disk.join("goes.end")).map_err(|e| e.to_string()));
+    eventually("nothing is left of it", MINUTE, || {
+        let now = running(cluster);
+        if now.contains(&"goes".to_owned()) { Err(format!("{now:?}")) } else { Ok(()) }
+    });
+    assert!(running(cluster).contains(&"stays".to_owned()) && id(cluster) == before, "what is desired is adopted");
+}

@@ -245,6 +245,31 @@ fn limits_hold() {
     assert_eq!(ended("killed"), ("Error".to_owned(), Some(137)));
 }
 
+#[test]
+fn ports_of_the_node_lead_to_pods() {
+    let mut cluster = Cluster::start(&["--no-node", "--nats-listen", "0.0.0.0"]);
+    cluster.join();
+    cluster.node_ready("node2");
+    cluster.apply(
+        "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {terminationGracePeriodSeconds: 0, containers: [\
+         {name: c, image: 'localhost/web:v1', ports: [{containerPort: 8080, hostPort: 8090}]}]}}",
+    );
+    ready(&cluster, "web");
+    let url = format!("http://{}:8090/cgi-bin/who", cluster.machines[1].address);
+    let ask = |machine: usize| output(cluster.machines[machine].command("curl").args(["-sSf", "--max-time", "5", &url]));
+    // from another machine, from the node itself, and from the pod by the node
+    for machine in [0, 1] {
+        eventually("the node's port answers", MINUTE, || {
+            let out = ask(machine);
+            if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+        });
+    }
+    let inside = format!("nsenter --net=$(ls -d {}/*/ns/net) curl -sSf --max-time 5 {url}", cluster.machines[1].disk().join("data/node/pods").display());
+    assert_eq!(cluster.machines[1].sh(&inside), "v1 from web\n");
+    cluster.k(&["delete", "pod", "web"]);
+    assert!(!ask(0).status.success(), "nobody is there any more");
+}
+
 /// The password `sesame`, hashed.
 const HTPASSWD: &str = "sailor:$2b$04$L.Qta9rolG9frUebwm3NXO/s3Uj2yrOYv1dW99jHxB6m3oac3Ulvy\n";
 

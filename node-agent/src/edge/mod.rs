@@ -1,5 +1,6 @@
 //! Where decisions become deeds: each [`Op`] of a plan, carried out once.
 mod files;
+mod grpc;
 mod hook;
 mod image;
 mod probe;
@@ -13,12 +14,13 @@ use crate::pod::probe::ProbeKind;
 use crate::pod::sync::Op;
 use crate::pod::{Observed, TroubleKind};
 use crate::recorder::{Recorder, Subject};
-use crate::runtime::{Container, PodRef, Runtime, RuntimeError, Sandbox, SandboxSpec};
+use crate::runtime::{Container, HostPort, PodRef, Runtime, RuntimeError, Sandbox, SandboxSpec};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerPort, Pod, PodSpec};
 use model::Stored;
 use state_client::{Client, Request, Verb};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -156,6 +158,7 @@ impl Edge {
             pod: job.pod_ref(),
             host_network: spec.host_network == Some(true),
             host_ipc: spec.host_ipc == Some(true),
+            ports: host_ports(spec),
             sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
         };
         match self.runtime.create_sandbox(&wanted).await {
@@ -232,6 +235,22 @@ impl Edge {
             Err(e) => Err(Failed(TroubleKind::Failed, e.to_string())),
         }
     }
+}
+
+/// Ports of the node that lead to the pod's containers. With the node's own network they are the containers' anyway.
+fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
+    let sidecars = spec.init_containers.iter().flatten().filter(|c| crate::pod::is_sidecar(c));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
+    let of = |p: &ContainerPort| {
+        let number = |n: i32| u16::try_from(n).ok().filter(|n| *n > 0);
+        Some(HostPort {
+            protocol: p.protocol.as_deref().unwrap_or("TCP").to_lowercase(),
+            address: p.host_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
+            port: number(p.host_port?)?,
+            target: number(p.container_port)?,
+        })
+    };
+    if spec.host_network == Some(true) { Vec::new() } else { ports.filter_map(of).collect() }
 }
 
 /// Where a run's log is.

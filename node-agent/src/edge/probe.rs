@@ -1,5 +1,5 @@
 //! One try of a probe.
-use super::{Edge, Job, Outcome};
+use super::{Edge, Job, Outcome, grpc};
 use crate::pod::probe::{ProbeKind, timeout};
 use crate::runtime::{ExecSpec, collect};
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub async fn run(edge: &Edge, job: &Job, name: &str, kind: ProbeKind, id: &str) 
 fn late(probe: &Probe, limit: Duration) -> String {
     if probe.exec.is_some() {
         format!("command timed out after {}s", limit.as_secs())
+    } else if probe.grpc.is_some() {
+        format!("timeout: health rpc did not complete within {}s", limit.as_secs())
     } else {
         "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned()
     }
@@ -55,7 +57,11 @@ async fn attempt(edge: &Edge, job: &Job, c: &Spec, probe: &Probe, id: &str, limi
         let port = port(c, &action.port)?;
         return TcpStream::connect((host.as_str(), port)).await.map(drop).map_err(|e| format!("dial tcp {host}:{port}: {e}"));
     }
-    Err("no probe action that this version supports".to_owned())
+    if let Some(action) = &probe.grpc {
+        let port = port(c, &IntOrString::Int(action.port))?;
+        return grpc::check(&host(edge, job, None)?, port, action.service.as_deref().unwrap_or_default()).await;
+    }
+    Err("missing probe handler".to_owned())
 }
 
 fn host(edge: &Edge, job: &Job, given: Option<&str>) -> Result<String, String> {

@@ -4,6 +4,7 @@
 //! container that restarts finds the same address.
 mod ipam;
 mod namespace;
+mod table;
 mod wire;
 
 use crate::runtime::{NamespacePaths, Sandbox, SandboxSpec};
@@ -76,6 +77,8 @@ pub struct Network {
     bridge: u32,
     gateway: Ipv4Addr,
     ipam: Mutex<Ipam>,
+    /// Held while the table is made anew: the last one has all.
+    table: tokio::sync::Mutex<()>,
 }
 
 impl Network {
@@ -92,14 +95,15 @@ impl Network {
         // Packets between pods come in and go out by the bridge: nobody is to be told of a shorter way.
         let redirects = format!("/proc/sys/net/ipv4/conf/{}/send_redirects", options.bridge);
         std::fs::write(redirects, "0").map_err(kernel("silencing redirects"))?;
-        crate::nft::apply(&masquerade(options.pod_cidr, &options.bridge)).await?;
+        let sandboxes = all(&options.pods);
+        crate::nft::apply(&table::script(options.pod_cidr, &options.bridge, &sandboxes)).await?;
         let mut ipam = Ipam::new(options.pod_cidr);
-        for sandbox in all(&options.pods) {
+        for sandbox in sandboxes {
             if let Some(IpAddr::V4(ip)) = sandbox.ip {
                 ipam.take(ip);
             }
         }
-        Ok(Self { options, bridge, gateway, ipam: Mutex::new(ipam) })
+        Ok(Self { options, bridge, gateway, ipam: Mutex::new(ipam), table: tokio::sync::Mutex::default() })
     }
 
     fn ipam(&self) -> std::sync::MutexGuard<'_, Ipam> {
@@ -124,6 +128,7 @@ impl Network {
         let wanted = NamespacePaths { net: (!spec.host_network).then(|| dir.join("net")), ipc: (!spec.host_ipc).then(|| dir.join("ipc")) };
         namespace::hold(&wanted, &spec.sysctls)?;
         sandbox.namespaces = wanted;
+        sandbox.ports.clone_from(&spec.ports);
         if let Some(net) = &sandbox.namespaces.net {
             // After the machine started anew a pod is found where it was.
             let again = if let Some(IpAddr::V4(ip)) = before { self.ipam().again(ip) } else { None };
@@ -136,6 +141,7 @@ impl Network {
                 self.remove(uid).await?;
                 return Err(e);
             }
+            self.lead(&sandbox).await?;
         } else {
             record(&self.dir(uid), &sandbox)?;
         }
@@ -160,7 +166,17 @@ impl Network {
             self.ipam().free(ip);
         }
         namespace::release(&sandbox.namespaces)?;
-        std::fs::remove_file(self.dir(uid).join(RECORD)).map_err(kernel("forgetting the sandbox"))
+        std::fs::remove_file(self.dir(uid).join(RECORD)).map_err(kernel("forgetting the sandbox"))?;
+        self.lead(&sandbox).await
+    }
+
+    /// After a sandbox came or went: the node's ports lead to what is there now.
+    async fn lead(&self, changed: &Sandbox) -> Result<(), NetError> {
+        if changed.ports.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.table.lock().await;
+        Ok(crate::nft::apply(&table::script(self.options.pod_cidr, &self.options.bridge, &all(&self.options.pods))).await?)
     }
 
     /// Connects to a port from inside of the pod's network, so that listeners on its loopback are reached too.
@@ -187,13 +203,4 @@ fn read(dir: &Path) -> Option<Sandbox> {
 fn all(pods: &Path) -> Vec<Sandbox> {
     let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
     entries.filter_map(|e| read(&e.ok()?.path())).collect()
-}
-
-/// What leaves the pods' range takes the node's address.
-fn masquerade(range: Ipv4Net, bridge: &str) -> String {
-    let table = format!("whalesong-{bridge}");
-    format!(
-        "table ip {table} {{}}\ndelete table ip {table}\ntable ip {table} {{\n  chain postrouting {{\n    type nat hook postrouting priority srcnat; policy accept;\n    \
-         ip saddr {range} ip daddr != {range} oifname != \"{bridge}\" masquerade\n  }}\n}}\n"
-    )
 }

@@ -5,7 +5,7 @@ pub mod podman;
 mod types;
 
 pub use types::{
-    Container, ContainerSpec, Event, EventKind, ExecSpec, Exit, Image, Limits, Mount, NamespacePaths, Output, PodRef, PullSecret, RunState, Sandbox,
+    Container, ContainerSpec, Event, EventKind, ExecSpec, Exit, HostPort, Image, Limits, Mount, NamespacePaths, Output, PodRef, PullSecret, RunState, Sandbox,
     SandboxSpec, Seccomp, Session, Version,
 };
 

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use tokio::io::AsyncWrite;
 
@@ -36,6 +36,8 @@ pub struct SandboxSpec {
     pub host_network: bool,
     /// Whether the pod uses the node's IPC namespace.
     pub host_ipc: bool,
+    /// Ports of the node that lead to it.
+    pub ports: Vec<HostPort>,
     /// `net.*` and `kernel.*` settings of its namespaces.
     pub sysctls: Vec<(String, String)>,
 }
@@ -49,6 +51,22 @@ pub struct Sandbox {
     pub ip: Option<IpAddr>,
     /// Where its namespaces are held.
     pub namespaces: NamespacePaths,
+    /// Ports of the node that lead to it.
+    #[serde(default)]
+    pub ports: Vec<HostPort>,
+}
+
+/// A port of the node that leads to one of a pod's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+    /// At which of the node's addresses; none: at each.
+    pub address: Option<Ipv4Addr>,
+    /// The node's port.
+    pub port: u16,
+    /// The pod's port.
+    pub target: u16,
 }
 
 /// Files that hold namespaces; none: the node's.

@@ -5,6 +5,7 @@ mod env;
 mod placement;
 mod probes;
 mod qos;
+mod unsupported;
 mod update;
 mod validate;
 mod volumes;

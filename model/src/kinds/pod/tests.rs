@@ -138,6 +138,8 @@ fn refused() {
         ),
         (pod(json!({"dnsPolicy": "None"})), "spec.dnsConfig: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"),
         (pod(json!({"ephemeralContainers": [{"name": "e"}]})), "spec.ephemeralContainers: Forbidden: cannot be set on create"),
+        (pod(json!({"shareProcessNamespace": true})), "spec.shareProcessNamespace: Forbidden: not supported by this version"),
+        (pod(json!({"hostUsers": false})), "spec.hostUsers: Forbidden: not supported by this version"),
     ] {
         assert_eq!(causes(spec), [expected]);
     }

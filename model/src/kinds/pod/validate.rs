@@ -1,5 +1,5 @@
 //! What is refused in a pod's spec.
-use super::{containers, placement, volumes};
+use super::{containers, placement, unsupported, volumes};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, map, text};
 use crate::{meta, names};
@@ -49,6 +49,7 @@ pub(super) fn spec(checks: &mut Checks, path: &str, spec: &Value) {
         checks.add(Cause::forbidden(at("resourceClaims"), "dynamic resource allocation is not supported"));
     }
     placement::validate(checks, path, spec);
+    unsupported::validate(checks, path, spec);
 }
 
 fn ip(checks: &mut Checks, path: &str, text: &str) {

@@ -1,0 +1,85 @@
+//! The node's own table in nftables: the way out of the pods' range, and the ways in by ports of the node. Pure.
+use crate::runtime::{HostPort, Sandbox};
+use ipnet::Ipv4Net;
+use std::net::{IpAddr, Ipv4Addr};
+
+fn elements(list: &[String]) -> String {
+    if list.is_empty() { String::new() } else { format!("    elements = {{ {} }}\n", list.join(", ")) }
+}
+
+/// The script that makes the table anew.
+pub fn script(range: Ipv4Net, bridge: &str, sandboxes: &[Sandbox]) -> String {
+    let (mut anywhere, mut there, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    for sandbox in sandboxes.iter().filter(|s| !s.ports.is_empty()) {
+        let Some(IpAddr::V4(ip)) = sandbox.ip else { continue };
+        own.push(format!("{ip} . {ip}"));
+        for port in &sandbox.ports {
+            let list = if port.address.is_some() { &mut there } else { &mut anywhere };
+            let element = element(port, ip);
+            // The scheduler lets two pods have the same port only at different addresses.
+            if !list.contains(&element) {
+                list.push(element);
+            }
+        }
+    }
+    let table = format!("whalesong-{bridge}");
+    format!(
+        "table ip {table} {{}}
+delete table ip {table}
+table ip {table} {{
+  map host-ports {{
+    type inet_proto . inet_service : ipv4_addr . inet_service
+{anywhere}  }}
+  map host-addresses {{
+    type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+{there}  }}
+  set hairpin {{
+    type ipv4_addr . ipv4_addr
+{own}  }}
+  chain to-pods {{
+    dnat ip to ip daddr . meta l4proto . th dport map @host-addresses
+    fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to meta l4proto . th dport map @host-ports
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    jump to-pods
+  }}
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    jump to-pods
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {range} ip daddr != {range} oifname != \"{bridge}\" masquerade
+    ip saddr . ip daddr @hairpin masquerade
+  }}
+}}
+",
+        anywhere = elements(&anywhere),
+        there = elements(&there),
+        own = elements(&own),
+    )
+}
+
+fn element(port: &HostPort, ip: Ipv4Addr) -> String {
+    let at = port.address.map(|a| format!("{a} . ")).unwrap_or_default();
+    format!("{at}{} . {} : {ip} . {}", port.protocol, port.port, port.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_lead_to_pods() {
+        let port = |address: Option<Ipv4Addr>| HostPort { protocol: "tcp".into(), address, port: 80, target: 8080 };
+        let ip = Ipv4Addr::new(10, 244, 0, 7);
+        let sandbox = Sandbox { ip: Some(ip.into()), ports: vec![port(None), port(Some(Ipv4Addr::new(10, 0, 0, 1)))], ..Sandbox::default() };
+        let got = script(Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 24), "ws0", &[sandbox, Sandbox::default()]);
+        for want in
+            ["elements = { tcp . 80 : 10.244.0.7 . 8080 }", "elements = { 10.0.0.1 . tcp . 80 : 10.244.0.7 . 8080 }", "elements = { 10.244.0.7 . 10.244.0.7 }"]
+        {
+            assert!(got.contains(want), "{got}");
+        }
+    }
+}

@@ -3,7 +3,7 @@ use super::{NetError, namespace};
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::packet_route::route::RouteScope;
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -80,6 +80,11 @@ pub async fn connect(port: &Port, net: &Path) -> Result<(), NetError> {
     let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth).name(port.name.clone());
     let pair = pair.set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).controller(port.bridge).up().build();
     handle.link().add(pair).execute().await.map_err(netlink("making the pod's link"))?;
+    // Where the kernel lets bridged packets pass nftables, what a pod sends to itself by a Service or a port of the node goes out where it came in.
+    if let Some(index) = index(&handle, &port.name).await? {
+        let reflecting = LinkBridgePort::new(index).hairpin(true).build();
+        handle.link().set_port(reflecting).execute().await.map_err(netlink("letting the pod reach itself"))?;
+    }
     let port = port.clone();
     let net = net.to_owned();
     let inside = move || namespace::inside(&net, || on_a_runtime(configure(&port)));

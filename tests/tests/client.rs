@@ -27,13 +27,20 @@ fn web(replicas: i32) -> Deployment {
     .unwrap()
 }
 
+/// As `kubectl rollout status` sees it: what was asked for last has been looked at, and only pods of that run.
+fn rolled_out(deployment: Option<&Deployment>) -> bool {
+    let Some((deployment, status)) = deployment.and_then(|d| Some((d, d.status.as_ref()?))) else { return false };
+    let wanted = deployment.spec.replicas;
+    status.observed_generation == deployment.metadata.generation && [status.replicas, status.updated_replicas, status.available_replicas] == [wanted; 3]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_runs_a_deployment() {
     let cluster = Cluster::start(&[]);
     let client = client(&cluster.data().join("kubeconfig")).await;
     let (deployments, pods): (Api<Deployment>, Api<Pod>) = (Api::default_namespaced(client.clone()), Api::default_namespaced(client.clone()));
     deployments.create(&PostParams::default(), &web(2)).await.unwrap();
-    within("the rollout", await_condition(deployments.clone(), "web", conditions::is_deployment_completed())).await.unwrap();
+    within("the rollout", await_condition(deployments.clone(), "web", rolled_out)).await.unwrap();
     let running = pods.list(&ListParams::default().labels("app=web").fields("status.phase=Running")).await.unwrap();
     assert_eq!(running.items.len(), 2);
     let name = running.items[0].name_any();
@@ -46,7 +53,7 @@ async fn a_program_runs_a_deployment() {
     let patched = deployments.patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
     let container = &patched.spec.template.spec.unwrap().containers[0];
     assert_eq!((container.image.as_deref(), container.env.as_ref().map(Vec::len)), (Some("localhost/web:v1"), Some(1)));
-    within("the second rollout", await_condition(deployments.clone(), "web", conditions::is_deployment_completed())).await.unwrap();
+    within("the second rollout", await_condition(deployments.clone(), "web", rolled_out)).await.unwrap();
     assert_eq!(deployments.get_scale("web").await.unwrap().status.unwrap().replicas, 1);
 
     let last = pods.list(&ListParams::default().labels("app=web")).await.unwrap().items.into_iter().find(|p| p.metadata.deletion_timestamp.is_none()).unwrap();

@@ -103,13 +103,14 @@ fn containers_conf(machine: Machine, conmon: Option<&Path>) -> String {
 /// Stands before conmon and mends two things. Versions before 2.1.8 leave their out-of-memory marker in their working directory, while Podman looks for
 /// it in the bundle (`-b`). And Podman has no way to say that a container's stdin outlives who attaches to it: the annotation does.
 const CONMON: &str = "#!/bin/sh
-bundle= previous=
+bundle= previous= stdin=
 for argument; do
+  [ \"$argument\" = -i ] && stdin=1
   [ \"$previous\" = -b ] && bundle=$argument
   previous=$argument
 done
 IN_BUNDLE
-grep -qs STDIN_STAYS \"$bundle/config.json\" && set -- --leave-stdin-open \"$@\"
+[ \"$stdin\" ] && grep -qs STDIN_STAYS \"$bundle/config.json\" && set -- --leave-stdin-open \"$@\"
 exec CONMON \"$@\"
 ";
 

@@ -59,4 +59,4 @@ release: install
 install:
 	@scripts/install
 install-test:
-	@scripts/install kubectl registry deny
+	@scripts/install kubectl registry tracer deny

@@ -19,7 +19,7 @@ pub mod subject;
 
 pub use address::{Caller, Role, To};
 pub use bus::{Bus, BusError, Incoming, Opening};
-pub use lease::{Lease, LeaseError, LeaseOptions, Leases};
+pub use lease::{Fence, Lease, LeaseError, LeaseOptions, Leases};
 pub use message::{Call, Message, Open};
 pub use micro::ServiceInfo;
 /// What stands on the wire, and how it is read.

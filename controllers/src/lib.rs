@@ -1,6 +1,6 @@
 //! Controllers as pure plans, and the runtime that carries them out.
 //!
-//! [`run`] starts all of them on the bus. Each controller is one file (or folder) with one implementation of
+//! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of
 //! [`runtime::Controller`] and a line in [`all`].
 pub mod deployment;
 pub mod endpoints;
@@ -16,8 +16,6 @@ pub mod tenancy;
 #[cfg(test)]
 mod testing;
 
-use bus::Bus;
-use bus::actor::System;
 use jiff::SignedDuration;
 use model::Kinds;
 use runtime::edge::{self, Ask};
@@ -25,6 +23,7 @@ use runtime::{Controller, Engine, Lookup, Resource, StartError, Stats};
 use state_client::Client;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// How the controllers are run.
 #[derive(Clone, Debug)]
@@ -82,49 +81,56 @@ fn lookups() -> Vec<(Resource, Lookup)> {
     vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true })]
 }
 
-/// The running controllers.
-#[derive(Clone)]
-pub struct Handle {
-    asks: mpsc::Sender<Ask>,
+/// Why a run of the controllers ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// They can't run together.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A part of the runtime panicked.
+    #[error(transparent)]
+    Broken(#[from] edge::Broken),
 }
 
-impl Handle {
-    /// What each controller is at; empty while the runtime is being started again.
+/// All controllers, ready to run. Clones are the same.
+#[derive(Clone)]
+pub struct Controllers {
+    options: Arc<Options>,
+    asks: mpsc::Sender<Ask>,
+    asked: Arc<Mutex<mpsc::Receiver<Ask>>>,
+}
+
+impl Controllers {
+    /// All controllers with these options.
+    ///
+    /// # Errors
+    /// [`StartError`] when two own the same output.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        engine(&options)?;
+        let (asks, asked) = mpsc::channel(16);
+        Ok(Self { options: Arc::new(options), asks, asked: Arc::new(Mutex::new(asked)) })
+    }
+
+    /// Runs them until `cancel`. They write by `client`; `identity` is who holds their Lease. Starting anew is always safe: all that they know comes
+    /// from `state`.
+    ///
+    /// # Errors
+    /// [`RunError`] when a part of the runtime panicked; it is to be started again.
+    pub async fn run(&self, client: Client, identity: String, cancel: CancellationToken) -> Result<(), RunError> {
+        let engine = engine(&self.options)?;
+        let mut asked = self.asked.lock().await;
+        Ok(edge::run(engine, client, identity, &mut asked, cancel).await?)
+    }
+
+    /// What each controller is at; empty where they aren't running.
     pub async fn stats(&self) -> Vec<Stats> {
+        if self.asked.try_lock().is_ok() {
+            return Vec::new();
+        }
         let (reply, answer) = oneshot::channel();
         match self.asks.send(reply).await {
             Ok(()) => answer.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
     }
-}
-
-/// Why a run of the controllers ended.
-#[derive(Debug, thiserror::Error)]
-enum RunError {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Broken(#[from] edge::Broken),
-}
-
-/// Starts all controllers as one supervised task of `system`. They speak as `bus` does.
-///
-/// # Errors
-/// [`StartError`] when two controllers own the same output.
-pub fn run(bus: &Bus, system: &System, options: Options) -> Result<Handle, StartError> {
-    engine(&options)?;
-    let (asks, asked) = mpsc::channel(16);
-    let asked = Arc::new(Mutex::new(asked));
-    let (client, identity) = (Client::new(bus.clone()), bus.caller().to_string());
-    system.task("controllers", move |cancel| {
-        let (options, client, identity, asked) = (options.clone(), client.clone(), identity.clone(), asked.clone());
-        async move {
-            let engine = engine(&options)?;
-            let mut asked = asked.lock().await;
-            edge::run(engine, client, identity, &mut asked, cancel).await?;
-            Ok::<(), RunError>(())
-        }
-    });
-    Ok(Handle { asks })
 }

@@ -4,7 +4,6 @@ use crate::desk::{Desk, Orders, Written, binding};
 use crate::events::{Journal, Note};
 use crate::pod::PodInfo;
 use crate::schedule::schedule;
-use bus::Bus;
 use jiff::Timestamp;
 use state_client::{Client, Reflector, Request};
 use std::sync::Arc;
@@ -30,12 +29,11 @@ pub enum SchedulerError {
     Task(#[from] JoinError),
 }
 
-/// Runs the scheduler until `cancel`. Starting anew is always safe: all that it knows comes from `state`.
+/// Runs the scheduler until `cancel`; it writes by `client`. Starting anew is always safe: all that it knows comes from `state`.
 ///
 /// # Errors
 /// [`SchedulerError`] when a part of it panicked; it is to be started again.
-pub async fn run(bus: Bus, cancel: CancellationToken) -> Result<(), SchedulerError> {
-    let client = Client::new(bus);
+pub async fn run(client: Client, cancel: CancellationToken) -> Result<(), SchedulerError> {
     let (notes, inbox) = mpsc::channel(NOTES);
     let journal = tokio::spawn(write_notes(client.clone(), inbox));
     let worked = Scheduler::new(client, notes).work(cancel).await;

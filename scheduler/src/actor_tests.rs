@@ -162,7 +162,7 @@ async fn scheduled(world: &World) -> Running {
     let bus = Bus::local("test", Caller::new(Role::State, "a"));
     let services = world.serve(&bus).await;
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(run(bus.speaking_as(Caller::new(Role::Scheduler, "a")), cancel.clone()));
+    let task = tokio::spawn(run(state_client::Client::new(bus.speaking_as(Caller::new(Role::Scheduler, "a"))), cancel.clone()));
     Running { _services: services, cancel, task }
 }
 

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod authz;
 mod call;
 pub mod deletion;
+mod fence;
 mod form;
 pub mod identity;
 pub mod meta;

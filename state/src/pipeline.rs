@@ -3,6 +3,7 @@ use crate::admission::Admission;
 use crate::admission::service::Ranges;
 use crate::authz::Authorizer;
 use crate::call::Call;
+use crate::fence::Fences;
 use crate::identity;
 use crate::metrics::Metrics;
 use crate::routes::Routes;
@@ -10,7 +11,7 @@ use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
 use arc_swap::ArcSwap;
-use bus::Caller;
+use bus::{Caller, Leases};
 use model::{ApiError, Key, Kinds, Stored};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,6 +54,7 @@ struct Inner {
     admission: Admission,
     tokens: Option<Tokens>,
     routes: Routes,
+    fences: Fences,
     metrics: Metrics,
 }
 
@@ -61,15 +63,24 @@ struct Inner {
 pub struct Pipeline(Arc<Inner>);
 
 impl Pipeline {
-    /// A pipeline over a store.
+    /// A pipeline over a store; `leases` tell whose writes are still wanted.
     ///
     /// # Errors
     /// [`TokenError::Key`] for keys that can't be read.
-    pub fn new(store: Store, options: PipelineOptions) -> Result<Self, TokenError> {
+    pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
         let authorizer = Authorizer::new(Arc::new(store.clone()));
         let admission = Admission::new(authorizer.clone(), options.ranges);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
-        Ok(Self(Arc::new(Inner { store, kinds: options.kinds, authorizer, admission, tokens, routes: Routes::default(), metrics: Metrics::default() })))
+        Ok(Self(Arc::new(Inner {
+            store,
+            kinds: options.kinds,
+            authorizer,
+            admission,
+            tokens,
+            routes: Routes::default(),
+            fences: Fences::new(leases),
+            metrics: Metrics::default(),
+        })))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -80,6 +91,9 @@ impl Pipeline {
     }
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+    pub(crate) fn fences(&self) -> &Fences {
+        &self.0.fences
     }
     pub(crate) fn tokens(&self) -> Option<&Tokens> {
         self.0.tokens.as_ref()
@@ -107,7 +121,10 @@ impl Pipeline {
     pub async fn handle(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         let began = Instant::now();
         let (verb, resource) = (request.verb, request.resource.clone());
-        let reply = self.answer(caller, request).await;
+        let reply = match self.0.fences.admit(&request).await {
+            Ok(()) => self.answer(caller, request).await,
+            Err(refusal) => Err(refusal),
+        };
         let code = match &reply {
             Ok(Reply::Object { created: true, .. }) => 201,
             Ok(Reply::Json { code, .. }) => *code,

@@ -1,6 +1,7 @@
 //! The pipeline on the bus: `state.api`, `state.batch` and `state.watch`, and what every cluster has from the start.
 use crate::admission::lifecycle;
 use crate::authz::{Authorizer, bootstrap, policy};
+use crate::fence;
 use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::store::{Store, WatchFrom};
@@ -52,7 +53,7 @@ impl Services {
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<Services, ServeError> {
-    let pipeline = Pipeline::new(store.clone(), options)?;
+    let pipeline = Pipeline::new(store.clone(), bus.leases(1), options)?;
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     for resource in policy::RESOURCES {
@@ -81,11 +82,23 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
 }
 
 /// Works on all requests of a batch at once, so that their commits share the log's next write. Replies keep the order.
-async fn batch(pipeline: &Pipeline, asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
+async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
     use futures::StreamExt;
+    if let Err(refusal) = fenced(pipeline, &mut asked.message.0).await {
+        return vec![Err(refusal); asked.message.0.len()];
+    }
     let caller = asked.caller;
     let one = |request| pipeline.handle(&caller, request);
     futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(AT_ONCE).collect().await
+}
+
+/// One question for a whole batch that is asked under one lease; others ask for themselves.
+async fn fenced(pipeline: &Pipeline, requests: &mut [Request]) -> Result<(), ApiError> {
+    let write = requests.iter().find(|r| r.fence.is_some() && fence::writes(r.verb));
+    let Some(write) = write.filter(|write| requests.iter().all(|r| r.fence == write.fence)) else { return Ok(()) };
+    pipeline.fences().admit(write).await?;
+    requests.iter_mut().for_each(|request| request.fence = None);
+    Ok(())
 }
 
 /// Keeps the authoriser current with what other processes write.

@@ -3,7 +3,7 @@ use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::{eventually, output, run, whalesong};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -39,6 +39,28 @@ impl Cluster {
     /// # Panics
     /// As [`Cluster::start`].
     pub fn start_roles() -> Self {
+        let mut cluster = Self::start_control_plane();
+        cluster.again("agent");
+        cluster
+    }
+
+    /// The same with simulated nodes instead of a real one, in a process that is told to with `agent --hollow`.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_hollow(nodes: u32) -> Self {
+        let mut cluster = Self::start_control_plane();
+        let (data, nodes) = (cluster.data(), nodes.to_string());
+        let child = cluster.machines[0].whalesong(&["agent", "--hollow", &nodes, "--data", data.to_str().unwrap(), "--log", "info"], "agent.log");
+        cluster.processes.push(child);
+        cluster
+    }
+
+    /// The processes of the control plane, one role each, over a NATS server of its own.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_control_plane() -> Self {
         let mut cluster = Self::booted();
         let (machine, data) = (&cluster.machines[0], cluster.data());
         let data = data.to_str().unwrap();
@@ -53,10 +75,9 @@ impl Cluster {
             cluster.data().join("pki/sa.pub").exists().then_some(()).ok_or_else(|| "not yet".to_owned())
         });
         cluster.processes = processes;
-        for role in ["gateway", "scheduler", "controllers", "agent"] {
+        for role in ["gateway", "scheduler", "controllers"] {
             cluster.again(role);
         }
-        cluster.answers();
         cluster
     }
 
@@ -65,7 +86,14 @@ impl Cluster {
     /// # Panics
     /// When it can't be started, or the API doesn't answer afterwards.
     pub fn again(&mut self, role: &str) {
-        let data = self.data();
+        self.role(role, &self.data());
+    }
+
+    /// The same, on a data directory of its own.
+    ///
+    /// # Panics
+    /// As [`Cluster::again`].
+    pub fn role(&mut self, role: &str, data: &Path) {
         let (data, listen, kubeconfig) = (data.to_str().unwrap(), format!("{}:6443", self.machines[0].address), self.data().join("kubeconfig"));
         let own: &[&str] = match role {
             "gateway" => &["--listen", &listen, "--kubeconfig", kubeconfig.to_str().unwrap()],
@@ -76,6 +104,14 @@ impl Cluster {
         let child = self.machines[0].whalesong(&args, "up.log");
         self.processes.push(child);
         self.answers();
+    }
+
+    /// What `whalesong status` says.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn status(&self) -> String {
+        run(self.machines[0].command(whalesong()).args(["status", "--data"]).arg(self.data()))
     }
 
     /// Starts `whalesong up` on the first machine.

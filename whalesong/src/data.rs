@@ -71,6 +71,47 @@ fn locked(file: &File, root: &Path) -> Result<bool, Failure> {
     Ok(outcome.recv_timeout(DYING).unwrap_or(false))
 }
 
+/// Under which name a process holds leases.
+pub struct Identity {
+    /// Host and run, as Kubernetes names holders.
+    pub name: String,
+    /// No other process has the name while this one lives, and the next one on the same data has it, too.
+    pub unique: bool,
+    _hold: Option<Data>,
+}
+
+impl Identity {
+    /// That of the process that holds `data`.
+    ///
+    /// # Errors
+    /// When the directory can't be written.
+    pub fn of(data: &Data, host: &str) -> Result<Self, Failure> {
+        let path = data.join("id");
+        let id = match std::fs::read_to_string(&path) {
+            Ok(id) if !id.trim().is_empty() => id.trim().to_owned(),
+            _ => {
+                let id = random();
+                std::fs::write(&path, &id).map_err(|e| unwritable(&data.root, &e))?;
+                id
+            }
+        };
+        Ok(Self { name: format!("{host}_{id}"), unique: true, _hold: None })
+    }
+
+    /// That of a process that needs no data: of a directory where it can have one for itself, one for this run otherwise.
+    pub fn at(directory: &Path, host: &str) -> Self {
+        let held = Data::hold(directory).and_then(|data| Ok(Self { _hold: None, ..Self::of(&data, host)? }).map(|own| (own, data)));
+        match held {
+            Ok((own, data)) => Self { _hold: Some(data), ..own },
+            Err(_) => Self { name: format!("{host}_{}", random()), unique: false, _hold: None },
+        }
+    }
+}
+
+fn random() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 fn unwritable(root: &Path, e: &std::io::Error) -> Failure {
     let remedy = match e.kind() {
         ErrorKind::PermissionDenied => "run as a user who may, or choose another directory with --data",
@@ -83,6 +124,17 @@ fn unwritable(root: &Path, e: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identity_outlives_its_process_and_is_had_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::at(dir.path(), "h");
+        let second = Identity::at(dir.path(), "h");
+        assert!(first.unique && !second.unique && first.name != second.name);
+        let name = first.name.clone();
+        drop(first);
+        assert_eq!(Identity::at(dir.path(), "h").name, name);
+    }
 
     #[test]
     fn a_second_holder_is_told_who_holds_it() {

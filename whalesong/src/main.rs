@@ -1,5 +1,6 @@
 //! Whalesong's one binary: every role of a cluster, and the commands that look at it.
 mod agent;
+mod candidate;
 mod cli;
 mod config;
 mod creds;

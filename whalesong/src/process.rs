@@ -1,17 +1,23 @@
 //! One process of a cluster: its place on the bus, the roles that it plays, and how it stops.
+use crate::candidate::Candidate;
+use crate::data::Identity;
 use crate::failure::Failure;
 use crate::status::{ProcessReport, StatusRequest, resident_kib};
 use api_gateway::{Gateway, GatewayOptions, Pki};
 use arc_swap::ArcSwap;
 use bus::actor::System;
 use bus::{Bus, Caller, Role, Service};
+use controllers::Controllers;
 use model::Kinds;
+use scheduler::SchedulerError;
 use state::store::{Store, StoreOptions};
 use state::{PipelineOptions, Services, TokenKeys};
+use state_client::Client;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long a stop may take before what still runs is cut off.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +35,7 @@ pub struct Process {
     gateways: Vec<Gateway>,
     state: Option<(Store, Services)>,
     services: Vec<Service>,
+    candidates: Vec<Candidate>,
 }
 
 /// This machine's name.
@@ -44,7 +51,17 @@ impl Process {
     /// A process on this bus; `name` is what its instances are called.
     pub fn new(bus: Bus, name: &str) -> Self {
         let kinds = Arc::new(ArcSwap::from_pointee(model::kinds::builtin()));
-        Self { bus, system: System::new(), kinds, name: name.to_owned(), roles: Vec::new(), gateways: Vec::new(), state: None, services: Vec::new() }
+        Self {
+            bus,
+            system: System::new(),
+            kinds,
+            name: name.to_owned(),
+            roles: Vec::new(),
+            gateways: Vec::new(),
+            state: None,
+            services: Vec::new(),
+            candidates: Vec::new(),
+        }
     }
 
     /// The bus, speaking as this role.
@@ -83,20 +100,38 @@ impl Process {
         Ok(address)
     }
 
-    /// Plays the scheduler.
-    pub fn play_scheduler(&mut self) {
-        let bus = self.speak(Role::Scheduler, &self.name.clone());
-        self.system.task("scheduler", move |cancel| scheduler::run(bus.clone(), cancel));
+    /// Stands for playing a role that one process at a time plays.
+    fn stand(&mut self, role: Role, lease: &'static str, identity: &Identity) -> Candidate {
+        let bus = self.speak(role, &self.name.clone());
+        let candidate = Candidate::new(&bus, lease, identity);
+        self.candidates.push(candidate.clone());
+        candidate
     }
 
-    /// Plays all controllers. `ca_pem` is what pods trust.
+    /// Plays the scheduler, when it is this process's turn.
+    pub fn play_scheduler(&mut self, identity: &Identity) {
+        let candidate = self.stand(Role::Scheduler, "kube-scheduler", identity);
+        self.system.task("scheduler", move |cancel| {
+            let candidate = candidate.clone();
+            async move { candidate.lead(cancel, |client, stop| schedule(&candidate, client, stop)).await }
+        });
+    }
+
+    /// Plays all controllers, when it is this process's turn. `ca_pem` is what pods trust.
     ///
     /// # Errors
     /// When two controllers own the same output.
-    pub fn play_controllers(&mut self, ca_pem: &str) -> Result<(), Failure> {
-        let bus = self.speak(Role::Controllers, &self.name.clone());
-        let options = controllers::Options::new(ca_pem, self.kinds.load_full());
-        controllers::run(&bus, &self.system, options).map(drop).map_err(broken)
+    pub fn play_controllers(&mut self, ca_pem: &str, identity: &Identity) -> Result<(), Failure> {
+        let candidate = self.stand(Role::Controllers, "kube-controller-manager", identity);
+        let controllers = Controllers::new(controllers::Options::new(ca_pem, self.kinds.load_full())).map_err(broken)?;
+        self.system.task("controllers", move |cancel| {
+            let (candidate, controllers) = (candidate.clone(), controllers.clone());
+            async move {
+                let work = |client, stop| controllers.run(client, candidate.identity(), stop);
+                candidate.lead(cancel, work).await
+            }
+        });
+        Ok(())
     }
 
     /// Answers `whalesong status`.
@@ -105,9 +140,12 @@ impl Process {
     /// When NATS refuses the subscription.
     pub async fn answer_status(&mut self) -> Result<(), Failure> {
         let (system, roles) = (self.system.clone(), self.roles.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let store = self.state.as_ref().map(|(store, _)| store.clone());
-        let service = self.bus.serve(&self.name, 4, move |_: bus::Incoming<StatusRequest>| {
-            let report = report(&system, &roles, store.as_ref());
+        let (store, candidates) = (self.state.as_ref().map(|(store, _)| store.clone()), self.candidates.clone());
+        // several processes of a machine may have its name; an agent is heard under its node's only
+        let caller = self.bus.caller();
+        let instance = if caller.role == Role::Agent { caller.name.clone() } else { format!("{}-{}", caller.name, std::process::id()) };
+        let service = self.bus.serve(&instance, 4, move |_: bus::Incoming<StatusRequest>| {
+            let report = report(&system, &roles, &candidates, store.as_ref());
             async move { report }
         });
         self.services.push(service.await.map_err(broken)?);
@@ -138,13 +176,22 @@ impl Process {
     }
 }
 
-fn report(system: &System, roles: &[String], store: Option<&Store>) -> ProcessReport {
+/// Schedules, and shows that it does.
+async fn schedule(candidate: &Candidate, client: Client, stop: CancellationToken) -> Result<(), SchedulerError> {
+    tokio::select! {
+        ended = scheduler::run(client.clone(), stop) => ended,
+        () = candidate.show(client.clone()) => Ok(()),
+    }
+}
+
+fn report(system: &System, roles: &[String], candidates: &[Candidate], store: Option<&Store>) -> ProcessReport {
     ProcessReport {
         host: hostname(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         roles: roles.to_vec(),
         resident_kib: resident_kib(),
+        leases: candidates.iter().map(Candidate::standing).collect(),
         revision: store.map(|s| s.revision("", "pods")),
         actors: system.report(),
     }

@@ -1,7 +1,7 @@
 //! One role a process, against a NATS server that runs elsewhere.
 use crate::agent;
 use crate::cli::{AgentArgs, GatewayArgs, RoleArgs};
-use crate::data::Data;
+use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, CLUSTER};
 use crate::process::{Process, hostname, listen_address, pki, write_kubeconfig};
@@ -43,7 +43,8 @@ pub async fn gateway(args: GatewayArgs) -> Result<(), Failure> {
 /// When NATS can't be reached.
 pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
     let mut process = Process::new(join::as_role(&args, Role::Scheduler, &hostname()).await?, &hostname());
-    process.play_scheduler();
+    let identity = Identity::at(&join::root(args.data.as_ref()).join("scheduler"), &hostname());
+    process.play_scheduler(&identity);
     process.answer_status().await?;
     process.run().await
 }
@@ -58,7 +59,8 @@ pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
         Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data")
     })?;
     let mut process = Process::new(join::as_role(&args, Role::Controllers, &hostname()).await?, &hostname());
-    process.play_controllers(&ca)?;
+    let identity = Identity::at(&join::root(args.data.as_ref()).join("controllers"), &hostname());
+    process.play_controllers(&ca, &identity)?;
     process.answer_status().await?;
     process.run().await
 }

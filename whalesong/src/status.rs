@@ -33,8 +33,21 @@ pub struct ProcessReport {
     pub resident_kib: u64,
     /// Up to which revision its cache follows the log; only where it plays `state`.
     pub revision: Option<u64>,
+    /// For which roles it stands that one process at a time plays.
+    pub leases: Vec<Standing>,
     /// Its actors.
     pub actors: Vec<ActorReport>,
+}
+
+/// How a process stands for a role that one process at a time plays.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Standing {
+    /// The lease.
+    pub lease: String,
+    /// As whom.
+    pub identity: String,
+    /// Whether it acts; otherwise it stands by.
+    pub leads: bool,
 }
 
 /// This process's resident memory in KiB.
@@ -51,8 +64,14 @@ pub fn render(reports: &[ProcessReport]) -> String {
         let lag = r.revision.map_or_else(String::new, |revision| format!(", log read up to {revision}"));
         // writing to a String can't fail
         _ = writeln!(out, "{} on {} (process {}, version {}, {} MiB{lag})", r.roles.join(", "), r.host, r.pid, r.version, r.resident_kib / 1024);
+        for l in &r.leases {
+            _ = writeln!(out, "  {} {} as {}", if l.leads { "leads" } else { "stands by for" }, l.lease, l.identity);
+        }
         _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", "ACTOR", "STATE", "RESTARTS", "MAILBOX");
         for a in &r.actors {
+            for l in &r.leases {
+                _ = writeln!(out, "  {} {} as {}", if l.leads { "leads" } else { "stands by for" }, l.lease, l.identity);
+            }
             _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", a.path, a.state.to_string(), a.restarts, format!("{}/{}", a.mailbox, a.capacity));
         }
     }

@@ -1,7 +1,7 @@
 //! `whalesong up`: a whole cluster in one process, with its NATS server as a child.
 use crate::agent;
 use crate::cli::UpArgs;
-use crate::data::Data;
+use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, Admit, CLUSTER};
 use crate::process::{Process, hostname, listen_address, pki, write_kubeconfig};
@@ -33,8 +33,9 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
     write_kubeconfig(&keys, &kubeconfig, &cluster, address)?;
     println!("The API answers at https://{address} after {} ms; export KUBECONFIG={}", start.elapsed().as_millis(), kubeconfig.display());
-    process.play_scheduler();
-    process.play_controllers(keys.ca())?;
+    let identity = Identity::of(&data, &hostname())?;
+    process.play_scheduler(&identity);
+    process.play_controllers(keys.ca(), &identity)?;
     if let Some(count) = args.hollow_nodes {
         agent::play_hollow(&mut process, count);
     }

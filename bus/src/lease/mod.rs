@@ -4,6 +4,7 @@
 //! over when it has itself seen the same revision for the whole time to live, and a holder gives up by its own clock, counted from before
 //! its last renewal was sent. Each holder has a token that only grows, its fencing token: whoever acts on a holder's behalf can
 //! have it checked, so that one who was deposed without noticing yet does no harm.
+mod lead;
 mod table;
 
 use crate::bus::Bus;
@@ -35,6 +36,17 @@ impl Default for LeaseOptions {
     fn default() -> Self {
         Self { ttl: Duration::from_secs(10), inherit: false }
     }
+}
+
+/// What a holder gives along with what it asks for, so that it is refused once it is deposed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    /// The lease.
+    pub lease: String,
+    /// The holder's token.
+    pub token: u64,
+    /// Which run of the holder. A server that lost its last moments may give a token twice, but never to the same run.
+    pub run: String,
 }
 
 /// Why a token isn't good.
@@ -122,6 +134,12 @@ impl Bus {
 }
 
 impl Leases {
+    /// The same leases, taken under this name instead of the caller's.
+    #[must_use]
+    pub fn held_by(self, holder: impl Into<String>) -> Self {
+        Self { holder: holder.into(), ..self }
+    }
+
     /// Waits until it holds the lease, however long that takes. Dropping the future gives up.
     pub async fn acquire(&self, name: &str, options: LeaseOptions) -> Lease {
         let options = LeaseOptions { ttl: options.ttl.clamp(Duration::from_millis(10), TTL_MAX), ..options };
@@ -162,20 +180,29 @@ impl Leases {
         let token = self.table.write(name, &record, expect).await?;
         record.token = token;
         tracing::info!(name, token, "took the lease");
+        let fence = Fence { lease: name.to_owned(), token, run: record.run.clone() };
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
         let holding = Holding { table: self.table.clone(), name: name.to_owned(), record, revision: token, ttl };
         let keeper = tokio::spawn(holding.keep(began + ttl, lost.clone(), release.clone()));
-        Ok(Lease { name: name.to_owned(), token, lost, release, keeper: Some(keeper) })
+        Ok(Lease { fence, lost, release, keeper: Some(keeper) })
     }
 
-    /// Whether this token is still the lease's: what a holder asks for may then be done.
+    /// Whether the lease is still held so: what its holder asks for may then be done.
     ///
     /// # Errors
     /// [`LeaseError::Deposed`] when it isn't; [`LeaseError::Unavailable`] when that can't be known now.
-    pub async fn check(&self, name: &str, token: u64) -> Result<(), LeaseError> {
+    pub async fn check(&self, fence: &Fence) -> Result<(), LeaseError> {
+        let deposed = || LeaseError::Deposed { name: fence.lease.clone(), token: fence.token };
+        self.current(&fence.lease).await?.filter(|current| current == fence).map(drop).ok_or_else(deposed)
+    }
+
+    /// What proves now that the lease is held; `None` when nobody holds it.
+    ///
+    /// # Errors
+    /// [`LeaseError::Unavailable`] when that can't be known now.
+    pub async fn current(&self, name: &str) -> Result<Option<Fence>, LeaseError> {
         let entry = self.table.read(name).await.map_err(LeaseError::Unavailable)?;
-        let good = entry.is_some_and(|e| e.is_held() && e.token() == token);
-        if good { Ok(()) } else { Err(LeaseError::Deposed { name: name.to_owned(), token }) }
+        Ok(entry.filter(Entry::is_held).map(|e| Fence { lease: name.to_owned(), token: e.token(), run: e.record.run }))
     }
 
     /// Who holds the lease, and under which token.
@@ -190,8 +217,7 @@ impl Leases {
 
 /// A lease that is held, as far as is known. Dropping it releases it.
 pub struct Lease {
-    name: String,
-    token: u64,
+    fence: Fence,
     lost: CancellationToken,
     release: CancellationToken,
     keeper: Option<JoinHandle<()>>,
@@ -200,11 +226,15 @@ pub struct Lease {
 impl Lease {
     /// The fencing token: greater than that of all holders before.
     pub fn token(&self) -> u64 {
-        self.token
+        self.fence.token
     }
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.fence.lease
+    }
+    /// What proves that it is held.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
     }
     /// Completes when it is lost: somebody took it, or it could not be renewed in time. Stop acting then.
     pub fn lost(&self) -> WaitForCancellationFuture<'_> {
@@ -271,10 +301,12 @@ impl Holding {
         }
     }
 
-    /// After a conflict: the revision, where a renewal of ours got there though its answer didn't come.
+    /// After a conflict: the revision, where a renewal of ours got there though its answer didn't come; 0 where nothing is there any more, since a
+    /// server that was killed may forget its last moments. Whoever came between would have left a trace.
     async fn adopt(&self) -> Option<u64> {
         loop {
             match self.table.read(&self.name).await {
+                Ok(None) => return Some(0),
                 Ok(entry) => return entry.filter(|e| e.record.run == self.record.run).map(|e| e.revision),
                 Err(_) => sleep(PAUSE.min(self.ttl / 10)).await,
             }
@@ -324,14 +356,14 @@ mod tests {
         sleep(Duration::from_secs(100)).await;
         assert!(!waiting.is_finished() && !first.is_lost());
         assert_eq!(a.holder("s").await, Ok(Some(("scheduler/a".to_owned(), first.token()))));
-        a.check("s", first.token()).await.unwrap();
-        let token = first.token();
+        a.check(first.fence()).await.unwrap();
+        let (token, stale) = (first.token(), first.fence().clone());
         let released = Instant::now();
         first.release().await;
         let (second, when) = waiting.await.unwrap();
         assert_eq!(when, released);
         assert!(second.token() > token);
-        assert_eq!(a.check("s", token).await, Err(LeaseError::Deposed { name: "s".to_owned(), token }));
+        assert_eq!(a.check(&stale).await, Err(LeaseError::Deposed { name: "s".to_owned(), token }));
         drop(second);
         sleep(Duration::from_millis(1)).await;
         assert_eq!(a.holder("s").await, Ok(None));
@@ -345,8 +377,8 @@ mod tests {
         let began = Instant::now();
         let second = b.acquire("s", LeaseOptions::default()).await;
         assert_eq!(began.elapsed(), Duration::from_secs(10));
-        assert!(a.check("s", first.token()).await.is_err());
-        b.check("s", second.token()).await.unwrap();
+        assert!(a.check(first.fence()).await.is_err());
+        b.check(second.fence()).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -355,11 +387,10 @@ mod tests {
         let first = a.acquire("s", LeaseOptions::default()).await;
         let second = a.acquire("s", LeaseOptions { inherit: true, ..LeaseOptions::default() }).await;
         first.lost().await;
-        assert!(a.check("s", first.token()).await.is_err());
-        let token = second.token();
+        assert!(a.check(first.fence()).await.is_err());
         drop(first);
         sleep(Duration::from_secs(30)).await;
         assert!(!second.is_lost());
-        a.check("s", token).await.unwrap();
+        a.check(second.fence()).await.unwrap();
     }
 }

@@ -3,7 +3,7 @@ use super::{Entry, Record, TTL_MAX};
 use crate::subject::Subjects;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, PersistenceMode, Stream};
 use async_nats::{HeaderMap, Subscriber, header};
 use futures::StreamExt;
 use std::collections::HashMap;
@@ -55,6 +55,8 @@ impl Remote {
             max_messages_per_subject: 1,
             max_age: TTL_MAX,
             num_replicas: self.replicas.max(1),
+            // a renewal that a power cut takes back is missed by nobody, and a holding is known by its run
+            persist_mode: (self.replicas <= 1).then_some(PersistenceMode::Async),
             ..Config::default()
         };
         let make = || async {

@@ -15,13 +15,13 @@ async fn one_holds_it_at_a_time_and_releases_are_seen_at_once() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
     assert_eq!(a.holder("s").await.unwrap().unwrap().0, "scheduler/a");
-    let (token, began) = (first.token(), Instant::now());
+    let (fence, began) = (first.fence().clone(), Instant::now());
     first.release().await;
     let second = waiting.await.unwrap();
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
-    assert!(second.token() > token);
-    assert!(a.check("s", token).await.is_err());
-    a.check("s", second.token()).await.unwrap();
+    assert!(second.token() > fence.token);
+    assert!(a.check(&fence).await.is_err());
+    a.check(second.fence()).await.unwrap();
 }
 
 #[tokio::test]
@@ -32,17 +32,17 @@ async fn a_holder_that_is_cut_off_notices_and_is_succeeded() {
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let lease = runtime.block_on(async { bus::Bus::connect(options).await.unwrap().leases(1).acquire("s", SHORT).await });
-            let token = lease.token();
+            let fence = lease.fence().clone();
             std::mem::forget((lease, runtime));
-            token
+            fence
         }
     });
-    let token = elsewhere.join().unwrap();
+    let fence = elsewhere.join().unwrap();
     let b = rig.bus(Role::Scheduler, "b").await.leases(1);
     let began = Instant::now();
     let second = b.acquire("s", SHORT).await;
     assert!((SECOND..2 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
-    assert!(b.check("s", token).await.is_err());
+    assert!(b.check(&fence).await.is_err());
     // without a server nobody can renew, and the holder knows
     rig.server.stop().await;
     tokio::time::timeout(2 * SECOND, second.lost()).await.unwrap();
@@ -57,5 +57,5 @@ async fn a_lease_survives_a_restart_of_the_server() {
     rig.kill();
     tokio::time::sleep(6 * SECOND).await;
     assert!(!lease.is_lost());
-    a.check("s", lease.token()).await.unwrap();
+    a.check(lease.fence()).await.unwrap();
 }

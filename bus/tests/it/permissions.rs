@@ -53,7 +53,7 @@ async fn everybody_can_do_their_part() {
     }
     let scheduler = rig.bus(Role::Scheduler, "a").await.leases(1);
     let lease = scheduler.acquire("scheduler", LeaseOptions::default()).await;
-    state.leases(1).check("scheduler", lease.token()).await.unwrap();
+    state.leases(1).check(lease.fence()).await.unwrap();
     lease.release().await;
     let admin = rig.bus(Role::Admin, "root").await;
     let services: Vec<String> = admin.discover(Duration::from_millis(300)).await.into_iter().map(|s| format!("{} {}", s.service, s.caller)).collect();

@@ -5,7 +5,7 @@ use super::recorder::EventWrite;
 use super::resource::Resource;
 use jiff::{SignedDuration, Timestamp};
 use model::ApiError;
-use serde_json::json;
+use state_client::heartbeat::{self, Heartbeat};
 use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +19,7 @@ const PARALLEL: usize = 256;
 /// So many messages of watches wait for the runtime before the watches are held back.
 const BACKLOG: usize = 1024;
 /// Where the runtime's own heartbeat is: namespace and name of a Lease.
-pub const HEARTBEAT_LEASE: (&str, &str) = ("kube-system", "kube-controller-manager");
+pub const HEARTBEAT_LEASE: (&str, &str) = (heartbeat::NAMESPACE, "kube-controller-manager");
 
 /// Asks what each controller is at.
 pub type Ask = oneshot::Sender<Vec<Stats>>;
@@ -48,7 +48,9 @@ pub async fn run(mut engine: Engine, client: Client, identity: String, asks: &mu
     for resource in engine.resources() {
         watches.spawn(follow(client.clone(), resource, tell.clone()));
     }
-    watches.spawn(heartbeat(client.clone(), identity));
+    // that it comes back by the watch of all Leases shows that the runtime would hear the nodes, too
+    let heartbeat = Heartbeat::new(client.clone(), HEARTBEAT_LEASE.1, identity);
+    watches.spawn(heartbeat.run(Duration::try_from(HEARTBEAT).unwrap_or_default()));
     let mut jobs = JoinSet::new();
     let (forget, mut forgotten) = mpsc::channel(BACKLOG);
     loop {
@@ -109,36 +111,6 @@ async fn follow(client: Client, resource: Resource, tell: mpsc::Sender<News>) {
             return;
         }
     }
-}
-
-/// Renews the runtime's own Lease: that it comes back by the watch of all Leases shows that the runtime would hear the nodes, too.
-async fn heartbeat(client: Client, identity: String) {
-    let mut ticks = tokio::time::interval(Duration::try_from(HEARTBEAT).unwrap_or_default());
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = renew(&client, &identity).await {
-            tracing::debug!(%error, "the heartbeat was not written");
-        }
-    }
-}
-
-async fn renew(client: &Client, identity: &str) -> Result<(), ApiError> {
-    let (namespace, name) = HEARTBEAT_LEASE;
-    let spec = json!({"holderIdentity": identity, "leaseDurationSeconds": 25, "renewTime": micros(Timestamp::now())});
-    let (group, resource) = (&*Resource::LEASES.group, &*Resource::LEASES.name);
-    match client.merge(group, resource, "", namespace, name, &json!({"spec": spec})).await {
-        Err(error) if error.is_not_found() => {
-            let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace}, "spec": spec});
-            client.create(group, resource, namespace, model::Object::from_value(lease)?).await.map(drop)
-        }
-        other => other.map(drop),
-    }
-}
-
-/// `metav1.MicroTime`.
-fn micros(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 /// Carries out a plan: guards first, then all writes in chunks. After a chunk with failures the rest isn't sent.

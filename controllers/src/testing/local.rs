@@ -1,7 +1,7 @@
 //! The real edge over a bus within the process: watches, batches and the clock are real, only `state` is the small world.
 use super::{World, deployment, ready};
 use crate::runtime::{Resource, seconds};
-use crate::{Options, run};
+use crate::{Controllers, Options};
 use bus::actor::System;
 use bus::{Bus, Caller, Incoming, Opening, Role};
 use jiff::Timestamp;
@@ -128,7 +128,12 @@ async fn all_controllers_over_a_bus() {
     let _services = state.serve(&bus).await;
     let client = Client::new(bus.speaking_as(Caller::new(Role::Admin, "test")));
     let system = System::new();
-    let handle = run(&bus.speaking_as(Caller::new(Role::Controllers, "c")), &system, Options::new("PEM", Arc::new(model::kinds::builtin()))).unwrap();
+    let controllers = Controllers::new(Options::new("PEM", Arc::new(model::kinds::builtin()))).unwrap();
+    let (running, speaks) = (controllers.clone(), Client::new(bus.speaking_as(Caller::new(Role::Controllers, "c"))));
+    system.task("controllers", move |cancel| {
+        let (running, speaks) = (running.clone(), speaks.clone());
+        async move { running.run(speaks, "c".to_owned(), cancel).await }
+    });
     let node = tokio::spawn(hollow_node(client.clone(), state.clone()));
     let object = |v| Object::from_value(v).unwrap();
     client.create("", "namespaces", "", object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}))).await.unwrap();
@@ -147,7 +152,7 @@ async fn all_controllers_over_a_bus() {
     let mut pods = Reflector::of(client.clone(), "", "pods", "");
     within(async { while pods.next().await.is_empty() || pods.objects().next().is_some() {} }).await;
 
-    let stats = within(handle.stats()).await;
+    let stats = within(controllers.stats()).await;
     assert_eq!(stats.len(), 11);
     assert!(stats.iter().all(|s| s.synced), "{stats:?}");
     let sets = stats.iter().find(|s| s.name == "replicaset-controller").unwrap();

@@ -154,6 +154,9 @@ pub struct Request {
     pub options: Options,
     /// What it carries.
     pub body: Body,
+    /// Of the lease under which it is asked: once that is another's, a write is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Arc<bus::Fence>>,
 }
 
 impl Request {
@@ -170,6 +173,7 @@ impl Request {
             name: name.into(),
             options: Options::default(),
             body: Body::None,
+            fence: None,
         }
     }
     /// The same, of a subresource.

@@ -1,6 +1,6 @@
 //! Requests to `state`, in the same process or over NATS.
 use crate::api::{Batch, Body, Event, ListReply, PatchKind, Reply, Request, Verb, WatchRequest};
-use bus::{Bus, BusError, Duplex, To};
+use bus::{Bus, BusError, Duplex, Fence, To};
 use model::{ApiError, Object, Stored};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -14,6 +14,13 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Client {
     bus: Bus,
+    fence: Option<Arc<Fence>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("caller", self.bus.caller()).field("fence", &self.fence).finish()
+    }
 }
 
 /// What the bus can't do becomes an API error: nobody there is 503, no answer is 504.
@@ -28,7 +35,12 @@ pub fn bus_error(e: BusError) -> ApiError {
 impl Client {
     /// A client that speaks as `bus` does.
     pub fn new(bus: Bus) -> Self {
-        Self { bus }
+        Self { bus, fence: None }
+    }
+    /// The same, for the holder of a lease: its writes are refused once it is deposed.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence: Some(Arc::new(fence)), ..self }
     }
     /// The bus below.
     pub fn bus(&self) -> &Bus {
@@ -39,13 +51,17 @@ impl Client {
     ///
     /// # Errors
     /// What `state` answers, or 503 and 504 when it doesn't.
-    pub async fn call(&self, request: Request) -> Result<Reply, ApiError> {
+    pub async fn call(&self, mut request: Request) -> Result<Reply, ApiError> {
+        request.fence.clone_from(&self.fence);
         self.bus.call(&To::Any, request, TIMEOUT).await.map_err(bus_error)?
     }
 
     /// Sends many writes as one message; the replies come in the same order.
-    pub async fn batch(&self, requests: Vec<Request>) -> Vec<Result<Reply, ApiError>> {
+    pub async fn batch(&self, mut requests: Vec<Request>) -> Vec<Result<Reply, ApiError>> {
         let n = requests.len();
+        for request in &mut requests {
+            request.fence.clone_from(&self.fence);
+        }
         match self.bus.call(&To::Any, Batch(requests), TIMEOUT).await {
             Ok(replies) => replies,
             Err(e) => vec![Err(bus_error(e)); n],

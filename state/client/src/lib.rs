@@ -2,6 +2,7 @@
 pub mod api;
 pub mod client;
 pub mod connect;
+pub mod heartbeat;
 pub mod node;
 pub mod reflector;
 pub mod token;

@@ -73,6 +73,11 @@ impl Cluster {
         Speaker { client: Client::new(self.bus.speaking_as(Caller::new(role, name))), user: None }
     }
 
+    /// The cluster's leases, for a component.
+    pub fn leases(&self, role: Role, name: &str) -> bus::Leases {
+        self.bus.speaking_as(Caller::new(role, name)).leases(1)
+    }
+
     pub fn admin(&self) -> Speaker {
         self.role(Role::Admin, "admin")
     }

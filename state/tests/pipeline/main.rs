@@ -3,6 +3,7 @@
 mod access;
 mod crud;
 mod deletion;
+mod fences;
 mod fixture;
 mod subresources;
 mod watches;

@@ -1,0 +1,69 @@
+//! Writes of deposed holders are refused: a write that says under which lease it is asked for is let in only while that lease is held so.
+//!
+//! The lease is read when the write comes, from where it stands, so that no process of `state` can be behind. A write that was let in just
+//! before the lease went may still reach the log just after: against that stands the compare-and-swap of each object.
+use bus::{Fence, LeaseError, Leases};
+use model::{ApiError, Reason};
+use state_client::{Request, Verb};
+use std::collections::HashMap;
+use std::time::Instant;
+use tokio::sync::Mutex;
+
+/// So many leases are remembered; there are a handful.
+const REMEMBERED: usize = 64;
+
+/// An answer, and when its question was asked.
+struct Answer {
+    asked: Instant,
+    current: Option<Fence>,
+}
+
+/// Asks who holds a lease. Those who come while a question is on its way share the next one.
+pub struct Fences {
+    leases: Leases,
+    answers: Mutex<HashMap<String, Answer>>,
+}
+
+/// Whether a request changes anything.
+pub fn writes(verb: Verb) -> bool {
+    matches!(verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection)
+}
+
+impl Fences {
+    /// Over these leases.
+    pub fn new(leases: Leases) -> Self {
+        Self { leases, answers: Mutex::default() }
+    }
+
+    /// Lets a request in, unless it is a deposed holder's write.
+    ///
+    /// # Errors
+    /// 409 when the lease is another's or nobody's; 503 when that can't be known now.
+    pub async fn admit(&self, request: &Request) -> Result<(), ApiError> {
+        let Some(fence) = request.fence.as_deref().filter(|_| writes(request.verb)) else { return Ok(()) };
+        match self.current(&fence.lease).await {
+            Ok(Some(current)) if current == *fence => Ok(()),
+            Ok(_) => {
+                let why = LeaseError::Deposed { name: fence.lease.clone(), token: fence.token };
+                tracing::warn!(verb = request.verb.name(), resource = %request.resource, name = %request.name, %why, "a write is refused");
+                Err(ApiError::new(Reason::Conflict, why.to_string()))
+            }
+            Err(error) => Err(ApiError::unavailable(error.to_string())),
+        }
+    }
+
+    async fn current(&self, lease: &str) -> Result<Option<Fence>, LeaseError> {
+        let came = Instant::now();
+        let mut answers = self.answers.lock().await;
+        if let Some(answer) = answers.get(lease).filter(|answer| answer.asked >= came) {
+            return Ok(answer.current.clone());
+        }
+        let asked = Instant::now();
+        let current = self.leases.current(lease).await?;
+        if answers.len() >= REMEMBERED {
+            answers.clear();
+        }
+        answers.insert(lease.to_owned(), Answer { asked, current: current.clone() });
+        Ok(current)
+    }
+}

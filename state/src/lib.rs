@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod authz;
 mod call;
+mod claims;
 pub mod deletion;
 mod fence;
 mod form;

@@ -1,12 +1,12 @@
 //! Addresses and node ports of Services: taken from ranges, unique, kept while the Service lives.
 //!
-//! What is taken is what the cache shows plus what writes on their way have reserved: there is no allocator's own
-//! record that could disagree with the Services.
+//! What is taken is what the cache shows, of Services and of claims (see `claims.rs`), plus what writes on their way have reserved.
 use super::{Admit, Held, Refusal, Step};
 use ipnet::Ipv4Net;
 use model::{ApiError, Cause, Object};
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,42 @@ impl Default for Ranges {
     fn default() -> Self {
         Self { services: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16), node_ports: 30_000..=32_767 }
     }
+}
+
+/// Where claims are in the log: group and resource of a kind that isn't served.
+pub const CLAIMS: (&str, &str) = ("whalesong", "serviceclaims");
+
+/// What one Service can have at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// An address.
+    Ip(Ipv4Addr),
+    /// A node port of a protocol.
+    Port(u16, String),
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Port(port, protocol) => write!(f, "{port}-{protocol}"),
+        }
+    }
+}
+
+impl Claim {
+    fn parse(text: &str) -> Option<Self> {
+        match text.split_once('-') {
+            None => text.parse().ok().map(Self::Ip),
+            Some((port, protocol)) => Some(Self::Port(port.parse().ok()?, protocol.to_owned())),
+        }
+    }
+}
+
+/// All that a Service has.
+pub fn claims(service: &Object) -> BTreeSet<Claim> {
+    let ip = cluster_ip(service).parse().ok().map(Claim::Ip);
+    ip.into_iter().chain(ports(service).filter_map(node_port).map(|(port, protocol)| Claim::Port(port, protocol))).collect()
 }
 
 /// What is taken.
@@ -144,6 +180,16 @@ fn taken(request: &Admit<'_>, object: &Object) -> Taken {
         let other = other.object();
         taken.ips.extend(cluster_ip(other).parse::<Ipv4Addr>().ok());
         taken.ports.extend(ports(other).filter_map(node_port));
+    }
+    for claim in request.view.list(CLAIMS.0, CLAIMS.1, "") {
+        if claim.object().str_at(&["owner", "uid"]) == object.uid() {
+            continue;
+        }
+        match Claim::parse(&claim.key.name) {
+            Some(Claim::Ip(ip)) => _ = taken.ips.insert(ip),
+            Some(Claim::Port(port, protocol)) => _ = taken.ports.insert((port, protocol)),
+            None => {}
+        }
     }
     taken
 }

@@ -9,12 +9,14 @@ use crate::pipeline::{Pipeline, json_reply, object_reply, success};
 use crate::store::{CommitError, Op, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
-use model::{ApiError, Object, Stored, time};
+use model::{ApiError, Object, Reason, Stored, time};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
 /// How many names are tried for a `generateName`, as in Kubernetes.
 const NAMES: usize = 8;
+/// How often addresses are chosen anew because another process was quicker.
+const CLAIMS: usize = 16;
 
 impl Pipeline {
     pub(crate) async fn create(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
@@ -49,14 +51,33 @@ impl Pipeline {
         }
     }
 
-    async fn create_once(&self, call: &Call, mut object: Object) -> Result<Arc<Stored>, ApiError> {
+    async fn create_once(&self, call: &Call, object: Object) -> Result<Arc<Stored>, ApiError> {
+        for _ in 0..CLAIMS {
+            if let Some(stored) = self.try_create(call, object.clone()).await? {
+                return Ok(stored);
+            }
+        }
+        Err(ApiError::unavailable("others take each address that is chosen; try again"))
+    }
+
+    /// `None` when somebody else has claimed what was chosen.
+    async fn try_create(&self, call: &Call, mut object: Object) -> Result<Option<Arc<Stored>>, ApiError> {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
         let held = self.admit(call, &mut object, None).await?;
         call.row.strategy.prepare_create(&mut object);
         check::new_object(call, &object)?;
-        self.put_new(call, object, held).await
+        if call.options.dry_run {
+            return self.put_new(call, object, held).await.map(Some);
+        }
+        let Some(made) = self.claim(&call.key(object.name()), &object, None).await? else { return Ok(None) };
+        let outcome = self.put_new(call, object, held).await;
+        // whether it was written is not always known: then the claim stays until the sweep
+        if outcome.as_ref().is_err_and(|e| e.reason != Reason::Timeout) {
+            self.unclaim(made).await;
+        }
+        outcome.map(Some)
     }
 
     async fn put_new(&self, call: &Call, object: Object, held: Held) -> Result<Arc<Stored>, ApiError> {

@@ -57,9 +57,11 @@ impl Pipeline {
             let (Op::Put(object) | Op::Delete(object)) = op;
             return Ok(Some(Arc::new(Stored::from_object(old.key.clone(), object)?)));
         }
+        let deletes = matches!(op, Op::Delete(_));
         match self.store().commit(Write { key: old.key.clone(), expect: old.revision, op }).await {
             Ok(stored) => {
                 self.authorizer().refresh(&old.key);
+                self.let_go(&old.key, old.object(), (!deletes).then(|| stored.object())).await;
                 Ok(Some(stored))
             }
             Err(CommitError::Conflict) => Ok(None),

@@ -2,6 +2,7 @@
 use super::check;
 use crate::admission::Held;
 use crate::call::{self, Call};
+use crate::claims::Made;
 use crate::deletion;
 use crate::form;
 use crate::meta;
@@ -65,6 +66,8 @@ impl Pipeline {
     async fn try_change(&self, call: &Call, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Arc<Stored>>, ApiError> {
         let proposed = propose(&old)?;
         let (new, held) = self.prepare(call, proposed, old.object()).await?;
+        let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
+        let Some(made) = made else { return Ok(None) };
         let written = if deletion::due(&call.row, &new) {
             self.swap(&old, Op::Delete(new), call.options.dry_run).await
         } else if meta::unchanged(&new, old.object()) {
@@ -73,6 +76,10 @@ impl Pipeline {
             self.swap(&old, Op::Put(new), call.options.dry_run).await
         };
         drop(held);
+        // whether it was written is not always known: then the claim stays until the sweep
+        if matches!(&written, Ok(None)) || written.as_ref().is_err_and(|e| e.reason != Reason::Timeout) {
+            self.unclaim(made).await;
+        }
         written
     }
 

@@ -45,7 +45,7 @@ impl Drop for Nats {
 pub struct Cluster {
     bus: Bus,
     pub services: Services,
-    _nats: Nats,
+    nats: Nats,
 }
 
 /// A client that speaks as one user.
@@ -65,7 +65,17 @@ impl Cluster {
         let pair = rcgen::KeyPair::generate().unwrap();
         let token_keys = Some(TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() });
         let services = state::serve(&bus, store, PipelineOptions { token_keys, ..PipelineOptions::new(table) }).await.unwrap();
-        Self { bus, services, _nats: nats }
+        Self { bus, services, nats }
+    }
+
+    /// One more process of `state` on the same log: it knows of the first only by what that writes.
+    pub async fn another(&self) -> (Bus, Services) {
+        let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port)).await.unwrap());
+        let table = Arc::new(ArcSwap::from_pointee(kinds::builtin()));
+        let store = Store::open(js, StoreOptions::new("test", table.clone())).await.unwrap();
+        let bus = Bus::local("test", Caller::new(Role::State, "s2"));
+        let services = state::serve(&bus, store, PipelineOptions::new(table)).await.unwrap();
+        (bus, services)
     }
 
     /// A component.

@@ -1,6 +1,7 @@
 //! The pipeline, asked over a bus as components ask it, on a real nats-server.
 #![cfg(test)]
 mod access;
+mod addresses;
 mod crud;
 mod deletion;
 mod fences;

@@ -1,0 +1,131 @@
+//! Addresses and node ports are unique over all processes of `state`: each that a Service has is claimed by an entry of its own in the log.
+//!
+//! A claim is made before its Service is written, by a create that only one can win, and dropped after the Service has let go of it. The loser of a
+//! race chooses anew. What a process leaves behind when it dies in between is swept away: a claim whose Service isn't there, twice in a row.
+use crate::admission::service::{CLAIMS, Claim, claims};
+use crate::pipeline::Pipeline;
+use crate::store::{CommitError, Op, Write};
+use futures::future::join_all;
+use model::{ApiError, Key, Object, Stored};
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often claims without a Service are looked for. One goes when it is found twice: no write takes so long.
+const SWEEP: Duration = Duration::from_secs(300);
+
+/// Whether claims are made for a write of this key.
+fn concerns(key: &Key) -> bool {
+    key.group.is_empty() && &*key.resource == "services"
+}
+
+fn key(claim: &Claim) -> Key {
+    Key::new(CLAIMS.0, CLAIMS.1, "", claim.to_string())
+}
+
+fn body(claim: &Claim, service: &Object) -> Result<Object, ApiError> {
+    let owner = json!({"namespace": service.namespace(), "name": service.name(), "uid": service.uid()});
+    Object::from_value(json!({"metadata": {"name": claim.to_string()}, "owner": owner}))
+}
+
+fn owner(claim: &Stored) -> &str {
+    claim.object().str_at(&["owner", "uid"])
+}
+
+/// Claims that were made for a write that isn't done yet.
+#[derive(Debug, Default)]
+pub(crate) struct Made(Vec<(Key, u64, Object)>);
+
+impl Pipeline {
+    /// Claims what `new` has and `old` hadn't. `None`: somebody else was quicker, and the cache shows it.
+    ///
+    /// # Errors
+    /// When the log can't be written.
+    pub(crate) async fn claim(&self, at: &Key, new: &Object, old: Option<&Object>) -> Result<Option<Made>, ApiError> {
+        if !concerns(at) {
+            return Ok(Some(Made::default()));
+        }
+        let had = old.map(claims).unwrap_or_default();
+        let wanted: Vec<Claim> = claims(new).difference(&had).cloned().collect();
+        let outcomes = join_all(wanted.iter().map(|claim| self.claim_one(claim, new))).await;
+        let (mut made, mut taken, mut failed) = (Made::default(), false, None);
+        for outcome in outcomes {
+            match outcome {
+                Ok(Some(one)) => made.0.push(one),
+                Ok(None) => taken = true,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if !taken && failed.is_none() {
+            return Ok(Some(made));
+        }
+        self.unclaim(made).await;
+        failed.map_or(Ok(None), Err)
+    }
+
+    async fn claim_one(&self, claim: &Claim, service: &Object) -> Result<Option<(Key, u64, Object)>, ApiError> {
+        let (key, body) = (key(claim), body(claim, service)?);
+        match self.store().commit(Write { key: key.clone(), expect: 0, op: Op::Put(body.clone()) }).await {
+            Ok(stored) => Ok(Some((key, stored.revision, body))),
+            Err(CommitError::Conflict) => Ok(None),
+            Err(other) => Err(other.to_api(&key, true)),
+        }
+    }
+
+    /// Takes back the claims of a write that wasn't done.
+    pub(crate) async fn unclaim(&self, made: Made) {
+        let drops = made.0.into_iter().map(|(key, expect, body)| self.drop_claim(key, expect, body));
+        join_all(drops).await;
+    }
+
+    /// Drops the claims of what `old` had and `new` no longer has.
+    pub(crate) async fn let_go(&self, at: &Key, old: &Object, new: Option<&Object>) {
+        if !concerns(at) {
+            return;
+        }
+        let keeps = new.map(claims).unwrap_or_default();
+        let gone: BTreeSet<Claim> = claims(old).difference(&keeps).cloned().collect();
+        let held = gone.iter().filter_map(|claim| self.store().get(&key(claim))).filter(|stored| owner(stored) == old.uid());
+        let drops: Vec<_> = held.map(|stored| self.drop_claim(stored.key.clone(), stored.revision, stored.object().clone())).collect();
+        join_all(drops).await;
+    }
+
+    /// Who can't is followed by the sweep.
+    async fn drop_claim(&self, key: Key, expect: u64, body: Object) {
+        if let Err(error) = self.store().commit(Write { key: key.clone(), expect, op: Op::Delete(body) }).await {
+            tracing::debug!(%key, %error, "a claim is left for the sweep");
+        }
+    }
+
+    /// Sweeps now and then, for ever.
+    pub(crate) async fn sweep_claims(self) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut suspects = HashMap::new();
+        loop {
+            ticks.tick().await;
+            match self.sweep(&suspects).await {
+                Ok(found) => suspects = found,
+                Err(error) => tracing::debug!(%error, "claims were not swept"),
+            }
+        }
+    }
+
+    /// Drops those of `suspects` that are still without a Service; gives the present ones.
+    async fn sweep(&self, suspects: &HashMap<Key, u64>) -> Result<HashMap<Key, u64>, ApiError> {
+        self.store().barrier("", "services").await?;
+        let services = self.store().list("", "services", "").items;
+        let alive: HashSet<&str> = services.iter().map(|s| s.object().uid()).collect();
+        let claims = self.store().list(CLAIMS.0, CLAIMS.1, "").items;
+        let mut found = HashMap::new();
+        for orphan in claims.iter().filter(|claim| !alive.contains(owner(claim))) {
+            if suspects.get(&orphan.key) == Some(&orphan.revision) {
+                self.drop_claim(orphan.key.clone(), orphan.revision, orphan.object().clone()).await;
+            } else {
+                found.insert(orphan.key.clone(), orphan.revision);
+            }
+        }
+        Ok(found)
+    }
+}

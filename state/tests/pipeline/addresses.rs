@@ -1,0 +1,70 @@
+//! Services' addresses and node ports are unique, whichever process of `state` gives them.
+use crate::fixture::{Cluster, SERVICES};
+use bus::{Caller, Role};
+use futures::future::join_all;
+use model::{ApiError, Stored};
+use serde_json::{Value, json};
+use state_client::{Body, Client, Request, Verb};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+fn service(name: &str, spec: Value) -> Value {
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec});
+    service["spec"]["ports"] = json!([{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]);
+    service
+}
+
+async fn create(client: &Client, service: Value) -> Result<Arc<Stored>, ApiError> {
+    let body = Body::Json(service.to_string().into_bytes().into());
+    client.object(Request::new(Verb::Create, "", "services", "default", "").body(body)).await
+}
+
+fn ip(service: &Stored) -> String {
+    service.object().str_at(&["spec", "clusterIP"]).to_owned()
+}
+
+fn ports(service: &Stored) -> Vec<u64> {
+    service.object().list_at(&["spec", "ports"]).iter().map(|p| p["nodePort"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_never_give_the_same_twice() {
+    let cluster = Cluster::start().await;
+    let (other, _services) = cluster.another().await;
+    let clients = [cluster.admin().client, Client::new(other.speaking_as(Caller::new(Role::Admin, "admin")))];
+    let both = clients.iter().enumerate().flat_map(|(process, client)| (0..150).map(move |n| (process, client, n)));
+    let made = join_all(both.map(|(process, client, n)| create(client, service(&format!("s{process}-{n}"), json!({"type": "NodePort"}))))).await;
+    let made: Vec<Arc<Stored>> = made.into_iter().map(Result::unwrap).collect();
+    let ips: HashSet<String> = made.iter().map(|s| ip(s)).collect();
+    let given: Vec<u64> = made.iter().flat_map(|s| ports(s)).collect();
+    assert_eq!(ips.len(), made.len(), "an address twice");
+    assert_eq!(given.iter().collect::<HashSet<_>>().len(), given.len(), "a node port twice");
+
+    // the same address asked for at both: one gets it
+    let wanted = json!({"clusterIP": "10.96.0.77"});
+    let pair = join_all([create(&clients[0], service("x", wanted.clone())), create(&clients[1], service("y", wanted.clone()))]).await;
+    let refused: Vec<&ApiError> = pair.iter().filter_map(|r| r.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{pair:?}");
+    assert!(refused[0].message.contains("provided IP is already allocated"), "{}", refused[0]);
+
+    // and when it goes, the other can have it
+    let (winner, loser) = if pair[0].is_ok() { ("x", "z") } else { ("y", "z") };
+    clients[0].delete(SERVICES.0, SERVICES.1, "default", winner).await.unwrap();
+    create(&clients[0], service(loser, wanted)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_service_no_longer_has_is_free() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().client;
+    let made = create(&client, service("a", json!({"type": "NodePort"}))).await.unwrap();
+    let plain = json!({"spec": {"type": "ClusterIP", "ports": [{"port": 80, "name": "a", "nodePort": null}, {"port": 81, "name": "b", "nodePort": null}]}});
+    client.merge(SERVICES.0, SERVICES.1, "", "default", "a", &plain).await.unwrap();
+    let mut again = service("b", json!({"type": "NodePort"}));
+    again["spec"]["ports"][0]["nodePort"] = json!(ports(&made)[0]);
+    assert_eq!(ports(&create(&client, again).await.unwrap())[0], ports(&made)[0]);
+    // a create that is refused for its name keeps nothing
+    let taken = create(&client, service("b", json!({"clusterIP": "10.96.0.99"}))).await.unwrap_err();
+    assert!(taken.is_already_exists(), "{taken}");
+    create(&client, service("c", json!({"clusterIP": "10.96.0.99"}))).await.unwrap();
+}

@@ -27,7 +27,7 @@ pub enum Command {
     /// Run a whole cluster in the foreground: NATS, the control plane and a node on this machine
     Up(UpArgs),
     /// Run only the state: the log, its cache and the API pipeline
-    State(RoleArgs),
+    State(StateArgs),
     /// Run only the HTTP gateway that kubectl talks to
     Gateway(GatewayArgs),
     /// Run only the scheduler
@@ -36,7 +36,7 @@ pub enum Command {
     Controllers(RoleArgs),
     /// Run only a node: its agent and pods
     Agent(AgentArgs),
-    /// Show actors, where they run, restarts, mailboxes, lag behind the log; NATS servers; nodes
+    /// Show NATS servers, processes, streams and the lag behind them, actors with restarts and mailboxes, controllers, nodes
     Status(StatusArgs),
     /// Show objects of any kind as a table, for machines without kubectl
     Get(GetArgs),
@@ -53,53 +53,56 @@ pub enum Command {
     },
 }
 
-/// Options of `up`.
+/// Which cluster, and where this machine keeps its part of it.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
-pub struct UpArgs {
-    /// Where everything is kept [default: ~/.whalesong, /var/lib/whalesong for root]
+#[command(next_help_heading = "Cluster")]
+pub struct HomeArgs {
+    /// Where data and keys are kept [default: ~/.whalesong, /var/lib/whalesong for root]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Address of the API [default: 127.0.0.1:6443]
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<String>,
-    /// `embedded`, or the URL of a NATS server with JetStream [default: embedded]
-    #[arg(long, value_name = "embedded|URL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nats: Option<String>,
-    /// Port of the embedded NATS server [default: 4222; 0: any free one]
-    #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nats_port: Option<u16>,
-    /// Address that the embedded NATS server listens on; 0.0.0.0 lets nodes elsewhere join [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nats_listen: Option<String>,
-    /// File with the nkey or credentials for --nats URL
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub creds: Option<PathBuf>,
     /// Name of the cluster; several may share one NATS [default: default]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+}
+
+/// What is asked of a NATS server that keeps the log.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "NATS")]
+pub struct DurabilityArgs {
+    /// File with credentials of the server's system account (nkey, NATS credentials, or user:password): to check that it syncs each write
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_sys_creds: Option<PathBuf>,
+    /// Accept a server that acknowledges writes before they are on its disk: a power cut loses some
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub allow_unsafe_sync: bool,
+}
+
+/// Where the API is.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "API")]
+pub struct ApiArgs {
+    /// Address of the API [default: 127.0.0.1:6443]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
     /// Where to write the administrator's kubeconfig [default: <data>/kubeconfig]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<PathBuf>,
-    /// Don't run a node on this machine
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub no_node: bool,
+}
+
+/// What this machine is as a node.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "Node")]
+pub struct NodeArgs {
     /// Name of this machine's node [default: the host's name]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
-    /// Run so many simulated nodes beside it
-    #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hollow_nodes: Option<u32>,
     /// Podman's API socket; `auto`: use the running service, or start one [default: auto]
     #[arg(long, value_name = "SOCKET|auto")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,25 +113,79 @@ pub struct UpArgs {
     pub pod_cidr: Option<String>,
 }
 
-/// Options that every role has.
+/// Options of `up`.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
-pub struct RoleArgs {
-    /// URL of the NATS server [default: nats://127.0.0.1:4222]
-    #[arg(long, value_name = "URL")]
+pub struct UpArgs {
+    /// Which cluster.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub home: HomeArgs,
+    /// `embedded`, or the URL of a NATS server with JetStream [default: embedded]
+    #[arg(long, help_heading = "NATS", value_name = "embedded|URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats: Option<String>,
-    /// File with this role's nkey, made by `whalesong creds`
-    #[arg(long, value_name = "FILE")]
+    /// Port of the embedded NATS server [default: 4222; 0: any free one]
+    #[arg(long, help_heading = "NATS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_port: Option<u16>,
+    /// Address that the embedded NATS server listens on; 0.0.0.0 lets nodes elsewhere join [default: 127.0.0.1]
+    #[arg(long, help_heading = "NATS", value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_listen: Option<String>,
+    /// File with the nkey or credentials for --nats URL
+    #[arg(long, help_heading = "NATS", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creds: Option<PathBuf>,
-    /// Name of the cluster [default: default]
-    #[arg(long, value_name = "NAME")]
+    /// For --nats URL.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub durability: DurabilityArgs,
+    /// Where the API is.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub api: ApiArgs,
+    /// Don't run a node on this machine
+    #[arg(long, help_heading = "Node")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub no_node: bool,
+    /// The node.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub node: NodeArgs,
+    /// Run so many simulated nodes beside it
+    #[arg(long, help_heading = "Node", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    /// Where keys and this role's own data are kept [default: as for `up`]
-    #[arg(long, value_name = "DIR")]
+    pub hollow_nodes: Option<u32>,
+}
+
+/// Where and as whom a role or a command joins.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RoleArgs {
+    /// Which cluster.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub home: HomeArgs,
+    /// URL of the NATS server [default: that of an `up` on the same data, or nats://127.0.0.1:4222]
+    #[arg(long, help_heading = "NATS", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
+    pub nats: Option<String>,
+    /// File with this role's nkey, made by `whalesong creds` [default: the one below the data directory, if there is one]
+    #[arg(long, help_heading = "NATS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creds: Option<PathBuf>,
+}
+
+/// Options of `state`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StateArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// What is asked of the server.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub durability: DurabilityArgs,
 }
 
 /// Options of `gateway`.
@@ -138,14 +195,10 @@ pub struct GatewayArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub role: RoleArgs,
-    /// Address of the API [default: 127.0.0.1:6443]
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<String>,
-    /// Where to write the administrator's kubeconfig [default: <data>/kubeconfig]
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kubeconfig: Option<PathBuf>,
+    /// Where the API is.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub api: ApiArgs,
 }
 
 /// Options of `agent`.
@@ -155,25 +208,17 @@ pub struct AgentArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub role: RoleArgs,
-    /// Name of this node [default: the host's name]
-    #[arg(long, value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_name: Option<String>,
-    /// Podman's API socket; `auto`: use the running service, or start one [default: auto]
-    #[arg(long, value_name = "SOCKET|auto")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub podman: Option<String>,
-    /// The pods' address range on this node [default: 10.244.0.0/24]
-    #[arg(long, value_name = "CIDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod_cidr: Option<String>,
+    /// The node.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub node: NodeArgs,
     /// Be so many simulated nodes instead of a real one; speaks for all of them, so --creds must be those of `state`
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Node", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hollow: Option<u32>,
 }
 
-/// Which cluster `status`, `get` and `down` talk about.
+/// Options of `status`.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StatusArgs {
     /// Where and as whom.
@@ -184,6 +229,10 @@ pub struct StatusArgs {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub json: bool,
+    /// `json` instead of tables
+    #[arg(long, short, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// Options of `get`.
@@ -235,14 +284,10 @@ pub struct DownArgs {
 /// Options of `creds`.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CredsArgs {
-    /// The data of the cluster [default: as for `up`]
-    #[arg(long, value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
-    /// Name of the cluster [default: default]
-    #[arg(long, value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
+    /// Which cluster.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub home: HomeArgs,
     /// state, gateway, scheduler, controllers, agent or admin
     pub role: String,
     /// The instance: a node's name for an agent

@@ -38,7 +38,7 @@ mod tests {
         std::fs::write(&file, "listen = \"127.0.0.1:1\"\nnats_port = 5\nno_node = true\n").unwrap();
         let flags = UpArgs { nats_port: Some(7), ..UpArgs::default() };
         let got = resolve(&flags, Some(&file)).unwrap();
-        assert_eq!((got.nats_port, got.listen.as_deref(), got.no_node), (Some(7), Some("127.0.0.1:1"), true));
+        assert_eq!((got.nats_port, got.api.listen.as_deref(), got.no_node), (Some(7), Some("127.0.0.1:1"), true));
     }
 
     #[test]

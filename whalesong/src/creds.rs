@@ -1,5 +1,5 @@
 //! `whalesong creds`: a key for a role that joins from elsewhere.
-use crate::cli::{CredsArgs, RoleArgs};
+use crate::cli::{CredsArgs, HomeArgs, RoleArgs};
 use crate::failure::Failure;
 use crate::join::{self, Admit};
 use bus::keys::Key;
@@ -13,10 +13,10 @@ use std::time::Duration;
 pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     let role = Role::from_name(&args.role)
         .ok_or_else(|| Failure::new(format!("{:?} is no role", args.role), "use state, gateway, scheduler, controllers, agent or admin"))?;
-    let root = join::root(args.data.as_ref());
+    let root = join::root(args.home.data.as_ref());
     let path = join::key_file(&root, role, &args.name);
     Key::load_or_create(&path).map_err(|e| Failure::new(e.to_string(), ""))?;
-    let here = RoleArgs { data: Some(root), cluster: args.cluster, ..RoleArgs::default() };
+    let here = RoleArgs { home: HomeArgs { data: Some(root), cluster: args.home.cluster }, ..RoleArgs::default() };
     // where no cluster runs, the next one reads the key when it starts
     if let Ok(bus) = join::as_role(&here, Role::Admin, "admin").await {
         match bus.call(&To::Any, Admit {}, Duration::from_secs(3)).await {

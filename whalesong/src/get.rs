@@ -65,8 +65,8 @@ fn text(cell: &Value) -> String {
     }
 }
 
-/// Columns of equal width, three spaces apart, as `kubectl get` prints them.
-fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: bool) -> String {
+/// As `kubectl get` prints them.
+pub fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: bool) -> String {
     if objects.is_empty() {
         return "No resources found\n".to_owned();
     }
@@ -78,7 +78,13 @@ fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: bool)
         let cells = columns.iter().map(|c| text(&(c.cell)(stored.object(), now)));
         rows.push(with_namespace.then(|| stored.key.namespace.to_string()).into_iter().chain(cells).collect());
     }
-    let widths: Vec<usize> = (0..rows[0].len()).map(|i| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
+    align(&rows)
+}
+
+/// Columns of equal width, three spaces apart; the first row is the head.
+pub fn align(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns).map(|i| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
     let line =
         |row: &Vec<String>| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>().join("   ").trim_end().to_owned() + "\n";
     rows.iter().map(line).collect()

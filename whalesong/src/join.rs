@@ -1,9 +1,9 @@
 //! How processes come onto the bus: the keys below the data directory, the embedded NATS server, the connection.
-use crate::cli::RoleArgs;
+use crate::cli::{DurabilityArgs, RoleArgs};
 use crate::data::{Data, default_root};
 use crate::failure::Failure;
 use bus::keys::Key;
-use bus::server::{Server, ServerOptions, User};
+use bus::server::{Server, ServerError, ServerOptions, User};
 use bus::{Bus, Call, Caller, Role, permissions::permissions};
 use bus::{ConnectError, ConnectOptions, Credentials};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,12 @@ pub async fn embedded(data: &Data, cluster: &str, name: &str, host: IpAddr, port
     options.host = host;
     options.port = (port != 0).then_some(port);
     options.users = users(data.root(), cluster)?;
-    let server = Server::start(options).await.map_err(|e| Failure::new(e.to_string(), ""))?;
+    let server = Server::start(options).await.map_err(|e| match e {
+        ServerError::PortInUse { port } => {
+            Failure::new(format!("port {port} is in use"), "stop what listens there, or choose another for NATS with --nats-port (0: any free one)")
+        }
+        e => Failure::new(e.to_string(), ""),
+    })?;
     let creds = key_file(data.root(), Role::State, name);
     let bus = connect(&server.url(), cluster, Caller::new(Role::State, name), Some(&creds)).await?;
     Ok((server, bus))
@@ -85,6 +90,23 @@ fn options(url: &str, cluster: &str, caller: Caller, creds: Option<&Path>) -> Co
     let credentials = creds.map_or(Credentials::None, |path| Credentials::File(path.to_owned()));
     let jetstream = caller.role == Role::State;
     ConnectOptions { jetstream, ..ConnectOptions::new(url, cluster, caller).credentials(credentials) }
+}
+
+/// A connection of the server's system account, where a person gives its credentials.
+///
+/// # Errors
+/// When it can't be reached, or doesn't let us in.
+pub async fn system(url: &str, durability: &DurabilityArgs) -> Result<Option<async_nats::Client>, Failure> {
+    match &durability.nats_sys_creds {
+        Some(path) => bus::connect_system(url, path).await.map(Some).map_err(|e| Failure::new(e.to_string(), "")),
+        None => Ok(None),
+    }
+}
+
+/// The server's address that a person means: `--nats`, or the one that `up` left.
+pub fn url(args: &RoleArgs) -> String {
+    let left = || std::fs::read_to_string(root(args.home.data.as_ref()).join("nats.url")).map(|u| u.trim().to_owned());
+    args.nats.clone().unwrap_or_else(|| left().unwrap_or_else(|_| "nats://127.0.0.1:4222".to_owned()))
 }
 
 /// The data directory that a person means.
@@ -117,12 +139,8 @@ pub async fn as_node(args: &RoleArgs, name: &str) -> Result<Bus, Failure> {
 }
 
 fn role_options(args: &RoleArgs, role: Role, name: &str) -> ConnectOptions {
-    let root = root(args.data.as_ref());
-    let url = match &args.nats {
-        Some(url) => url.clone(),
-        None => std::fs::read_to_string(root.join("nats.url")).map_or_else(|_| "nats://127.0.0.1:4222".to_owned(), |u| u.trim().to_owned()),
-    };
+    let root = root(args.home.data.as_ref());
     let own = key_file(&root, role, name_of(role, name));
     let creds = args.creds.clone().or_else(|| own.is_file().then_some(own));
-    options(&url, args.cluster.as_deref().unwrap_or(CLUSTER), Caller::new(role, name_of(role, name)), creds.as_deref())
+    options(&url(args), args.home.cluster.as_deref().unwrap_or(CLUSTER), Caller::new(role, name_of(role, name)), creds.as_deref())
 }

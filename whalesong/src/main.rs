@@ -10,9 +10,11 @@ mod failure;
 mod get;
 mod join;
 mod process;
+mod render;
 mod role;
 mod status;
 mod up;
+mod witness;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};

@@ -2,7 +2,8 @@
 use crate::candidate::Candidate;
 use crate::data::Identity;
 use crate::failure::Failure;
-use crate::status::{ProcessReport, StatusRequest, resident_kib};
+use crate::status::StatusRequest;
+use crate::witness::Witness;
 use api_gateway::{Gateway, GatewayOptions, Pki};
 use arc_swap::ArcSwap;
 use bus::actor::System;
@@ -10,7 +11,7 @@ use bus::{Bus, Caller, Role, Service};
 use controllers::Controllers;
 use model::Kinds;
 use scheduler::SchedulerError;
-use state::store::{Store, StoreOptions};
+use state::store::{Store, StoreError, StoreOptions};
 use state::{PipelineOptions, Services, TokenKeys};
 use state_client::Client;
 use std::net::SocketAddr;
@@ -36,6 +37,46 @@ pub struct Process {
     state: Option<(Store, Services)>,
     services: Vec<Service>,
     candidates: Vec<Candidate>,
+    controllers: Option<Controllers>,
+    system_account: Option<async_nats::Client>,
+}
+
+/// What is known of how the NATS server writes to its disk.
+pub enum Durability {
+    /// It is ours: it syncs each write.
+    Ours,
+    /// It is somebody else's.
+    Asked {
+        /// A connection of its system account, to ask it.
+        system: Option<async_nats::Client>,
+        /// Whether one that doesn't sync each write will do.
+        allow_unsafe: bool,
+    },
+}
+
+impl Durability {
+    fn known(self) -> (Option<async_nats::Client>, bool) {
+        match self {
+            Self::Ours => (None, false),
+            Self::Asked { system, allow_unsafe } => {
+                if system.is_none() && !allow_unsafe {
+                    tracing::warn!(
+                        "whether the NATS server syncs each write can't be told, and if it doesn't, a power cut loses acknowledged writes: \
+                         let it be checked with --nats-sys-creds, or say --allow-unsafe-sync"
+                    );
+                }
+                (system, allow_unsafe)
+            }
+        }
+    }
+}
+
+fn unopened(e: StoreError) -> Failure {
+    let remedy = match &e {
+        StoreError::UnsafeSync => "set `sync_interval: always` in its jetstream block, or accept the loss with --allow-unsafe-sync",
+        _ => "",
+    };
+    Failure::new(e.to_string(), remedy)
 }
 
 /// This machine's name.
@@ -61,6 +102,8 @@ impl Process {
             state: None,
             services: Vec::new(),
             candidates: Vec::new(),
+            controllers: None,
+            system_account: None,
         }
     }
 
@@ -76,10 +119,13 @@ impl Process {
     ///
     /// # Errors
     /// When the log can't be opened, with the remedy.
-    pub async fn play_state(&mut self, pki: &Pki) -> Result<(), Failure> {
+    pub async fn play_state(&mut self, pki: &Pki, durability: Durability) -> Result<(), Failure> {
         let bus = self.speak(Role::State, &self.name.clone());
         let jetstream = bus.jetstream().cloned().ok_or_else(|| Failure::new("state needs a NATS connection", "give one with --nats"))?;
-        let store = Store::open(jetstream, StoreOptions::new(bus.cluster(), self.kinds.clone())).await.map_err(broken)?;
+        let (system, allow_unsafe_sync) = durability.known();
+        self.system_account.clone_from(&system);
+        let options = StoreOptions { system, allow_unsafe_sync, ..StoreOptions::new(bus.cluster(), self.kinds.clone()) };
+        let store = Store::open(jetstream, options).await.map_err(unopened)?;
         let token_keys = TokenKeys { private_pem: pki.service_account_key().to_owned(), public_pem: pki.service_account_public().to_owned() };
         let options = PipelineOptions { token_keys: Some(token_keys), ..PipelineOptions::new(self.kinds.clone()) };
         let services = state::serve(&bus, store.clone(), options).await.map_err(broken)?;
@@ -124,6 +170,7 @@ impl Process {
     pub fn play_controllers(&mut self, ca_pem: &str, identity: &Identity) -> Result<(), Failure> {
         let candidate = self.stand(Role::Controllers, "kube-controller-manager", identity);
         let controllers = Controllers::new(controllers::Options::new(ca_pem, self.kinds.load_full())).map_err(broken)?;
+        self.controllers = Some(controllers.clone());
         self.system.task("controllers", move |cancel| {
             let (candidate, controllers) = (candidate.clone(), controllers.clone());
             async move {
@@ -139,14 +186,21 @@ impl Process {
     /// # Errors
     /// When NATS refuses the subscription.
     pub async fn answer_status(&mut self) -> Result<(), Failure> {
-        let (system, roles) = (self.system.clone(), self.roles.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let (store, candidates) = (self.state.as_ref().map(|(store, _)| store.clone()), self.candidates.clone());
+        let witness = Arc::new(Witness {
+            bus: self.bus.clone(),
+            system: self.system.clone(),
+            roles: self.roles.iter().map(ToString::to_string).collect(),
+            candidates: self.candidates.clone(),
+            controllers: self.controllers.clone(),
+            store: self.state.as_ref().map(|(store, _)| store.clone()),
+            system_account: self.system_account.clone(),
+        });
         // several processes of a machine may have its name; an agent is heard under its node's only
         let caller = self.bus.caller();
         let instance = if caller.role == Role::Agent { caller.name.clone() } else { format!("{}-{}", caller.name, std::process::id()) };
         let service = self.bus.serve(&instance, 4, move |_: bus::Incoming<StatusRequest>| {
-            let report = report(&system, &roles, &candidates, store.as_ref());
-            async move { report }
+            let witness = witness.clone();
+            async move { witness.report().await }
         });
         self.services.push(service.await.map_err(broken)?);
         Ok(())
@@ -181,19 +235,6 @@ async fn schedule(candidate: &Candidate, client: Client, stop: CancellationToken
     tokio::select! {
         ended = scheduler::run(client.clone(), stop) => ended,
         () = candidate.show(client.clone()) => Ok(()),
-    }
-}
-
-fn report(system: &System, roles: &[String], candidates: &[Candidate], store: Option<&Store>) -> ProcessReport {
-    ProcessReport {
-        host: hostname(),
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        roles: roles.to_vec(),
-        resident_kib: resident_kib(),
-        leases: candidates.iter().map(Candidate::standing).collect(),
-        revision: store.map(|s| s.revision("", "pods")),
-        actors: system.report(),
     }
 }
 

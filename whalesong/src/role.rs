@@ -1,20 +1,21 @@
 //! One role a process, against a NATS server that runs elsewhere.
 use crate::agent;
-use crate::cli::{AgentArgs, GatewayArgs, RoleArgs};
+use crate::cli::{AgentArgs, GatewayArgs, RoleArgs, StateArgs};
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, CLUSTER};
-use crate::process::{Process, hostname, listen_address, pki, write_kubeconfig};
+use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
 use bus::Role;
 
 /// Runs only the state.
 ///
 /// # Errors
 /// When NATS or the log can't be used.
-pub async fn state(args: RoleArgs) -> Result<(), Failure> {
-    let data = Data::hold(&join::root(args.data.as_ref()))?;
-    let mut process = Process::new(join::as_role(&args, Role::State, &hostname()).await?, &hostname());
-    process.play_state(&pki(data.root(), &[])?).await?;
+pub async fn state(args: StateArgs) -> Result<(), Failure> {
+    let data = Data::hold(&join::root(args.role.home.data.as_ref()))?;
+    let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
+    let system = join::system(&join::url(&args.role), &args.durability).await?;
+    process.play_state(&pki(data.root(), &[])?, Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync }).await?;
     process.answer_status().await?;
     process.run().await
 }
@@ -24,14 +25,14 @@ pub async fn state(args: RoleArgs) -> Result<(), Failure> {
 /// # Errors
 /// When NATS can't be reached or the port can't be had.
 pub async fn gateway(args: GatewayArgs) -> Result<(), Failure> {
-    let root = join::root(args.role.data.as_ref());
+    let root = join::root(args.role.home.data.as_ref());
     let data = Data::hold(&root.join("gateway"))?;
-    let listen = listen_address(args.listen.as_deref())?;
+    let listen = listen_address(args.api.listen.as_deref())?;
     let keys = pki(&root, &[hostname(), listen.ip().to_string()])?;
     let mut process = Process::new(join::as_role(&args.role, Role::Gateway, &hostname()).await?, &hostname());
     let address = process.play_gateway(listen, keys.clone()).await?;
-    let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
-    write_kubeconfig(&keys, &kubeconfig, args.role.cluster.as_deref().unwrap_or(CLUSTER), address)?;
+    let kubeconfig = args.api.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
+    write_kubeconfig(&keys, &kubeconfig, args.role.home.cluster.as_deref().unwrap_or(CLUSTER), address)?;
     println!("The API answers at https://{address}; export KUBECONFIG={}", kubeconfig.display());
     process.answer_status().await?;
     process.run().await
@@ -43,7 +44,7 @@ pub async fn gateway(args: GatewayArgs) -> Result<(), Failure> {
 /// When NATS can't be reached.
 pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
     let mut process = Process::new(join::as_role(&args, Role::Scheduler, &hostname()).await?, &hostname());
-    let identity = Identity::at(&join::root(args.data.as_ref()).join("scheduler"), &hostname());
+    let identity = Identity::at(&join::root(args.home.data.as_ref()).join("scheduler"), &hostname());
     process.play_scheduler(&identity);
     process.answer_status().await?;
     process.run().await
@@ -54,12 +55,12 @@ pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
 /// # Errors
 /// When NATS can't be reached, or the cluster's CA isn't below the data directory.
 pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
-    let ca = join::root(args.data.as_ref()).join("pki/ca.crt");
+    let ca = join::root(args.home.data.as_ref()).join("pki/ca.crt");
     let ca = std::fs::read_to_string(&ca).map_err(|e| {
         Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data")
     })?;
     let mut process = Process::new(join::as_role(&args, Role::Controllers, &hostname()).await?, &hostname());
-    let identity = Identity::at(&join::root(args.data.as_ref()).join("controllers"), &hostname());
+    let identity = Identity::at(&join::root(args.home.data.as_ref()).join("controllers"), &hostname());
     process.play_controllers(&ca, &identity)?;
     process.answer_status().await?;
     process.run().await
@@ -76,12 +77,12 @@ pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
         process.answer_status().await?;
         return process.run().await;
     }
-    let name = args.node_name.clone().unwrap_or_else(hostname);
+    let name = args.node.node_name.clone().unwrap_or_else(hostname);
     let start = std::time::Instant::now();
-    let data = Data::hold(&join::root(args.role.data.as_ref()).join("node"))?;
+    let data = Data::hold(&join::root(args.role.home.data.as_ref()).join("node"))?;
     let bus = if node_agent::has_pods(data.root()) { join::as_node(&args.role, &name).await? } else { join::as_role(&args.role, Role::Agent, &name).await? };
     let mut process = Process::new(bus, &name);
-    let node = agent::Node { name: name.clone(), podman: args.podman.clone(), pod_cidr: args.pod_cidr.clone(), data: data.root().to_owned() };
+    let node = agent::Node { name: name.clone(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.root().to_owned() };
     agent::announce_ready(&process, &name, start);
     agent::play(&mut process, &node).await?;
     process.answer_status().await?;

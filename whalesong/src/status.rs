@@ -2,11 +2,14 @@
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
 use crate::join;
+use crate::render;
 use bus::actor::ActorReport;
-use bus::{Call, Role, To};
+use bus::{Bus, Call, Role, To};
+use model::Stored;
 use serde::{Deserialize, Serialize};
+use state_client::Client;
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Asks a process for its [`ProcessReport`].
@@ -31,10 +34,16 @@ pub struct ProcessReport {
     pub roles: Vec<String>,
     /// Its resident memory in KiB.
     pub resident_kib: u64,
-    /// Up to which revision its cache follows the log; only where it plays `state`.
-    pub revision: Option<u64>,
+    /// The server that it is connected to.
+    pub nats: Option<NatsReport>,
+    /// Its copies of the streams; only where it plays `state`.
+    pub streams: Vec<StreamReport>,
+    /// What servers tell their system account; only where it has a connection of that.
+    pub servers: Vec<ServerReport>,
     /// For which roles it stands that one process at a time plays.
     pub leases: Vec<Standing>,
+    /// What its controllers are at.
+    pub controllers: Vec<ControllerReport>,
     /// Its actors.
     pub actors: Vec<ActorReport>,
 }
@@ -50,32 +59,94 @@ pub struct Standing {
     pub leads: bool,
 }
 
-/// This process's resident memory in KiB.
-pub fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
-    line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or_default()
+/// A connection to a NATS server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NatsReport {
+    /// The server's name.
+    pub server: String,
+    /// Its version.
+    pub version: String,
+    /// Where it listens.
+    pub address: String,
+    /// Whether it has JetStream.
+    pub jetstream: bool,
+    /// Whether the connection carries now.
+    pub connected: bool,
 }
 
-/// The reports as text for a person.
-pub fn render(reports: &[ProcessReport]) -> String {
-    let mut out = String::new();
-    for r in reports {
-        let lag = r.revision.map_or_else(String::new, |revision| format!(", log read up to {revision}"));
-        // writing to a String can't fail
-        _ = writeln!(out, "{} on {} (process {}, version {}, {} MiB{lag})", r.roles.join(", "), r.host, r.pid, r.version, r.resident_kib / 1024);
-        for l in &r.leases {
-            _ = writeln!(out, "  {} {} as {}", if l.leads { "leads" } else { "stands by for" }, l.lease, l.identity);
-        }
-        _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", "ACTOR", "STATE", "RESTARTS", "MAILBOX");
-        for a in &r.actors {
-            for l in &r.leases {
-                _ = writeln!(out, "  {} {} as {}", if l.leads { "leads" } else { "stands by for" }, l.lease, l.identity);
-            }
-            _ = writeln!(out, "  {:<48} {:<12} {:>8} {:>10}", a.path, a.state.to_string(), a.restarts, format!("{}/{}", a.mailbox, a.capacity));
-        }
-    }
-    out
+/// A NATS server as its system account sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerReport {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Open connections.
+    pub connections: u64,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// How long it has run.
+    pub uptime: String,
+}
+
+/// A process's copy of a stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// The stream's name.
+    pub stream: String,
+    /// Up to which revision the copy is complete.
+    pub revision: u64,
+    /// How far the stream's end is beyond that; `None`: it didn't say.
+    pub lag: Option<u64>,
+    /// The stream's size.
+    pub bytes: Option<u64>,
+    /// On how many servers it is.
+    pub replicas: Option<usize>,
+    /// Objects in the copy.
+    pub objects: u64,
+    /// Writes that wait.
+    pub queued: u64,
+    /// Writes done.
+    pub stored: u64,
+    /// How often following had to start again.
+    pub restarts: u64,
+}
+
+/// What a controller is at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ControllerReport {
+    /// Its name.
+    pub name: String,
+    /// Whether all that it looks at is complete.
+    pub synced: bool,
+    /// Keys that wait.
+    pub waiting: usize,
+    /// Keys that are worked on.
+    pub busy: usize,
+    /// Plans made.
+    pub plans: u64,
+    /// Writes done.
+    pub writes: u64,
+    /// Writes that met a newer object.
+    pub conflicts: u64,
+    /// Writes that failed.
+    pub errors: u64,
+}
+
+/// What is known of a cluster.
+#[derive(Debug, Serialize)]
+pub struct ClusterReport {
+    /// Its processes.
+    pub processes: Vec<ProcessReport>,
+    /// Those that were found and didn't answer, and why.
+    pub silent: Vec<String>,
+    /// Its nodes; what was asked of `state` and failed is in [`ClusterReport::silent`].
+    #[serde(serialize_with = "objects")]
+    pub nodes: Vec<Arc<Stored>>,
+}
+
+fn objects<S: serde::Serializer>(stored: &[Arc<Stored>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(stored.iter().map(|s| s.object()))
 }
 
 /// Asks every process of the cluster and renders what they say.
@@ -83,19 +154,50 @@ pub fn render(reports: &[ProcessReport]) -> String {
 /// # Errors
 /// When NATS can't be reached, or nobody answers.
 pub async fn status(args: StatusArgs) -> Result<String, Failure> {
+    let json = match args.output.as_deref() {
+        None => args.json,
+        Some("json") => true,
+        Some(other) => return Err(Failure::new(format!("{other:?} is no output format"), "use json, or leave it away for tables")),
+    };
     let bus = join::as_role(&args.role, Role::Admin, "admin").await?;
+    let report = ask(&bus).await;
+    if report.processes.is_empty() {
+        let why = report.silent.first().map(|s| format!(" ({s})")).unwrap_or_default();
+        return Err(Failure::new(format!("no process of this cluster answers{why}"), "start one with `whalesong up`"));
+    }
+    if json {
+        return serde_json::to_string_pretty(&report).map(|s| s + "\n").map_err(|e| Failure::new(e.to_string(), ""));
+    }
+    Ok(render::cluster(&report))
+}
+
+async fn ask(bus: &Bus) -> ClusterReport {
     let found = bus.discover(Duration::from_millis(500)).await;
-    let mut reports = Vec::new();
     let instances: BTreeSet<&str> = found.iter().filter(|s| s.service == StatusRequest::SERVICE).map(|s| s.instance.as_str()).collect();
-    for instance in instances {
-        reports
-            .push(bus.call(&To::instance(instance), StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| Failure::new(format!("{instance}: {e}"), ""))?);
+    let ask = |instance: &str| {
+        let to = To::instance(instance);
+        async move { bus.call(&to, StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| format!("{to:?}: {e}")) }
+    };
+    let client = Client::new(bus.clone());
+    let answers = futures::future::join_all(instances.into_iter().map(ask));
+    let (answers, nodes) = tokio::join!(answers, tokio::time::timeout(Duration::from_secs(2), client.list("", "nodes", "")));
+    let (mut processes, mut silent) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(report) => processes.push(report),
+            Err(why) => silent.push(why),
+        }
     }
-    if reports.is_empty() {
-        return Err(Failure::new("no process of this cluster answers", "start one with `whalesong up`"));
-    }
-    if args.json {
-        return serde_json::to_string_pretty(&reports).map(|s| s + "\n").map_err(|e| Failure::new(e.to_string(), ""));
-    }
-    Ok(render(&reports))
+    let nodes = match nodes {
+        Ok(Ok(list)) => list.items,
+        Ok(Err(e)) => {
+            silent.push(format!("the nodes: {e}"));
+            Vec::new()
+        }
+        Err(_) => {
+            silent.push("the nodes: state doesn't answer".to_owned());
+            Vec::new()
+        }
+    };
+    ClusterReport { processes, silent, nodes }
 }

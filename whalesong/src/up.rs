@@ -4,7 +4,7 @@ use crate::cli::UpArgs;
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, Admit, CLUSTER};
-use crate::process::{Process, hostname, listen_address, pki, write_kubeconfig};
+use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
 use api_gateway::Pki;
 use bus::server::Server;
 use bus::{Bus, Caller, Role, Service};
@@ -19,18 +19,18 @@ use std::time::Instant;
 /// When a part can't be started, with the remedy.
 pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let start = Instant::now();
-    let data = Data::hold(&join::root(args.data.as_ref()))?;
-    let cluster = args.cluster.clone().unwrap_or_else(|| CLUSTER.to_owned());
-    let listen = listen_address(args.listen.as_deref())?;
-    let name = args.node_name.clone().unwrap_or_else(hostname);
+    let data = Data::hold(&join::root(args.home.data.as_ref()))?;
+    let cluster = args.home.cluster.clone().unwrap_or_else(|| CLUSTER.to_owned());
+    let listen = listen_address(args.api.listen.as_deref())?;
+    let name = args.node.node_name.clone().unwrap_or_else(hostname);
     let keys = pki(data.root(), &[name.clone(), listen.ip().to_string()])?;
-    let (server, bus) = nats(&data, &args, &cluster, &name).await?;
+    let (server, bus, durability) = nats(&data, &args, &cluster, &name).await?;
     let _admit = admit(&bus, &server, &data, &cluster).await?;
 
     let mut process = Process::new(bus, &name);
-    process.play_state(&keys).await?;
+    process.play_state(&keys, durability).await?;
     let address = process.play_gateway(listen, keys.clone()).await?;
-    let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
+    let kubeconfig = args.api.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
     write_kubeconfig(&keys, &kubeconfig, &cluster, address)?;
     println!("The API answers at https://{address} after {} ms; export KUBECONFIG={}", start.elapsed().as_millis(), kubeconfig.display());
     let identity = Identity::of(&data, &hostname())?;
@@ -64,12 +64,12 @@ async fn publish(process: &mut Process, address: SocketAddr, node: Option<&agent
 }
 
 fn node(args: &UpArgs, data: &Data, name: &str) -> agent::Node {
-    agent::Node { name: name.to_owned(), podman: args.podman.clone(), pod_cidr: args.pod_cidr.clone(), data: data.join("node") }
+    agent::Node { name: name.to_owned(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.join("node") }
 }
 
 type Shared = Arc<Mutex<Option<Server>>>;
 
-async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str) -> Result<(Shared, Bus), Failure> {
+async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str) -> Result<(Shared, Bus, Durability), Failure> {
     match args.nats.as_deref() {
         None | Some("embedded") => {
             let host: IpAddr = match &args.nats_listen {
@@ -78,12 +78,14 @@ async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str) -> Result<(
             };
             let (server, bus) = join::embedded(data, cluster, name, host, args.nats_port.unwrap_or(4222)).await?;
             write(data.join("nats.url"), &server.url())?;
-            Ok((Arc::new(Mutex::new(Some(server))), bus))
+            Ok((Arc::new(Mutex::new(Some(server))), bus, Durability::Ours))
         }
         Some(url) => {
             let bus = join::connect(url, cluster, Caller::new(Role::State, name), args.creds.as_deref()).await?;
+            let system = join::system(url, &args.durability).await?;
             write(data.join("nats.url"), url)?;
-            Ok((Arc::new(Mutex::new(None)), bus))
+            let durability = Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync };
+            Ok((Arc::new(Mutex::new(None)), bus, durability))
         }
     }
 }

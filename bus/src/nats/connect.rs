@@ -1,10 +1,10 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
 use super::mouth::Mouth;
-use crate::address::Caller;
+use crate::address::{Caller, Role};
 use crate::subject::Subjects;
 use async_nats::Event;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -208,16 +208,31 @@ async fn client(options: &ConnectOptions, subjects: &Subjects, connection: &str,
         });
     let nats = authenticate(nats, &options.credentials)?;
     let nats = if options.patient { nats.retry_on_initial_connect() } else { nats };
-    nats.connect(addresses?).await.map_err(|e| {
-        let words = e.to_string().to_ascii_lowercase();
-        match e.kind() {
-            async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication => {
-                ConnectError::Denied { urls, caller: options.caller.clone() }
-            }
-            _ if words.contains("authorization") => ConnectError::Denied { urls, caller: options.caller.clone() },
-            _ => ConnectError::Unreachable { urls, why: e.to_string() },
-        }
-    })
+    nats.connect(addresses?).await.map_err(|e| unconnected(&e, urls, options.caller.clone()))
+}
+
+fn unconnected(e: &async_nats::ConnectError, urls: String, caller: Caller) -> ConnectError {
+    let denied = matches!(e.kind(), async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication);
+    if denied || e.to_string().to_ascii_lowercase().contains("authorization") {
+        return ConnectError::Denied { urls, caller };
+    }
+    ConnectError::Unreachable { urls, why: e.to_string() }
+}
+
+/// A connection of a server's system account, with the credentials of this file: an nkey, NATS' own, or `user:password`.
+///
+/// # Errors
+/// [`ConnectError`] when the file can't be used, or the server can't be reached or doesn't let it in.
+pub async fn connect_system(url: &str, file: &Path) -> Result<async_nats::Client, ConnectError> {
+    let address: async_nats::ServerAddr = url.parse().map_err(|_| ConnectError::Address(url.to_owned()))?;
+    let text = std::fs::read_to_string(file).map_err(|e| ConnectError::Credentials(format!("{}: {e}", file.display())))?;
+    let nats = async_nats::ConnectOptions::new().name("whalesong: system account").connection_timeout(CONNECT).max_reconnects(None);
+    let nats = match text.trim().split_once(':') {
+        Some((user, password)) if !text.contains("NATS USER JWT") => nats.user_and_password(user.to_owned(), password.to_owned()),
+        _ => authenticate(nats, &Credentials::File(file.to_owned()))?,
+    };
+    let caller = Caller::new(Role::State, "system account");
+    nats.connect(address).await.map_err(|e| unconnected(&e, url.to_owned(), caller))
 }
 
 fn authenticate(nats: async_nats::ConnectOptions, credentials: &Credentials) -> Result<async_nats::ConnectOptions, ConnectError> {

@@ -7,5 +7,5 @@ pub(crate) mod packet;
 pub(crate) mod pipe;
 pub(crate) mod wire;
 
-pub use connect::{ConnectError, ConnectOptions, Credentials};
+pub use connect::{ConnectError, ConnectOptions, Credentials, connect_system};
 pub(crate) use connect::{Health, Link};

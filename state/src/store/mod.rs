@@ -161,7 +161,7 @@ pub enum StoreError {
         why: String,
     },
     /// The server would lose acknowledged writes at a power cut.
-    #[error("the NATS server acknowledges writes before they are on disk; set sync_interval: always in its jetstream section, or allow it explicitly")]
+    #[error("the NATS server acknowledges writes before they are on its disk")]
     UnsafeSync,
     /// The log can't be reached now.
     #[error("the log can't be reached: {0}")]

@@ -2,6 +2,7 @@
 use super::{StoreError, StoreOptions};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
+use futures::StreamExt;
 use model::kind::Bucket;
 use serde::Deserialize;
 use std::time::Duration;
@@ -128,18 +129,34 @@ struct JetStreamConfig {
     sync_always: bool,
 }
 
-/// Refuses a server that acknowledges before its disk has the data. Servers tell that only to their system account, so it takes a connection of
-/// that account; without one, or when it doesn't answer, nothing is known.
+/// Refuses servers that acknowledge before their disks have the data. Servers tell that only to their system account, so it takes a connection of
+/// that account; where none answers, nothing is known.
 pub(crate) async fn check_durability(system: &async_nats::Client) -> Result<(), StoreError> {
-    const WITHIN: Duration = Duration::from_secs(1);
-    let request = async_nats::client::Request::new().timeout(Some(WITHIN));
-    let Ok(reply) = system.send_request("$SYS.REQ.SERVER.PING.JSZ", request).await else {
-        tracing::warn!("whether the NATS server syncs each write can't be told: its system account does not answer");
-        return Ok(());
+    let replies = match ask_servers(system, "$SYS.REQ.SERVER.PING.JSZ").await {
+        Ok(replies) if !replies.is_empty() => replies,
+        _ => {
+            tracing::warn!("whether the NATS server syncs each write can't be told: its system account does not answer");
+            return Ok(());
+        }
     };
-    let config = serde_json::from_slice::<ServerReply>(&reply.payload).ok().and_then(|r| r.data?.config);
-    match config {
-        Some(config) if !config.sync_always => Err(StoreError::UnsafeSync),
-        _ => Ok(()),
+    let config = |m: &async_nats::Message| serde_json::from_slice::<ServerReply>(&m.payload).ok().and_then(|r| r.data?.config);
+    let lazy = replies.iter().filter_map(config).any(|config| !config.sync_always);
+    if lazy { Err(StoreError::UnsafeSync) } else { Ok(()) }
+}
+
+/// What all servers answer: the first has a second for it, the others a moment more.
+async fn ask_servers(system: &async_nats::Client, subject: &'static str) -> Result<Vec<async_nats::Message>, String> {
+    const FIRST: Duration = Duration::from_secs(1);
+    const OTHERS: Duration = Duration::from_millis(150);
+    let inbox = system.new_inbox();
+    let mut replies = system.subscribe(inbox.clone()).await.map_err(|e| e.to_string())?;
+    system.publish_with_reply(subject, inbox, bytes::Bytes::new()).await.map_err(|e| e.to_string())?;
+    let (mut all, mut patience) = (Vec::new(), FIRST);
+    while let Ok(Some(reply)) = tokio::time::timeout(patience, replies.next()).await {
+        if reply.status.is_none() {
+            all.push(reply);
+        }
+        patience = OTHERS;
     }
+    Ok(all)
 }

@@ -1,7 +1,8 @@
 //! Addresses and node ports are unique over all processes of `state`: each that a Service has is claimed by an entry of its own in the log.
 //!
 //! A claim is made before its Service is written, by a create that only one can win, and dropped after the Service has let go of it. The loser of a
-//! race chooses anew. What a process leaves behind when it dies in between is swept away: a claim whose Service isn't there, twice in a row.
+//! race chooses anew. What a process leaves behind when it dies in between, the next one on the same data takes back at once; otherwise it is swept
+//! away: a claim whose Service isn't there, twice in a row.
 use crate::admission::service::{CLAIMS, Claim, claims};
 use crate::pipeline::Pipeline;
 use crate::store::{CommitError, Op, Write};
@@ -9,6 +10,7 @@ use futures::future::join_all;
 use model::{ApiError, Key, Object, Stored};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
@@ -16,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 const SWEEP: Duration = Duration::from_secs(300);
 
 /// Whether claims are made for a write of this key.
-fn concerns(key: &Key) -> bool {
+pub(crate) fn concerns(key: &Key) -> bool {
     key.group.is_empty() && &*key.resource == "services"
 }
 
@@ -24,9 +26,30 @@ fn key(claim: &Claim) -> Key {
     Key::new(CLAIMS.0, CLAIMS.1, "", claim.to_string())
 }
 
-fn body(claim: &Claim, service: &Object) -> Result<Object, ApiError> {
-    let owner = json!({"namespace": service.namespace(), "name": service.name(), "uid": service.uid()});
-    Object::from_value(json!({"metadata": {"name": claim.to_string()}, "owner": owner}))
+/// Which process makes claims.
+#[derive(Debug)]
+pub(crate) struct Claimant {
+    /// What no other process is called while this one lives, and the next one on the same data is.
+    identity: Option<String>,
+    run: String,
+}
+
+impl Claimant {
+    pub(crate) fn new(identity: Option<String>) -> Self {
+        Self { identity, run: uuid::Uuid::new_v4().to_string() }
+    }
+
+    fn body(&self, claim: &Claim, service: &Object) -> Result<Object, ApiError> {
+        let owner = json!({"namespace": service.namespace(), "name": service.name(), "uid": service.uid()});
+        let by = json!({"identity": self.identity, "run": self.run});
+        Object::from_value(json!({"metadata": {"name": claim.to_string()}, "owner": owner, "by": by}))
+    }
+
+    /// Whether a former run made it, which can't be at it any more.
+    fn is_heir(&self, claim: &Stored) -> bool {
+        let by = |field| claim.object().str_at(&["by", field]);
+        self.identity.as_deref().is_some_and(|own| own == by("identity")) && by("run") != self.run
+    }
 }
 
 fn owner(claim: &Stored) -> &str {
@@ -65,7 +88,7 @@ impl Pipeline {
     }
 
     async fn claim_one(&self, claim: &Claim, service: &Object) -> Result<Option<(Key, u64, Object)>, ApiError> {
-        let (key, body) = (key(claim), body(claim, service)?);
+        let (key, body) = (key(claim), self.claimant().body(claim, service)?);
         match self.store().commit(Write { key: key.clone(), expect: 0, op: Op::Put(body.clone()) }).await {
             Ok(stored) => Ok(Some((key, stored.revision, body))),
             Err(CommitError::Conflict) => Ok(None),
@@ -112,14 +135,30 @@ impl Pipeline {
         }
     }
 
-    /// Drops those of `suspects` that are still without a Service; gives the present ones.
-    async fn sweep(&self, suspects: &HashMap<Key, u64>) -> Result<HashMap<Key, u64>, ApiError> {
+    /// Takes back what former runs of this process left claimed without a Service.
+    ///
+    /// # Errors
+    /// When the log can't be asked.
+    pub(crate) async fn take_back_claims(&self) -> Result<(), ApiError> {
+        for orphan in self.orphans().await?.iter().filter(|claim| self.claimant().is_heir(claim)) {
+            self.drop_claim(orphan.key.clone(), orphan.revision, orphan.object().clone()).await;
+        }
+        Ok(())
+    }
+
+    /// Claims without a Service.
+    async fn orphans(&self) -> Result<Vec<Arc<Stored>>, ApiError> {
         self.store().barrier("", "services").await?;
         let services = self.store().list("", "services", "").items;
         let alive: HashSet<&str> = services.iter().map(|s| s.object().uid()).collect();
         let claims = self.store().list(CLAIMS.0, CLAIMS.1, "").items;
+        Ok(claims.into_iter().filter(|claim| !alive.contains(owner(claim))).collect())
+    }
+
+    /// Drops those of `suspects` that are still without a Service; gives the present ones.
+    async fn sweep(&self, suspects: &HashMap<Key, u64>) -> Result<HashMap<Key, u64>, ApiError> {
         let mut found = HashMap::new();
-        for orphan in claims.iter().filter(|claim| !alive.contains(owner(claim))) {
+        for orphan in self.orphans().await? {
             if suspects.get(&orphan.key) == Some(&orphan.revision) {
                 self.drop_claim(orphan.key.clone(), orphan.revision, orphan.object().clone()).await;
             } else {

@@ -3,6 +3,7 @@ use crate::admission::Admission;
 use crate::admission::service::Ranges;
 use crate::authz::Authorizer;
 use crate::call::Call;
+use crate::claims::Claimant;
 use crate::fence::Fences;
 use crate::identity;
 use crate::metrics::Metrics;
@@ -38,12 +39,14 @@ pub struct PipelineOptions {
     pub ranges: Ranges,
     /// The keys of service account tokens; without them TokenRequest and TokenReview answer 503.
     pub token_keys: Option<TokenKeys>,
+    /// What no other process is called while this one lives, and the next one on the same data is; `None` where nobody sees to that.
+    pub identity: Option<String>,
 }
 
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        Self { kinds, ranges: Ranges::default(), token_keys: None }
+        Self { kinds, ranges: Ranges::default(), token_keys: None, identity: None }
     }
 }
 
@@ -53,6 +56,7 @@ struct Inner {
     authorizer: Authorizer,
     admission: Admission,
     tokens: Option<Tokens>,
+    claimant: Claimant,
     routes: Routes,
     fences: Fences,
     metrics: Metrics,
@@ -77,12 +81,16 @@ impl Pipeline {
             authorizer,
             admission,
             tokens,
+            claimant: Claimant::new(options.identity),
             routes: Routes::default(),
             fences: Fences::new(leases),
             metrics: Metrics::default(),
         })))
     }
 
+    pub(crate) fn claimant(&self) -> &Claimant {
+        &self.0.claimant
+    }
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }

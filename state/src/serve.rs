@@ -61,6 +61,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     }
     tokio::spawn(stop.clone().run_until_cancelled_owned(pipeline.routes().clone().run(store.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(pipeline.clone().sweep_claims()));
+    pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;
     ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
     let instance = bus.caller().name.clone();
     let api = pipeline.clone();

@@ -119,7 +119,7 @@ impl Process {
     ///
     /// # Errors
     /// When the log can't be opened, with the remedy.
-    pub async fn play_state(&mut self, pki: &Pki, durability: Durability) -> Result<(), Failure> {
+    pub async fn play_state(&mut self, pki: &Pki, durability: Durability, identity: &Identity) -> Result<(), Failure> {
         let bus = self.speak(Role::State, &self.name.clone());
         let jetstream = bus.jetstream().cloned().ok_or_else(|| Failure::new("state needs a NATS connection", "give one with --nats"))?;
         let (system, allow_unsafe_sync) = durability.known();
@@ -127,7 +127,11 @@ impl Process {
         let options = StoreOptions { system, allow_unsafe_sync, ..StoreOptions::new(bus.cluster(), self.kinds.clone()) };
         let store = Store::open(jetstream, options).await.map_err(unopened)?;
         let token_keys = TokenKeys { private_pem: pki.service_account_key().to_owned(), public_pem: pki.service_account_public().to_owned() };
-        let options = PipelineOptions { token_keys: Some(token_keys), ..PipelineOptions::new(self.kinds.clone()) };
+        let options = PipelineOptions {
+            token_keys: Some(token_keys),
+            identity: identity.unique.then(|| identity.name.clone()),
+            ..PipelineOptions::new(self.kinds.clone())
+        };
         let services = state::serve(&bus, store.clone(), options).await.map_err(broken)?;
         self.state = Some((store, services));
         Ok(())

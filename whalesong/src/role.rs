@@ -15,7 +15,8 @@ pub async fn state(args: StateArgs) -> Result<(), Failure> {
     let data = Data::hold(&join::root(args.role.home.data.as_ref()))?;
     let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
     let system = join::system(&join::url(&args.role), &args.durability).await?;
-    process.play_state(&pki(data.root(), &[])?, Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync }).await?;
+    let durability = Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync };
+    process.play_state(&pki(data.root(), &[])?, durability, &Identity::of(&data, &hostname())?).await?;
     process.answer_status().await?;
     process.run().await
 }

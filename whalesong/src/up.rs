@@ -28,12 +28,12 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let _admit = admit(&bus, &server, &data, &cluster).await?;
 
     let mut process = Process::new(bus, &name);
-    process.play_state(&keys, durability).await?;
+    let identity = Identity::of(&data, &hostname())?;
+    process.play_state(&keys, durability, &identity).await?;
     let address = process.play_gateway(listen, keys.clone()).await?;
     let kubeconfig = args.api.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
     write_kubeconfig(&keys, &kubeconfig, &cluster, address)?;
     println!("The API answers at https://{address} after {} ms; export KUBECONFIG={}", start.elapsed().as_millis(), kubeconfig.display());
-    let identity = Identity::of(&data, &hostname())?;
     process.play_scheduler(&identity);
     process.play_controllers(keys.ca(), &identity)?;
     if let Some(count) = args.hollow_nodes {

@@ -2,6 +2,7 @@
 use super::check;
 use crate::admission::{Admit, Held, Missing};
 use crate::call::{self, Call};
+use crate::claims;
 use crate::deletion::Asked;
 use crate::form;
 use crate::meta;
@@ -9,7 +10,7 @@ use crate::pipeline::{Pipeline, json_reply, object_reply, success};
 use crate::store::{CommitError, Op, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
-use model::{ApiError, Object, Reason, Stored, time};
+use model::{ApiError, Key, Object, Reason, Stored, time};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ impl Pipeline {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
+        self.not_there(call, &call.key(object.name())).await?;
         let held = self.admit(call, &mut object, None).await?;
         call.row.strategy.prepare_create(&mut object);
         check::new_object(call, &object)?;
@@ -78,6 +80,18 @@ impl Pipeline {
             self.unclaim(made).await;
         }
         outcome.map(Some)
+    }
+
+    /// What exists is refused for that, before the addresses that it has are refused for being taken.
+    async fn not_there(&self, call: &Call, key: &Key) -> Result<(), ApiError> {
+        if !claims::concerns(key) || self.store().get(key).is_none() {
+            return Ok(());
+        }
+        self.store().barrier(&key.group, &key.resource).await?;
+        match self.store().get(key) {
+            Some(_) => Err(ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name)),
+            None => Ok(()),
+        }
     }
 
     async fn put_new(&self, call: &Call, object: Object, held: Held) -> Result<Arc<Stored>, ApiError> {

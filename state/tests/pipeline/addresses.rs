@@ -2,8 +2,9 @@
 use crate::fixture::{Cluster, SERVICES};
 use bus::{Caller, Role};
 use futures::future::join_all;
-use model::{ApiError, Stored};
+use model::{ApiError, Object, Stored};
 use serde_json::{Value, json};
+use state::store::{Op, Write};
 use state_client::{Body, Client, Request, Verb};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -67,4 +68,23 @@ async fn what_a_service_no_longer_has_is_free() {
     let taken = create(&client, service("b", json!({"clusterIP": "10.96.0.99"}))).await.unwrap_err();
     assert!(taken.is_already_exists(), "{taken}");
     create(&client, service("c", json!({"clusterIP": "10.96.0.99"}))).await.unwrap();
+}
+
+/// A process died between a claim and its Service. The next one on its data takes the claim back; another process can't know better than to wait.
+#[tokio::test]
+async fn what_a_former_run_left_claimed_is_taken_back() {
+    let cluster = Cluster::start().await;
+    let claim =
+        json!({"metadata": {"name": "10.96.0.55"}, "owner": {"namespace": "default", "name": "a", "uid": "gone"}, "by": {"identity": "one", "run": "1"}});
+    let key = model::Key::new("whalesong", "serviceclaims", "", "10.96.0.55");
+    let op = Op::Put(Object::from_value(claim).unwrap());
+    cluster.store().await.commit(Write { key, expect: 0, op }).await.unwrap();
+    let wanted = || service("a", json!({"clusterIP": "10.96.0.55"}));
+    for (identity, free) in [(None, false), (Some("two"), false), (Some("one"), true)] {
+        let (bus, _services) = cluster.another_called(identity).await;
+        let client = Client::new(bus.speaking_as(Caller::new(Role::Admin, "admin")));
+        assert_eq!(create(&client, wanted()).await.is_ok(), free, "{identity:?}");
+    }
+    // and what exists is refused for that
+    assert!(create(&cluster.admin().client, wanted()).await.unwrap_err().is_already_exists());
 }

@@ -70,12 +70,22 @@ impl Cluster {
 
     /// One more process of `state` on the same log: it knows of the first only by what that writes.
     pub async fn another(&self) -> (Bus, Services) {
-        let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port)).await.unwrap());
-        let table = Arc::new(ArcSwap::from_pointee(kinds::builtin()));
-        let store = Store::open(js, StoreOptions::new("test", table.clone())).await.unwrap();
+        self.another_called(None).await
+    }
+
+    /// The same, as the heir of a process of this identity.
+    pub async fn another_called(&self, identity: Option<&str>) -> (Bus, Services) {
+        let store = self.store().await;
         let bus = Bus::local("test", Caller::new(Role::State, "s2"));
-        let services = state::serve(&bus, store, PipelineOptions::new(table)).await.unwrap();
+        let options = PipelineOptions { identity: identity.map(str::to_owned), ..PipelineOptions::new(Arc::new(ArcSwap::from_pointee(kinds::builtin()))) };
+        let services = state::serve(&bus, store, options).await.unwrap();
         (bus, services)
+    }
+
+    /// The log, past the pipeline.
+    pub async fn store(&self) -> Store {
+        let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port)).await.unwrap());
+        Store::open(js, StoreOptions::new("test", Arc::new(ArcSwap::from_pointee(kinds::builtin())))).await.unwrap()
     }
 
     /// A component.

@@ -37,7 +37,7 @@ unit: build
 
 ## make e2e          black-box tests with real NATS, Podman and kubectl
 e2e: build
-	RUST_TEST_THREADS=2 cargo test --workspace --locked --test flow --test errors --test control --test api --test containers --test nodes --test machines --test tidy
+	RUST_TEST_THREADS=2 cargo test --workspace --locked $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
 ## make fuzz         one fuzz target, or all in turn, with coverage: make fuzz TARGET=x SECONDS=60 (without a target: lists them)
 fuzz:

@@ -185,3 +185,19 @@ fn strays_end_in_their_time(cluster: &mut Cluster) {
     });
     assert!(running(cluster).contains(&"stays".to_owned()) && id(cluster) == before, "what is desired is adopted");
 }
+
+/// The Node and its Lease are made again by the agent that runs on, as the kubelet does.
+#[test]
+fn a_node_that_was_deleted_registers_again() {
+    let cluster = Cluster::start(&["--no-node", "--hollow-nodes", "1"]);
+    let uid = |cluster: &Cluster| {
+        eventually("the node is Ready", Duration::from_secs(60), || {
+            let out = output(&mut cluster.kubectl(&["wait", "--for=condition=Ready", "node", "--all", "--timeout=1s"]));
+            if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+        });
+        cluster.k(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}"])
+    };
+    let before = uid(&cluster);
+    cluster.k(&["delete", "node", "--all"]);
+    assert_ne!(uid(&cluster), before);
+}

@@ -66,8 +66,10 @@ impl Pipeline {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
-        self.not_there(call, &call.key(object.name())).await?;
-        let held = self.admit(call, &mut object, None).await?;
+        let held = match self.admit(call, &mut object, None).await {
+            Ok(held) => held,
+            Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
+        };
         call.row.strategy.prepare_create(&mut object);
         check::new_object(call, &object)?;
         if call.options.dry_run {
@@ -82,16 +84,13 @@ impl Pipeline {
         outcome.map(Some)
     }
 
-    /// What exists is refused for that, before the addresses that it has are refused for being taken.
-    async fn not_there(&self, call: &Call, key: &Key) -> Result<(), ApiError> {
-        if !claims::concerns(key) || self.store().get(key).is_none() {
-            return Ok(());
+    /// A Service that exists is refused for that, rather than for what it has being taken.
+    async fn exists(&self, call: &Call, key: &Key) -> Result<Option<ApiError>, ApiError> {
+        if !claims::concerns(key) {
+            return Ok(None);
         }
         self.store().barrier(&key.group, &key.resource).await?;
-        match self.store().get(key) {
-            Some(_) => Err(ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name)),
-            None => Ok(()),
-        }
+        Ok(self.store().get(key).map(|_| ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name)))
     }
 
     async fn put_new(&self, call: &Call, object: Object, held: Held) -> Result<Arc<Stored>, ApiError> {

@@ -22,7 +22,7 @@ use failure::Failure;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Half of a request's work is small allocations that are freed on another thread. Measured against the system's in bench/README.md.
+/// With the system's, a quarter of a busy process's time is spent in it. Both are measured in bench/README.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

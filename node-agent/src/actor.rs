@@ -1,6 +1,6 @@
 //! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the edge, reports the status.
 use crate::edge::{Edge, Job, Outcome};
-use crate::pod::backoff::{self, Backoff};
+use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
 use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
@@ -377,24 +377,11 @@ impl PodActor {
         });
     }
 
-    /// What is known as soon as an op begins.
     fn before(&mut self, op: &Op, now: Timestamp) {
-        match op {
-            Op::Start { container, .. } => {
-                if let Some(RunState::Exited(exit)) = self.seen.newest(container).map(|r| &r.state) {
-                    let next = Backoff::next(self.seen.backoffs.get(container).copied(), exit.finished, now);
-                    self.seen.backoffs.insert(container.clone(), next);
-                }
-            }
-            Op::Stop { id, grace, reason, .. } => {
-                let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
-                self.seen.stopping.insert(id.clone(), until);
-                if let StopReason::Probe(kind) = reason {
-                    tracing::info!(pod = full_name(&self.pod), ?kind, "a container is restarted for its probe");
-                }
-            }
-            _ => {}
+        if let Op::Stop { reason: StopReason::Probe(kind), .. } = op {
+            tracing::info!(pod = full_name(&self.pod), ?kind, "a container is restarted for its probe");
         }
+        self.seen.begins(op, now);
     }
 
     fn report(&mut self, ctx: &Context<Message>, now: Timestamp) {

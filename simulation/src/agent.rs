@@ -4,7 +4,6 @@ use crate::feed::Feed;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{Key, Object, Stored};
-use node_agent::pod::backoff::Backoff;
 use node_agent::pod::status::{NodeFacts, is_reported, status};
 use node_agent::pod::sync::{Op, sync};
 use node_agent::pod::{Observed, Trouble, TroubleKind, container, container_hash};
@@ -282,7 +281,7 @@ impl Agent {
         }
         let reported = entry.is_reported();
         for op in plan.ops.into_iter().filter(|op| *op != Op::Confirm || reported) {
-            entry.before(&op, net.now);
+            entry.seen.begins(&op, net.now);
             entry.seen.busy.insert(op.slot());
             if op == Op::Confirm {
                 let options = Options { grace_period_seconds: Some(0), precondition_uid: uid.to_owned(), ..Options::default() };
@@ -411,22 +410,6 @@ impl Entry {
             && (phase(&self.acknowledged), ready(&self.acknowledged)) != (phase(&self.pod.status), ready(&self.pod.status))
         {
             self.acknowledged = None;
-        }
-    }
-
-    fn before(&mut self, op: &Op, now: Timestamp) {
-        match op {
-            Op::Start { container, .. } => {
-                if let Some(RunState::Exited(exit)) = self.seen.newest(container).map(|r| &r.state) {
-                    let next = Backoff::next(self.seen.backoffs.get(container).copied(), exit.finished, now);
-                    self.seen.backoffs.insert(container.clone(), next);
-                }
-            }
-            Op::Stop { id, grace, .. } => {
-                let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
-                self.seen.stopping.insert(id.clone(), until);
-            }
-            _ => {}
         }
     }
 

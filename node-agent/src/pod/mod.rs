@@ -8,10 +8,11 @@ mod tests;
 
 use crate::runtime::{Container, RunState, Sandbox};
 use backoff::Backoff;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSpec, PodStatus};
 use probe::{ProbeKind, ProbeState};
 use std::collections::{BTreeMap, BTreeSet};
+use sync::Op;
 
 /// Something that can be done once at a time; an [`sync::Op`] occupies its slot until it is done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +126,23 @@ impl Observed {
     /// The newest run of a container.
     pub fn newest(&self, name: &str) -> Option<&Container> {
         self.runs.get(name)?.last()
+    }
+
+    /// What is known as soon as an op begins: a restart's backoff, and until when a container may take to stop.
+    pub fn begins(&mut self, op: &Op, now: Timestamp) {
+        match op {
+            Op::Start { container, .. } => {
+                if let Some(RunState::Exited(exit)) = self.newest(container).map(|r| &r.state) {
+                    let next = Backoff::next(self.backoffs.get(container).copied(), exit.finished, now);
+                    self.backoffs.insert(container.clone(), next);
+                }
+            }
+            Op::Stop { id, grace, .. } => {
+                let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
+                self.stopping.insert(id.clone(), until);
+            }
+            _ => {}
+        }
     }
 
     /// Puts a run where it belongs, in place of what was known of it.

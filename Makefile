@@ -6,7 +6,7 @@ export WHALESONG_TOOLS
 export PATH := $(WHALESONG_TOOLS)/bin:$(PATH)
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
-.PHONY: help demo clean-demo test build lint unit e2e fuzz simulate bench release
+.PHONY: help demo clean-demo test build lint unit e2e fuzz simulate bench bench-check release
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -47,9 +47,17 @@ fuzz:
 simulate:
 	SEEDS='$(or $(SEEDS),200)' SEED='$(SEED)' cargo test --workspace --locked --test seeds -- --nocapture every_life
 
-## make bench        the loads of bench/README.md
-bench: release
-	bench/run
+## make bench        all loads, RUNS=3 times each, as a table and a chart; QUICK=1 for short ones; LOADS="writes-16 scheduler" for some
+bench: measurable
+	target/release/bench suite $(if $(QUICK),--quick) --runs $(or $(RUNS),3) $(LOADS)
+
+## make bench-check  which figures have fallen by more than a tenth since the last record of this machine (AGAINST=commit for another)
+bench-check: measurable
+	target/release/bench check $(if $(AGAINST),--against $(AGAINST)) $(LOADS)
+
+.PHONY: measurable
+measurable: install
+	cargo build --release --locked -p whalesong -p bench
 
 ## make release      the release binary: target/release/whalesong
 release: install

@@ -3,15 +3,17 @@ mod api;
 mod load;
 mod report;
 mod scheduling;
+mod suite;
 
 use api::{Api, ApiError};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
-#[command(about = "Load generators for Whalesong and for any other server of the Kubernetes API")]
+#[command(about = "Load generators for Whalesong and for any other server of the Kubernetes API", args_override_self = true)]
 struct Cli {
     /// How to reach the server
     #[arg(long, env = "KUBECONFIG", default_value = "kubeconfig", global = true)]
@@ -25,6 +27,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// All loads of the table, on clusters of their own: a table, a chart, a record
+    Suite(suite::Options),
+    /// What is built here against the last recorded commit: which figures have fallen by more than a tenth
+    Check(suite::check::Options),
     /// The scheduler's decisions alone, in this process, without any server
     Scheduler(scheduling::Options),
     /// Waits until the server answers
@@ -70,25 +76,42 @@ async fn load(cli: &Cli) -> Result<Value, ApiError> {
         Command::Pods(options) => load::pods::run(&api, options, &cli.pids).await,
         Command::Writes(options) => load::writes::run(&api, options).await,
         Command::Watch(options) => load::watch::run(&api, options).await,
-        Command::Ready { .. } | Command::Scheduler(_) => Ok(Value::Null),
+        Command::Ready { .. } | Command::Scheduler(_) | Command::Suite(_) | Command::Check(_) => Ok(Value::Null),
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cli = Cli::parse();
-    if let Command::Scheduler(options) = &cli.command {
-        let lines = scheduling::run(options)?;
-        lines.iter().for_each(|line| println!("{line}"));
-        eprintln!("{}", report::table(&lines, &["load", "pods", "bound", "pods_per_s", "us_per_pod", "parse_us_per_pod"]));
-        return Ok(());
+async fn main() -> ExitCode {
+    match run(&Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+async fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
+    match &cli.command {
+        Command::Suite(options) => suite::run(options).await?,
+        Command::Check(options) => suite::check::run(options).await?,
+        Command::Scheduler(options) => {
+            let lines = scheduling::run(options)?;
+            lines.iter().for_each(|line| println!("{line}"));
+            eprintln!("{}", report::table(&lines, &["load", "pods", "bound", "pods_per_s", "us_per_pod", "parse_us_per_pod"]));
+        }
+        _ => println!("{}", measured(cli).await?),
+    }
+    Ok(())
+}
+
+/// A load on a server, with what the server's processes used meanwhile.
+async fn measured(cli: &Cli) -> Result<Value, ApiError> {
     let ((cpu_before, _), start) = (report::usage(&cli.pids), Instant::now());
-    let mut line = load(&cli).await?;
+    let mut line = load(cli).await?;
     let (cpu_after, resident) = report::usage(&cli.pids);
     line["server_cpu_s"] = json!(report::rounded(cpu_after - cpu_before, 2));
     line["server_rss_mib"] = resident;
     line["wall_s"] = json!(report::rounded(start.elapsed().as_secs_f64(), 2));
-    println!("{line}");
-    Ok(())
+    Ok(line)
 }

@@ -1,0 +1,110 @@
+//! What figures were measured on.
+use crate::report::rounded;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// A machine as far as figures depend on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's model.
+    pub cpu: String,
+    /// Its cores.
+    pub cores: usize,
+    /// Memory.
+    pub memory_gib: u64,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The file system that the log is on.
+    pub file_system: String,
+    /// What it costs to bring 4 KiB to the disk, in the middle of 200 times.
+    pub sync_ms: f64,
+    /// The load average when the runs began: what else was going on.
+    pub busy: f64,
+}
+
+impl Machine {
+    /// This machine, with the log below `directory`.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn here(directory: &Path) -> io::Result<Self> {
+        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        let field = |text: &str, name: &str| text.lines().find(|l| l.starts_with(name)).and_then(|l| l.split(':').nth(1)).unwrap_or_default().trim().to_owned();
+        let memory = field(&read("/proc/meminfo"), "MemTotal");
+        let kib: u64 = memory.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default();
+        Ok(Self {
+            cpu: field(&read("/proc/cpuinfo"), "model name"),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_gib: (kib + (1 << 19)) >> 20,
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            file_system: file_system(&read("/proc/self/mountinfo"), &directory.canonicalize()?),
+            sync_ms: rounded(sync_ms(directory)?, 3),
+            busy: read("/proc/loadavg").split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default(),
+        })
+    }
+
+    /// Whether figures of both can be compared.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let parts = |m: &Self| (m.cpu.clone(), m.cores, m.memory_gib, m.file_system.clone());
+        parts(self) == parts(other)
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, cores, memory_gib, kernel, file_system, sync_ms, busy } = self;
+        write!(f, "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, {file_system} (4 KiB to the disk in {sync_ms} ms), load average {busy} at the start")
+    }
+}
+
+/// The type of the file system that holds a path, from `mountinfo`: that of the longest mount point before it.
+fn file_system(mountinfo: &str, path: &Path) -> String {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let (mount, rest) = line.split_once(" - ")?;
+        Some((mount.split_whitespace().nth(4)?, rest.split_whitespace().next()?))
+    });
+    let above = mounts.filter(|(point, _)| path.starts_with(point));
+    above.max_by_key(|(point, _)| point.len()).map_or_else(String::new, |(_, kind)| kind.to_owned())
+}
+
+fn sync_ms(directory: &Path) -> io::Result<f64> {
+    const TIMES: usize = 200;
+    let path = directory.join("sync");
+    let mut file = File::create(&path)?;
+    let mut took = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let start = Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        took.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    fs::remove_file(path)?;
+    Ok(super::figure::Spread::of(&took).map_or(0.0, |s| s.median))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_mount_point_holds_the_path() {
+        let mounts = "21 1 8:1 / / rw - ext4 /dev/a rw\n22 21 0:5 / /tmp rw shared:1 - tmpfs tmpfs rw\n23 21 8:2 / /home rw - xfs /dev/b rw\n";
+        for (path, kind) in [("/tmp/x", "tmpfs"), ("/tmpx", "ext4"), ("/home/a/b", "xfs")] {
+            assert_eq!(file_system(mounts, Path::new(path)), kind);
+        }
+    }
+
+    #[test]
+    fn this_machine_has_all_of_it_and_is_like_itself() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let here = Machine::here(directory.path()).expect("a machine");
+        assert!(here.cores > 0 && here.sync_ms > 0.0 && !here.kernel.is_empty() && !here.file_system.is_empty(), "{here}");
+        assert!(here.is_like(&Machine { kernel: "0".to_owned(), busy: 9.0, sync_ms: 1.0, ..here.clone() }));
+        assert!(!here.is_like(&Machine { cores: here.cores + 1, ..here.clone() }));
+        assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! `bench suite`: every load of the table, several times, as a table, a chart and a record. `bench check`: against a recorded commit.
+mod base;
+mod chart;
+pub mod check;
+mod compare;
+mod figure;
+mod loads;
+mod machine;
+mod record;
+mod runner;
+mod server;
+mod table;
+
+use clap::Args;
+use figure::human;
+use loads::Load;
+use machine::Machine;
+use record::{Record, RecordError};
+use runner::Programs;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+use std::{fs, io};
+
+/// Which loads, how often, on what.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Loads to run; all where none is named
+    loads: Vec<String>,
+    /// How often each load runs
+    #[arg(long, env = "RUNS", default_value_t = 3)]
+    runs: usize,
+    /// Short loads, once each: to see that all of it works
+    #[arg(long)]
+    quick: bool,
+    /// The binary to measure; the figures are those of no commit then
+    #[arg(long, value_name = "PATH")]
+    whalesong: Option<PathBuf>,
+    /// Leave the clusters' data and logs
+    #[arg(long)]
+    keep: bool,
+    /// Print the names of the loads
+    #[arg(long)]
+    list: bool,
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// No load has this name.
+    #[error("no load is called {0:?}: see `bench suite --list`")]
+    Unknown(String),
+    /// Files can't be read or written.
+    #[error("{what}: {source}")]
+    Files {
+        /// What was to be done.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Records can't be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The commit to compare with can't be built.
+    #[error(transparent)]
+    Base(#[from] base::BaseError),
+    /// There is nothing to compare with.
+    #[error("no run is recorded of a machine like this one: `make bench` records one; or name a commit with --against")]
+    NoRecord,
+    /// Figures have fallen by more than a tenth.
+    #[error("fallen by more than a tenth: {0}")]
+    Fell(String),
+    /// Some loads have no figures.
+    #[error("there was trouble with {0}")]
+    Trouble(String),
+}
+
+fn files<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> SuiteError {
+    let what = what.into();
+    move |source| SuiteError::Files { what, source: source.into() }
+}
+
+/// Where the suite finds and leaves things.
+#[derive(Clone)]
+struct Places {
+    /// The repository.
+    root: PathBuf,
+    /// What needn't be kept: `target/bench`.
+    scratch: PathBuf,
+    /// Built beside this binary.
+    own: Programs,
+}
+
+impl Places {
+    fn find() -> Result<Self, SuiteError> {
+        let bench = std::env::current_exe().map_err(files("this program can't be found"))?;
+        let built = bench.parent().unwrap_or(Path::new("."));
+        let scratch = built.parent().unwrap_or(built).join("bench");
+        fs::create_dir_all(&scratch).map_err(files(scratch.display().to_string()))?;
+        let root = git(Path::new("."), &["rev-parse", "--show-toplevel"]).map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let own = Programs { whalesong: built.join("whalesong"), bench: bench.clone(), directory: scratch.clone(), keep: false };
+        Ok(Self { root, scratch, own })
+    }
+
+    /// The commit that the files are those of: none when some have changed since.
+    fn commit(&self) -> Option<String> {
+        let changed = git(&self.root, &["status", "--porcelain", "--untracked-files=no"])?;
+        let commit = git(&self.root, &["rev-parse", "--short=10", "HEAD"])?;
+        changed.is_empty().then_some(commit)
+    }
+}
+
+/// What `git` says, where it says anything.
+fn git(at: &Path, args: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(at).args(args).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The last word of what a program says of its version.
+fn version(program: &Path, arg: &str) -> String {
+    let said = Command::new(program).arg(arg).output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    said.split_whitespace().last().unwrap_or("unknown").trim_start_matches('v').to_owned()
+}
+
+/// Runs what the options say, prints the table, writes the chart and the record.
+///
+/// # Errors
+/// [`SuiteError`]; what was started is gone then too.
+pub async fn run(options: &Options) -> Result<(), SuiteError> {
+    if options.list {
+        loads::LOADS.iter().for_each(|load| println!("{:<12} {}", load.name, load.title));
+        return Ok(());
+    }
+    let chosen = loads::chosen(&options.loads).map_err(SuiteError::Unknown)?;
+    let places = Places::find()?;
+    let mut programs = Programs { keep: options.keep, ..places.own.clone() };
+    let mut commit = places.commit();
+    if let Some(given) = &options.whalesong {
+        (programs.whalesong, commit) = (given.clone(), None);
+    }
+    let versions = BTreeMap::from([
+        ("whalesong".to_owned(), version(&programs.whalesong, "version")),
+        ("nats-server".to_owned(), version(Path::new("nats-server"), "--version")),
+    ]);
+    let machine = Machine::here(&places.scratch).map_err(files(places.scratch.display().to_string()))?;
+    let (figures, trouble) = (BTreeMap::new(), BTreeMap::new());
+    let mut record = Record { date: jiff::Timestamp::now(), commit, quick: options.quick, machine, versions, figures, trouble };
+    tokio::select! {
+        () = measure(&programs, &chosen, options, &mut record) => {}
+        () = stop_asked() => return Err(SuiteError::Interrupted),
+    }
+    println!("{}", table::render(&record));
+    keep(&places, &record, options.loads.is_empty())?;
+    let failed: Vec<&str> = record.trouble.keys().map(String::as_str).collect();
+    if failed.is_empty() { Ok(()) } else { Err(SuiteError::Trouble(failed.join(", "))) }
+}
+
+/// Runs all loads in turn, so many times: what a machine does at one time then falls on all of them.
+async fn measure(programs: &Programs, chosen: &[&'static Load], options: &Options, record: &mut Record) {
+    let runs = if options.quick { 1 } else { options.runs.max(1) };
+    for run in 1..=runs {
+        for (n, load) in chosen.iter().enumerate() {
+            eprint!("run {run} of {runs}, load {} of {}: {} … ", n + 1, chosen.len(), load.name);
+            let start = Instant::now();
+            let more = if options.quick { load.quick } else { &[] };
+            let found = take(load, programs.run(load, more).await, record);
+            eprintln!("{found} ({:.1} s)", start.elapsed().as_secs_f64());
+        }
+    }
+}
+
+/// Puts a load's figures into the record. What is to be said of it at once comes back.
+fn take(load: &Load, outcome: Result<serde_json::Value, runner::RunError>, record: &mut Record) -> String {
+    let mut trouble = |what: String| record.trouble.entry(load.name.to_owned()).or_default().push(what);
+    let line = match outcome {
+        Ok(line) => line,
+        Err(error) => {
+            trouble(error.to_string());
+            return error.to_string();
+        }
+    };
+    match runner::failed(&line) {
+        0 => {}
+        many => trouble(format!("{many} requests failed")),
+    }
+    let mut first = None;
+    for figure in load.figures {
+        let Some(value) = figure.read(&line) else {
+            record.trouble.entry(load.name.to_owned()).or_default().push(format!("it has no {}", figure.name));
+            continue;
+        };
+        record.add(load.name, figure.name, value);
+        first.get_or_insert_with(|| format!("{}: {} {}", figure.name, human(value), figure.unit));
+    }
+    first.unwrap_or_default()
+}
+
+/// Writes the table, the chart and the record. Where all was measured and belongs to a commit, the record goes to the history.
+fn keep(places: &Places, record: &Record, whole: bool) -> Result<(), SuiteError> {
+    let history = places.root.join("bench/history");
+    let kept = whole && !record.quick && record.commit.is_some() && record.trouble.is_empty();
+    let (data, drawing) = if kept {
+        fs::create_dir_all(&history).map_err(files(history.display().to_string()))?;
+        (history.join(record.name() + ".json"), places.root.join("bench/chart.svg"))
+    } else {
+        (places.scratch.join("last.json"), places.scratch.join("chart.svg"))
+    };
+    record.save(&data)?;
+    fs::write(&drawing, chart::render(record)).map_err(files(drawing.display().to_string()))?;
+    let table = places.scratch.join("table.md");
+    fs::write(&table, table::render(record)).map_err(files(table.display().to_string()))?;
+    eprintln!("the record: {}; the chart: {}; the table: {}", data.display(), drawing.display(), table.display());
+    Ok(())
+}
+
+async fn stop_asked() {
+    let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let end = async {
+        match &mut end {
+            Ok(end) => _ = end.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.unwrap_or_default(),
+        () = end => {}
+    }
+}

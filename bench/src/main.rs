@@ -1,5 +1,6 @@
 //! Load generators. Every figure goes out as one JSON line; tables go to stderr.
 mod api;
+mod controlling;
 mod load;
 mod report;
 mod scheduling;
@@ -33,6 +34,8 @@ enum Command {
     Check(suite::check::Options),
     /// The scheduler's decisions alone, in this process, without any server
     Scheduler(scheduling::Options),
+    /// The controllers' plans alone, in this process, without any server
+    Controllers(controlling::Options),
     /// Waits until the server answers
     Ready {
         /// Seconds after which to give up
@@ -43,6 +46,8 @@ enum Command {
     Nodes(load::nodes::Options),
     /// Deployments to running pods and back
     Pods(load::pods::Options),
+    /// One Deployment, from one template to the next
+    Rollout(load::rollout::Options),
     /// ConfigMaps created, read, patched, listed
     Writes(load::writes::Options),
     /// From a write to its delivery to all watchers
@@ -74,9 +79,10 @@ async fn load(cli: &Cli) -> Result<Value, ApiError> {
     match &cli.command {
         Command::Nodes(options) => Ok(load::nodes::run(&api, options).await),
         Command::Pods(options) => load::pods::run(&api, options, &cli.pids).await,
+        Command::Rollout(options) => load::rollout::run(&api, options, &cli.pids).await,
         Command::Writes(options) => load::writes::run(&api, options).await,
         Command::Watch(options) => load::watch::run(&api, options).await,
-        Command::Ready { .. } | Command::Scheduler(_) | Command::Suite(_) | Command::Check(_) => Ok(Value::Null),
+        _ => Ok(Value::Null),
     }
 }
 
@@ -96,13 +102,19 @@ async fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
         Command::Suite(options) => suite::run(options).await?,
         Command::Check(options) => suite::check::run(options).await?,
         Command::Scheduler(options) => {
-            let lines = scheduling::run(options)?;
-            lines.iter().for_each(|line| println!("{line}"));
-            eprintln!("{}", report::table(&lines, &["load", "pods", "bound", "pods_per_s", "us_per_pod", "parse_us_per_pod"]));
+            print(&scheduling::run(options)?, &["load", "pods", "bound", "pods_per_s", "us_per_pod", "parse_us_per_pod"]);
+        }
+        Command::Controllers(options) => {
+            print(&controlling::run(options)?, &["load", "pods", "plans", "writes", "plans_per_s", "us_per_write"]);
         }
         _ => println!("{}", measured(cli).await?),
     }
     Ok(())
+}
+
+fn print(lines: &[Value], columns: &[&str]) {
+    lines.iter().for_each(|line| println!("{line}"));
+    eprintln!("{}", report::table(lines, columns));
 }
 
 /// A load on a server, with what the server's processes used meanwhile.

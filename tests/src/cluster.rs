@@ -127,6 +127,15 @@ impl Cluster {
         self.answers();
     }
 
+    /// Starts a program on the first machine, which ends with the cluster.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn run_beside(&mut self, program: &str, args: &[&str]) {
+        let child = self.machines[0].command(program).args(args).stderr(std::process::Stdio::null()).spawn();
+        self.processes.push(child.unwrap());
+    }
+
     fn answers(&self) {
         eventually("the API answers", Duration::from_secs(20), || {
             let out = output(&mut self.kubectl(&["get", "--raw", "/readyz"]));

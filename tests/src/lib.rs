@@ -3,21 +3,24 @@
 //! * [`Lab`]: a bridge and a shared image store; each test has its own bridge.
 //! * [`Machine`]: a node machine: namespaces of its own for network, mounts, host name, IPC and processes, its own Podman root.
 //!   Killing it is pulling its plug.
-//! * [`Terminal`]: a program on a terminal.
+//! * [`Terminal`]: a program on a terminal; [`Syncs`]: how often the log is brought to the disk.
 //! * [`Cluster`]: `whalesong up` on a machine, with more nodes on others.
 //!
 //! Tests need root, and the programs that `scripts/install` installs; what is missing fails the test with its name.
 // all of this crate is test code: a failure is a panic, with what went wrong
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub mod allocations;
 pub mod cluster;
 pub mod history;
 pub mod lab;
 pub mod machine;
+pub mod syncs;
 pub mod terminal;
 
 pub use cluster::Cluster;
 pub use lab::Lab;
 pub use machine::Machine;
+pub use syncs::Syncs;
 pub use terminal::Terminal;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! What was acknowledged lasts, and nothing is applied twice: processes killed while many write, a disk that is full, and how often it is synced.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use e2e::history::{Writers, client};
-use e2e::{Cluster, eventually};
+use e2e::{Cluster, Syncs, eventually};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -106,32 +106,6 @@ fn a_full_disk_refuses_writes_and_loses_none() {
     cluster.control_plane().wait().unwrap();
     cluster.up(&["--no-node"]);
     assert_eq!(missing(&held(&cluster)), Vec::<String>::new());
-}
-
-/// Counts the calls that bring `nats-server`'s files to the disk while something is done.
-struct Syncs(std::process::Child, std::path::PathBuf);
-
-impl Syncs {
-    fn count(cluster: &Cluster) -> Self {
-        let log = cluster.lab.path().join("strace");
-        let pid = cluster.machines[0].sh("pgrep -x nats-server");
-        let strace = cluster.machines[0].command("strace").args(["-f", "-qq", "-y", "-e", "trace=fsync,fdatasync", "-p", pid.trim(), "-o"]).arg(&log).spawn();
-        eventually("strace is attached", Duration::from_secs(10), || {
-            let tracer = cluster.machines[0].sh(&format!("grep TracerPid /proc/{}/status", pid.trim()));
-            if tracer.trim().ends_with("\t0") { Err(tracer) } else { Ok(()) }
-        });
-        Self(strace.unwrap(), log)
-    }
-
-    /// How many since it began, on files of the log's messages.
-    fn so_far(&self) -> usize {
-        std::fs::read_to_string(&self.1).unwrap().lines().filter(|l| l.contains("_LOG/msgs/")).count()
-    }
-
-    fn stop(mut self, cluster: &Cluster) {
-        cluster.machines[0].sh("pkill strace");
-        self.0.wait().unwrap();
-    }
 }
 
 /// One at a time, each write is synced before its answer; many at once share syncs.

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("controllers", &["model", "bus", "state-client"]),
     ("node-agent", &["model", "bus", "state-client"]),
     ("whalesong", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
-    ("bench", &["model", "bus", "state-client", "scheduler", "controllers", "state"]),
+    ("bench", &["model", "bus", "state-client", "scheduler", "controllers", "state", "simulation"]),
     ("e2e", &["model", "bus", "state-client", "state", "scheduler", "controllers"]),
     ("fuzz", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
     ("simulation", &["model", "state-client", "state", "scheduler", "controllers", "node-agent"]),

@@ -2,14 +2,14 @@
 //! this load marks bound pods Running and confirms deletions, or the server's own hollow nodes do.
 use crate::api::{Api, ApiError};
 use crate::load::Failures;
+use crate::load::kubelet::{Duty, heartbeats, kubelets};
 use crate::report::{percentiles, rounded, usage};
 use clap::Args;
-use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// How many pods.
 #[derive(Args, Debug)]
@@ -31,10 +31,6 @@ pub struct Options {
     keep: bool,
 }
 
-/// Status writes of the paper kubelets at once.
-const KUBELET_WRITES: usize = 64;
-const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-
 #[derive(Clone, Copy, Default)]
 struct Seen {
     added: Option<Instant>,
@@ -44,16 +40,11 @@ struct Seen {
 
 /// What the watch showed, and how far it has come.
 #[derive(Default)]
-struct View {
+pub struct View {
     pods: HashMap<String, Seen>,
-    running: usize,
+    /// Pods that have been seen running.
+    pub running: usize,
     alive: HashSet<String>,
-}
-
-/// What the paper kubelets have to do.
-enum Duty {
-    Run(String),
-    Confirm(String),
 }
 
 impl View {
@@ -91,66 +82,8 @@ impl View {
     }
 }
 
-/// The kubelets of all paper nodes, on their own connections.
-async fn kubelets(api: Api, pods: Arc<str>, mut duties: mpsc::UnboundedReceiver<Duty>, failures: Arc<Failures>) {
-    let places = Arc::new(Semaphore::new(KUBELET_WRITES));
-    while let Some(duty) = duties.recv().await {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (api, pods, failures) = (api.clone(), pods.clone(), failures.clone());
-        tokio::spawn(async move {
-            let done = match duty {
-                Duty::Run(name) => api.text(http::Method::PATCH, &format!("{pods}/{name}/status"), "application/strategic-merge-patch+json", running()).await,
-                Duty::Confirm(name) => gone_is_fine(api.delete(&format!("{pods}/{name}"), &json!({"gracePeriodSeconds": 0})).await),
-            };
-            failures.ok("kubelet", done);
-            drop(place);
-        });
-    }
-}
-
-fn gone_is_fine(result: Result<String, ApiError>) -> Result<String, ApiError> {
-    match result {
-        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => Ok(String::new()),
-        other => other,
-    }
-}
-
-fn running() -> Vec<u8> {
-    let conditions: Vec<Value> = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].iter().map(|c| json!({"type": c, "status": "True"})).collect();
-    let state = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
-    let container = json!({"name": "c", "ready": true, "restartCount": 0, "image": "i", "imageID": "i", "started": true, "state": state});
-    let status = json!({
-        "phase": "Running", "hostIP": "10.0.0.1", "podIP": "10.200.0.1", "startTime": "2026-01-01T00:00:00Z",
-        "conditions": conditions, "containerStatuses": [container],
-    });
-    json!({"status": status}).to_string().into_bytes()
-}
-
-/// Renews the paper nodes' leases as their kubelets would: every ten seconds, until dropped.
-async fn heartbeats(api: Api, failures: Arc<Failures>) {
-    let Some(list) = failures.ok("nodes", api.get("/api/v1/nodes?labelSelector=type%3Dfake").await) else { return };
-    let names: Vec<&str> = list["items"].as_array().into_iter().flatten().filter_map(|n| n["metadata"]["name"].as_str()).collect();
-    let mut beat = tokio::time::interval(Duration::from_secs(10));
-    loop {
-        beat.tick().await;
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
-        stream::iter(&names).for_each_concurrent(8, |name| async { drop(failures.ok("lease", renew(&api, name, &now).await)) }).await;
-    }
-}
-
-async fn renew(api: &Api, node: &str, now: &str) -> Result<String, ApiError> {
-    let spec = json!({"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now});
-    match api.merge(&format!("{LEASES}/{node}"), &json!({"spec": spec})).await {
-        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => {
-            api.post(LEASES, &json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}, "spec": spec})).await
-        }
-        other => other,
-    }
-}
-
-fn deployment(i: usize, options: &Options) -> Value {
-    let (name, of) = (format!("d{i}"), options.deployments.max(1));
-    let replicas = options.pods / of + usize::from(i < options.pods % of);
+/// A Deployment of small pods that end at once.
+pub fn deployment(name: &str, replicas: usize) -> Value {
     let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}});
     let spec = json!({"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0, "containers": [container]});
     json!({
@@ -159,8 +92,14 @@ fn deployment(i: usize, options: &Options) -> Value {
     })
 }
 
+/// How many pods Deployment `i` has.
+fn share(i: usize, options: &Options) -> usize {
+    let of = options.deployments.max(1);
+    options.pods / of + usize::from(i < options.pods % of)
+}
+
 /// Applies the watch's events until `done` says so or time is up.
-async fn follow<S: futures::io::AsyncBufRead>(
+pub async fn follow<S: futures::io::AsyncBufRead>(
     events: &mut crate::api::Events<S>,
     view: &mut View,
     duties: Option<&mpsc::UnboundedSender<Duty>>,
@@ -200,7 +139,7 @@ pub async fn run(api: &Api, options: &Options, pids: &[u32]) -> Result<Value, Ap
     let (cpu_before, _) = usage(pids);
     let start = Instant::now();
     for i in 0..options.deployments {
-        api.post(&deployments, &deployment(i, options)).await?;
+        api.post(&deployments, &deployment(&format!("d{i}"), share(i, options))).await?;
     }
     let patience = Duration::from_secs(options.timeout);
     follow(&mut events, &mut view, kubelet, tokio::time::Instant::now() + patience, |v| v.running >= options.pods).await?;
@@ -259,7 +198,6 @@ mod tests {
     #[test]
     fn replicas_add_up_to_the_pods() {
         let options = Options { pods: 103, deployments: 10, no_kubelet: false, timeout: 1, keep: false };
-        let sum: u64 = (0..10).filter_map(|i| deployment(i, &options)["spec"]["replicas"].as_u64()).sum();
-        assert_eq!(sum, 103);
+        assert_eq!((0..10).map(|i| share(i, &options)).sum::<usize>(), 103);
     }
 }

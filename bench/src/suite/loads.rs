@@ -68,6 +68,16 @@ pub const LOADS: &[Load] = &[
         ],
     },
     Load {
+        name: "rollout-1000",
+        title: "rolling update of 1,000 pods of one Deployment, 100 nodes",
+        cluster: NO_NODE,
+        before: &[&["nodes", "--count", "100"]],
+        args: &["rollout", "--pods", "1000"],
+        quick: &["--pods", "100"],
+        check: Some(&[]),
+        figures: &[Figure::more("pods replaced", "/pods_per_s", "pods/s"), Figure::less("server CPU a pod", "/cpu_ms_per_pod", "ms")],
+    },
+    Load {
         name: "writes-1",
         title: "ConfigMaps, one request at a time",
         cluster: NO_NODE,
@@ -150,6 +160,21 @@ pub const LOADS: &[Load] = &[
             Figure::more("preferred spread over zones", "/preferred spread over zones/pods_per_s", "pods/s"),
             Figure::more("anti-affinity by node", "/anti-affinity by node/pods_per_s", "pods/s"),
             Figure::more("a mix of all", "/mix/pods_per_s", "pods/s"),
+        ],
+    },
+    Load {
+        name: "controllers",
+        title: "controllers alone, 1,000 Deployments of 3 pods",
+        cluster: Cluster::Nothing,
+        before: &[],
+        args: &["controllers", "--deployments", "1000", "--replicas", "3"],
+        quick: &["--deployments", "50"],
+        check: Some(&["--deployments", "300"]),
+        figures: &[
+            Figure::more("plans, when they are made", "/made/plans_per_s", "/s"),
+            Figure::less("a write, when they are made", "/made/us_per_write", "µs"),
+            Figure::less("a write, when they are rolled over", "/rolled over/us_per_write", "µs"),
+            Figure::less("a write, when they are deleted", "/deleted/us_per_write", "µs"),
         ],
     },
 ];

@@ -7,6 +7,7 @@ mod barrier;
 mod commit;
 mod feed;
 mod log;
+pub mod offline;
 pub mod page;
 mod stats;
 mod streams;

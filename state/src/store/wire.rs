@@ -14,7 +14,7 @@ pub(crate) const MAX_BATCH: usize = 1_000;
 
 /// A write on its way to the stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub struct Message {
     /// Where to.
     pub(crate) subject: async_nats::Subject,
     /// The sequence that the subject must have; 0: none.
@@ -48,7 +48,8 @@ pub enum Said {
 }
 
 impl Message {
-    fn headers(&self, session: &str) -> HeaderMap {
+    /// The headers of the message from `session`.
+    pub(crate) fn headers(&self, session: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(self.base));
         headers.insert(ID, format!("{session}.{}", self.id));

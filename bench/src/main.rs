@@ -2,11 +2,10 @@
 mod api;
 mod controlling;
 mod load;
-mod report;
-mod scheduling;
 mod suite;
 
 use api::{Api, ApiError};
+use bench::{report, scheduling};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

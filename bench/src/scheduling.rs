@@ -27,9 +27,10 @@ pub struct Options {
 }
 
 /// A load: its name and what its pods' spec has beside the containers.
-type Load = (&'static str, fn(&str) -> Value);
+pub type Load = (&'static str, fn(&str) -> Value);
 
-const LOADS: [Load; 6] = [
+/// The loads that are measured, and a mix of them after.
+pub const LOADS: [Load; 6] = [
     ("plain", |_| json!({})),
     ("workload (spread by default)", |_| json!({})),
     ("required spread over zones", |app| spread(app, ZONE, 5, "DoNotSchedule")),
@@ -62,7 +63,11 @@ fn stored(resource: &str, object: Value) -> Result<Stored, ApiError> {
     Stored::from_object(Key::new("", resource, object.namespace(), object.name()), object)
 }
 
-fn cluster(nodes: usize) -> Result<Snapshot, SchedulingError> {
+/// Nodes in three zones, with nothing on them.
+///
+/// # Errors
+/// [`SchedulingError`] when a fixture is refused.
+pub fn cluster(nodes: usize) -> Result<Snapshot, SchedulingError> {
     let mut snapshot = Snapshot::default();
     for i in 0..nodes {
         let name = format!("node-{i:05}");
@@ -75,7 +80,11 @@ fn cluster(nodes: usize) -> Result<Snapshot, SchedulingError> {
     Ok(snapshot)
 }
 
-fn pod(load: &Load, i: usize, template: usize) -> Result<Stored, ApiError> {
+/// Pod `i` of a load, by one of its templates.
+///
+/// # Errors
+/// When the fixture is refused.
+pub fn pod(load: &Load, i: usize, template: usize) -> Result<Stored, ApiError> {
     let app = format!("app-{template}");
     let mut spec = json!({"containers": [{"name": "c", "image": "app", "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}]});
     if let (Some(spec), Value::Object(more)) = (spec.as_object_mut(), (load.1)(&app)) {

@@ -1,0 +1,3 @@
+//! What load generators and micro-benchmarks share: how the scheduler is measured, and how figures are put.
+pub mod report;
+pub mod scheduling;

@@ -11,7 +11,7 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 ## make demo         install what is missing, build, and walk through a cluster on this machine (KEEP=1 keeps it)
-demo: release
+demo: install-demo release
 	@KEEP=$(KEEP) demo/run
 
 ## make clean-demo   take away everything that the demo made
@@ -63,8 +63,10 @@ measurable: install
 release: install
 	cargo build --release --locked -p whalesong
 
-.PHONY: install install-test
+.PHONY: install install-demo install-test
 install:
 	@scripts/install
+install-demo:
+	@scripts/install kubectl_if_possible
 install-test:
-	@scripts/install kubectl registry tracer deny
+	@scripts/install kubectl registry tracer linters deny

@@ -47,6 +47,8 @@ pub struct Stored {
     /// The sequence of the log message that wrote it: its `resourceVersion`.
     pub revision: u64,
     json: Bytes,
+    /// Whether many are about to read it.
+    news: bool,
     object: OnceLock<Object>,
     typed: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
@@ -90,7 +92,7 @@ impl Stored {
         json.put_slice(HEAD.as_bytes());
         json.put_slice(revision.to_string().as_bytes());
         json.put_slice(tail);
-        Ok(Self { key, revision, json: json.freeze(), object: OnceLock::new(), typed: OnceLock::new() })
+        Ok(Self { key, revision, json: json.freeze(), news: true, object: OnceLock::new(), typed: OnceLock::new() })
     }
 
     /// The same as [`Stored::decode`], with the parsed object at hand already (the writer's own).
@@ -113,10 +115,53 @@ impl Stored {
         Self::with_object(key, revision, &encoded, object)
     }
 
-    /// The same without what has been parsed of it; the JSON is shared.
+    /// The same without what has been parsed of it, which is several times as large as the JSON; the JSON is shared, and [`Stored::read`] no longer
+    /// keeps what it parses. Who holds many objects for long holds this.
     #[must_use]
-    pub fn unparsed(&self) -> Self {
-        Self { key: self.key.clone(), revision: self.revision, json: self.json.clone(), object: OnceLock::new(), typed: OnceLock::new() }
+    pub fn light(self: &Arc<Self>) -> Arc<Self> {
+        if !self.news && !self.is_parsed() {
+            return self.clone();
+        }
+        let (key, json) = (self.key.clone(), self.json.clone());
+        Arc::new(Self { key, revision: self.revision, json, news: false, object: OnceLock::new(), typed: OnceLock::new() })
+    }
+
+    /// Whether anything is held beside the JSON.
+    pub fn is_parsed(&self) -> bool {
+        self.object.get().is_some() || self.typed.get().is_some()
+    }
+
+    /// Only the fields that `T` names, without parsing the rest; nothing is kept. What doesn't decode is `T`'s default.
+    pub fn peek<T: DeserializeOwned + Default>(&self) -> T {
+        serde_json::from_slice(&self.json).unwrap_or_default()
+    }
+
+    /// `metadata.uid`; empty where it is missing.
+    pub fn uid(&self) -> String {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Metadata {
+            uid: String,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Head {
+            metadata: Metadata,
+        }
+        self.peek::<Head>().metadata.uid
+    }
+
+    /// Reads the parsed object. What is parsed for it is kept while the object is news, so that all who watch parse once; of one that has become
+    /// [`Stored::light`] it is not, so that a list's selector doesn't leave the whole cache parsed.
+    pub fn read<R>(&self, read: impl FnOnce(&Object) -> R) -> R {
+        match self.object.get() {
+            None if !self.news => read(&self.parse()),
+            _ => read(self.object()),
+        }
+    }
+
+    fn parse(&self) -> Object {
+        serde_json::from_slice(&self.json).unwrap_or_default()
     }
 
     /// The whole object as JSON, `resourceVersion` included: ready to be sent.
@@ -124,9 +169,9 @@ impl Stored {
         &self.json
     }
 
-    /// The parsed object.
+    /// The parsed object, kept from then on.
     pub fn object(&self) -> &Object {
-        self.object.get_or_init(|| serde_json::from_slice(&self.json).unwrap_or_default())
+        self.object.get_or_init(|| self.parse())
     }
 
     /// The typed object, shared by all who ask for the same `T`; asking for another `T` decodes anew.
@@ -174,6 +219,6 @@ impl<'de> Deserialize<'de> for Stored {
             json: serde_bytes::ByteBuf,
         }
         let w = Owned::deserialize(d)?;
-        Ok(Self { key: w.key, revision: w.revision, json: Bytes::from(w.json.into_vec()), object: OnceLock::new(), typed: OnceLock::new() })
+        Ok(Self { key: w.key, revision: w.revision, json: Bytes::from(w.json.into_vec()), news: true, object: OnceLock::new(), typed: OnceLock::new() })
     }
 }

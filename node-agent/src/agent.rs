@@ -190,14 +190,14 @@ impl Agent {
             for change in changes {
                 match change {
                     Change::Applied { old, new } => {
-                        if let Some(old) = old.filter(|o| o.object().uid() != new.object().uid()) {
-                            self.gone(old.object().uid()).await;
+                        if let Some(old) = old.map(|old| old.uid()).filter(|old| *old != new.uid()) {
+                            self.gone(&old).await;
                         }
                         self.applied(new).await;
                     }
-                    Change::Deleted(last) => self.gone(last.object().uid()).await,
+                    Change::Deleted(last) => self.gone(&last.uid()).await,
                     Change::Synced => {
-                        let present: HashSet<String> = reflector.objects().map(|o| o.object().uid().to_owned()).collect();
+                        let present: HashSet<String> = reflector.objects().map(|o| o.uid()).collect();
                         let missing: Vec<String> = self.pods.lock().keys().filter(|uid| !present.contains(*uid)).cloned().collect();
                         for uid in missing {
                             self.gone(&uid).await;

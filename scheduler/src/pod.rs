@@ -478,10 +478,5 @@ impl PodInfo {
 
 /// The UID of a stored object, without reading the rest.
 pub fn uid(stored: &Stored) -> Option<Arc<str>> {
-    #[derive(Deserialize)]
-    struct Identified {
-        metadata: RawMeta,
-    }
-    let object: Identified = serde_json::from_slice(stored.json()).ok()?;
-    object.metadata.uid.map(Arc::from)
+    Some(stored.uid()).filter(|uid| !uid.is_empty()).map(Arc::from)
 }

@@ -19,7 +19,7 @@ pub fn outward(kind: &Kind, stored: Arc<Stored>) -> Result<Arc<Stored>, ApiError
     }
     let mut key = stored.key.clone();
     (key.group, key.resource) = (kind.group.clone(), kind.resource.clone());
-    Ok(Arc::new(Stored::from_object(key, event::from_core(stored.object()))?))
+    Ok(Arc::new(Stored::from_object(key, stored.read(event::from_core))?))
 }
 
 /// The form in which `kind` shows a change.

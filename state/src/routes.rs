@@ -1,8 +1,8 @@
 //! Watches of one node's pods. With hundreds of agents, each waking for every pod's change would cost more than all the rest;
 //! so one reader takes the feed and gives a change to those whose node it concerns.
-use crate::authz::node::bound_to;
+use crate::authz::node::node_of;
 use crate::store::{Change, Feed, Store, WatchFrom};
-use model::{ApiError, Object};
+use model::ApiError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,10 +25,9 @@ struct Table {
 
 impl Table {
     fn give(&mut self, change: &Arc<Change>) {
-        let node = |o: &Object| o.str_at(&["spec", "nodeName"]).to_owned();
-        let now = node(change.new.object());
+        let now = node_of(&change.new);
         // a binding never changes, so that before it was either the same node or none: but a name may be made again elsewhere
-        let before = change.old.as_ref().filter(|old| !bound_to(old.object(), &now)).map(|old| node(old.object()));
+        let before = change.old.as_deref().map(node_of).filter(|before| *before != now);
         for name in before.into_iter().chain([now]).filter(|n| !n.is_empty()) {
             if let Some(watchers) = self.watchers.get_mut(&name) {
                 watchers.retain(|w| w.try_send(change.clone()).is_ok());

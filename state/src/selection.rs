@@ -36,8 +36,9 @@ impl Selection {
         (self.labels.is_empty() || self.labels.matches(object.labels())) && (self.fields.is_empty() || self.fields.matches(object))
     }
 
-    fn selects(&self, stored: &Stored) -> bool {
-        self.is_everything() || self.matches(stored.object())
+    /// Whether it selects this object, of which as little as possible is parsed.
+    pub fn selects(&self, stored: &Stored) -> bool {
+        self.is_everything() || stored.read(|object| self.matches(object))
     }
 
     /// A change as a watcher with this selection sees it: an object that begins to match is new to them, one that no longer matches is gone.
@@ -57,7 +58,7 @@ impl Selection {
 /// An object that left a selection: as it was when it still matched, at the revision at which it left, as Kubernetes shows it.
 fn left(change: &Change) -> Arc<Stored> {
     let Some(old) = &change.old else { return change.new.clone() };
-    let encoded = Stored::encode(old.object());
+    let encoded = old.read(Stored::encode);
     encoded.and_then(|json| Stored::decode(old.key.clone(), change.revision, &json)).map_or_else(|_| old.clone(), Arc::new)
 }
 

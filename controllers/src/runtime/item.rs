@@ -55,7 +55,7 @@ impl Item {
                 Meta::default()
             }
         };
-        Self { stored, meta, seen_at, part: OnceLock::new() }
+        Self { stored: stored.light(), meta, seen_at, part: OnceLock::new() }
     }
 
     /// Which object.

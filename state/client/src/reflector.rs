@@ -138,7 +138,7 @@ impl Reflector {
                     Phase::Syncing(_, seen) => _ = seen.insert(name.clone()),
                     _ => self.revision = Some(new.revision),
                 }
-                let old = self.objects.insert(name, new.clone());
+                let old = self.objects.insert(name, new.light());
                 if old.as_ref().is_none_or(|o| o.revision != new.revision) {
                     changes.push(Change::Applied { old, new });
                 }

@@ -1,7 +1,8 @@
 //! The node authorizer: what a node's agent may do follows from which pods are bound to the node.
 use super::{Attributes, Target};
 use crate::view::View;
-use model::{Key, Object};
+use model::{Key, Object, Stored};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The namespace of nodes' leases.
@@ -84,7 +85,7 @@ fn pods(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
     match view.get(&Key::new("", "pods", asked.namespace, asked.name)) {
         // who asks for a pod that is gone is told so
         None => Ok(()),
-        Some(pod) if bound_to(pod.object(), asked.node) => Ok(()),
+        Some(pod) if node_of(&pod) == asked.node => Ok(()),
         Some(_) => Err(no_relationship(asked)),
     }
 }
@@ -105,7 +106,7 @@ fn referenced(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(),
 
 fn related(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(), String> {
     let mut pods = view.list("", "pods", asked.namespace).into_iter();
-    let found = pods.any(|pod| bound_to(pod.object(), asked.node) && refers(pod.object(), kind, asked.name));
+    let found = pods.any(|pod| node_of(&pod) == asked.node && pod.read(|pod| refers(pod, kind, asked.name)));
     if found { Ok(()) } else { Err(no_relationship(asked)) }
 }
 
@@ -131,6 +132,21 @@ fn lease(asked: &Asked<'_>) -> Result<(), String> {
 /// Whether a pod is bound to a node.
 pub fn bound_to(pod: &Object, node: &str) -> bool {
     pod.str_at(&["spec", "nodeName"]) == node
+}
+
+/// Which node a stored pod is bound to, without parsing the rest; empty where to none.
+pub fn node_of(pod: &Stored) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Spec {
+        node_name: String,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Pod {
+        spec: Spec,
+    }
+    pod.peek::<Pod>().spec.node_name
 }
 
 fn name_is(value: &Value, path: &[&str], name: &str) -> bool {

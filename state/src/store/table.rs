@@ -69,8 +69,8 @@ impl Last {
     }
 }
 
-/// So many of the newest changes keep what was parsed of their objects; those who lag behind them parse again.
-const FRESH: usize = 256;
+/// So many of the newest changes, and the objects that they left, keep what was parsed of them; who comes later parses again.
+const FRESH: usize = 64;
 
 type Space = BTreeMap<Arc<str>, Arc<Stored>>;
 type Name = (Arc<str>, Arc<str>);
@@ -238,20 +238,21 @@ impl Data {
         changed
     }
 
-    /// Lets go of parsed forms that only the window still holds: they are several times as large as the JSON.
+    /// Lets go of what was parsed of objects that nobody has read lately. The window doesn't share them with the table any more: what a write parses
+    /// of the present object would stay in the window for as long as that reaches back.
     fn lighten(&mut self) {
         let Some(aged) = self.window.aged() else { return };
-        let key = &aged.new.key;
-        let current = self.spaces.get(&key.namespace).and_then(|space| space.get(&key.name));
-        let new = if current.is_some_and(|c| Arc::ptr_eq(c, &aged.new)) { aged.new.clone() } else { Arc::new(aged.new.unparsed()) };
-        let old = aged.old.as_ref().map(|old| Arc::new(old.unparsed()));
-        *aged = Arc::new(Change { old, new, deleted: aged.deleted, revision: aged.revision });
+        let current = self.spaces.get_mut(&aged.new.key.namespace).and_then(|space| space.get_mut(&aged.new.key.name));
+        if let Some(current) = current.filter(|current| Arc::ptr_eq(current, &aged.new)) {
+            *current = current.light();
+        }
+        *aged = Arc::new(Change { old: aged.old.as_ref().map(Stored::light), new: aged.new.light(), deleted: aged.deleted, revision: aged.revision });
     }
 }
 
 /// The last state of an object whose time ended, at the revision of its end.
 fn ended(old: &Arc<Stored>, revision: u64) -> Arc<Stored> {
-    let encoded = Stored::encode(old.object());
+    let encoded = old.read(Stored::encode);
     encoded.and_then(|json| Stored::decode(old.key.clone(), revision, &json)).map_or_else(|_| old.clone(), Arc::new)
 }
 
@@ -299,7 +300,7 @@ impl Table {
         data.marked.clear();
         for (key, sequence, entry) in entries {
             match entry {
-                Entry::Put(object) => _ = data.insert(object),
+                Entry::Put(object) => _ = data.insert(object.light()),
                 Entry::Deleted(_) | Entry::Ended => data.mark(&key, sequence, now, keep),
             }
         }
@@ -313,3 +314,6 @@ impl Table {
         self.end.send_replace(end);
     }
 }
+
+#[cfg(test)]
+mod tests;

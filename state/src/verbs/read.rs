@@ -91,7 +91,7 @@ impl Pipeline {
         let options = &call.options;
         let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
         let converted = call.kind.stored_as.is_some();
-        let matches = |s: &Stored| if converted { selection.matches(&event::from_core(s.object())) } else { selection.matches(s.object()) };
+        let matches = |s: &Stored| if converted { s.read(|core| selection.matches(&event::from_core(core))) } else { selection.selects(s) };
         let filter: Option<&dyn Fn(&Stored) -> bool> = if selection.is_everything() { None } else { Some(&matches) };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter)?;
         let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;

@@ -130,7 +130,7 @@ impl Ready {
         let mut frame = Vec::new();
         for stored in std::mem::take(&mut self.initial) {
             let shown = form::outward(&self.call.kind, stored)?;
-            if self.selection.is_everything() || self.selection.matches(shown.object()) {
+            if self.selection.selects(&shown) {
                 frame.push(Event::Added(shown));
             }
             if frame.len() == FRAME {

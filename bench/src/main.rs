@@ -2,6 +2,7 @@
 mod api;
 mod controlling;
 mod load;
+mod podman;
 mod suite;
 
 use api::{Api, ApiError};
@@ -51,6 +52,8 @@ enum Command {
     Writes(load::writes::Options),
     /// From a write to its delivery to all watchers
     Watch(load::watch::Options),
+    /// Pods on a real node against the same containers made by hand on its Podman
+    Podman(load::podman::Options),
 }
 
 /// Asks until the server says that it is ready: it may still be writing its kubeconfig.
@@ -70,17 +73,18 @@ async fn ready(kubeconfig: &Path, timeout: Duration) -> Result<Value, ApiError> 
 }
 
 /// The one load of a command on a server.
-async fn load(cli: &Cli) -> Result<Value, ApiError> {
+async fn load(cli: &Cli) -> Result<Value, load::podman::LoadError> {
     if let Command::Ready { timeout } = cli.command {
-        return ready(&cli.kubeconfig, Duration::from_secs(timeout)).await;
+        return Ok(ready(&cli.kubeconfig, Duration::from_secs(timeout)).await?);
     }
     let api = Api::new(&cli.kubeconfig).await?;
     match &cli.command {
         Command::Nodes(options) => Ok(load::nodes::run(&api, options).await),
-        Command::Pods(options) => load::pods::run(&api, options, &cli.pids).await,
-        Command::Rollout(options) => load::rollout::run(&api, options, &cli.pids).await,
-        Command::Writes(options) => load::writes::run(&api, options).await,
-        Command::Watch(options) => load::watch::run(&api, options).await,
+        Command::Pods(options) => Ok(load::pods::run(&api, options, &cli.pids).await?),
+        Command::Rollout(options) => Ok(load::rollout::run(&api, options, &cli.pids).await?),
+        Command::Writes(options) => Ok(load::writes::run(&api, options).await?),
+        Command::Watch(options) => Ok(load::watch::run(&api, options).await?),
+        Command::Podman(options) => load::podman::run(&api, options).await,
         _ => Ok(Value::Null),
     }
 }
@@ -117,7 +121,7 @@ fn print(lines: &[Value], columns: &[&str]) {
 }
 
 /// A load on a server, with what the server's processes used meanwhile.
-async fn measured(cli: &Cli) -> Result<Value, ApiError> {
+async fn measured(cli: &Cli) -> Result<Value, load::podman::LoadError> {
     let ((cpu_before, _), start) = (report::usage(&cli.pids), Instant::now());
     let mut line = load(cli).await?;
     let (cpu_after, resident) = report::usage(&cli.pids);

@@ -31,6 +31,14 @@ pub fn usage(pids: &[u32]) -> (f64, Value) {
     (cpu, Value::Object(resident))
 }
 
+/// CPU seconds that all processes of the machine have used so far.
+pub fn machine_cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|t| t.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq
+    [0, 1, 2, 5, 6].iter().filter_map(|i| fields.get(*i)).sum::<f64>() / 100.0
+}
+
 /// Lines with the same keys as a table; only the columns named.
 pub fn table(lines: &[Value], columns: &[&str]) -> String {
     let cell = |line: &Value, column: &str| match line.get(column) {

@@ -14,6 +14,7 @@ use model::{ApiError, Stored};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -49,9 +50,27 @@ pub struct Wanted {
     pub gone: AtomicBool,
     /// Whether the runtime may already have containers of it.
     pub known: AtomicBool,
+    /// Held while the object is written to disk: what is there last is what was seen last.
+    disk: Mutex<()>,
 }
 
+/// The file of a pod's directory that has its object.
+pub const POD: &str = "pod.json";
+
 impl Wanted {
+    /// Of a pod that is there. `known`: the runtime may have containers of it.
+    pub fn new(uid: String, object: Arc<Stored>, known: bool) -> Self {
+        Self { uid, object: Mutex::new(object), gone: AtomicBool::new(false), known: AtomicBool::new(known), disk: Mutex::default() }
+    }
+
+    /// Puts the object on the node's own disk: after a reboot without the cluster the pod is run from there.
+    pub fn keep(&self, dir: &Path) {
+        let _turn = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = crate::disk::keep(&dir.join(POD), self.object().json()) {
+            tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
+        }
+    }
+
     /// The object.
     pub fn object(&self) -> Arc<Stored> {
         self.object.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -255,6 +274,7 @@ impl PodActor {
                 self.refresh = refresh;
             }
             Outcome::Sandbox(sandbox) => self.seen.sandbox = sandbox,
+            Outcome::Run(run) if matches!(run.state, RunState::Running(_)) && self.seen.has_ended(&run.id) => {}
             Outcome::Run(run) => {
                 let ended = matches!(run.state, RunState::Exited(_));
                 let event = crate::runtime::Event { id: run.id.clone(), uid: String::new(), kind: EventKind::Ended };
@@ -369,9 +389,9 @@ impl PodActor {
         let job = self.job();
         let slot = op.slot();
         self.seen.busy.insert(slot.clone());
-        let (edge, me) = (self.edge.clone(), ctx.me());
+        let (edge, wanted, me) = (self.edge.clone(), self.wanted.clone(), ctx.me());
         tokio::spawn(async move {
-            let outcome = AssertUnwindSafe(edge.perform(&job, &op)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(perform(&edge, wanted, &job, &op)).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(TroubleKind::Failed, format!("{op:?} panicked")));
             tell(&me, Message::Done(slot, outcome)).await;
         });
@@ -417,6 +437,17 @@ impl PodActor {
         });
         self.timer = Some(task.abort_handle());
     }
+}
+
+/// Carries an op out. A pod is on disk when its sandbox is there: before any of its containers runs.
+async fn perform(edge: &Edge, wanted: Arc<Wanted>, job: &Job, op: &Op) -> Outcome {
+    if *op != Op::CreateSandbox || !edge.real {
+        return edge.perform(job, op).await;
+    }
+    let dir = edge.dir(&wanted.uid);
+    let kept = tokio::task::spawn_blocking(move || wanted.keep(&dir));
+    let (outcome, kept) = futures::join!(edge.perform(job, op), kept);
+    kept.map_or_else(|e| Outcome::Failed(TroubleKind::Failed, e.to_string()), |()| outcome)
 }
 
 async fn tell(me: &ActorRef<Message>, message: Message) {

@@ -1,6 +1,6 @@
 //! The root: follows the node's pods, gives each its actor, and keeps the node registered.
-use crate::actor::{Message, PodActor, Wanted};
-use crate::edge::{Edge, NodeInfo};
+use crate::actor::{Message, POD, PodActor, Wanted};
+use crate::edge::{Edge, Lookups, NodeInfo};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::{Machine, own_address};
 use crate::node::{Heart, Registration};
@@ -151,7 +151,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         cluster_dns: options.cluster_dns.map(|ip| ip.to_string()),
         cluster_domain: options.cluster_domain.clone(),
     };
-    let edge = Arc::new(Edge { runtime, client: client.clone(), references, recorder, services, node, pods: pods_dir, real: true });
+    let edge = Arc::new(Edge { runtime, client: client.clone(), references, images: Lookups::default(), recorder, services, node, pods: pods_dir, real: true });
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
@@ -216,14 +216,11 @@ impl Agent {
             Some((actor, wanted)) => {
                 let before = std::mem::replace(&mut *wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.clone());
                 if self.edge.real && matters(before.object(), object.object()) {
-                    self.keep(&uid, &object);
+                    wanted.keep(&self.edge.dir(&uid));
                 }
                 self.tell(&actor, Message::Changed).await;
             }
             None => {
-                if self.edge.real {
-                    self.keep(&uid, &object);
-                }
                 let left = self.strays().remove(&uid).is_some();
                 self.start(uid, object, left);
             }
@@ -244,7 +241,7 @@ impl Agent {
 
     fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
         let name = format!("pod-{}-{}-{}", object.key.namespace, object.key.name, uid);
-        let wanted = Arc::new(Wanted { uid: uid.clone(), object: Mutex::new(object), gone: AtomicBool::new(false), known: AtomicBool::new(known) });
+        let wanted = Arc::new(Wanted::new(uid.clone(), object, known));
         let (edge, for_actor, pods) = (self.edge.clone(), wanted.clone(), Arc::downgrade(&self.pods));
         let actor = self.system.spawn(&name, Options { mailbox: 64, restarts: None, ..Options::default() }, move || {
             let (pods, uid) = (pods.clone(), for_actor.uid.clone());
@@ -256,14 +253,6 @@ impl Agent {
             PodActor::new(edge.clone(), for_actor.clone(), Box::new(ended))
         });
         self.pods.lock().insert(uid, Entry { actor, wanted });
-    }
-
-    /// The desired pod, on the node's own disk: after a reboot without the cluster it is run from there.
-    fn keep(&self, uid: &str, object: &Stored) {
-        let dir = self.edge.dir(uid);
-        if let Err(error) = crate::disk::keep(&dir.join(POD), object.json()) {
-            tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
-        }
     }
 
     fn strays(&self) -> MutexGuard<'_, HashMap<String, Vec<Container>>> {
@@ -326,8 +315,6 @@ fn address(data: &Path) -> Option<IpAddr> {
 pub fn has_pods(data: &Path) -> bool {
     !kept(&data.join("pods")).is_empty()
 }
-
-const POD: &str = "pod.json";
 
 fn kept(pods: &Path) -> Vec<Arc<Stored>> {
     let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Files that a node must find again after its plug was pulled.
+//! Files that a node must find again: after its plug was pulled, or after its agent was killed.
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,15 +9,26 @@ use std::path::Path;
 /// # Errors
 /// What the disk says.
 pub fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)?;
+    place(path, bytes, File::sync_all)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// The same for what may be lost with the machine's power, but not with the agent.
+///
+/// # Errors
+/// What the disk says.
+pub fn note(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    place(path, bytes, |_| Ok(()))
+}
+
+fn place(path: &Path, bytes: &[u8], settle: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let mut next = path.as_os_str().to_owned();
     next.push(".new");
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    File::open(dir)?.sync_all()
+    settle(&file)?;
+    std::fs::rename(&next, path)
 }
 
 /// Takes a file away; one that isn't there is fine.
@@ -37,8 +48,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         for text in ["one", "two"] {
-            keep(&path, text.as_bytes()).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            for put in [keep, note] {
+                put(&path, text.as_bytes()).unwrap();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            }
         }
         forget(&path).unwrap();
         forget(&path).unwrap();

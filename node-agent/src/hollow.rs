@@ -1,6 +1,6 @@
 //! Many simulated nodes in one process: the same agent with everything but Podman.
 use crate::agent::Agent;
-use crate::edge::{Edge, NodeInfo};
+use crate::edge::{Edge, Lookups, NodeInfo};
 use crate::node::Registration;
 use crate::node::machine::Machine;
 use crate::objects::References;
@@ -55,6 +55,7 @@ pub fn run(bus: &Bus, system: &System, n: u32, options: &HollowOptions) {
             runtime: runtime.clone(),
             client,
             references,
+            images: Lookups::default(),
             recorder: Recorder::silent(),
             services: services.clone(),
             node,

@@ -1,6 +1,7 @@
 //! The loads on an API server. Each returns one line of figures.
 pub mod kubelet;
 pub mod nodes;
+pub mod podman;
 pub mod pods;
 pub mod rollout;
 pub mod watch;

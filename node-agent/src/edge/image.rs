@@ -4,7 +4,7 @@ use crate::objects::RefKey;
 use crate::pod::TroubleKind;
 use crate::runtime::{Image, PullSecret, RuntimeError, image_name};
 use base64::Engine;
-use k8s_openapi::api::core::v1::Container as Spec;
+use k8s_openapi::api::core::v1::{Container as Spec, PodSpec};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -17,8 +17,8 @@ pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
         edge.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
         Failed(TroubleKind::InvalidImageName, message)
     })?;
-    let policy = c.image_pull_policy.as_deref().unwrap_or_else(|| default_policy(name));
-    let present = if policy == "Always" { None } else { edge.runtime.image(name).await? };
+    let policy = policy(c);
+    let present = if policy == "Always" { None } else { edge.images.find(edge.runtime.as_ref(), name).await? };
     match present {
         Some(image) => {
             edge.recorder.container(job, c, "Pulled", &format!("Container image \"{name}\" already present on machine"));
@@ -32,6 +32,22 @@ pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
         }
         None => pull(edge, job, c, name).await,
     }
+}
+
+/// Asks, while the sandbox is being made, what the containers that start first will ask. Whatever is wrong shows when they do.
+pub async fn look_ahead(edge: &Edge, spec: &PodSpec) {
+    let first =
+        spec.init_containers.as_deref().filter(|inits| !inits.is_empty()).map_or(spec.containers.as_slice(), |inits| inits.get(..1).unwrap_or_default());
+    let names = first.iter().filter(|c| policy(c) != "Always").filter_map(|c| c.image.as_deref()).filter(|name| image_name::check(name).is_ok());
+    for name in names {
+        if let Err(error) = edge.images.find(edge.runtime.as_ref(), name).await {
+            tracing::debug!(name, %error, "an image could not be looked for");
+        }
+    }
+}
+
+fn policy(c: &Spec) -> &str {
+    c.image_pull_policy.as_deref().unwrap_or_else(|| default_policy(c.image.as_deref().unwrap_or_default()))
 }
 
 async fn pull(edge: &Edge, job: &Job, c: &Spec, name: &str) -> Result<Image, Failed> {

@@ -3,10 +3,13 @@ mod files;
 mod grpc;
 mod hook;
 mod image;
+mod lookup;
 mod probe;
 mod spec;
 mod start;
 mod stop;
+
+pub use lookup::Lookups;
 
 use crate::downward::{View, pod_ips};
 use crate::objects::References;
@@ -51,6 +54,8 @@ pub struct Edge {
     pub client: Client,
     /// ConfigMaps and Secrets.
     pub references: Arc<References>,
+    /// What was just asked about images.
+    pub images: Lookups,
     /// Events.
     pub recorder: Recorder,
     /// The cluster's services, once they are known.
@@ -161,7 +166,8 @@ impl Edge {
             ports: host_ports(spec),
             sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
         };
-        match self.runtime.create_sandbox(&wanted).await {
+        let (made, ()) = futures::join!(self.runtime.create_sandbox(&wanted), image::look_ahead(self, spec));
+        match made {
             Ok(sandbox) => Ok(Outcome::Sandbox(Some(sandbox))),
             Err(e) => {
                 let message = format!("Failed to create pod sandbox: {e}");

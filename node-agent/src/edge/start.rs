@@ -3,7 +3,7 @@ use super::files;
 use super::spec::{Parts, build};
 use super::{Edge, Failed, Job, Outcome, hook, image, message_path};
 use crate::pod::TroubleKind;
-use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState, RuntimeError};
+use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container as Spec;
 use std::os::unix::fs::PermissionsExt;
@@ -33,12 +33,15 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
     edge.recorder.container(job, c, "Created", &format!("Created container: {name}"));
     if let Err(e) = edge.runtime.start(&id).await {
         edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
-        return Ok(Outcome::Run(never_started(&spec, id, &e)));
+        let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
+        return Ok(Outcome::Run(as_begun(spec, id, RunState::Exited(exit))));
     }
+    let started = Timestamp::now();
     edge.recorder.container(job, c, "Started", &format!("Started container {name}"));
-    if let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref())
-        && let Err(why) = hook::run(edge, job, c, &id, handler).await
-    {
+    let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
+        return Ok(Outcome::Run(as_begun(spec, id, RunState::Running(started))));
+    };
+    if let Err(why) = hook::run(edge, job, c, &id, handler).await {
         edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
         edge.recorder.container(job, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
@@ -47,18 +50,18 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
     Ok(Outcome::Run(edge.runtime.inspect(&id).await?))
 }
 
-fn never_started(spec: &ContainerSpec, id: String, e: &RuntimeError) -> Container {
-    let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
+/// A run as it is right after it was asked for; what becomes of it later is told by an event.
+fn as_begun(spec: ContainerSpec, id: String, state: RunState) -> Container {
     Container {
         id,
-        pod: spec.pod.clone(),
-        name: spec.name.clone(),
+        pod: spec.pod,
+        name: spec.name,
         attempt: spec.attempt,
-        hash: spec.hash.clone(),
-        sandbox: spec.sandbox.clone(),
-        image: spec.image_name.clone(),
-        image_id: spec.image_reference.clone(),
-        state: RunState::Exited(exit),
+        hash: spec.hash,
+        sandbox: spec.sandbox,
+        image: spec.image_name,
+        image_id: spec.image_reference,
+        state,
     }
 }
 

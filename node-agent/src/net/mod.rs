@@ -126,7 +126,10 @@ impl Network {
         std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
         let mut sandbox = Sandbox { id: uuid::Uuid::new_v4().simple().to_string(), ..Sandbox::default() };
         let wanted = NamespacePaths { net: (!spec.host_network).then(|| dir.join("net")), ipc: (!spec.host_ipc).then(|| dir.join("ipc")) };
-        namespace::hold(&wanted, &spec.sysctls)?;
+        let (paths, sysctls) = (wanted.clone(), spec.sysctls.clone());
+        // The kernel may be busy taking other namespaces away, and makes this wait.
+        let held = tokio::task::spawn_blocking(move || namespace::hold(&paths, &sysctls)).await;
+        held.map_err(|e| kernel("making namespaces")(std::io::Error::other(e)))??;
         sandbox.namespaces = wanted;
         sandbox.ports.clone_from(&spec.ports);
         if let Some(net) = &sandbox.namespaces.net {
@@ -193,7 +196,8 @@ const RECORD: &str = "sandbox.json";
 
 fn record(dir: &Path, sandbox: &Sandbox) -> Result<(), NetError> {
     let json = serde_json::to_vec(sandbox).map_err(|e| NetError::Kernel { step: "recording the sandbox", source: e.into() })?;
-    crate::disk::keep(&dir.join(RECORD), &json).map_err(kernel("recording the sandbox"))
+    // Without power the namespaces are gone too: a pod that isn't found where it was is made anew.
+    crate::disk::note(&dir.join(RECORD), &json).map_err(kernel("recording the sandbox"))
 }
 
 fn read(dir: &Path) -> Option<Sandbox> {

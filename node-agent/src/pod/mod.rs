@@ -148,14 +148,21 @@ impl Observed {
     /// Puts a run where it belongs, in place of what was known of it.
     pub fn put(&mut self, mut run: Container) {
         let runs = self.runs.entry(run.name.clone()).or_default();
-        // The kernel's log, which may have told it, forgets.
-        let known = runs.iter().any(|r| r.id == run.id && matches!(&r.state, RunState::Exited(exit) if exit.oom));
-        if let RunState::Exited(exit) = &mut run.state {
-            exit.oom |= known;
+        match (&mut run.state, runs.iter().find(|r| r.id == run.id).map(|r| &r.state)) {
+            // The kernel's log, which may have told it, forgets.
+            (RunState::Exited(exit), Some(RunState::Exited(known))) => exit.oom |= known.oom,
+            // Since when is said once: the runtime's clock reading and the agent's differ a little.
+            (RunState::Running(since), Some(RunState::Running(known))) => *since = *known,
+            _ => {}
         }
         runs.retain(|r| r.id != run.id);
         let at = runs.partition_point(|r| r.attempt <= run.attempt);
         runs.insert(at, run);
+    }
+
+    /// Whether a run that was just begun is known to have ended since: its end may be told before its beginning.
+    pub fn has_ended(&self, id: &str) -> bool {
+        self.all().any(|r| r.id == id && matches!(r.state, RunState::Exited(_)))
     }
 
     /// Forgets a run.

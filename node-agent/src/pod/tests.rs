@@ -210,3 +210,15 @@ fn a_pod_that_was_marked_as_failed_does_not_run_again() {
     let shown = status(&pod, &seen(&pod, &["c 0 run"]), &NodeFacts::default(), at(60)).unwrap();
     assert_eq!((shown.phase.as_deref(), shown.reason.as_deref()), (Some("Failed"), Some("NodeLost")));
 }
+
+#[test]
+fn a_runs_end_may_be_told_before_its_beginning() {
+    let p = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut known = seen(&p, &["c 0 run"]);
+    let mut run = known.newest("c").unwrap().clone();
+    assert!(!known.has_ended(&run.id));
+    run.state = RunState::Running(at(5));
+    known.put(run.clone());
+    assert_eq!(known.newest("c").unwrap().state, RunState::Running(at(1)), "since when it runs is said once");
+    assert!(seen(&p, &["c 0 exit 0 3"]).has_ended(&run.id));
+}

@@ -266,8 +266,40 @@ fn ports_of_the_node_lead_to_pods() {
     }
     let inside = format!("nsenter --net=$(ls -d {}/*/ns/net) curl -sSf --max-time 5 {url}", cluster.machines[1].disk().join("data/node/pods").display());
     assert_eq!(cluster.machines[1].sh(&inside), "v1 from web\n");
+    by_loopback(&cluster);
     cluster.k(&["delete", "pod", "web"]);
     eventually("nobody is there any more", MINUTE, || if ask(0).status.success() { Err("it answers".to_owned()) } else { Ok(()) });
+}
+
+/// The node reaches its ports by its loopback addresses; nobody else reaches what listens there.
+fn by_loopback(cluster: &Cluster) {
+    cluster.k(&["label", "pod", "web", "app=web"]);
+    for (name, policy, port) in [("all", "Cluster", 30080), ("local", "Local", 30081)] {
+        cluster.apply(&format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{type: NodePort, externalTrafficPolicy: {policy}, selector: {{app: web}}, \
+             ports: [{{port: 80, targetPort: 8080, nodePort: {port}}}]}}}}"
+        ));
+    }
+    let node = &cluster.machines[1];
+    for port in [8090, 30080, 30081] {
+        eventually("the port answers on loopback", MINUTE, || {
+            let out = output(node.command("curl").args(["-sSf", "--max-time", "5", &format!("http://127.0.0.1:{port}/cgi-bin/who")]));
+            if out.status.success() { Ok(()) } else { Err(format!("{port}: {}", String::from_utf8_lossy(&out.stderr))) }
+        });
+    }
+    // what listens on the node's loopback alone, asked by a pod that sends packets to 127.0.0.1 out
+    let dir = node.disk().display();
+    let mut server = node.command("busybox").args(["httpd", "-f", "-p", "127.0.0.1:8091", "-h", &dir.to_string()]).spawn().unwrap();
+    let ask = format!(
+        "nsenter --net=$(ls -d {dir}/data/node/pods/*/ns/net) bash -c 'ip addr flush dev lo; echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet
+         ip route replace 127.0.0.1 via $(ip route | sed -n \"s/default via \\([0-9.]*\\).*/\\1/p\"); curl -sS --connect-timeout 1 http://127.0.0.1:8091/'"
+    );
+    let asked = output(node.command("bash").args(["-c", &ask]));
+    assert_eq!(asked.status.code(), Some(28), "curl waits in vain: {asked:?}");
+    node.sh("nft flush chain ip whalesong-ws0 guard");
+    let asked = output(node.command("bash").args(["-c", &ask]));
+    assert!(asked.status.success(), "without its guard: {asked:?}");
+    server.kill().and_then(|()| server.wait()).unwrap();
 }
 
 /// The password `sesame`, hashed.

@@ -97,6 +97,9 @@ impl Network {
         std::fs::write(redirects, "0").map_err(kernel("silencing redirects"))?;
         let sandboxes = all(&options.pods);
         crate::nft::apply(&table::script(options.pod_cidr, &options.bridge, &sandboxes)).await?;
+        // Ports of the node are reached by its loopback addresses too. Not before the table's guard is there.
+        let loopback = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", options.bridge);
+        std::fs::write(loopback, "1").map_err(kernel("letting loopback addresses reach pods"))?;
         let mut ipam = Ipam::new(options.pod_cidr);
         for sandbox in sandboxes {
             if let Some(IpAddr::V4(ip)) = sandbox.ip {

@@ -1,4 +1,4 @@
-//! The node's own table in nftables: the way out of the pods' range, and the ways in by ports of the node. Pure.
+//! The node's own table in nftables: the way out of the pods' range, and the ways in by ports of the node, by its loopback addresses too. Pure.
 use crate::runtime::{HostPort, Sandbox};
 use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +7,8 @@ fn elements(list: &[String]) -> String {
     if list.is_empty() { String::new() } else { format!("    elements = {{ {} }}\n", list.join(", ")) }
 }
 
-/// The script that makes the table anew.
+/// The script that makes the table anew. Its guard does what the kernel does until it lets loopback addresses out to the bridge: nobody else's packets may
+/// have one.
 pub fn script(range: Ipv4Net, bridge: &str, sandboxes: &[Sandbox]) -> String {
     let (mut anywhere, mut there, mut own) = (Vec::new(), Vec::new(), Vec::new());
     for sandbox in sandboxes.iter().filter(|s| !s.ports.is_empty()) {
@@ -36,9 +37,14 @@ table ip {table} {{
   set hairpin {{
     type ipv4_addr . ipv4_addr
 {own}  }}
+  chain guard {{
+    type filter hook prerouting priority raw; policy accept;
+    iif != lo ip daddr 127.0.0.0/8 drop
+    iif != lo ip saddr 127.0.0.0/8 drop
+  }}
   chain to-pods {{
     dnat ip to ip daddr . meta l4proto . th dport map @host-addresses
-    fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to meta l4proto . th dport map @host-ports
+    fib daddr type local dnat ip to meta l4proto . th dport map @host-ports
   }}
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
@@ -51,6 +57,7 @@ table ip {table} {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr {range} ip daddr != {range} oifname != \"{bridge}\" masquerade
+    ip saddr 127.0.0.0/8 oifname \"{bridge}\" masquerade
     ip saddr . ip daddr @hairpin masquerade
   }}
 }}
@@ -81,5 +88,6 @@ mod tests {
         {
             assert!(got.contains(want), "{got}");
         }
+        assert!(got.contains("iif != lo ip daddr 127.0.0.0/8 drop") && got.contains("ip saddr 127.0.0.0/8 oifname \"ws0\" masquerade"), "{got}");
     }
 }

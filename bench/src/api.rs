@@ -1,8 +1,18 @@
-//! A client of any Kubernetes API server, by kubeconfig: raw requests, so that as little as possible of what is measured is the client's own.
+//! A client of any Kubernetes API server, by kubeconfig: raw requests over kept connections, so that as little as possible of what is measured is
+//! the client's own. A request is measured from before it is sent until its answer is read; the answer isn't parsed.
+use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::io::{AsyncBufRead, AsyncBufReadExt};
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Client, Config};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::path::Path;
 
@@ -12,12 +22,26 @@ pub enum ApiError {
     /// The kubeconfig can't be read or lacks something.
     #[error("the kubeconfig is of no use: {0}")]
     Kubeconfig(#[from] KubeconfigError),
-    /// No answer, or an error as answer.
+    /// Its certificates are of no use.
     #[error(transparent)]
-    Request(#[from] kube::Error),
-    /// A path that is no URI.
+    Tls(#[from] kube::Error),
+    /// The server refuses.
+    #[error("{code}: {text}")]
+    Refused {
+        /// How.
+        code: StatusCode,
+        /// Its words.
+        text: String,
+    },
+    /// No answer.
+    #[error("no answer: {}", chain(.0))]
+    Silent(#[from] hyper_util::client::legacy::Error),
+    /// An answer that broke off.
+    #[error("the answer broke off: {0}")]
+    Broken(#[from] hyper::Error),
+    /// A path that is no URI, or a token that is no header.
     #[error(transparent)]
-    Uri(#[from] http::Error),
+    Http(#[from] http::Error),
     /// An answer that isn't JSON.
     #[error("the answer is not JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -26,11 +50,28 @@ pub enum ApiError {
     Stream(#[from] std::io::Error),
 }
 
+/// An error with what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: as many connections as requests at once.
+    Http1,
+    /// HTTP/2: one connection.
+    Http2,
+}
+
 /// A way to the API server. Clones share its connections.
 #[derive(Clone)]
 pub struct Api {
     config: Config,
-    client: Client,
+    protocol: Protocol,
+    token: Option<HeaderValue>,
+    server: String,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Api {
@@ -38,9 +79,12 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError::Kubeconfig`] when it can't be used.
-    pub async fn new(kubeconfig: &Path) -> Result<Self, ApiError> {
+    pub async fn new(kubeconfig: &Path, protocol: Protocol) -> Result<Self, ApiError> {
         let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
-        Ok(Self { client: Client::try_from(config.clone())?, config })
+        let bearer = |token: &SecretString| HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(http::Error::from);
+        let token = config.auth_info.token.as_ref().map(bearer).transpose()?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        Ok(Self { client: client(&config, protocol)?, protocol, token, server, config })
     }
 
     /// The same access over connections of its own.
@@ -48,23 +92,36 @@ impl Api {
     /// # Errors
     /// When the client can't be made.
     pub fn fresh(&self) -> Result<Self, ApiError> {
-        Ok(Self { client: Client::try_from(self.config.clone())?, config: self.config.clone() })
+        Ok(Self { client: client(&self.config, self.protocol)?, ..self.clone() })
+    }
+
+    /// Sends a request; an answer that is an error is one.
+    async fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Response<hyper::body::Incoming>, ApiError> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.server)).header(header::CONTENT_TYPE, content_type);
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, token);
+        }
+        let answer = self.client.request(request.body(Full::from(body))?).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let code = answer.status();
+        Err(ApiError::Refused { code, text: String::from_utf8_lossy(&answer.into_body().collect().await?.to_bytes()).into_owned() })
     }
 
     /// Sends a request and reads the answer without parsing it.
     ///
     /// # Errors
     /// [`ApiError`] when there is no answer or it is an error.
-    pub async fn text(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<String, ApiError> {
-        let request = Request::builder().method(method).uri(path).header("content-type", content_type).body(body)?;
-        Ok(self.client.request_text(request).await?)
+    pub async fn text(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Bytes, ApiError> {
+        Ok(self.send(method, path, content_type, body).await?.into_body().collect().await?.to_bytes())
     }
 
     /// Reads without parsing.
     ///
     /// # Errors
     /// As [`Api::text`].
-    pub async fn read(&self, path: &str) -> Result<String, ApiError> {
+    pub async fn read(&self, path: &str) -> Result<Bytes, ApiError> {
         self.text(Method::GET, path, "application/json", Vec::new()).await
     }
 
@@ -73,14 +130,14 @@ impl Api {
     /// # Errors
     /// As [`Api::text`].
     pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
-        Ok(serde_json::from_str(&self.read(path).await?)?)
+        Ok(serde_json::from_slice(&self.read(path).await?)?)
     }
 
     /// Creates.
     ///
     /// # Errors
     /// As [`Api::text`].
-    pub async fn post(&self, path: &str, object: &Value) -> Result<String, ApiError> {
+    pub async fn post(&self, path: &str, object: &Value) -> Result<Bytes, ApiError> {
         self.text(Method::POST, path, "application/json", object.to_string().into_bytes()).await
     }
 
@@ -88,7 +145,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::text`].
-    pub async fn merge(&self, path: &str, patch: &Value) -> Result<String, ApiError> {
+    pub async fn merge(&self, path: &str, patch: &Value) -> Result<Bytes, ApiError> {
         self.text(Method::PATCH, path, "application/merge-patch+json", patch.to_string().into_bytes()).await
     }
 
@@ -96,7 +153,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::text`].
-    pub async fn delete(&self, path: &str, options: &Value) -> Result<String, ApiError> {
+    pub async fn delete(&self, path: &str, options: &Value) -> Result<Bytes, ApiError> {
         self.text(Method::DELETE, path, "application/json", options.to_string().into_bytes()).await
     }
 
@@ -105,8 +162,8 @@ impl Api {
     /// # Errors
     /// As [`Api::text`].
     pub async fn watch(&self, path: &str) -> Result<Events<impl AsyncBufRead + use<>>, ApiError> {
-        let request = Request::get(path).body(Vec::new())?;
-        Ok(Events { stream: Box::pin(self.client.request_stream(request).await?), line: String::new() })
+        let body = self.send(Method::GET, path, "application/json", Vec::new()).await?.into_body();
+        Ok(Events { stream: Box::pin(body.into_data_stream().map_err(std::io::Error::other).into_async_read()), line: String::new() })
     }
 
     /// Makes a namespace of a name that starts with `prefix`, and waits until pods can be made there: until its default service account is.
@@ -124,6 +181,15 @@ impl Api {
         }
         Ok(name)
     }
+}
+
+fn client(config: &Config, protocol: Protocol) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, ApiError> {
+    let connector = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+    let connector = match protocol {
+        Protocol::Http1 => connector.enable_http1().build(),
+        Protocol::Http2 => connector.enable_http2().build(),
+    };
+    Ok(Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Http2).build(connector))
 }
 
 /// The events of a watch.

@@ -5,7 +5,7 @@ mod load;
 mod podman;
 mod suite;
 
-use api::{Api, ApiError};
+use api::{Api, ApiError, Protocol};
 use bench::{report, scheduling};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ struct Cli {
     /// Processes of the server: their CPU seconds and memory are reported
     #[arg(long, value_delimiter = ',', global = true)]
     pids: Vec<u32>,
+    /// Speak HTTP/2, over one connection, rather than HTTP/1.1
+    #[arg(long, global = true)]
+    http2: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,10 +60,10 @@ enum Command {
 }
 
 /// Asks until the server says that it is ready: it may still be writing its kubeconfig.
-async fn ready(kubeconfig: &Path, timeout: Duration) -> Result<Value, ApiError> {
+async fn ready(kubeconfig: &Path, protocol: Protocol, timeout: Duration) -> Result<Value, ApiError> {
     let start = Instant::now();
     loop {
-        let answer = match Api::new(kubeconfig).await {
+        let answer = match Api::new(kubeconfig, protocol).await {
             Ok(api) => api.read("/readyz").await,
             Err(error) => Err(error),
         };
@@ -74,10 +77,11 @@ async fn ready(kubeconfig: &Path, timeout: Duration) -> Result<Value, ApiError> 
 
 /// The one load of a command on a server.
 async fn load(cli: &Cli) -> Result<Value, load::podman::LoadError> {
+    let protocol = if cli.http2 { Protocol::Http2 } else { Protocol::Http1 };
     if let Command::Ready { timeout } = cli.command {
-        return Ok(ready(&cli.kubeconfig, Duration::from_secs(timeout)).await?);
+        return Ok(ready(&cli.kubeconfig, protocol, Duration::from_secs(timeout)).await?);
     }
-    let api = Api::new(&cli.kubeconfig).await?;
+    let api = Api::new(&cli.kubeconfig, protocol).await?;
     match &cli.command {
         Command::Nodes(options) => Ok(load::nodes::run(&api, options).await),
         Command::Pods(options) => Ok(load::pods::run(&api, options, &cli.pids).await?),

@@ -1,6 +1,7 @@
 //! The kubelets of nodes on paper: they mark bound pods Running, confirm deletions and renew the nodes' leases.
 use crate::api::{Api, ApiError};
 use crate::load::Failures;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -36,9 +37,9 @@ pub async fn kubelets(api: Api, pods: Arc<str>, mut duties: mpsc::UnboundedRecei
     }
 }
 
-fn gone_is_fine(result: Result<String, ApiError>) -> Result<String, ApiError> {
+fn gone_is_fine(result: Result<Bytes, ApiError>) -> Result<Bytes, ApiError> {
     match result {
-        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => Ok(String::new()),
+        Err(ApiError::Refused { code: http::StatusCode::NOT_FOUND, .. }) => Ok(Bytes::new()),
         other => other,
     }
 }
@@ -66,10 +67,10 @@ pub async fn heartbeats(api: Api, failures: Arc<Failures>) {
     }
 }
 
-async fn renew(api: &Api, node: &str, now: &str) -> Result<String, ApiError> {
+async fn renew(api: &Api, node: &str, now: &str) -> Result<Bytes, ApiError> {
     let spec = json!({"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now});
     match api.merge(&format!("{LEASES}/{node}"), &json!({"spec": spec})).await {
-        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => {
+        Err(ApiError::Refused { code: http::StatusCode::NOT_FOUND, .. }) => {
             api.post(LEASES, &json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}, "spec": spec})).await
         }
         other => other,

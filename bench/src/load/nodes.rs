@@ -29,7 +29,7 @@ fn node(i: usize) -> Value {
 async fn make(api: &Api, i: usize) -> Result<(), ApiError> {
     let node = node(i);
     match api.post("/api/v1/nodes", &node).await {
-        Err(ApiError::Request(kube::Error::Api(status))) if status.code == 409 => {}
+        Err(ApiError::Refused { code: http::StatusCode::CONFLICT, .. }) => {}
         result => _ = result?,
     }
     // a created object comes without status

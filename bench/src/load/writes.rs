@@ -2,6 +2,7 @@
 use crate::api::{Api, ApiError};
 use crate::load::Failures;
 use crate::report::percentiles;
+use bytes::Bytes;
 use clap::Args;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn request(&self, phase: Phase, i: usize) -> Result<String, ApiError> {
+    async fn request(&self, phase: Phase, i: usize) -> Result<Bytes, ApiError> {
         let one = |i: usize| format!("{}/c{}", self.path, i % self.made.load(Ordering::Relaxed).max(1));
         match phase {
             Phase::Create => {

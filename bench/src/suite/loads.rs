@@ -125,6 +125,22 @@ pub const LOADS: &[Load] = &[
         ],
     },
     Load {
+        name: "http2-256",
+        title: "the same over HTTP/2, all on one connection",
+        cluster: NO_NODE,
+        before: &[],
+        args: &["writes", "--concurrency", "256", "--seconds", "5", "--http2"],
+        quick: &["--seconds", "1"],
+        check: None,
+        figures: &[
+            Figure::more("creates", "/create/per_s", "/s").against(3_157.0, 12_000.0),
+            Figure::less("creates p50", "/create/latency/p50_ms", "ms").against(71.0, 18.0),
+            Figure::more("merge patches", "/update/per_s", "/s").against(2_638.0, 12_000.0),
+            Figure::more("reads by name", "/get/per_s", "/s").against(7_318.0, 30_000.0),
+            Figure::more("lists of 100", "/list100/per_s", "/s").against(878.0, 6_000.0),
+        ],
+    },
+    Load {
         name: "watch-100",
         title: "watch, from before a write to its delivery, 100 watchers",
         cluster: NO_NODE,

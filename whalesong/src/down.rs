@@ -20,6 +20,7 @@ pub async fn down(args: DownArgs) -> Result<(), Failure> {
     let options = AgentOptions { podman: socket(args.podman.as_deref()), data_dir: data.join("node"), ..AgentOptions::default() };
     let removed = node_agent::remove_all(&options).await.map_err(|e| Failure::new(e.to_string(), ""))?;
     println!("Removed {removed} pods and the node's network");
+    bus::server::forget(&data.join("nats")).map_err(|e| Failure::new(format!("what NATS held in memory can't be removed ({e})"), ""))?;
     if args.purge {
         std::fs::remove_dir_all(data.root()).map_err(|e| Failure::new(format!("{} can't be removed ({e})", data.root().display()), "remove it by hand"))?;
         println!("Removed {}", data.root().display());

@@ -30,6 +30,7 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let mut process = Process::new(bus, &name);
     let identity = Identity::of(&data, &hostname())?;
     process.play_state(&keys, durability, &identity).await?;
+    streams_made(&server);
     let address = process.play_gateway(listen, keys.clone()).await?;
     let kubeconfig = args.api.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
     write_kubeconfig(&keys, &kubeconfig, &cluster, address)?;
@@ -106,6 +107,12 @@ async fn admit(bus: &Bus, server: &Shared, data: &Data, cluster: &str) -> Result
         async move { outcome }
     });
     service.await.map_err(|e| Failure::new(e.to_string(), ""))
+}
+
+fn streams_made(server: &Shared) {
+    if let Some(server) = server.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        server.streams_made();
+    }
 }
 
 async fn stop_server(server: Shared) {

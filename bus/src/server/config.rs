@@ -30,12 +30,15 @@ pub struct ServerOptions {
     pub binaries: Option<PathBuf>,
     /// The largest message in bytes.
     pub max_payload: u32,
+    /// A directory in memory for what needs no disk.
+    pub memory: Option<PathBuf>,
 }
 
 impl ServerOptions {
     /// The usual ones: any free port, messages up to 8 MiB.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), host: Ipv4Addr::LOCALHOST.into(), port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20 }
+        let (host, memory) = (Ipv4Addr::LOCALHOST.into(), Some(PathBuf::from("/dev/shm")));
+        Self { directory: directory.into(), host, port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20, memory }
     }
 
     pub(super) fn config_file(&self) -> PathBuf {

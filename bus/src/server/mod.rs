@@ -5,9 +5,11 @@
 mod child;
 mod config;
 mod error;
+mod staging;
 
 pub use config::{ServerOptions, User};
 pub use error::ServerError;
+pub use staging::forget;
 
 use child::{Child, End, find_binary};
 use std::fs::{File, TryLockError};
@@ -48,6 +50,7 @@ impl Server {
         let lock = lock(&options.directory)?;
         take_over(&options).await;
         let first = launch(&binary, &options).await?;
+        staging::link(&options, true);
         let mut options = options;
         options.port = Some(first.port);
         let (pid, pid_seen) = watch::channel(Some(first.pid));
@@ -91,6 +94,11 @@ impl Server {
         }
     }
 
+    /// Makes atomic batches cheaper to streams that were made since the start, and to which nobody writes yet.
+    pub fn streams_made(&self) {
+        staging::link(&self.options, true);
+    }
+
     /// Stops it and waits until it has stopped.
     pub async fn stop(mut self) {
         self.stop.cancel();
@@ -107,6 +115,9 @@ impl Drop for Server {
             && let Err(error) = child::signal(pid, rustix::process::Signal::TERM)
         {
             tracing::debug!(%error, pid, "nats-server is gone already");
+        }
+        if let Err(error) = forget(&self.options.directory) {
+            tracing::debug!(%error, "what was in memory for batches stays there");
         }
     }
 }
@@ -182,7 +193,10 @@ impl Supervisor {
             }
             *backoff = (*backoff * 2).min(BACKOFF_MAX);
             match Child::start(&self.binary, &self.options, PATIENCE).await {
-                Ok(child) => return Some(child),
+                Ok(child) => {
+                    staging::link(&self.options, false);
+                    return Some(child);
+                }
                 Err(error) => tracing::error!(%error, "nats-server doesn't start"),
             }
         }

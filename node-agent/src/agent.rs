@@ -1,6 +1,6 @@
 //! The root: follows the node's pods, gives each its actor, and keeps the node registered.
 use crate::actor::{Message, POD, PodActor, Wanted};
-use crate::edge::{Edge, Lookups, NodeInfo};
+use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::{Machine, own_address};
 use crate::node::{Heart, Registration};
@@ -46,6 +46,8 @@ pub struct AgentOptions {
     pub cluster_domain: String,
     /// The most pods.
     pub max_pods: u32,
+    /// How long containers' logs may become.
+    pub logs: Rotation,
 }
 
 impl Default for AgentOptions {
@@ -61,6 +63,7 @@ impl Default for AgentOptions {
             cluster_dns: None,
             cluster_domain: "cluster.local".to_owned(),
             max_pods: 110,
+            logs: Rotation::default(),
         }
     }
 }
@@ -160,6 +163,11 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
     let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
     system.task("proxy", move |cancel| proxy.clone().follow(cancel));
+    let (written, rotation) = (edge.clone(), options.logs);
+    system.task("logs", move |cancel| {
+        let edge = written.clone();
+        async move { crate::edge::rotate(&edge, rotation, cancel).await }
+    });
     crate::stream::serve(&bus, system, edge, agent.pods.clone()).await?;
     Ok(())
 }

@@ -22,5 +22,6 @@ mod tls;
 mod volumes;
 
 pub use agent::{AgentError, AgentOptions, has_pods, run};
+pub use edge::Rotation;
 pub use remove::remove_all;
 pub use runtime::podman::service::Socket;

@@ -5,11 +5,13 @@ mod hook;
 mod image;
 mod lookup;
 mod probe;
+mod rotation;
 mod spec;
 mod start;
 mod stop;
 
 pub use lookup::Lookups;
+pub use rotation::{Rotation, log_files, rotate};
 
 use crate::downward::{View, pod_ips};
 use crate::objects::References;
@@ -213,7 +215,8 @@ impl Edge {
         self.runtime.remove(id).await?;
         if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.real) {
             let dir = self.dir(&run.pod.uid);
-            for path in [log_path(&dir, &run.name, run.attempt), message_path(&dir, &run.name, run.attempt)] {
+            let logs = log_files(&log_path(&dir, &run.name, run.attempt));
+            for path in logs.into_iter().chain([message_path(&dir, &run.name, run.attempt)]) {
                 if let Err(error) = tokio::fs::remove_file(&path).await {
                     tracing::debug!(path = %path.display(), %error, "a run left no such file");
                 }
@@ -304,7 +307,12 @@ impl Edge {
         if policy != Some("FallbackToLogsOnError") || exit.code == 0 {
             return None;
         }
-        let log = tokio::fs::read(log_path(&dir, &run.name, run.attempt)).await.ok()?;
+        // The newest file may have been begun just before.
+        let files = log_files(&log_path(&dir, &run.name, run.attempt));
+        let mut log = Vec::new();
+        for path in files.iter().skip(files.len().saturating_sub(2)) {
+            log.extend(tokio::fs::read(path).await.ok()?);
+        }
         Some(crate::logs::last_words(&log, FALLBACK.0, FALLBACK.1))
     }
 }

@@ -54,6 +54,8 @@ pub trait Runtime: Send + Sync + 'static {
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()>;
     /// Removes a container that has ended, with its anonymous volumes.
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
+    /// Has a running container's log written to a new file where its log belongs: the one that was there has been renamed.
+    fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
     /// One container's state.
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container>;
     /// The containers of one pod (by UID), or of all pods that this agent's runtime holds.

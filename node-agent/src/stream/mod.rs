@@ -1,4 +1,5 @@
 //! The `node.stream` service: logs, exec, attach and port-forward, for whoever the gateway lets in.
+mod follow;
 mod logs;
 mod session;
 

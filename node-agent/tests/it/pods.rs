@@ -3,7 +3,7 @@ use crate::state::State;
 use bus::actor::System;
 use bus::{Caller, Role, To};
 use model::Object;
-use node_agent::{AgentOptions, Socket};
+use node_agent::{AgentOptions, Rotation, Socket};
 use serde_json::{Value, json};
 use state_client::node::{ExecOptions, FromNode, LogOptions, NodeAction, NodeRequest, ToNode};
 use std::path::Path;
@@ -12,12 +12,17 @@ use std::time::{Duration, Instant};
 const NODE: &str = "n1";
 
 async fn agent(state: &State, dir: &Path) -> System {
+    agent_with(state, dir, Rotation::default()).await
+}
+
+async fn agent_with(state: &State, dir: &Path, logs: Rotation) -> System {
     let system = System::new();
     let options = AgentOptions {
         node_name: NODE.into(),
         podman: Socket::Own { root: dir.join("root"), runroot: dir.join("runroot") },
         data_dir: dir.join("data"),
         node_ip: Some([10, 244, 0, 1].into()),
+        logs,
         ..AgentOptions::default()
     };
     node_agent::run(state.bus.speaking_as(Caller::new(Role::Agent, NODE)), &system, options).await.unwrap();
@@ -26,6 +31,10 @@ async fn agent(state: &State, dir: &Path) -> System {
 
 /// A cluster of one node with the image in place.
 async fn node(dir: &Path) -> (State, System) {
+    node_with(dir, Rotation::default()).await
+}
+
+async fn node_with(dir: &Path, logs: Rotation) -> (State, System) {
     let state = State::start().await;
     state
         .create(
@@ -34,7 +43,7 @@ async fn node(dir: &Path) -> (State, System) {
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes"}, "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}}),
         )
         .await;
-    let system = agent(&state, dir).await;
+    let system = agent_with(&state, dir, logs).await;
     import(&dir.join("data/podman.sock"));
     (state, system)
 }
@@ -138,6 +147,28 @@ fn streams_reach_into_pods() {
         state.pod("s", "Succeeded", |o| o.str_at(&["status", "phase"]) == "Succeeded").await;
         let (why, _) = stream(&state, "s", logs(LogOptions { previous: true, ..LogOptions::default() }), &[]).await;
         assert_eq!(why, "previous terminated container \"c\" in pod \"s\" not found");
+    });
+}
+
+#[test]
+fn logs_are_put_aside_and_read_as_one() {
+    inside("pods::logs_are_put_aside_and_read_as_one", |dir| async move {
+        let logs = Rotation { size: 100_000, files: 20, every: Duration::from_millis(100) };
+        let (state, _system) = node_with(&dir, logs).await;
+        let lines = |from: usize| (from..6000).map(|i| format!("{i} a line of a container that has much to say\n")).collect::<String>();
+        let print = "i=0; while [ $i -lt 6000 ]; do echo $i a line of a container that has much to say; i=$((i+1)); [ $((i % 500)) = 0 ] && sleep 0.2; done";
+        state.create("pods", "default", pod("talker", json!({"containers": [sh("c", &format!("{print}; sleep 1; exit 0"))], "restartPolicy": "Never"}))).await;
+        state.pod("talker", "ready", ready).await;
+        let ask = |o: LogOptions| NodeAction::Logs(o);
+        let (followed, _) = stream(&state, "talker", ask(LogOptions { follow: true, ..LogOptions::default() }), &[]).await;
+        assert!(followed == lines(0), "{} lines were followed, the last is {:?}", followed.lines().count(), followed.lines().last());
+        let files = std::fs::read_dir(dir.join("data/pods").read_dir().unwrap().next().unwrap().unwrap().path().join("logs/c")).unwrap().count();
+        assert!(files > 2, "{files} files");
+        let (all, _) = stream(&state, "talker", ask(LogOptions::default()), &[]).await;
+        assert!(all == lines(0), "{} lines are there", all.lines().count());
+        let (tail, _) = stream(&state, "talker", ask(LogOptions { tail_lines: Some(5000), ..LogOptions::default() }), &[]).await;
+        // What was written in two pieces is two of the file's lines.
+        assert!(all.ends_with(&tail) && (4500..=5000).contains(&tail.lines().count()), "{} lines are at the end", tail.lines().count());
     });
 }
 

@@ -1,4 +1,5 @@
 //! Podman through its libpod socket: podman-api where it does what it says (pulls, image lists, events), short raw calls where it doesn't.
+mod conmon;
 pub mod http;
 mod oom;
 pub mod service;
@@ -111,6 +112,14 @@ impl Runtime for Podman {
 
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         async move { absent_is_fine(self.http.call(Method::DELETE, &format!("/containers/{id}?force=true&timeout=0&v=true"), None)).await }.boxed()
+    }
+
+    fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
+        async move {
+            let bundle: wire::Bundle = self.http.json(Method::GET, &format!("/containers/{id}/json"), None).await?;
+            conmon::reopen_log(&bundle.config).map_err(|e| RuntimeError::Refused(format!("the log of container {id} is not begun anew: {e}")))
+        }
+        .boxed()
     }
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {

@@ -4,6 +4,7 @@ use crate::runtime::{Container, Exit, Image, PodRef, RunState};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// `GET version`.
 #[derive(Deserialize)]
@@ -35,6 +36,14 @@ pub struct ExecInspect {
     /// How the command ended.
     #[serde(rename = "ExitCode")]
     pub exit_code: i32,
+}
+
+/// `GET containers/X/json`, where the container's bundle is.
+#[derive(Deserialize)]
+pub struct Bundle {
+    /// Its `config.json`.
+    #[serde(rename = "OCIConfigPath")]
+    pub config: PathBuf,
 }
 
 /// `GET containers/X/json`.

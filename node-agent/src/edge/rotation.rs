@@ -1,0 +1,160 @@
+//! A run's log on disk: the file that is written, and beside it those that were put aside when they had become too long (`0.log.1`, `0.log.2`, …).
+use super::Edge;
+use crate::runtime::{RunState, RuntimeError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long logs may become. The defaults are the kubelet's `containerLogMaxSize`, `containerLogMaxFiles` and `containerLogMonitorInterval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Bytes after which a file is put aside.
+    pub size: u64,
+    /// Files that a run has at most, the one that is written among them.
+    pub files: usize,
+    /// How often files are looked at: nothing tells that one is too long.
+    pub every: Duration,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { size: 10 << 20, files: 5, every: Duration::from_secs(10) }
+    }
+}
+
+/// Why a log can't be put aside.
+#[derive(Debug, thiserror::Error)]
+enum RotateError {
+    #[error(transparent)]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// The files of the log that is written to `live`, oldest first.
+pub fn log_files(live: &Path) -> Vec<PathBuf> {
+    let mut list: Vec<PathBuf> = aside(live).into_iter().map(|(_, path)| path).collect();
+    if live.exists() {
+        list.push(live.to_owned());
+    }
+    list
+}
+
+fn aside(live: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = live.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+    let mut list: Vec<(u64, PathBuf)> = entries.filter_map(|e| Some((number(live, &e.path())?, e.path()))).collect();
+    list.sort_unstable();
+    list
+}
+
+fn number(live: &Path, path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix(live.file_name()?.to_str()?)?.strip_prefix('.')?.parse().ok()
+}
+
+/// Where the file that is written now goes next.
+fn next(live: &Path) -> PathBuf {
+    let last = aside(live).last().map_or(0, |(n, _)| *n);
+    let mut name = live.as_os_str().to_owned();
+    name.push(format!(".{}", last.saturating_add(1)));
+    name.into()
+}
+
+/// Removes the oldest files, so that with the one that is written there are at most so many.
+fn prune(live: &Path, most: usize) -> io::Result<()> {
+    let list = aside(live);
+    let over = list.len().saturating_sub(most.saturating_sub(1));
+    list.iter().take(over).try_for_each(|(_, path)| std::fs::remove_file(path))
+}
+
+/// A log that is too long.
+struct Long {
+    uid: String,
+    container: String,
+    attempt: u32,
+    live: PathBuf,
+}
+
+/// All logs below the pods' directory that are longer than this.
+fn long(pods: &Path, size: u64) -> Vec<Long> {
+    let inside = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let text = |name: std::ffi::OsString| name.into_string().unwrap_or_default();
+    let mut found = Vec::new();
+    for pod in inside(pods) {
+        for container in inside(&pod.path().join("logs")) {
+            for file in inside(&container.path()) {
+                let name = text(file.file_name());
+                let attempt = name.strip_suffix(".log").and_then(|n| n.parse().ok());
+                if let (Some(attempt), true) = (attempt, file.metadata().is_ok_and(|m| m.len() > size)) {
+                    found.push(Long { uid: text(pod.file_name()), container: text(container.file_name()), attempt, live: file.path() });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Puts logs that have become too long aside, until cancelled.
+///
+/// # Errors
+/// None; one log's trouble is logged.
+pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) -> Result<(), io::Error> {
+    let mut look = tokio::time::interval(rotation.every);
+    while cancel.run_until_cancelled(look.tick()).await.is_some() {
+        let pods = edge.pods.clone();
+        for log in tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await? {
+            if let Err(error) = put_aside(edge, &log, rotation.files).await {
+                tracing::warn!(path = %log.live.display(), %error, "a container's log could not be put aside");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.
+async fn put_aside(edge: &Edge, log: &Long, most: usize) -> Result<(), RotateError> {
+    let runs = edge.runtime.list(Some(&log.uid)).await?;
+    let writes = |r: &&crate::runtime::Container| r.name == log.container && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
+    let Some(run) = runs.iter().find(writes) else { return Ok(()) };
+    let aside = next(&log.live);
+    std::fs::rename(&log.live, &aside)?;
+    if let Err(error) = edge.runtime.reopen_log(&run.id).await {
+        std::fs::rename(&aside, &log.live)?;
+        return Err(error.into());
+    }
+    Ok(prune(&log.live, most)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_in_the_order_in_which_they_were_written_and_the_oldest_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let live = at("1.log");
+        assert!(log_files(&live).is_empty());
+        for name in ["1.log", "1.log.9", "1.log.10", "1.log.x", "11.log", "1.log.2"] {
+            std::fs::write(at(name), "").unwrap();
+        }
+        assert_eq!(log_files(&live), [at("1.log.2"), at("1.log.9"), at("1.log.10"), at("1.log")]);
+        assert_eq!(next(&live), at("1.log.11"));
+        prune(&live, 3).unwrap();
+        assert_eq!(log_files(&live), [at("1.log.9"), at("1.log.10"), at("1.log")]);
+        std::fs::remove_file(&live).unwrap();
+        assert_eq!(log_files(&live), [at("1.log.9"), at("1.log.10")]);
+    }
+
+    #[test]
+    fn only_what_is_too_long_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("u/logs/c");
+        std::fs::create_dir_all(&logs).unwrap();
+        for (name, length) in [("0.log", 5), ("1.log", 20), ("1.log.1", 20)] {
+            std::fs::write(logs.join(name), vec![b'x'; length]).unwrap();
+        }
+        let found: Vec<(String, String, u32)> = long(dir.path(), 10).into_iter().map(|l| (l.uid, l.container, l.attempt)).collect();
+        assert_eq!(found, [("u".to_owned(), "c".to_owned(), 1)]);
+    }
+}

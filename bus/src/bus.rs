@@ -174,6 +174,11 @@ impl Bus {
         Ok(Self::new(options.cluster, Some(link), health, options.caller))
     }
 
+    /// This process ends: that it loses its connection is nothing to warn of any more.
+    pub fn leave(&self) {
+        self.shared.health.leaving.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
         Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default() }

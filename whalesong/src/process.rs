@@ -231,6 +231,7 @@ impl Process {
         if !self.system.shutdown(PATIENCE).await {
             tracing::warn!("some actors did not stop within {PATIENCE:?}");
         }
+        self.bus.leave();
     }
 }
 

@@ -6,6 +6,7 @@ use async_nats::Event;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -106,11 +107,18 @@ pub(crate) struct Health {
     pub(crate) heard: watch::Sender<Instant>,
     /// The last thing that the server refused; [`Mouth`]s fail what waits for it.
     pub(crate) refused: watch::Sender<String>,
+    /// Whether the loss of the connection is meant.
+    pub(crate) leaving: AtomicBool,
 }
 
 impl Health {
     pub(crate) fn new(connected: bool) -> Arc<Self> {
-        Arc::new(Self { connected: watch::Sender::new(connected), heard: watch::Sender::new(Instant::now()), refused: watch::Sender::new(String::new()) })
+        Arc::new(Self {
+            connected: watch::Sender::new(connected),
+            heard: watch::Sender::new(Instant::now()),
+            refused: watch::Sender::new(String::new()),
+            leaving: AtomicBool::new(false),
+        })
     }
 
     fn event(&self, event: &Event) {
@@ -120,7 +128,9 @@ impl Health {
                 self.connected.send_replace(true);
             }
             Event::Disconnected | Event::Closed => {
-                tracing::warn!("the connection to NATS is lost");
+                if !self.leaving.load(Ordering::Relaxed) {
+                    tracing::warn!("the connection to NATS is lost");
+                }
                 self.connected.send_replace(false);
             }
             Event::ServerError(async_nats::ServerError::Other(words)) if words.to_ascii_lowercase().contains("permissions violation") => {

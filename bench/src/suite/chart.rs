@@ -5,10 +5,10 @@ use super::loads::LOADS;
 use super::record::Record;
 use std::fmt::Write;
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1080.0;
 /// Where the bars begin and end.
-const LEFT: f64 = 430.0;
-const RIGHT: f64 = 860.0;
+const LEFT: f64 = 550.0;
+const RIGHT: f64 = 970.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 22.0;
 /// The scale reaches from half to so many times.
@@ -50,7 +50,8 @@ pub fn render(record: &Record) -> String {
         height = bottom + 30.0
     );
     text(&mut svg, 16.0, 24.0, "start", "", "How many times better than Kubernetes on such a machine (bar: median, thin line: all runs, green: the target)");
-    text(&mut svg, 16.0, 42.0, "start", "dim", &record.machine.to_string());
+    let sizes = if record.quick { "; short loads" } else { "" };
+    text(&mut svg, 16.0, 42.0, "start", "dim", &format!("{}{sizes}", record.machine));
     for step in STEPS {
         let class = if step == 1.0 { "even" } else { "line" };
         line(&mut svg, class, [x(step), TOP - 4.0], [x(step), bottom]);

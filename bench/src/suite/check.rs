@@ -134,7 +134,7 @@ async fn all(duel: &Duel, fought: &mut [Fought], pairs: usize) {
         let duel = Duel { before: Programs { bench: client.clone(), ..duel.before.clone() }, now: duel.now.clone() };
         duel.fight(one, pairs).await;
         if !one.fallen().is_empty() {
-            eprintln!("{}: {} seems to have fallen: once more", one.load.name, one.fallen().join(", "));
+            eprintln!("{} seems to have fallen: once more", one.fallen().join(", "));
             duel.fight(one, pairs).await;
         }
     }

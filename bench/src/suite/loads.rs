@@ -48,7 +48,7 @@ pub const LOADS: &[Load] = &[
         figures: &[
             Figure::more("to Running", "/pods_per_s", "pods/s").against(265.0, 2_500.0),
             Figure::less("server CPU a pod", "/cpu_ms_per_pod", "ms").against(7.2, 0.7),
-            Figure::less("resident, all server processes, at the end", "/server_rss_mib", "MiB").against(714.0, 100.0),
+            Figure::less("resident at the end, all server processes", "/server_rss_mib", "MiB").against(714.0, 100.0),
             Figure::less("added to Running p99", "/added_to_running/p99_ms", "ms").loose(),
         ],
     },
@@ -64,7 +64,7 @@ pub const LOADS: &[Load] = &[
             Figure::more("to Running", "/pods_per_s", "pods/s").against(174.0, 2_500.0),
             Figure::less("added to Running p99", "/added_to_running/p99_ms", "ms").against(21_500.0, 2_000.0),
             Figure::less("server CPU a pod", "/cpu_ms_per_pod", "ms").against(11.0, 0.7),
-            Figure::less("resident, all server processes, at the end", "/server_rss_mib", "MiB").against(2_185.0, 250.0),
+            Figure::less("resident at the end, all server processes", "/server_rss_mib", "MiB").against(2_185.0, 250.0),
         ],
     },
     Load {
@@ -126,7 +126,7 @@ pub const LOADS: &[Load] = &[
     },
     Load {
         name: "http2-256",
-        title: "the same over HTTP/2, all on one connection",
+        title: "ConfigMaps, 256 requests at a time on one HTTP/2 connection",
         cluster: NO_NODE,
         before: &[],
         args: &["writes", "--concurrency", "256", "--seconds", "5", "--http2"],
@@ -142,7 +142,7 @@ pub const LOADS: &[Load] = &[
     },
     Load {
         name: "watch-100",
-        title: "watch, from before a write to its delivery, 100 watchers",
+        title: "watch, write to delivery, 100 watchers",
         cluster: NO_NODE,
         before: &[],
         args: &["watch", "--watchers", "100", "--writes", "500"],
@@ -152,7 +152,7 @@ pub const LOADS: &[Load] = &[
     },
     Load {
         name: "watch-1000",
-        title: "the same, 1,000 watchers",
+        title: "watch, write to delivery, 1,000 watchers",
         cluster: NO_NODE,
         before: &[],
         args: &["watch", "--watchers", "1000", "--writes", "500"],

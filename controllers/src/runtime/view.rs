@@ -4,7 +4,7 @@ use super::resource::Resource;
 use jiff::Timestamp;
 use model::{Key, Kinds};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// A value of a field that objects of a resource can be looked up by.
@@ -30,6 +30,8 @@ struct Table {
     fields: &'static [FieldIndex],
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
+    /// Those that went, the first ones first; some may have come back since.
+    went: VecDeque<(Name, Timestamp)>,
     revision: u64,
     synced_at: Option<Timestamp>,
     len: usize,
@@ -82,11 +84,15 @@ impl Table {
     }
 
     fn bury(&mut self, key: &Key, now: Timestamp) {
-        if self.gone.len() >= REMEMBERED {
-            let oldest = self.gone.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
-            oldest.and_then(|name| self.gone.remove(&name));
+        let name: Name = (key.namespace.clone(), key.name.clone());
+        self.gone.insert(name.clone(), now);
+        self.went.push_back((name, now));
+        if self.went.len() > REMEMBERED
+            && let Some((name, at)) = self.went.pop_front()
+            && self.gone.get(&name) == Some(&at)
+        {
+            self.gone.remove(&name);
         }
-        self.gone.insert((key.namespace.clone(), key.name.clone()), now);
     }
 
     fn found(&self, index: &Index) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
@@ -219,5 +225,40 @@ impl View {
         let kind = self.kinds.of(&reference.api_version, &reference.kind)?;
         let namespace = if kind.namespaced() { namespace } else { "" };
         self.get(&Resource::of_kind(kind), namespace, &reference.name).filter(|i| i.uid() == reference.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Object, Stored};
+    use serde_json::json;
+
+    fn node(name: &str) -> Arc<Item> {
+        let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "resourceVersion": "1"}});
+        let stored = Stored::from_object(Resource::NODES.key("", name), Object::from_value(object).unwrap()).unwrap();
+        Arc::new(Item::new(Arc::new(stored), Timestamp::UNIX_EPOCH))
+    }
+
+    #[test]
+    fn deletions_are_remembered_until_too_many_others_followed() {
+        let mut view = View::new(Arc::new(model::kinds::builtin()));
+        view.watch(Resource::NODES, &[], false);
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut delete = |name: &str, second: i64| {
+            view.apply(&Resource::NODES, node(name));
+            view.delete(&Resource::NODES, &Resource::NODES.key("", name), 2, at(second));
+            ["back", "first", "last"].map(|name| view.gone_at(&Resource::NODES, "", name))
+        };
+        delete("back", 1);
+        delete("first", 2);
+        assert_eq!(delete("back", 3), [Some(at(3)), Some(at(2)), None]);
+        for n in 0..REMEMBERED - 2 {
+            delete(&format!("n{n}"), 4);
+        }
+        // what went twice is remembered by the second time
+        assert_eq!(delete("last", 5), [Some(at(3)), None, Some(at(5))]);
+        view.apply(&Resource::NODES, node("last"));
+        assert_eq!(view.gone_at(&Resource::NODES, "", "last"), None, "it has come back");
     }
 }

@@ -57,6 +57,14 @@ enum Command {
     Watch(load::watch::Options),
     /// Pods on a real node against the same containers made by hand on its Podman
     Podman(load::podman::Options),
+    /// Many nodes and pods at rest, on a cluster of its own
+    Rest(load::rest::Options),
+    /// Some of many nodes fall silent, on a cluster of its own
+    Failure(load::failure::Options),
+    /// The server killed and started again on many objects, on a cluster of its own
+    Restart(load::restart::Options),
+    /// The same pods on few nodes and on many, on clusters of its own
+    Growth(load::growth::Options),
 }
 
 /// Asks until the server says that it is ready: it may still be writing its kubeconfig.
@@ -114,6 +122,10 @@ async fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
         Command::Controllers(options) => {
             print(&controlling::run(options)?, &["load", "pods", "plans", "writes", "plans_per_s", "us_per_write"]);
         }
+        Command::Rest(options) => println!("{}", load::rest::run(options).await?),
+        Command::Failure(options) => println!("{}", load::failure::run(options).await?),
+        Command::Restart(options) => println!("{}", load::restart::run(options).await?),
+        Command::Growth(options) => println!("{}", load::growth::run(options).await?),
         _ => println!("{}", measured(cli).await?),
     }
     Ok(())

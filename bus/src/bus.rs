@@ -2,6 +2,7 @@
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::lease::{Memory, Remote, Table};
+use crate::line::{Line, LineCut};
 use crate::local::{Door, Gate, Handler, Registration, Registry};
 use crate::message::{Call, Open};
 use crate::micro::Announcements;
@@ -156,6 +157,20 @@ pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     mouth: Arc<OnceCell<Arc<Mouth>>>,
+    line: Option<Line>,
+}
+
+/// A request and its answer, over a line if there is one.
+async fn through<T>(line: Option<&Line>, answering: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
+    let Some(line) = line else { return answering.await };
+    let gone = |cut: LineCut| BusError::Disconnected(cut.to_string());
+    line.pass().await.map_err(gone)?;
+    let answer = tokio::select! {
+        cut = line.cut() => return Err(gone(cut)),
+        answer = answering => answer,
+    };
+    line.pass().await.map_err(gone)?;
+    answer
 }
 
 impl Bus {
@@ -181,13 +196,19 @@ impl Bus {
 
     fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
-        Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default() }
+        Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default(), line: None }
     }
 
     /// The same bus, speaking as another caller (a process that plays several roles). The connection's own key must
     /// be allowed to: `state`'s is.
     pub fn speaking_as(&self, caller: Caller) -> Self {
-        Self { shared: self.shared.clone(), caller: Arc::new(caller), mouth: Arc::default() }
+        Self { shared: self.shared.clone(), caller: Arc::new(caller), mouth: Arc::default(), line: self.line.clone() }
+    }
+
+    /// The same bus, whose requests and streams go over this line.
+    #[must_use]
+    pub fn over(self, line: Line) -> Self {
+        Self { line: Some(line), ..self }
     }
 
     /// Whether NATS is connected now, and each change of that. Always true without NATS.
@@ -261,7 +282,7 @@ impl Bus {
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
             }
         };
-        let answered = tokio::time::timeout(timeout, answering).await;
+        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
 
@@ -279,7 +300,8 @@ impl Bus {
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
         };
-        let answered = tokio::time::timeout(timeout, answering).await;
+        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
+        let answered = answered.map(|answer| answer.map(|opened| opened.map(|stream| stream.over(self.line.clone()))));
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
     }
 

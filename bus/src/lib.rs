@@ -7,6 +7,7 @@ pub mod address;
 pub mod bus;
 pub mod keys;
 pub mod lease;
+pub mod line;
 mod local;
 pub mod message;
 pub mod micro;
@@ -20,6 +21,7 @@ pub mod subject;
 pub use address::{Caller, Role, To};
 pub use bus::{Bus, BusError, Incoming, Opening};
 pub use lease::{Fence, Lease, LeaseError, LeaseOptions, Leases};
+pub use line::{Line, Quality};
 pub use message::{Call, Message, Open};
 pub use micro::ServiceInfo;
 /// What stands on the wire, and how it is read.

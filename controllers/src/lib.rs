@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Options {
     /// How long a node may be silent until its state counts as unknown: [`node::GRACE`].
     pub node_grace: SignedDuration,
+    /// How quickly the pods of silent nodes are given up.
+    pub eviction: node::Rates,
     /// So many ended pods are kept: [`node::TERMINATED_MAX`].
     pub terminated_max: usize,
     /// The certificate of the cluster's CA, PEM: what `kube-root-ca.crt` holds in every namespace.
@@ -41,7 +43,7 @@ pub struct Options {
 impl Options {
     /// The defaults of Kubernetes, over a table of kinds and with this CA.
     pub fn new(ca_pem: impl Into<String>, kinds: Arc<Kinds>) -> Self {
-        Self { node_grace: node::GRACE, terminated_max: node::TERMINATED_MAX, ca_pem: ca_pem.into(), kinds }
+        Self { node_grace: node::GRACE, eviction: node::Rates::default(), terminated_max: node::TERMINATED_MAX, ca_pem: ca_pem.into(), kinds }
     }
 }
 
@@ -56,7 +58,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(garbage::GarbageCollector::new(&options.kinds)),
         Box::new(tenancy::DefaultServiceAccounts),
         Box::new(tenancy::RootCa::new(&options.ca_pem)),
-        Box::new(node::NodeLifecycle { grace: options.node_grace }),
+        Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),
         Box::new(node::PodGc { terminated_max: options.terminated_max }),
     ]
@@ -78,7 +80,7 @@ pub fn engine(options: &Options) -> Result<Engine, StartError> {
 
 /// By what objects are looked up, besides names and owners.
 fn lookups() -> Vec<(Resource, Lookup)> {
-    vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true })]
+    vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true }), (Resource::NODES, Lookup { fields: &node::FIELDS, labels: false })]
 }
 
 /// Why a run of the controllers ended.

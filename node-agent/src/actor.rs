@@ -133,10 +133,11 @@ impl PodActor {
 }
 
 impl Actor for PodActor {
-    type Message = Message;
+    // boxed: a mailbox has room for several at once, and there are as many mailboxes as pods
+    type Message = Box<Message>;
     type Error = PodError;
 
-    async fn started(&mut self, ctx: &Context<Message>) -> Result<(), PodError> {
+    async fn started(&mut self, ctx: &Context<Box<Message>>) -> Result<(), PodError> {
         self.read_object()?;
         if self.wanted.known.swap(true, Ordering::Relaxed) {
             self.observe().await?;
@@ -148,9 +149,9 @@ impl Actor for PodActor {
         Ok(())
     }
 
-    async fn handle(&mut self, message: Message, ctx: &Context<Message>) -> Result<(), PodError> {
+    async fn handle(&mut self, message: Box<Message>, ctx: &Context<Box<Message>>) -> Result<(), PodError> {
         let now = Timestamp::now();
-        match message {
+        match *message {
             Message::Changed => self.read_object()?,
             Message::Event(event) => self.event(&event, ctx),
             Message::Wake => {}
@@ -217,7 +218,7 @@ impl PodActor {
         Ok(())
     }
 
-    fn event(&mut self, event: &crate::runtime::Event, ctx: &Context<Message>) {
+    fn event(&mut self, event: &crate::runtime::Event, ctx: &Context<Box<Message>>) {
         if event.kind == EventKind::Removed {
             return self.seen.forget(&event.id);
         }
@@ -257,7 +258,7 @@ impl PodActor {
         }
     }
 
-    fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Message>) {
+    fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Box<Message>>) {
         self.seen.busy.remove(&slot);
         if let Outcome::Failed(kind, message) = outcome {
             if kind == TroubleKind::CreateContainerError {
@@ -342,7 +343,7 @@ impl PodActor {
     }
 
     /// Decides and begins what follows.
-    fn advance(&mut self, ctx: &Context<Message>, now: Timestamp) {
+    fn advance(&mut self, ctx: &Context<Box<Message>>, now: Timestamp) {
         if self.refresh.is_some_and(|at| at <= now) && !self.seen.busy.contains(&Slot::Volumes) && Life::of(&self.pod, &self.seen, now) == Life::Lives {
             self.refresh = None;
             self.begin(Op::Volumes, now, ctx);
@@ -384,7 +385,7 @@ impl PodActor {
         Job { pod: self.pod.clone(), seen: Arc::new(self.seen.clone()), ending: self.ending.clone() }
     }
 
-    fn begin(&mut self, op: Op, now: Timestamp, ctx: &Context<Message>) {
+    fn begin(&mut self, op: Op, now: Timestamp, ctx: &Context<Box<Message>>) {
         self.before(&op, now);
         let job = self.job();
         let slot = op.slot();
@@ -404,7 +405,7 @@ impl PodActor {
         self.seen.begins(op, now);
     }
 
-    fn report(&mut self, ctx: &Context<Message>, now: Timestamp) {
+    fn report(&mut self, ctx: &Context<Box<Message>>, now: Timestamp) {
         let facts = NodeFacts { addresses: self.edge.node.addresses.clone() };
         let Some(status) = status(&self.pod, &self.seen, &facts, now) else {
             self.acknowledged = self.seen.reported.clone();
@@ -424,7 +425,7 @@ impl PodActor {
         });
     }
 
-    fn set_timer(&mut self, due: Option<Timestamp>, now: Timestamp, ctx: &Context<Message>) {
+    fn set_timer(&mut self, due: Option<Timestamp>, now: Timestamp, ctx: &Context<Box<Message>>) {
         if let Some(timer) = self.timer.take() {
             timer.abort();
         }
@@ -450,8 +451,8 @@ async fn perform(edge: &Edge, wanted: Arc<Wanted>, job: &Job, op: &Op) -> Outcom
     kept.map_or_else(|e| Outcome::Failed(TroubleKind::Failed, e.to_string()), |()| outcome)
 }
 
-async fn tell(me: &ActorRef<Message>, message: Message) {
-    if let Err(stopped) = me.send(message).await {
+async fn tell(me: &ActorRef<Box<Message>>, message: Message) {
+    if let Err(stopped) = me.send(Box::new(message)).await {
         tracing::trace!(%stopped, "a pod's actor ended before its op");
     }
 }

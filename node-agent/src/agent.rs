@@ -89,7 +89,7 @@ pub enum AgentError {
 }
 
 struct Entry {
-    actor: ActorRef<Message>,
+    actor: ActorRef<Box<Message>>,
     wanted: Arc<Wanted>,
 }
 
@@ -104,11 +104,11 @@ impl Pods {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn actor(&self, uid: &str) -> Option<ActorRef<Message>> {
+    fn actor(&self, uid: &str) -> Option<ActorRef<Box<Message>>> {
         self.lock().get(uid).map(|e| e.actor.clone())
     }
 
-    fn actors(&self) -> Vec<ActorRef<Message>> {
+    fn actors(&self) -> Vec<ActorRef<Box<Message>>> {
         self.lock().values().map(|e| e.actor.clone()).collect()
     }
 
@@ -158,7 +158,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
-    agent.clone().begin(registration);
+    agent.clone().begin(registration, Duration::ZERO);
     follow_references(agent.clone(), changed);
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
     let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
@@ -177,13 +177,25 @@ impl Agent {
         Arc::new(Self { edge, pods: Arc::default(), system, strays: Mutex::default() })
     }
 
-    /// Starts what every node has, simulated ones too: the heartbeat, and its pods.
-    pub(crate) fn begin(self: Arc<Self>, registration: Registration) {
+    /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods.
+    pub(crate) fn begin(self: Arc<Self>, registration: Registration, after: Duration) {
         let node = self.edge.node.name.clone();
         let edge = self.edge.clone();
         let system = self.system.clone();
-        system.task(&format!("node-{node}"), move |cancel| Heart::new(edge.clone(), registration.clone()).beat(cancel));
-        system.task(&format!("pods-{node}"), move |cancel| self.clone().follow_pods(cancel));
+        system.task(&format!("node-{node}"), move |cancel| {
+            let heart = Heart::new(edge.clone(), registration.clone());
+            async move {
+                tokio::time::sleep(after).await;
+                heart.beat(cancel).await
+            }
+        });
+        system.task(&format!("pods-{node}"), move |cancel| {
+            let agent = self.clone();
+            async move {
+                tokio::time::sleep(after).await;
+                agent.follow_pods(cancel).await
+            }
+        });
     }
 
     async fn follow_pods(self: Arc<Self>, cancel: CancellationToken) -> Result<(), ApiError> {
@@ -241,8 +253,8 @@ impl Agent {
         self.tell(&actor, Message::Changed).await;
     }
 
-    async fn tell(&self, actor: &ActorRef<Message>, message: Message) {
-        if let Err(stopped) = actor.send(message).await {
+    async fn tell(&self, actor: &ActorRef<Box<Message>>, message: Message) {
+        if let Err(stopped) = actor.send(Box::new(message)).await {
             tracing::trace!(%stopped, "a pod had ended");
         }
     }

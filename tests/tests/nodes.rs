@@ -201,3 +201,53 @@ fn a_node_that_was_deleted_registers_again() {
     cluster.k(&["delete", "node", "--all"]);
     assert_ne!(uid(&cluster), before);
 }
+
+fn hollow(cluster: &Cluster, args: &[&str]) -> String {
+    let data = cluster.data();
+    e2e::run(cluster.machines[0].command(e2e::whalesong()).args(["hollow", "--data", data.to_str().unwrap()]).args(args))
+}
+
+fn pod_on(cluster: &Cluster, name: &str, node: &str) {
+    cluster.apply(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeName: {node}, terminationGracePeriodSeconds: 0, containers: [{{name: c, image: i}}]}}}}"
+    ));
+}
+
+fn phase(cluster: &Cluster, pod: &str) -> String {
+    cluster.k(&["get", "pod", pod, "-o", "jsonpath={.status.phase}"])
+}
+
+fn runs(cluster: &Cluster, pod: &str) {
+    cluster.k(&["wait", "--for=condition=Ready", &format!("pod/{pod}"), "--timeout=60s"]);
+}
+
+/// Something is the matter with simulated nodes, on demand: their pods wait for it to be over, and those of others don't.
+#[test]
+fn simulated_nodes_fail_in_the_ways_that_they_are_told_to() {
+    let cluster = Cluster::start(&["--no-node", "--hollow-nodes", "4", "--hollow-start-delay", "20ms"]);
+    for node in 0..4 {
+        cluster.node_ready(&format!("hollow-{node}"));
+    }
+    assert_eq!(hollow(&cluster, &[]), "of all: 4 well\n");
+    assert_eq!(hollow(&cluster, &["silent", "--count", "1"]), "hollow-0 is now silent; of all: 1 silent, 3 well\n");
+    assert_eq!(hollow(&cluster, &["cut", "--nodes", "hollow-1"]), "hollow-1 is now cut; of all: 1 cut, 1 silent, 2 well\n");
+    hollow(&cluster, &["flapping", "--nodes", "hollow-2", "--every", "1s"]);
+    for (pod, node) in [("hung", "hollow-0"), ("alone", "hollow-1"), ("now-and-then", "hollow-2"), ("well", "hollow-3")] {
+        pod_on(&cluster, pod, node);
+    }
+    runs(&cluster, "well");
+    runs(&cluster, "now-and-then");
+    assert_eq!((phase(&cluster, "hung"), phase(&cluster, "alone")), ("Pending".to_owned(), "Pending".to_owned()));
+    let said = hollow(&cluster, &["well"]);
+    assert_eq!(said, "3 nodes are now well, hollow-0 to hollow-2; of all: 4 well\n");
+    runs(&cluster, "hung");
+    runs(&cluster, "alone");
+    // what it kept while it was cut off is confirmed when it is back
+    hollow(&cluster, &["cut", "--nodes", "hollow-1", "--for", "2s"]);
+    cluster.k(&["delete", "pod", "alone", "--wait=true", "--timeout=30s"]);
+    hollow(&cluster, &["slow", "--delay", "1s", "--nodes", "hollow-3"]);
+    let start = std::time::Instant::now();
+    pod_on(&cluster, "late", "hollow-3");
+    runs(&cluster, "late");
+    assert!(start.elapsed() > Duration::from_secs(2), "to hear of it and to tell of it takes a second each");
+}

@@ -1,10 +1,11 @@
 //! A node in this process, simulated nodes, and what makes the API reachable from inside of pods.
+use crate::cli::HollowNodeArgs;
 use crate::failure::Failure;
 use crate::process::Process;
 use bus::{Bus, Role};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use model::{ApiError, Object, Stored};
-use node_agent::hollow::HollowOptions;
+use node_agent::hollow::{HollowOptions, Nodes};
 use node_agent::{AgentOptions, Socket};
 use serde_json::json;
 use state_client::{Change, Client, Reflector, Request, Verb};
@@ -66,9 +67,19 @@ pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
 }
 
 /// Runs simulated nodes: real agents whose containers are simulated. Each speaks as its own node, which only `state`'s key may do over NATS.
-pub fn play_hollow(process: &mut Process, count: u32) {
+///
+/// # Errors
+/// When an option can't be read, or NATS refuses the service that takes orders to them.
+pub async fn play_hollow(process: &mut Process, count: u32, args: &HollowNodeArgs) -> Result<Nodes, Failure> {
     let bus = process.speak(Role::State, "hollow");
-    node_agent::hollow::run(&bus, &process.system, count, &HollowOptions::default());
+    let mut options = HollowOptions::default();
+    if let Some(prefix) = &args.hollow_prefix {
+        options.prefix.clone_from(prefix);
+    }
+    if let Some(text) = &args.hollow_start_delay {
+        options.start_delay = crate::hollow::duration(text)?;
+    }
+    node_agent::hollow::run(&bus, &process.system, count, &options).await.map_err(|e| Failure::new(e.to_string(), ""))
 }
 
 fn is_ready(node: &Stored) -> bool {

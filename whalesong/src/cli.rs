@@ -33,13 +33,15 @@ pub enum Command {
     /// Run only the scheduler
     Scheduler(RoleArgs),
     /// Run only the controllers
-    Controllers(RoleArgs),
+    Controllers(ControllersArgs),
     /// Run only a node: its agent and pods
     Agent(AgentArgs),
     /// Show NATS servers, processes, streams and the lag behind them, actors with restarts and mailboxes, controllers, nodes
     Status(StatusArgs),
     /// Show objects of any kind as a table, for machines without kubectl
     Get(GetArgs),
+    /// Make simulated nodes silent, flapping, slow, cut off, or well again; without a mode: show how many are in which
+    Hollow(HollowArgs),
     /// Remove the pods and networks that `up` left running, and with --purge all data
     Down(DownArgs),
     /// Make the credentials with which a role joins from elsewhere
@@ -144,6 +146,10 @@ pub struct UpArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub api: ApiArgs,
+    /// For the controllers.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub controllers: EvictionArgs,
     /// Don't run a node on this machine
     #[arg(long, help_heading = "Node")]
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
@@ -156,6 +162,62 @@ pub struct UpArgs {
     #[arg(long, help_heading = "Node", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hollow_nodes: Option<u32>,
+    /// Those.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub hollow: HollowNodeArgs,
+}
+
+/// What simulated nodes are like.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "Node")]
+pub struct HollowNodeArgs {
+    /// How long a simulated node takes to start a container, for example 100ms [default: 0]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hollow_start_delay: Option<String>,
+    /// What the simulated nodes' names begin with, before a number; differs for each process that has some [default: hollow-]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hollow_prefix: Option<String>,
+}
+
+/// Options of `hollow`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HollowArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// What is to be the matter with them: `silent` hangs, `flapping` is silent every other time, `slow` does everything later, `cut` has lost its
+    /// connection and keeps its pods, `well`
+    #[arg(value_parser = ["well", "silent", "flapping", "slow", "cut"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// With so many nodes [default: all]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// With these nodes
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub nodes: Vec<String>,
+    /// For how long, for example 30s; they are well afterwards [default: until told otherwise]
+    #[arg(long = "for", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+    /// How much later a slow node does everything [default: 2s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
+    /// How long a flapping node is silent, and then well [default: 50s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// The process with nodes of this --hollow-prefix [default: any]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
 }
 
 /// Where and as whom a role or a command joins.
@@ -201,6 +263,44 @@ pub struct GatewayArgs {
     pub api: ApiArgs,
 }
 
+/// How quickly the pods of nodes that are lost are given up.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "Controllers")]
+pub struct EvictionArgs {
+    /// How many nodes of a zone a second are given up when they have fallen silent [default: 0.1]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_eviction_rate: Option<f64>,
+    /// The same while most of a zone of more than 50 nodes is silent [default: 0.01]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary_node_eviction_rate: Option<f64>,
+}
+
+impl EvictionArgs {
+    /// The rates that are meant.
+    pub fn eviction(&self) -> controllers::node::Rates {
+        let default = controllers::node::Rates::default();
+        controllers::node::Rates {
+            normal: self.node_eviction_rate.unwrap_or(default.normal),
+            disrupted: self.secondary_node_eviction_rate.unwrap_or(default.disrupted),
+        }
+    }
+}
+
+/// Options of `controllers`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ControllersArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub role: RoleArgs,
+    /// What they do.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub own: EvictionArgs,
+}
+
 /// Options of `agent`.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AgentArgs {
@@ -216,6 +316,10 @@ pub struct AgentArgs {
     #[arg(long, help_heading = "Node", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hollow: Option<u32>,
+    /// Those.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub hollow_nodes: HollowNodeArgs,
 }
 
 /// Options of `status`.

@@ -8,6 +8,7 @@ mod data;
 mod down;
 mod failure;
 mod get;
+mod hollow;
 mod join;
 mod process;
 mod render;
@@ -67,6 +68,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> Result<(), Failure> 
         Command::Agent(args) => role::agent(config::resolve(&args, file)?).await,
         Command::Status(args) => print(&status::status(config::resolve(&args, file)?).await?),
         Command::Get(args) => print(&get::get(config::resolve(&args, file)?).await?),
+        Command::Hollow(args) => print(&hollow::hollow(config::resolve(&args, file)?).await?),
         Command::Down(args) => down::down(config::resolve(&args, file)?).await,
         Command::Creds(args) => print(&creds::creds(config::resolve(&args, file)?).await?),
         Command::Version | Command::Completions { .. } => Ok(()),

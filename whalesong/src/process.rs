@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use bus::actor::System;
 use bus::{Bus, Caller, Role, Service};
 use controllers::Controllers;
+use controllers::node::Rates;
 use model::Kinds;
 use scheduler::SchedulerError;
 use state::store::{Store, StoreError, StoreOptions};
@@ -167,13 +168,14 @@ impl Process {
         });
     }
 
-    /// Plays all controllers, when it is this process's turn. `ca_pem` is what pods trust.
+    /// Plays all controllers, when it is this process's turn. `ca_pem` is what pods trust; `eviction` is how quickly silent nodes' pods are given up.
     ///
     /// # Errors
     /// When two controllers own the same output.
-    pub fn play_controllers(&mut self, ca_pem: &str, identity: &Identity) -> Result<(), Failure> {
+    pub fn play_controllers(&mut self, ca_pem: &str, eviction: Rates, identity: &Identity) -> Result<(), Failure> {
         let candidate = self.stand(Role::Controllers, "kube-controller-manager", identity);
-        let controllers = Controllers::new(controllers::Options::new(ca_pem, self.kinds.load_full())).map_err(broken)?;
+        let options = controllers::Options { eviction, ..controllers::Options::new(ca_pem, self.kinds.load_full()) };
+        let controllers = Controllers::new(options).map_err(broken)?;
         self.controllers = Some(controllers.clone());
         self.system.task("controllers", move |cancel| {
             let (candidate, controllers) = (candidate.clone(), controllers.clone());

@@ -1,6 +1,6 @@
 //! One role a process, against a NATS server that runs elsewhere.
 use crate::agent;
-use crate::cli::{AgentArgs, GatewayArgs, RoleArgs, StateArgs};
+use crate::cli::{AgentArgs, ControllersArgs, GatewayArgs, RoleArgs, StateArgs};
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, CLUSTER};
@@ -55,14 +55,14 @@ pub async fn scheduler(args: RoleArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When NATS can't be reached, or the cluster's CA isn't below the data directory.
-pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
+pub async fn controllers(ControllersArgs { role: args, own }: ControllersArgs) -> Result<(), Failure> {
     let ca = join::root(args.home.data.as_ref()).join("pki/ca.crt");
     let ca = std::fs::read_to_string(&ca).map_err(|e| {
         Failure::new(format!("{} can't be read ({e})", ca.display()), "copy the cluster's pki/ca.crt there, or name its data directory with --data")
     })?;
     let mut process = Process::new(join::as_role(&args, Role::Controllers, &hostname()).await?, &hostname());
     let identity = Identity::at(&join::root(args.home.data.as_ref()).join("controllers"), &hostname());
-    process.play_controllers(&ca, &identity)?;
+    process.play_controllers(&ca, own.eviction(), &identity)?;
     process.answer_status().await?;
     process.run().await
 }
@@ -74,7 +74,7 @@ pub async fn controllers(args: RoleArgs) -> Result<(), Failure> {
 pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
     if let Some(count) = args.hollow {
         let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
-        agent::play_hollow(&mut process, count);
+        let _nodes = agent::play_hollow(&mut process, count, &args.hollow_nodes).await?;
         process.answer_status().await?;
         return process.run().await;
     }

@@ -36,10 +36,11 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     write_kubeconfig(&keys, &kubeconfig, &cluster, address)?;
     println!("The API answers at https://{address} after {} ms; export KUBECONFIG={}", start.elapsed().as_millis(), kubeconfig.display());
     process.play_scheduler(&identity);
-    process.play_controllers(keys.ca(), &identity)?;
-    if let Some(count) = args.hollow_nodes {
-        agent::play_hollow(&mut process, count);
-    }
+    process.play_controllers(keys.ca(), args.controllers.eviction(), &identity)?;
+    let _hollow = match args.hollow_nodes {
+        Some(count) => Some(agent::play_hollow(&mut process, count, &args.hollow).await?),
+        None => None,
+    };
     if !args.no_node {
         let node = node(&args, &data, &name);
         agent::announce_ready(&process, &name, start);

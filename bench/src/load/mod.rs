@@ -1,8 +1,13 @@
 //! The loads on an API server. Each returns one line of figures.
+pub mod failure;
+pub mod fleet;
+pub mod growth;
 pub mod kubelet;
 pub mod nodes;
 pub mod podman;
 pub mod pods;
+pub mod rest;
+pub mod restart;
 pub mod rollout;
 pub mod watch;
 pub mod writes;

@@ -8,7 +8,7 @@ mod loads;
 mod machine;
 mod record;
 mod runner;
-mod server;
+pub mod server;
 mod table;
 
 use clap::Args;

@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Server {
     child: Child,
     data: tempfile::TempDir,
+    args: Vec<String>,
 }
 
 impl Server {
@@ -21,11 +22,24 @@ impl Server {
     /// When it can't be started.
     pub fn start(whalesong: &Path, args: &[&str], directory: &Path) -> io::Result<Self> {
         let data = tempfile::Builder::new().prefix("cluster-").tempdir_in(directory)?;
-        let log = fs::File::create(data.path().join("up.log"))?;
-        let mut command = Command::new(whalesong);
-        command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(data.path());
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        Ok(Self { child, data })
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        Ok(Self { child: launch(whalesong, &args, data.path())?, data, args })
+    }
+
+    /// Kills it and its children, and starts it again on the same data.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn restart(&mut self, whalesong: &Path) -> io::Result<()> {
+        self.pids().into_iter().for_each(|pid| tell(pid, Signal::KILL));
+        self.child.wait()?;
+        self.child = launch(whalesong, &self.args, self.data.path())?;
+        Ok(())
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// How it is reached.
@@ -58,6 +72,13 @@ impl Server {
     fn stopped(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
     }
+}
+
+fn launch(whalesong: &Path, args: &[String], data: &Path) -> io::Result<Child> {
+    let log = fs::File::create(data.join("up.log"))?;
+    let mut command = Command::new(whalesong);
+    command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(data);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
 /// It stops its own children when it is asked to stop; when it doesn't, they are stopped for it.

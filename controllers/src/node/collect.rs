@@ -1,5 +1,6 @@
 //! Pods that nobody else will take away: of nodes that are gone, ended ones beyond a number, unbound ones that are to go.
-use super::{condition, pod_condition, taints};
+use super::part;
+use super::pod_condition;
 use crate::pod::{BY_END, BY_NODE, pod};
 use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output, Part, Plan, Resource, View};
 use jiff::{SignedDuration, Timestamp};
@@ -68,7 +69,8 @@ fn pods_of(view: &View, change: Change<'_>) -> Vec<Key> {
 
 /// Whether people said that the node is down for certain.
 fn out_of_service(node: &Item) -> bool {
-    taints(node).iter().any(|t| t["key"] == OUT_OF_SERVICE) && condition(node, "Ready") != "True"
+    let node = part::node(node);
+    node.taints().iter().any(|t| t["key"] == OUT_OF_SERVICE) && !node.ready()
 }
 
 fn one(view: &View, item: &Item, at: &Moment<'_>, plan: &mut Plan) {

@@ -1,5 +1,6 @@
 //! Pods leave nodes with taints that they don't tolerate, or no longer.
-use super::{GRACE, NOT_READY, UNREACHABLE, lease, pod_condition, taints};
+use super::part::{self, Node};
+use super::{GRACE, NOT_READY, UNREACHABLE, lease, pod_condition};
 use crate::pod::{BY_NODE, pod};
 use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, later};
 use crate::status::condition;
@@ -26,7 +27,8 @@ impl Controller for TaintEviction {
     fn plan(&self, view: &View, key: &Key, at: &Moment<'_>) -> Plan {
         let mut plan = Plan::nothing();
         let Some(node) = view.at(key) else { return plan };
-        let taints: Vec<&Value> = no_execute(node).collect();
+        let part = part::node(node);
+        let taints: Vec<&Value> = no_execute(&part).collect();
         if taints.is_empty() {
             return plan;
         }
@@ -42,13 +44,13 @@ impl Controller for TaintEviction {
     }
 }
 
-fn no_execute(node: &Item) -> impl Iterator<Item = &Value> {
-    taints(node).iter().filter(|t| t["effect"] == "NoExecute")
+fn no_execute(node: &Node) -> impl Iterator<Item = &Value> {
+    node.taints().iter().filter(|t| t["effect"] == "NoExecute")
 }
 
 fn tainted_node(view: &View, change: Change<'_>) -> Vec<Key> {
     let node = change.new.and_then(|i| view.get(&Resource::NODES, "", pod(i).node()));
-    node.filter(|n| no_execute(n).next().is_some()).map(|n| n.key().clone()).into_iter().collect()
+    node.filter(|n| no_execute(&part::node(n)).next().is_some()).map(|n| n.key().clone()).into_iter().collect()
 }
 
 /// From when a taint that stands for silence is believed: when we have heard for the grace period, and the node has been silent for it.

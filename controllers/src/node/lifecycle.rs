@@ -1,6 +1,7 @@
 //! A node whose Lease isn't renewed becomes unknown, is tainted, and its pods count as unready.
-use super::health::{Pace, Zone};
-use super::{LEASES_NAMESPACE, NOT_READY, UNREACHABLE, condition, is_taint, lease, pod_condition, taints};
+use super::health::{self, Rates, Turn};
+use super::part::{self, Node};
+use super::{LEASES_NAMESPACE, NOT_READY, UNREACHABLE, is_taint, lease, pod_condition};
 use crate::pod::{BY_NODE, pod};
 use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, later, seconds};
 use crate::status::find;
@@ -23,6 +24,8 @@ const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 pub struct NodeLifecycle {
     /// How long a node may be silent.
     pub grace: SignedDuration,
+    /// How quickly silent nodes' pods are given up.
+    pub rates: Rates,
 }
 
 impl Controller for NodeLifecycle {
@@ -45,6 +48,7 @@ impl Controller for NodeLifecycle {
     fn plan(&self, view: &View, key: &Key, at: &Moment<'_>) -> Plan {
         let mut plan = Plan::nothing();
         let Some(node) = view.at(key).filter(|n| !n.deleting()) else { return plan };
+        let part = part::node(node);
         let heard = lease(view, node.name()).map_or(node.seen_at, |l| l.seen_at);
         let Some(silent_at) = at.silent_at(heard, self.grace) else {
             // deaf: whatever the view shows may be long past
@@ -53,13 +57,13 @@ impl Controller for NodeLifecycle {
         };
         if silent_at > at.now {
             plan.look_again(silent_at);
-        } else if condition(node, "Ready") != "Unknown" {
+        } else if part.condition("Ready") != "Unknown" {
             // taints follow once this is seen: both would write the same revision
             declare_unknown(node, lease(view, node.name()).is_some(), at.now, &mut plan);
             return plan;
         }
-        taint(view, node, at.now, &mut plan);
-        if condition(node, "Ready") == "Unknown" && silent_at <= at.now {
+        self.taint(view, (node, &part), at.now, &mut plan);
+        if part.condition("Ready") == "Unknown" && silent_at <= at.now {
             mark_pods(view, node, at.now, &mut plan);
         }
         plan
@@ -69,7 +73,7 @@ impl Controller for NodeLifecycle {
 /// A renewed Lease concerns a node that counts as silent; of others it is read when their time comes.
 fn renewed(view: &View, change: Change<'_>) -> Vec<Key> {
     let node = change.new.filter(|l| l.namespace() == LEASES_NAMESPACE).and_then(|l| view.get(&Resource::NODES, "", l.name()));
-    node.filter(|n| condition(n, "Ready") != "True").map(|n| n.key().clone()).into_iter().collect()
+    node.filter(|n| !part::node(n).ready()).map(|n| n.key().clone()).into_iter().collect()
 }
 
 fn declare_unknown(node: &Item, spoke_once: bool, now: Timestamp, plan: &mut Plan) {
@@ -88,55 +92,48 @@ fn declare_unknown(node: &Item, spoke_once: bool, now: Timestamp, plan: &mut Pla
     plan.tell(node, "NodeNotReady", format!("Node {} status is now: NodeNotReady", node.name()));
 }
 
-/// The taints that a node should have for its conditions; others aren't touched.
-fn taint(view: &View, node: &Item, now: Timestamp, plan: &mut Plan) {
-    let mut all = taints(node).to_vec();
-    let before = all.clone();
-    let ready = condition(node, "Ready");
-    // a node that has no condition yet isn't ready, and hasn't been lost either
-    set_taint(&mut all, NOT_READY, "NoSchedule", ready == "False" || ready.is_empty(), now);
-    set_taint(&mut all, UNREACHABLE, "NoSchedule", ready == "Unknown", now);
-    for (r#type, status, key) in PRESSURES {
-        set_taint(&mut all, key, "NoSchedule", condition(node, r#type) == status, now);
+impl NodeLifecycle {
+    /// The taints that a node should have for its conditions; others aren't touched.
+    fn taint(&self, view: &View, (node, part): (&Item, &Node), now: Timestamp, plan: &mut Plan) {
+        let mut all = part.taints().to_vec();
+        let ready = part.condition("Ready");
+        // a node that has no condition yet isn't ready, and hasn't been lost either
+        set_taint(&mut all, NOT_READY, "NoSchedule", ready == "False" || ready.is_empty(), now);
+        set_taint(&mut all, UNREACHABLE, "NoSchedule", ready == "Unknown", now);
+        for (r#type, status, key) in PRESSURES {
+            set_taint(&mut all, key, "NoSchedule", part.condition(r#type) == status, now);
+        }
+        set_taint(&mut all, UNSCHEDULABLE, "NoSchedule", part.unschedulable(), now);
+        let lost = self.lost(view, (node, part), now, plan);
+        for key in [NOT_READY, UNREACHABLE] {
+            set_taint(&mut all, key, "NoExecute", lost == Some(key), now);
+        }
+        if all != part.taints() {
+            plan.merge_as_seen(node, "", json!({"spec": {"taints": crate::status::list(all)}}));
+        }
     }
-    set_taint(&mut all, UNSCHEDULABLE, "NoSchedule", node.object().at(&["spec", "unschedulable"]) == Some(&Value::Bool(true)), now);
-    give_up(view, node, ready, &mut all, now, plan);
-    if all != before {
-        plan.merge_as_seen(node, "", json!({"spec": {"taints": crate::status::list(all)}}));
-    }
-}
 
-/// The taint that evicts: one node of a zone at a time, none when nobody is well.
-fn give_up(view: &View, node: &Item, ready: &str, all: &mut Vec<Value>, now: Timestamp, plan: &mut Plan) {
-    let key = match ready {
-        "False" => Some(NOT_READY),
-        "Unknown" => Some(UNREACHABLE),
-        _ => None,
-    };
-    let had = [NOT_READY, UNREACHABLE].into_iter().any(|k| all.iter().any(|t| is_taint(t, k, "NoExecute")));
-    let wanted = match key {
-        None => None,
-        Some(key) => {
-            let zone = Zone::of(view, node);
-            match zone.pace {
-                Pace::Stopped => {
-                    plan.look_again(later(now, SignedDuration::from_secs(10)));
-                    // what is tainted stays so in a disrupted zone; only when nobody at all is ready, evictions are called off
-                    (had && view.all(&Resource::NODES).any(|n| condition(n, "Ready") == "True")).then_some(key)
-                }
-                Pace::Every(_) if had => Some(key),
-                Pace::Every(pause) => match zone.last.map(|last| later(last, pause)).filter(|next| *next > now) {
-                    None => Some(key),
-                    Some(next) => {
-                        plan.look_again(next);
-                        None
-                    }
-                },
+    /// The taint that evicts: at its zone's pace, none when nobody is well.
+    fn lost(&self, view: &View, (node, part): (&Item, &Node), now: Timestamp, plan: &mut Plan) -> Option<&'static str> {
+        let key = match part.condition("Ready") {
+            "False" => NOT_READY,
+            "Unknown" => UNREACHABLE,
+            _ => return None,
+        };
+        let had = part.given_up_at().is_some();
+        match health::turn(view, node, self.rates, now) {
+            Turn::Nobody => {
+                plan.look_again(later(now, SignedDuration::from_secs(10)));
+                // what is tainted stays so in a disrupted zone; only when nobody at all is ready, evictions are called off
+                (had && health::any_ready(view)).then_some(key)
+            }
+            _ if had => Some(key),
+            Turn::Now => Some(key),
+            Turn::At(next) => {
+                plan.look_again(next);
+                None
             }
         }
-    };
-    for key in [NOT_READY, UNREACHABLE] {
-        set_taint(all, key, "NoExecute", wanted == Some(key), now);
     }
 }
 

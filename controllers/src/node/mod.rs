@@ -6,12 +6,15 @@ mod collect;
 mod evict;
 mod health;
 mod lifecycle;
+mod part;
 #[cfg(test)]
 mod tests;
 
 pub use collect::{PodGc, TERMINATED_MAX};
 pub use evict::TaintEviction;
+pub use health::Rates;
 pub use lifecycle::NodeLifecycle;
+pub use part::FIELDS;
 
 use crate::runtime::{Item, Resource, View};
 use jiff::SignedDuration;
@@ -28,15 +31,6 @@ pub const GRACE: SignedDuration = SignedDuration::from_secs(40);
 /// The Lease that a node renews.
 fn lease<'a>(view: &'a View, node: &str) -> Option<&'a Arc<Item>> {
     view.get(&Resource::LEASES, LEASES_NAMESPACE, node)
-}
-
-/// A node's condition: `True`, `False`, `Unknown`; `""` without one.
-fn condition<'a>(node: &'a Item, r#type: &str) -> &'a str {
-    crate::status::find(node.object().list_at(&["status", "conditions"]), r#type).and_then(|c| c["status"].as_str()).unwrap_or_default()
-}
-
-fn taints(node: &Item) -> &[Value] {
-    node.object().list_at(&["spec", "taints"])
 }
 
 fn is_taint(taint: &Value, key: &str, effect: &str) -> bool {

@@ -4,7 +4,8 @@ use crate::testing::Sim;
 use jiff::Timestamp;
 
 fn sim() -> Sim {
-    let mut sim = Sim::new(vec![Box::new(NodeLifecycle { grace: GRACE }), Box::new(TaintEviction), Box::new(PodGc { terminated_max: 2 })]);
+    let mut sim =
+        Sim::new(vec![Box::new(NodeLifecycle { grace: GRACE, rates: Rates::default() }), Box::new(TaintEviction), Box::new(PodGc { terminated_max: 2 })]);
     sim.engine.heard(sim.now);
     sim
 }
@@ -187,4 +188,21 @@ fn conditions_and_cordons_keep_new_pods_away() {
 #[test]
 fn time_is_printed_in_whole_seconds() {
     assert_eq!(seconds(Timestamp::from_millisecond(1500).unwrap()), "1970-01-01T00:00:01Z");
+}
+
+/// Plans of many nodes are made over one view: none of them may take the others' place.
+#[test]
+fn nodes_that_fall_silent_together_are_given_up_at_the_zones_pace() {
+    let (mut sim, silent, alive) = (sim(), ["n0", "n1", "n2"], ["n3", "n4", "n5", "n6", "n7", "n8", "n9"]);
+    silent.iter().chain(&alive).for_each(|n| node(&mut sim, n));
+    sim.settle();
+    let given_up = |sim: &Sim| silent.map(|n| taint_keys(sim, n).contains(&"unreachable:NoExecute".to_owned()));
+    let mut steps = vec![given_up(&sim)];
+    for _ in 0..12 {
+        pass(&mut sim, 10, &alive);
+        steps.push(given_up(&sim));
+    }
+    steps.dedup();
+    assert_eq!(steps, [[false; 3], [true, false, false], [true, true, false], [true; 3]]);
+    assert!(alive.iter().all(|n| taint_keys(&sim, n).is_empty()));
 }

@@ -24,8 +24,10 @@ const STATUS: SignedDuration = SignedDuration::from_mins(5);
 const DOUBTED: SignedDuration = SignedDuration::from_secs(20);
 /// So many times the status is written anew after that: somebody may still have been about to write that the node is lost.
 const REASSURANCES: u8 = 2;
-/// How often registration is tried.
-const RETRY: Duration = Duration::from_millis(500);
+/// After how long a failed attempt is repeated: at first, and at most. A cluster that comes back is not asked by all of its nodes at once.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+/// By up to this share each pause is shorter, so that nodes that began together don't go on together.
+const SPREAD: f64 = 0.1;
 
 /// What a node says of itself.
 #[derive(Clone, Debug)]
@@ -61,16 +63,21 @@ impl Heart {
     /// # Errors
     /// Never by the cluster's absence: it is waited for.
     pub async fn beat(mut self, cancel: CancellationToken) -> Result<(), ApiError> {
+        let mut retry = RETRY.0;
         loop {
             let wait = match self.once(Timestamp::now()).await {
-                Ok(()) => HEARTBEAT,
+                Ok(()) => {
+                    retry = RETRY.0;
+                    HEARTBEAT
+                }
                 Err(error) => {
                     tracing::debug!(node = self.edge.node.name, %error, "the heartbeat was not written");
-                    RETRY
+                    let later = (retry * 2).min(RETRY.1);
+                    std::mem::replace(&mut retry, later)
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(wait.mul_f64(1.0 - SPREAD * rand::random::<f64>())) => {}
                 () = cancel.cancelled() => return Ok(()),
             }
         }

@@ -1,4 +1,4 @@
-//! Containers that are only simulated: they start at once, run until they are stopped, and cost nothing.
+//! Containers that are only simulated: they start after a while, run until they are stopped, and cost nothing.
 use crate::runtime::{
     Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
 };
@@ -23,9 +23,16 @@ pub struct Hollow {
     state: Mutex<Simulated>,
     ids: AtomicU64,
     addresses: AtomicU32,
+    /// How long a container takes to start.
+    start_delay: Duration,
 }
 
 impl Hollow {
+    /// One whose containers take so long to start.
+    pub fn starting_after(start_delay: Duration) -> Self {
+        Self { start_delay, ..Self::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, Simulated> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +95,13 @@ impl Runtime for Hollow {
     }
 
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
-        answer(self.change(id, |c| c.state = RunState::Running(Timestamp::now())))
+        async move {
+            if !self.start_delay.is_zero() {
+                tokio::time::sleep(self.start_delay).await;
+            }
+            self.change(id, |c| c.state = RunState::Running(Timestamp::now()))
+        }
+        .boxed()
     }
 
     fn stop<'a>(&'a self, id: &'a str, _: Option<Duration>) -> Answer<'a, ()> {

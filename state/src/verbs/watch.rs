@@ -59,13 +59,11 @@ impl Pipeline {
         if call.options.resource_version.is_empty() {
             self.store().barrier(group, resource).await?;
         }
-        let mut feed = self.store().watch(group, resource, &call.namespace, from)?;
-        let (initial, revision) = (feed.take_initial(), feed.revision());
         let (store, routes) = (self.store().clone(), self.routes().clone());
         let node = selection.exact(routes::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
-        let source = match node {
-            Some(node) => Source::of_node(store, routes, node, feed),
-            None => Source::of(store, routes, feed),
+        let (source, (initial, revision)) = match node {
+            Some(node) => Source::of_node(store, routes, node, from).await?,
+            None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
         Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
     }

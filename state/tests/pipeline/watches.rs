@@ -114,3 +114,47 @@ async fn nodes_see_their_own_pods_only_and_all_of_them() {
         }
     }
 }
+
+/// What an agent sees that comes back: all of its pods, or what it missed, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_come_back_are_told_what_they_missed() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(ACCOUNTS, "default", account("default")).await.unwrap();
+    let watch = |revision: u64, initial: bool| {
+        let agent = cluster.role(Role::Agent, "n1");
+        let resource_version = if initial { String::new() } else { revision.to_string() };
+        let options = Options { field_selector: "spec.nodeName=n1".to_owned(), resource_version, ..Options::default() };
+        let request = Request { options, ..agent.ask(Verb::Watch, PODS, "", "") };
+        async move { agent.client.watch(WatchRequest { request, bookmarks: true, initial_events: initial.then_some(true) }).await.unwrap() }
+    };
+    let bound = |name: &'static str, node: &'static str| {
+        let admin = admin.clone();
+        async move {
+            admin.create(PODS, "default", pod(name)).await.unwrap();
+            admin.post(PODS, "default", name, "binding", json!({"target": {"kind": "Node", "name": node}})).await.unwrap();
+            admin.get(PODS, "default", name).await.unwrap().revision
+        }
+    };
+    let seen = bound("a", "n1").await;
+    bound("other", "n2").await;
+    // elsewhere something happened, here nothing
+    let mut quiet = watch(seen, false).await;
+    bound("b", "n1").await;
+    // here something happened
+    let mut missed = watch(seen, false).await;
+    assert_eq!((next(&mut quiet).await, next(&mut missed).await), ("+b".into(), "+b".into()));
+    let mut anew = watch(0, true).await;
+    let mut all = [next(&mut anew).await, next(&mut anew).await];
+    all.sort();
+    assert_eq!(all, ["+a", "+b"]);
+    assert!(matches!(anew.next().await.unwrap().unwrap(), Event::Bookmark { initial_events_end: true, .. }));
+    admin.delete(PODS, "default", "a", json!({"gracePeriodSeconds": 0})).await.unwrap();
+    for watch in [&mut quiet, &mut missed, &mut anew] {
+        assert_eq!(next(watch).await, "-a");
+    }
+    // the pod that is gone is no longer among those of a new watch
+    let mut last = watch(0, true).await;
+    assert_eq!(next(&mut last).await, "+b");
+    assert!(matches!(last.next().await.unwrap().unwrap(), Event::Bookmark { initial_events_end: true, .. }));
+}

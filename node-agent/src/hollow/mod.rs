@@ -1,0 +1,105 @@
+//! Many simulated nodes in one process: the same agent with everything but Podman, each over a line of its own that can be made bad.
+mod fleet;
+mod mode;
+
+pub use fleet::{Asked, Order, Report};
+pub use mode::Mode;
+
+use crate::agent::Agent;
+use crate::edge::{Edge, Lookups, NodeInfo};
+use crate::node::Registration;
+use crate::node::machine::Machine;
+use crate::objects::References;
+use crate::recorder::Recorder;
+use crate::runtime::hollow::Hollow;
+use bus::actor::{Options, System};
+use bus::{Bus, BusError, Caller, Line, Role, Service};
+use fleet::{Fleet, Member};
+use state_client::Client;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How simulated nodes are made.
+#[derive(Clone, Debug)]
+pub struct HollowOptions {
+    /// Nodes are named by this and a number from 0.
+    pub prefix: String,
+    /// The most pods a node.
+    pub max_pods: u32,
+    /// Labels beside the standard ones.
+    pub labels: BTreeMap<String, String>,
+    /// How long a container takes to start.
+    pub start_delay: Duration,
+}
+
+impl Default for HollowOptions {
+    fn default() -> Self {
+        Self {
+            prefix: "hollow-".to_owned(),
+            max_pods: 110,
+            labels: BTreeMap::from([("whalesong.io/hollow".to_owned(), "true".to_owned())]),
+            start_delay: Duration::ZERO,
+        }
+    }
+}
+
+/// Nodes begin so long after each other, as machines do, so that their heartbeats don't come all at once …
+const APART: Duration = Duration::from_millis(1);
+/// … and the last one no later than this.
+const ALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// The nodes of one process, for as long as it is held: orders to them are taken.
+pub struct Nodes {
+    _orders: Service,
+}
+
+/// Starts `n` simulated nodes in `system`. Each speaks as its own agent over `bus`. Orders to them are answered under the nodes' prefix.
+///
+/// # Errors
+/// When the bus refuses the service.
+pub async fn run(bus: &Bus, system: &System, n: u32, options: &HollowOptions) -> Result<Nodes, BusError> {
+    let runtime = Arc::new(Hollow::starting_after(options.start_delay));
+    // Simulated pods have no environment: nobody waits for the services.
+    let (_, services) = watch::channel(None);
+    let apart = APART.min(ALL_WITHIN / n.max(1));
+    let mut members = Vec::new();
+    for i in 0..n {
+        let (name, line) = (format!("{}{i}", options.prefix), Line::default());
+        members.push(Member::new(name.clone(), line.clone()));
+        let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).over(line));
+        let (edge, registration) = node(i, name, client, runtime.clone(), services.clone(), options);
+        Agent::new(Arc::new(edge), system.clone()).begin(registration, apart * i);
+    }
+    let fleet = Arc::new(members);
+    let actor = system.spawn("hollow", Options::default(), move || Fleet::new(fleet.clone()));
+    Ok(Nodes { _orders: bus.expose::<Order, _>(&options.prefix, 4, actor).await? })
+}
+
+fn node(
+    i: u32,
+    name: String,
+    client: Client,
+    runtime: Arc<Hollow>,
+    services: watch::Receiver<Option<Arc<Vec<Arc<model::Stored>>>>>,
+    options: &HollowOptions,
+) -> (Edge, Registration) {
+    let machine = Machine::simulated();
+    let (references, _) = References::new(client.clone(), PathBuf::new());
+    let address = Ipv4Addr::from(0x0a80_0000 | (i & 0x003f_ffff));
+    let node = NodeInfo {
+        name,
+        addresses: vec![address.to_string()],
+        cpu_milli: i64::from(machine.cpus) * 1000,
+        memory: machine.memory,
+        cluster_dns: None,
+        cluster_domain: "cluster.local".to_owned(),
+    };
+    let edge =
+        Edge { runtime, client, references, images: Lookups::default(), recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };
+    let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
+    (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine })
+}

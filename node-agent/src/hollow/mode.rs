@@ -1,0 +1,72 @@
+//! What can be the matter with a simulated node. Pure.
+use bus::Quality;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// What is the matter with a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Nothing.
+    #[default]
+    Well,
+    /// It neither speaks nor hears, as a machine that hangs; what it was saying is said when it is well again.
+    Silent,
+    /// Silent for so long, then well for so long, and so on.
+    Flapping(Duration),
+    /// All that it says and hears takes so much longer.
+    Slow(Duration),
+    /// Its connection is gone and can't be made again; its pods run on, and it knows that nobody hears it.
+    Cut,
+}
+
+impl Mode {
+    /// Its name, as the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Silent => "silent",
+            Self::Flapping(_) => "flapping",
+            Self::Slow(_) => "slow",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// What a node's line is like after so long in this mode, and after how long, counted from the same start, that changes.
+    pub fn line(self, elapsed: Duration) -> (Quality, Option<Duration>) {
+        match self {
+            Self::Well => (Quality::Sound, None),
+            Self::Silent => (Quality::Dead, None),
+            Self::Slow(delay) => (Quality::Slow(delay), None),
+            Self::Cut => (Quality::Cut, None),
+            Self::Flapping(each) => {
+                let each = each.max(Duration::from_millis(1));
+                let turns = u32::try_from(elapsed.as_nanos() / each.as_nanos()).unwrap_or(u32::MAX - 1);
+                let quality = if turns % 2 == 0 { Quality::Dead } else { Quality::Sound };
+                (quality, Some(each.saturating_mul(turns + 1)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flapping_node_is_silent_and_well_in_turn() {
+        let at = |seconds| Mode::Flapping(Duration::from_secs(50)).line(Duration::from_secs(seconds));
+        assert_eq!(at(0), (Quality::Dead, Some(Duration::from_secs(50))));
+        assert_eq!(at(49), (Quality::Dead, Some(Duration::from_secs(50))));
+        assert_eq!(at(50), (Quality::Sound, Some(Duration::from_secs(100))));
+        assert_eq!(at(120), (Quality::Dead, Some(Duration::from_secs(150))));
+        assert_eq!(Mode::Silent.line(Duration::from_secs(9)), (Quality::Dead, None));
+    }
+}

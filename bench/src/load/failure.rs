@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How many.
@@ -113,23 +115,29 @@ async fn pods_of(api: &Api, silent: &BTreeSet<String>) -> Result<(BTreeSet<Strin
     }
 }
 
+/// Reads a watch to its end: a line that is read in part can't be left, so each watch has a task of its own.
+async fn relay(api: Api, path: String, tell: mpsc::UnboundedSender<Value>) -> Result<(), ApiError> {
+    let mut events = api.watch(&path).await?;
+    while let Some(event) = events.next().await? {
+        if tell.send(event).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Follows both watches until all lost pods run elsewhere, or time is up.
 async fn follow(fleet: &Fleet, view: &mut View, revision: &str, deadline: Instant) -> Result<(), FleetError> {
-    let (watching, nodes) = (fleet.api.fresh()?, fleet.api.fresh()?);
-    let mut pods = watching.watch(&format!("{PODS}?watch=true&resourceVersion={revision}")).await?;
-    let mut nodes = nodes.watch("/api/v1/nodes?watch=true").await?;
+    let (tell, mut events) = mpsc::unbounded_channel();
+    let mut watches = JoinSet::new();
+    watches.spawn(relay(fleet.api.fresh()?, format!("{PODS}?watch=true&resourceVersion={revision}"), tell.clone()));
+    watches.spawn(relay(fleet.api.fresh()?, "/api/v1/nodes?watch=true".to_owned(), tell));
     while !view.complete() {
-        tokio::select! {
-            event = pods.next() => match event? {
-                Some(event) => view.pod(&event, Instant::now()),
-                None => break,
-            },
-            event = nodes.next() => match event? {
-                Some(event) => view.node(&event),
-                None => break,
-            },
-            () = tokio::time::sleep_until(deadline) => break,
-        }
+        let Ok(Some(event)) = tokio::time::timeout_at(deadline, events.recv()).await else { break };
+        if event["object"]["kind"] == "Node" { view.node(&event) } else { view.pod(&event, Instant::now()) }
+    }
+    while let Some(ended) = watches.try_join_next() {
+        ended.unwrap_or(Ok(()))?;
     }
     Ok(())
 }

@@ -206,8 +206,9 @@ fn what_crashes_waits_and_what_an_agent_left_is_adopted() {
 fn config_arrives_by_volume_and_environment() {
     inside("pods::config_arrives_by_volume_and_environment", |dir| async move {
         let (state, _system) = node(&dir).await;
-        let script = "cat /v/a /t/token; echo $X $KUBERNETES_SERVICE_HOST; cat /etc/hosts | tail -1; until grep -q two /v/a; do sleep 0.1; done; echo changed; sleep 1000";
+        let script = "cat /v/a /t/token; echo $X $KUBERNETES_SERVICE_HOST; cat /etc/hosts | tail -1; touch /m/read; until grep -q two /v/a; do sleep 0.1; done; echo changed; sleep 1000";
         let mut c = sh("c", script);
+        c["readinessProbe"] = json!({"exec": {"command": ["test", "-e", "/m/read"]}, "periodSeconds": 1});
         c["env"] = json!([{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "x"}}}]);
         c["volumeMounts"] = json!([{"name": "v", "mountPath": "/v"}, {"name": "t", "mountPath": "/t"}, {"name": "m", "mountPath": "/m"}]);
         let volumes = json!([{"name": "v", "configMap": {"name": "cm"}}, {"name": "m", "emptyDir": {"medium": "Memory"}},

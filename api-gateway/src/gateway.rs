@@ -182,7 +182,13 @@ async fn connection(socket: TcpStream, tls: TlsAcceptor, api: Arc<Api>, stop: Ca
     let peer = Arc::new(Peer { user });
     let service = service_fn(move |request: Request<Incoming>| {
         let (api, peer) = (api.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(api.answer(&peer, request.map(Upload::from)).await) }
+        async move {
+            let (head, body) = request.into_parts();
+            let (upload, rest) = Upload::new(body);
+            let answer = api.answer(&peer, Request::from_parts(head, upload)).await;
+            rest.take_in().await;
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);

@@ -3,31 +3,34 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How far a body that nobody wants is read on, in bytes, and how long.
 const READ_ON: usize = 16 * 1024 * 1024;
 const READ_ON_FOR: Duration = Duration::from_secs(30);
 
 /// A request's body, as it arrives.
-///
-/// An answer may be given before the body has come, and without a look at it: 404, 405, 413. What is left of the body when this is dropped is taken in
-/// behind the answer and thrown away, up to a limit: dropping it at once would reset the HTTP/2 stream, and a client that is cut off while it sends
-/// may not read the answer.
-pub struct Upload(Option<Incoming>);
-
-impl From<Incoming> for Upload {
-    fn from(body: Incoming) -> Self {
-        Self(Some(body))
-    }
+pub struct Upload {
+    body: Option<Incoming>,
+    leave: Option<oneshot::Sender<Incoming>>,
 }
 
+/// What becomes of a body that is not wanted to its end.
+pub struct Rest(oneshot::Receiver<Incoming>);
+
 impl Upload {
+    /// A body to be read, and what will be left of it.
+    pub fn new(body: Incoming) -> (Self, Rest) {
+        let (leave, left) = oneshot::channel();
+        (Self { body: Some(body), leave: Some(leave) }, Rest(left))
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors
     /// The client's breaking off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, hyper::Error> {
-        match &mut self.0 {
+        match &mut self.body {
             Some(body) => next(body).await,
             None => Ok(None),
         }
@@ -36,8 +39,24 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if let Some(body) = self.0.take().filter(|b| !b.is_end_stream()) {
-            tokio::spawn(tokio::time::timeout(READ_ON_FOR, read_on(body)));
+        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        if let Some((rest, leave)) = rest.zip(self.leave.take())
+            && leave.send(rest).is_err()
+        {
+            tracing::trace!("nobody answers this request any more");
+        }
+    }
+}
+
+impl Rest {
+    /// Takes in, up to a limit, what nobody wanted of the body. The answer goes out after that, be it a 404, 405 or 413 that needed no body: a client
+    /// that hears of an error while it sends may break off in a way that makes the request malformed (curl ends its HTTP/2 stream before the length
+    /// that it announced), and then it gets a reset beside the answer.
+    pub async fn take_in(mut self) {
+        if let Ok(body) = self.0.try_recv()
+            && tokio::time::timeout(READ_ON_FOR, read_on(body)).await.is_err()
+        {
+            tracing::debug!("a body that nobody wants takes too long");
         }
     }
 }

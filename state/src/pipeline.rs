@@ -20,6 +20,7 @@ use state_client::token::TokenError;
 use state_client::{Body, Reply, Request, Verb};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 impl View for Store {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
@@ -50,6 +51,9 @@ impl PipelineOptions {
     }
 }
 
+/// Writes that are worked on at once. What each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
+const WRITES: usize = 512;
+
 struct Inner {
     store: Store,
     kinds: Arc<ArcSwap<Kinds>>,
@@ -59,6 +63,7 @@ struct Inner {
     claimant: Claimant,
     routes: Routes,
     fences: Fences,
+    places: Semaphore,
     metrics: Metrics,
 }
 
@@ -84,6 +89,7 @@ impl Pipeline {
             claimant: Claimant::new(options.identity),
             routes: Routes::default(),
             fences: Fences::new(leases),
+            places: Semaphore::new(WRITES),
             metrics: Metrics::default(),
         })))
     }
@@ -129,6 +135,7 @@ impl Pipeline {
     pub async fn handle(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         let began = Instant::now();
         let (verb, resource) = (request.verb, request.resource.clone());
+        let _place = self.place(verb).await;
         let reply = match self.0.fences.admit(&request).await {
             Ok(()) => self.answer(caller, request).await,
             Err(refusal) => Err(refusal),
@@ -141,6 +148,14 @@ impl Pipeline {
         };
         self.0.metrics.count(verb, &resource, code, began.elapsed());
         reply
+    }
+
+    /// Waits for a place among the writes that are worked on.
+    async fn place(&self, verb: Verb) -> Option<SemaphorePermit<'_>> {
+        match verb {
+            Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection => self.0.places.acquire().await.ok(),
+            Verb::Get | Verb::List | Verb::Watch | Verb::Connect => None,
+        }
     }
 
     async fn answer(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {

@@ -1,5 +1,6 @@
 //! Whalesong's one binary: every role of a cluster, and the commands that look at it.
 mod agent;
+mod allocator;
 mod candidate;
 mod cli;
 mod config;
@@ -23,11 +24,8 @@ use failure::Failure;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// With the system's, a quarter of a busy process's time is spent in it. Both are measured in bench/README.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::tune();
     let cli = Cli::parse();
     let outcome = start_logging(&cli.log).and_then(|()| run(cli));
     match outcome {

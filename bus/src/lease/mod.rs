@@ -22,6 +22,8 @@ pub(crate) use table::{Memory, Remote, Table};
 pub const TTL_MAX: Duration = Duration::from_secs(60);
 /// The pause after a failure to reach the table.
 const PAUSE: Duration = Duration::from_millis(250);
+/// When to look after a hint that the log doesn't show yet; each time twice as long, up to [`PAUSE`].
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How a lease is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,21 @@ pub struct Leases {
     holder: String,
 }
 
+/// A change was published. The server passes a message on before it has stored and synced it, so that a look at once may show what was before.
+struct Hint {
+    /// The revision before the change.
+    known: u64,
+    /// When to look again.
+    pause: Duration,
+}
+
+impl Hint {
+    /// What remains of it after a look that showed `revision`. A change that doesn't show up was refused.
+    fn unseen(self, revision: u64) -> Option<Self> {
+        (self.known == revision && self.pause <= PAUSE).then(|| Self { pause: self.pause * 2, ..self })
+    }
+}
+
 impl Bus {
     /// The cluster's leases; `replicas` is for the server's stream when it is made. Without NATS: those of this process.
     pub fn leases(&self, replicas: usize) -> Leases {
@@ -143,13 +160,16 @@ impl Leases {
     /// Waits until it holds the lease, however long that takes. Dropping the future gives up.
     pub async fn acquire(&self, name: &str, options: LeaseOptions) -> Lease {
         let options = LeaseOptions { ttl: options.ttl.clamp(Duration::from_millis(10), TTL_MAX), ..options };
-        let (mut seen, mut changes) = (None, None);
+        let (mut seen, mut changes, mut revision, mut hint) = (None, None, 0, None::<Hint>);
         loop {
             if changes.is_none() {
                 changes = self.table.changes(name).await;
             }
             let next = match self.table.read(name).await {
-                Ok(entry) => decide(entry.as_ref(), options.inherit.then_some(&self.holder), &mut seen, Instant::now()),
+                Ok(entry) => {
+                    revision = entry.as_ref().map_or(0, |e| e.revision);
+                    decide(entry.as_ref(), options.inherit.then_some(&self.holder), &mut seen, Instant::now())
+                }
                 Err(error) => {
                     tracing::warn!(name, %error, "can't read the lease");
                     Next::Wait(Instant::now() + PAUSE)
@@ -166,9 +186,11 @@ impl Leases {
                     }
                 },
             };
+            hint = hint.and_then(|hint| hint.unseen(revision));
+            let until = hint.as_ref().map_or(until, |hint| until.min(Instant::now() + hint.pause));
             tokio::select! {
                 () = sleep_until(until) => {}
-                () = table::changed(&mut changes) => {}
+                () = table::changed(&mut changes) => hint = Some(Hint { known: revision, pause: LOOK_AGAIN }),
             }
         }
     }

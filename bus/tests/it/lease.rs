@@ -24,6 +24,23 @@ async fn one_holds_it_at_a_time_and_releases_are_seen_at_once() {
     a.check(second.fence()).await.unwrap();
 }
 
+/// A hint of the release may come before the log shows it.
+#[tokio::test]
+async fn a_lease_goes_to_and_fro_without_running_out() {
+    let rig = Rig::open().await;
+    let both = [rig.bus(Role::Scheduler, "a").await.leases(1), rig.bus(Role::Scheduler, "b").await.leases(1)];
+    let mut held = both[0].acquire("s", LeaseOptions::default()).await;
+    for turn in 1..200 {
+        let next = both[turn % 2].clone();
+        let waiting = tokio::spawn(async move { next.acquire("s", LeaseOptions::default()).await });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let began = Instant::now();
+        held.release().await;
+        held = waiting.await.unwrap();
+        assert!(began.elapsed() < SECOND, "turn {turn}: {:?}", began.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn a_holder_that_is_cut_off_notices_and_is_succeeded() {
     let rig = Rig::open().await;

@@ -148,7 +148,10 @@ impl Stored {
         struct Head {
             metadata: Metadata,
         }
-        self.peek::<Head>().metadata.uid
+        match self.object.get() {
+            Some(object) => object.uid().to_owned(),
+            None => self.peek::<Head>().metadata.uid,
+        }
     }
 
     /// Reads the parsed object. What is parsed for it is kept while the object is news, so that all who watch parse once; of one that has become

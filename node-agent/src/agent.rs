@@ -182,18 +182,24 @@ impl Agent {
         let node = self.edge.node.name.clone();
         let edge = self.edge.clone();
         let system = self.system.clone();
+        // from now, not from each of the tasks' restarts
+        let begin = tokio::time::Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
             let heart = Heart::new(edge.clone(), registration.clone());
             async move {
-                tokio::time::sleep(after).await;
-                heart.beat(cancel).await
+                match cancel.run_until_cancelled(tokio::time::sleep_until(begin)).await {
+                    Some(()) => heart.beat(cancel).await,
+                    None => Ok(()),
+                }
             }
         });
         system.task(&format!("pods-{node}"), move |cancel| {
             let agent = self.clone();
             async move {
-                tokio::time::sleep(after).await;
-                agent.follow_pods(cancel).await
+                match cancel.run_until_cancelled(tokio::time::sleep_until(begin)).await {
+                    Some(()) => agent.follow_pods(cancel).await,
+                    None => Ok(()),
+                }
             }
         });
     }

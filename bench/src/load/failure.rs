@@ -1,5 +1,6 @@
 //! Some of many nodes fall silent: how soon their pods run elsewhere, and who else is disturbed.
 use super::fleet::{Fleet, FleetError, PODS, probe};
+use super::is_ready;
 use crate::api::{Api, ApiError};
 use crate::report::rounded;
 use clap::Args;
@@ -48,10 +49,6 @@ struct View {
     tainted: BTreeMap<String, jiff::Timestamp>,
     /// Pods of well nodes that went or became unready, and well nodes that did.
     disturbed: BTreeSet<String>,
-}
-
-fn is_ready(object: &Value) -> bool {
-    object["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
 }
 
 impl View {

@@ -1,4 +1,5 @@
 //! A cluster with simulated nodes: the server as one process with its NATS, the nodes as another, so that each is measured apart.
+use super::is_ready;
 use crate::api::{Api, ApiError, Protocol};
 use crate::report::{percentiles, rounded, usage};
 use crate::suite::server::Server;
@@ -207,8 +208,7 @@ pub async fn count(api: &Api, path: &str) -> Result<u64, ApiError> {
 
 /// How many nodes of a list are Ready.
 pub fn ready(nodes: &Value) -> u64 {
-    let is_ready = |n: &&Value| n["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
-    nodes["items"].as_array().into_iter().flatten().filter(is_ready).count() as u64
+    nodes["items"].as_array().into_iter().flatten().filter(|node| is_ready(node)).count() as u64
 }
 
 fn replicas(deployments: &Value) -> u64 {

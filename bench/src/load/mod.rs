@@ -13,7 +13,13 @@ pub mod watch;
 pub mod writes;
 
 use crate::api::ApiError;
+use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Whether a pod or a node is Ready.
+pub fn is_ready(object: &Value) -> bool {
+    object["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
 
 /// Counts failures, and says the first one.
 #[derive(Default)]

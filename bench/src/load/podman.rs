@@ -1,5 +1,6 @@
 //! Pods through the cluster, from the request until the watch shows them Ready, in turn with the same containers made by hand on the same Podman:
 //! as a pod with Podman's own network, as a pod without network, and as the one container that an agent makes, without what it does around that.
+use super::is_ready;
 use crate::api::{Api, ApiError, Events};
 use crate::podman::{Podman, PodmanError};
 use crate::report::{machine_cpu, percentiles, rounded};
@@ -132,10 +133,6 @@ struct Cluster<'a, S> {
     path: String,
     events: Events<S>,
     options: &'a Options,
-}
-
-fn is_ready(pod: &Value) -> bool {
-    pod["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
 impl<S: AsyncBufRead> Cluster<'_, S> {

@@ -35,6 +35,7 @@ pub async fn run(options: &Options) -> Result<Value, FleetError> {
     let empty = fleet.used();
     fleet.run_pods(options.pods, 300).await?;
     let full = fleet.used();
+    // how long is part of what is measured, not a guess at when something has happened: at rest is what it is after the making
     tokio::time::sleep(Duration::from_secs(options.settle)).await;
     let before = fleet.used();
     let (latency, errors) = probe(&fleet.api, tokio::time::sleep(Duration::from_secs(options.seconds))).await;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use arc_swap::ArcSwap;
 use bus::server::{Server, ServerOptions};
+use bus::actor::System;
 use bus::{Bus, Caller, Role};
 use e2e::allocations::{Counting, so_far};
 use futures::FutureExt;
@@ -128,7 +129,7 @@ fn memory_is_asked_for_no_more_often_than_it_was() {
         let server = Server::start(ServerOptions::new(directory.path())).await.unwrap();
         let table = Arc::new(ArcSwap::from_pointee(kinds::builtin()));
         let js = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
-        counts.extend(state(Store::open(js, StoreOptions::new("test", table.clone())).await.unwrap(), table).await);
+        counts.extend(state(Store::open(js, StoreOptions::new("test", table.clone()), &System::new()).await.unwrap(), table).await);
         server.stop().await;
     });
     eprintln!("{counts:?}");

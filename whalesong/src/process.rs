@@ -32,6 +32,8 @@ pub struct Process {
     pub system: System,
     /// The table of kinds.
     pub kinds: Arc<ArcSwap<Kinds>>,
+    /// The store's loops, which go on until everything that writes has stopped.
+    store_system: System,
     name: String,
     roles: Vec<&'static str>,
     gateways: Vec<Gateway>,
@@ -96,6 +98,7 @@ impl Process {
         Self {
             bus,
             system: System::new(),
+            store_system: System::new(),
             kinds,
             name: name.to_owned(),
             roles: Vec::new(),
@@ -126,7 +129,7 @@ impl Process {
         let (system, allow_unsafe_sync) = durability.known();
         self.system_account.clone_from(&system);
         let options = StoreOptions { system, allow_unsafe_sync, ..StoreOptions::new(bus.cluster(), self.kinds.clone()) };
-        let store = Store::open(jetstream, options).await.map_err(unopened)?;
+        let store = Store::open(jetstream, options, &self.store_system).await.map_err(unopened)?;
         let token_keys = TokenKeys { private_pem: pki.service_account_key().to_owned(), public_pem: pki.service_account_public().to_owned() };
         let options = PipelineOptions {
             token_keys: Some(token_keys),
@@ -194,7 +197,7 @@ impl Process {
     pub async fn answer_status(&mut self) -> Result<(), Failure> {
         let witness = Arc::new(Witness {
             bus: self.bus.clone(),
-            system: self.system.clone(),
+            systems: [self.system.clone(), self.store_system.clone()],
             roles: self.roles.iter().map(ToString::to_string).collect(),
             candidates: self.candidates.clone(),
             controllers: self.controllers.clone(),
@@ -219,7 +222,8 @@ impl Process {
     pub async fn run(self) -> Result<(), Failure> {
         let outcome = tokio::select! {
             signal = stop_signal() => signal,
-            part = self.system.failed() => Err(Failure::new(format!("{part} failed again and again"), "its log says why: --log info")),
+            part = self.system.failed() => Err(gave_up(part)),
+            part = self.store_system.failed() => Err(gave_up(part)),
         };
         self.stop().await;
         outcome
@@ -233,8 +237,16 @@ impl Process {
         if !self.system.shutdown(PATIENCE).await {
             tracing::warn!("some actors did not stop within {PATIENCE:?}");
         }
+        drop((self.services, self.state));
+        if !self.store_system.shutdown(PATIENCE).await {
+            tracing::warn!("the store did not stop within {PATIENCE:?}");
+        }
         self.bus.leave();
     }
+}
+
+fn gave_up(part: String) -> Failure {
+    Failure::new(part, "its log says more: --log info")
 }
 
 /// Schedules, and shows that it does.

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub struct Witness {
     /// Its place on the bus.
     pub bus: Bus,
-    /// Its actors.
-    pub system: System,
+    /// Its actors, and the store's loops.
+    pub systems: [System; 2],
     /// What it plays.
     pub roles: Vec<String>,
     /// What it would play.
@@ -66,7 +66,7 @@ impl Witness {
             servers: self.servers().await,
             leases: self.candidates.iter().map(Candidate::standing).collect(),
             controllers: self.controllers().await,
-            actors: self.system.report(),
+            actors: self.systems.iter().flat_map(System::report).collect(),
         }
     }
 

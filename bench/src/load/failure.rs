@@ -40,7 +40,7 @@ pub struct Options {
 struct View {
     /// The nodes that fell silent.
     silent: BTreeSet<String>,
-    /// Pods that were on them, by name.
+    /// Pods that were on them, or were bound to them before their silence was noticed, by name.
     lost: BTreeSet<String>,
     /// When a pod that is new was first bound, and whether it was to a silent node.
     bound: HashMap<String, Instant>,
@@ -56,6 +56,10 @@ impl View {
         let (pod, name) = (&event["object"], event["object"]["metadata"]["name"].as_str().unwrap_or_default().to_owned());
         let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
         if self.lost.contains(&name) || node.is_empty() {
+            return;
+        }
+        if self.silent.contains(node) {
+            self.lost.insert(name);
             return;
         }
         let ready = is_ready(pod);
@@ -190,6 +194,9 @@ mod tests {
         let now = Instant::now();
         view.pod(&pod("old", "n0", "False"), now);
         view.pod(&pod("new", "", "False"), now);
+        view.pod(&pod("unlucky", "n0", "False"), now);
+        assert_eq!(view.lost.len(), 2);
+        view.lost.remove("unlucky");
         assert!(view.bound.is_empty());
         view.pod(&pod("new", "n1", "False"), now);
         view.pod(&pod("new", "n1", "True"), now);

@@ -53,6 +53,11 @@ impl Options {
     pub fn task() -> Self {
         Self { mailbox: 0, restarts: None, ..Self::default() }
     }
+
+    /// For what can't begin anew: its first failure is its parent's.
+    pub(super) fn once() -> Self {
+        Self { restarts: Some(Restarts { max: 0, within: Duration::ZERO }), ..Self::task() }
+    }
 }
 
 /// The pause before the next restart, and whether there is one. Pure.
@@ -164,11 +169,12 @@ where
             return;
         }
         let Some(pause) = backoff.failed(began, Instant::now()) else {
-            tracing::error!(path = %slot.path, %why, "failed too often, giving up");
+            let often = if options.restarts.is_some_and(|limit| limit.max == 0) { "failed" } else { "failed too often, last" };
+            tracing::error!(path = %slot.path, %why, "{often}: giving up");
             slot.enter(State::Failed);
             parent.broken.send_if_modified(|broken| {
                 let first = broken.is_none();
-                broken.get_or_insert_with(|| format!("{} failed too often, last: {why}", slot.path));
+                broken.get_or_insert_with(|| format!("{} {often}: {why}", slot.path));
                 first
             });
             return;

@@ -159,6 +159,26 @@ impl System {
         spawn_task(&self.root, name, Options::task(), run);
     }
 
+    /// Starts a loop that can't begin anew, because what it holds would be lost: when it fails or panics, the system has failed ([`System::failed`]).
+    /// It should end soon after its token is cancelled.
+    pub fn vital<F, R, E>(&self, name: &str, run: F)
+    where
+        F: FnOnce(CancellationToken) -> R + Send + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let once = Mutex::new(Some(run));
+        spawn_task(&self.root, name, Options::once(), move |cancel| {
+            let run = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+            async move {
+                match run {
+                    Some(run) => run(cancel).await,
+                    None => Ok(()),
+                }
+            }
+        });
+    }
+
     /// All that runs, ordered by path, and what gave up.
     pub fn report(&self) -> Vec<ActorReport> {
         let slots = self.root.directory.slots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -213,3 +213,22 @@ async fn an_unanswered_question_is_an_error() {
     });
     assert_eq!(dropped.await, Err(Stopped("a".into())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_vital_fails_the_system_at_once() {
+    let system = System::new();
+    system.vital("fine", |_| async { Ok::<(), String>(()) });
+    system.vital("log", |cancel| async move {
+        cancel.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await;
+        if cancel.is_cancelled() { Ok(()) } else { Err("it broke") }
+    });
+    assert_eq!(system.failed().await, "log failed: it broke");
+    assert_eq!(system.report().iter().map(|r| (r.path.as_str(), r.state)).collect::<Vec<_>>(), [("log", State::Failed)]);
+
+    let stopped = System::new();
+    stopped.vital("log", |cancel| async move {
+        cancel.cancelled().await;
+        Ok::<(), String>(())
+    });
+    assert!(stopped.shutdown(Duration::from_secs(1)).await && stopped.report().is_empty());
+}

@@ -5,16 +5,25 @@ use crate::runtime::{
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// What a simulated pod consists of.
 #[derive(Default)]
-struct Simulated {
-    sandboxes: HashMap<String, Sandbox>,
-    containers: BTreeMap<String, Container>,
+struct Parts {
+    sandbox: Option<Sandbox>,
+    containers: Vec<Container>,
+}
+
+/// By the pods' UIDs: one simulation serves all nodes of a process, and no call may take longer because there are many.
+type Simulated = HashMap<String, Parts>;
+
+/// A container's id begins with the pod's UID, which is where it is found.
+fn owner(id: &str) -> &str {
+    id.rsplit_once('.').map_or(id, |(uid, _)| uid)
 }
 
 /// The simulation: one serves any number of nodes.
@@ -38,7 +47,9 @@ impl Hollow {
     }
 
     fn change<T>(&self, id: &str, change: impl FnOnce(&mut Container) -> T) -> Result<T, RuntimeError> {
-        self.state().containers.get_mut(id).map(change).ok_or_else(|| RuntimeError::NotFound(format!("no container {id}")))
+        let mut state = self.state();
+        let container = state.get_mut(owner(id)).and_then(|parts| parts.containers.iter_mut().find(|c| c.id == id));
+        container.map(change).ok_or_else(|| RuntimeError::NotFound(format!("no container {id}")))
     }
 }
 
@@ -64,21 +75,27 @@ impl Runtime for Hollow {
         // 100.64.0.0/10 is nobody's: such pods aren't reached.
         let ip = (!spec.host_network).then(|| IpAddr::from(Ipv4Addr::from(0x6440_0000 | n)));
         let sandbox = Sandbox { id: format!("{n:x}"), ip, ..Sandbox::default() };
-        self.state().sandboxes.insert(spec.pod.uid.clone(), sandbox.clone());
+        self.state().entry(spec.pod.uid.clone()).or_default().sandbox = Some(sandbox.clone());
         answer(Ok(sandbox))
     }
 
     fn sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, Option<Sandbox>> {
-        answer(Ok(self.state().sandboxes.get(uid).cloned()))
+        answer(Ok(self.state().get(uid).and_then(|parts| parts.sandbox.clone())))
     }
 
     fn remove_sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, ()> {
-        self.state().sandboxes.remove(uid);
+        let mut state = self.state();
+        if let Some(parts) = state.get_mut(uid) {
+            parts.sandbox = None;
+            if parts.containers.is_empty() {
+                state.remove(uid);
+            }
+        }
         answer(Ok(()))
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String> {
-        let id = format!("{:016x}", self.ids.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{}.{:x}", spec.pod.uid, self.ids.fetch_add(1, Ordering::Relaxed));
         let container = Container {
             id: id.clone(),
             pod: spec.pod.clone(),
@@ -90,7 +107,7 @@ impl Runtime for Hollow {
             image_id: spec.image_reference.clone(),
             state: RunState::Created,
         };
-        self.state().containers.insert(id.clone(), container);
+        self.state().entry(spec.pod.uid.clone()).or_default().containers.push(container);
         answer(Ok(id))
     }
 
@@ -114,7 +131,13 @@ impl Runtime for Hollow {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
-        self.state().containers.remove(id);
+        let mut state = self.state();
+        if let Some(parts) = state.get_mut(owner(id)) {
+            parts.containers.retain(|c| c.id != id);
+            if parts.containers.is_empty() && parts.sandbox.is_none() {
+                state.remove(owner(id));
+            }
+        }
         answer(Ok(()))
     }
 
@@ -127,7 +150,11 @@ impl Runtime for Hollow {
     }
 
     fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>> {
-        answer(Ok(self.state().containers.values().filter(|c| uid.is_none_or(|uid| c.pod.uid == uid)).cloned().collect()))
+        let state = self.state();
+        answer(Ok(match uid {
+            Some(uid) => state.get(uid).map(|parts| parts.containers.clone()).unwrap_or_default(),
+            None => state.values().flat_map(|parts| parts.containers.iter().cloned()).collect(),
+        }))
     }
 
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {

@@ -24,8 +24,10 @@ pub use table::{Change, WindowLimits};
 
 use arc_swap::ArcSwap;
 use async_nats::jetstream;
+use bus::actor::System;
 use model::kind::Bucket;
 use model::{ApiError, Key, Kinds, Object, Reason, Stored};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use streams::Which;
@@ -187,6 +189,7 @@ struct Shard {
 
 struct Inner {
     js: jetstream::Context,
+    system: System,
     kinds: Arc<ArcSwap<Kinds>>,
     marker_ttl: Duration,
     resolve_for: Duration,
@@ -201,11 +204,12 @@ struct Inner {
 pub struct Store(Arc<Inner>);
 
 impl Store {
-    /// Opens the cluster's streams, creates what is missing, and loads what exists.
+    /// Opens the cluster's streams, creates what is missing, and loads what exists. The store's loops run in `system`, which has failed when one of
+    /// them has: its memory can't be trusted then, and another process reads all from the log.
     ///
     /// # Errors
     /// [`StoreError`]: a bad name, an unreachable or unsafe server, a stream that can't be made.
-    pub async fn open(js: jetstream::Context, options: StoreOptions) -> Result<Self, StoreError> {
+    pub async fn open(js: jetstream::Context, options: StoreOptions, system: &System) -> Result<Self, StoreError> {
         let good = !options.cluster.is_empty() && options.cluster.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !good {
             return Err(StoreError::Name(options.cluster));
@@ -213,15 +217,17 @@ impl Store {
         if let (Some(system), false) = (&options.system, options.allow_unsafe_sync) {
             streams::check_durability(system).await?;
         }
-        let stop = CancellationToken::new();
+        let stop = system.stopping().child_token();
         let guard = stop.clone().drop_guard();
+        let loops = Loops { system, stop: &stop };
         let (log, events, leases) = tokio::try_join!(
-            Shard::open(&js, Which::Log, &options, &stop),
-            Shard::open(&js, Which::Events, &options, &stop),
-            Shard::open(&js, Which::Leases, &options, &stop)
+            Shard::open(&js, Which::Log, &options, loops),
+            Shard::open(&js, Which::Events, &options, loops),
+            Shard::open(&js, Which::Leases, &options, loops)
         )?;
         Ok(Self(Arc::new(Inner {
             js,
+            system: system.clone(),
             kinds: options.kinds,
             marker_ttl: options.marker_ttl,
             resolve_for: options.resolve_for,
@@ -230,6 +236,14 @@ impl Store {
             leases,
             _stop: guard,
         })))
+    }
+
+    /// Runs what keeps something in step with the store: like the store's own loops it can't fail without the system failing.
+    pub(crate) fn vital(&self, name: &str, run: impl Future<Output = Option<()>> + Send + 'static) {
+        self.0.system.vital(name, |_| async {
+            run.await;
+            Ok::<(), Infallible>(())
+        });
     }
 
     fn bucket(&self, group: &str, resource: &str) -> Bucket {
@@ -348,25 +362,44 @@ impl Store {
     }
 }
 
+/// Where a store's loops run, and what ends them: the last clone of the store, or the system.
+#[derive(Clone, Copy)]
+struct Loops<'a> {
+    system: &'a System,
+    stop: &'a CancellationToken,
+}
+
+impl Loops<'_> {
+    fn start<R: Future<Output = ()> + Send + 'static>(self, stream: &str, name: &str, run: impl FnOnce(CancellationToken) -> R) {
+        let run = run(self.stop.clone());
+        self.system.vital(&format!("{stream}-{name}"), |_| async {
+            run.await;
+            Ok::<(), Infallible>(())
+        });
+    }
+}
+
 impl Shard {
-    async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, stop: &CancellationToken) -> Result<Self, StoreError> {
+    async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
         let opened = streams::open(js, which, options).await?;
-        let log = Arc::new(log::Log::new(which.prefix(&options.cluster), options.marker_ttl, options.window, stop.clone()));
+        let name = which.stream(&options.cluster);
+        let log = Arc::new(log::Log::new(which.prefix(&options.cluster), options.marker_ttl, options.window, loops.stop.clone()));
         let leader = tail::Leader::new(opened.stream);
         let counters = Arc::new(stats::Counters::default());
         let (barrier, questions) = barrier::Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
         let (queue, inbox) = mpsc::channel(QUEUE);
         let publisher = wire::Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
         let pilot = commit::Pilot { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
-        tokio::spawn(tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone()).run(stop.clone()));
-        tokio::spawn(questions.run(stop.clone()));
+        let tail = tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone());
+        loops.start(&name, "tail", |stop| tail.run(stop));
+        loops.start(&name, "barrier", |stop| questions.run(stop));
         let policy = match (opened.batches, options.replicas) {
             (false, _) => commit::Policy::SINGLES,
             (true, 0 | 1) => commit::Policy::ALONE,
             (true, _) => commit::Policy::REPLICATED,
         };
-        tokio::spawn(commit::Committer::new(pilot, policy, inbox).run(stop.clone()));
-        let shard = Self { name: which.stream(&options.cluster), log, leader, barrier, counters, queue };
+        loops.start(&name, "commit", |stop| commit::Committer::new(pilot, policy, inbox).run(stop));
+        let shard = Self { name, log, leader, barrier, counters, queue };
         shard.loaded(options.open_timeout).await?;
         Ok(shard)
     }

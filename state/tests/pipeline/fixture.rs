@@ -1,5 +1,6 @@
 //! A cluster of one state process on a nats-server of its own.
 use arc_swap::ArcSwap;
+use bus::actor::System;
 use bus::{Bus, Caller, Role};
 use model::{ApiError, Object, Stored, kinds};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ impl Cluster {
         let nats = Nats::start();
         let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", nats.port)).await.unwrap());
         let table = Arc::new(ArcSwap::from_pointee(kinds::builtin()));
-        let store = Store::open(js, StoreOptions::new("test", table.clone())).await.unwrap();
+        let store = Store::open(js, StoreOptions::new("test", table.clone()), &System::new()).await.unwrap();
         let bus = Bus::local("test", Caller::new(Role::State, "s1"));
         let pair = rcgen::KeyPair::generate().unwrap();
         let token_keys = Some(TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() });
@@ -85,7 +86,7 @@ impl Cluster {
     /// The log, past the pipeline.
     pub async fn store(&self) -> Store {
         let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", self.nats.port)).await.unwrap());
-        Store::open(js, StoreOptions::new("test", Arc::new(ArcSwap::from_pointee(kinds::builtin())))).await.unwrap()
+        Store::open(js, StoreOptions::new("test", Arc::new(ArcSwap::from_pointee(kinds::builtin()))), &System::new()).await.unwrap()
     }
 
     /// A component.

@@ -1,5 +1,6 @@
 //! `kill -9` of the server in the middle of everything, checked against a history.
 use crate::fixture::{Nats, key, options, put, value};
+use bus::actor::System;
 use state::store::{CommitError, Store, StoreOptions, WatchFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -142,7 +143,7 @@ async fn the_server_dies_during_a_load() {
     written.await;
     for pause in [5, 20, 60] {
         let js = nats.js().await;
-        let opening = tokio::spawn(async move { Store::open(js, quick()).await });
+        let opening = tokio::spawn(async move { Store::open(js, quick(), &System::new()).await });
         tokio::time::sleep(Duration::from_millis(pause)).await;
         nats.kill();
         nats.run();

@@ -1,5 +1,6 @@
 //! A real nats-server in a directory of its own, and stores on it.
 use arc_swap::ArcSwap;
+use bus::actor::System;
 use model::kind::{Bucket, Kind, Scope};
 use model::strategy::Plain;
 use model::{Key, Kinds, Object, Stored};
@@ -85,7 +86,7 @@ system_account: SYS
     }
 
     pub async fn store_with(&self, options: StoreOptions) -> Store {
-        Store::open(self.js().await, options).await.unwrap()
+        Store::open(self.js().await, options, &System::new()).await.unwrap()
     }
 }
 

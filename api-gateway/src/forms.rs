@@ -227,7 +227,7 @@ impl Encoder {
     }
 
     fn row<'a>(&self, stored: &'a Stored, now: Timestamp) -> Result<Row<'a>, ApiError> {
-        let cells = table::cells(&self.kind, stored.object(), now);
+        let cells = stored.read(|object| table::cells(&self.kind, object, now));
         let object = match self.include {
             Include::None => None,
             Include::Metadata => Some(RowObject::Partial(partial(stored)?)),

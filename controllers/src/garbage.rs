@@ -156,8 +156,8 @@ fn collect(view: &View, item: &Item, plan: &mut Plan) {
         return;
     }
     let write = if solid {
-        let owners = item.object().list_at(&["metadata", "ownerReferences"]);
-        let left: Vec<Value> = owners.iter().filter(|o| !o["uid"].as_str().is_some_and(|u| gone.contains(&u))).cloned().collect();
+        let mut left = crate::ownership::references(item);
+        left.retain(|o| !o["uid"].as_str().is_some_and(|u| gone.contains(&u)));
         plan.merge_as_seen(item, "", json!({"metadata": {"ownerReferences": left}}))
     } else {
         let op = Op::Delete { uid: item.uid().to_owned(), revision: item.revision(), propagation: Some(propagation(view, item, waiting)), grace: None };

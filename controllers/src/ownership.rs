@@ -15,9 +15,14 @@ pub fn controller_reference(owner: &Item) -> Value {
     })
 }
 
+/// All owners of an object, as it has them.
+pub fn references(item: &Item) -> Vec<Value> {
+    item.read(|object| object.list_at(&["metadata", "ownerReferences"]).to_vec())
+}
+
 /// The merge patch that makes `owner` the controller of an object that nobody controls.
 pub fn adoption(item: &Item, owner: &Item) -> Value {
-    let mut owners = item.object().list_at(&["metadata", "ownerReferences"]).to_vec();
+    let mut owners = references(item);
     owners.retain(|o| o["uid"] != owner.uid());
     owners.push(controller_reference(owner));
     json!({"metadata": {"ownerReferences": owners}})
@@ -25,7 +30,7 @@ pub fn adoption(item: &Item, owner: &Item) -> Value {
 
 /// The merge patch that takes the owner of this UID away.
 pub fn release(item: &Item, uid: &str) -> Value {
-    let mut owners = item.object().list_at(&["metadata", "ownerReferences"]).to_vec();
+    let mut owners = references(item);
     owners.retain(|o| o["uid"] != uid);
     json!({"metadata": {"ownerReferences": list(owners)}})
 }
@@ -59,7 +64,7 @@ pub fn selector(item: &Item) -> Result<LabelSelector, ApiError> {
 /// The owners among `owners` that would adopt a changed object that nobody controls.
 pub fn adopters(view: &View, change: Change<'_>, owners: &Resource) -> Vec<Key> {
     let Some(item) = change.new.filter(|i| i.controller().is_none() && i.labels().is_some()) else { return Vec::new() };
-    let selects = |owner: &&Arc<Item>| selector(owner).is_ok_and(|s| s.matches(item.labels()));
+    let selects = |owner: &&Arc<Item>| selector(owner).is_ok_and(|s| s.selects(|key| item.label(key)));
     view.in_namespace(owners, item.namespace()).filter(selects).map(|owner| owner.key().clone()).collect()
 }
 
@@ -75,7 +80,7 @@ pub fn claim<'a>(
 ) -> Vec<&'a Arc<Item>> {
     let mut mine = Vec::new();
     for item in view.controlled_by(resource, owner.uid()).filter(|i| counts(i)) {
-        if selector.matches(item.labels()) {
+        if selector.selects(|key| item.label(key)) {
             mine.push(item);
         } else if !owner.deleting() {
             plan.merge_as_seen(item, "", release(item, owner.uid()));
@@ -84,7 +89,7 @@ pub fn claim<'a>(
     if owner.deleting() || selector.is_empty() {
         return mine;
     }
-    for item in view.uncontrolled(resource, owner.namespace()).filter(|i| !i.deleting() && selector.matches(i.labels()) && counts(i)) {
+    for item in view.uncontrolled(resource, owner.namespace()).filter(|i| !i.deleting() && selector.selects(|key| i.label(key)) && counts(i)) {
         plan.merge_as_seen(item, "", adoption(item, owner));
         mine.push(item);
     }

@@ -28,15 +28,15 @@ struct Spec {
     hostname: Option<String>,
     subdomain: Option<String>,
     restart_policy: Option<String>,
-    containers: Option<Vec<Container>>,
-    init_containers: Option<Vec<Container>>,
+    containers: Option<Box<[Container]>>,
+    init_containers: Option<Box<[Container]>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Container {
     restart_policy: Option<String>,
-    ports: Option<Vec<ContainerPort>>,
+    ports: Option<Box<[ContainerPort]>>,
 }
 
 /// A port of a container.
@@ -58,9 +58,9 @@ struct Status {
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
     #[serde(rename = "podIPs")]
-    pod_ips: Option<Vec<PodIp>>,
-    conditions: Option<Vec<Condition>>,
-    container_statuses: Option<Vec<ContainerStatus>>,
+    pod_ips: Option<Box<[PodIp]>>,
+    conditions: Option<Box<[Condition]>>,
+    container_statuses: Option<Box<[ContainerStatus]>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

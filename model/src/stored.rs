@@ -51,6 +51,8 @@ pub struct Stored {
     news: bool,
     object: OnceLock<Object>,
     typed: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// Its light form: one for all who ask for it.
+    light: OnceLock<Arc<Stored>>,
 }
 
 impl Stored {
@@ -92,7 +94,7 @@ impl Stored {
         json.put_slice(HEAD.as_bytes());
         json.put_slice(revision.to_string().as_bytes());
         json.put_slice(tail);
-        Ok(Self { key, revision, json: json.freeze(), news: true, object: OnceLock::new(), typed: OnceLock::new() })
+        Ok(Self::of(key, revision, json.freeze(), true))
     }
 
     /// The same as [`Stored::decode`], with the parsed object at hand already (the writer's own).
@@ -122,8 +124,24 @@ impl Stored {
         if !self.news && !self.is_parsed() {
             return self.clone();
         }
-        let (key, json) = (self.key.clone(), self.json.clone());
-        Arc::new(Self { key, revision: self.revision, json, news: false, object: OnceLock::new(), typed: OnceLock::new() })
+        self.light.get_or_init(|| Arc::new(self.unparsed(false))).clone()
+    }
+
+    /// The same for one who reads it several times: what is parsed goes with this copy, and isn't left with those who hold the object for long.
+    #[must_use]
+    pub fn own(self: &Arc<Self>) -> Arc<Self> {
+        if self.news || self.is_parsed() {
+            return self.clone();
+        }
+        Arc::new(self.unparsed(true))
+    }
+
+    fn unparsed(&self, news: bool) -> Self {
+        Self::of(self.key.clone(), self.revision, self.json.clone(), news)
+    }
+
+    fn of(key: Key, revision: u64, json: Bytes, news: bool) -> Self {
+        Self { key, revision, json, news, object: OnceLock::new(), typed: OnceLock::new(), light: OnceLock::new() }
     }
 
     /// Whether anything is held beside the JSON.
@@ -172,7 +190,7 @@ impl Stored {
         &self.json
     }
 
-    /// The parsed object, kept from then on.
+    /// The parsed object, kept from then on, even by one that is light: [`Stored::read`] or [`Stored::own`] is for what many objects are asked.
     pub fn object(&self) -> &Object {
         self.object.get_or_init(|| self.parse())
     }
@@ -222,6 +240,6 @@ impl<'de> Deserialize<'de> for Stored {
             json: serde_bytes::ByteBuf,
         }
         let w = Owned::deserialize(d)?;
-        Ok(Self { key: w.key, revision: w.revision, json: Bytes::from(w.json.into_vec()), news: true, object: OnceLock::new(), typed: OnceLock::new() })
+        Ok(Self::of(w.key, w.revision, Bytes::from(w.json.into_vec()), true))
     }
 }

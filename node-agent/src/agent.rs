@@ -116,7 +116,7 @@ impl Pods {
     pub fn find(&self, namespace: &str, name: &str, uid: &str) -> Option<Arc<Stored>> {
         let entries = self.lock();
         let mut objects = entries.values().map(|e| e.wanted.object());
-        objects.find(|o| &*o.key.namespace == namespace && &*o.key.name == name && (uid.is_empty() || o.object().uid() == uid))
+        objects.find(|o| &*o.key.namespace == namespace && &*o.key.name == name && (uid.is_empty() || o.uid() == uid))
     }
 }
 
@@ -236,11 +236,11 @@ impl Agent {
     }
 
     async fn applied(&self, object: Arc<Stored>) {
-        let uid = object.object().uid().to_owned();
+        let uid = object.uid();
         let existing = self.pods.lock().get(&uid).map(|e| (e.actor.clone(), e.wanted.clone()));
         match existing {
             Some((actor, wanted)) => {
-                let before = std::mem::replace(&mut *wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.clone());
+                let before = std::mem::replace(&mut *wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.light());
                 if self.edge.real && matters(before.object(), object.object()) {
                     wanted.keep(&self.edge.dir(&uid));
                 }
@@ -267,7 +267,7 @@ impl Agent {
 
     fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
         let name = format!("pod-{}-{}-{}", object.key.namespace, object.key.name, uid);
-        let wanted = Arc::new(Wanted::new(uid.clone(), object, known));
+        let wanted = Arc::new(Wanted::new(uid.clone(), object.light(), known));
         let (edge, for_actor, pods) = (self.edge.clone(), wanted.clone(), Arc::downgrade(&self.pods));
         let actor = self.system.spawn(&name, Options { mailbox: 64, restarts: None, ..Options::default() }, move || {
             let (pods, uid) = (pods.clone(), for_actor.uid.clone());

@@ -100,10 +100,9 @@ impl Scheduler {
     }
 
     fn tell(&mut self) {
-        for note in self.desk.notes() {
-            if self.notes.try_send(note).is_err() {
-                tracing::warn!("events come faster than they can be written: one is dropped");
-            }
+        let dropped = self.desk.notes().into_iter().filter_map(|note| self.notes.try_send(note).err()).count();
+        if dropped > 0 {
+            tracing::warn!(dropped, "events come faster than they can be written");
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Nothing else may run in this process meanwhile: hence one test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use arc_swap::ArcSwap;
-use bus::server::{Server, ServerOptions};
 use bus::actor::System;
+use bus::server::{Server, ServerOptions};
 use bus::{Bus, Caller, Role};
 use e2e::allocations::{Counting, so_far};
 use futures::FutureExt;

@@ -8,7 +8,7 @@ pub use legacy::LegacyEndpoints;
 pub use slices::EndpointSlices;
 
 use crate::pod::{Pod, pod};
-use crate::runtime::{Change, Input, Item, Resource, View};
+use crate::runtime::{Change, Input, Item, Labels, Resource, View};
 use model::Key;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -61,8 +61,8 @@ fn publishes_unready(service: &Item) -> bool {
 
 /// The Service's labels and those that say whose they are.
 fn labels(service: &Item, own: &[(&str, &str)]) -> Value {
-    let mut labels = service.labels().cloned().unwrap_or_default();
-    labels.remove(HEADLESS);
+    let labels = service.labels().into_iter().flat_map(Labels::iter).filter(|(key, _)| *key != HEADLESS);
+    let mut labels: Map<String, Value> = labels.map(|(key, value)| (key.to_owned(), json!(value))).collect();
     labels.extend(own.iter().map(|(k, v)| ((*k).to_owned(), json!(v))));
     if headless(service) {
         labels.insert(HEADLESS.to_owned(), json!(""));
@@ -73,11 +73,11 @@ fn labels(service: &Item, own: &[(&str, &str)]) -> Value {
 /// The merge patch that makes labels what they should be; those that should go become `null`.
 fn label_patch(item: &Item, wanted: &Value) -> Option<Value> {
     let mut patch = wanted.as_object().cloned().unwrap_or_default();
-    for (key, value) in item.labels().into_iter().flatten() {
+    for (key, value) in item.labels().into_iter().flat_map(Labels::iter) {
         match patch.get(key) {
             Some(new) if new == value => _ = patch.remove(key),
             Some(_) => {}
-            None => _ = patch.insert(key.clone(), Value::Null),
+            None => _ = patch.insert(key.to_owned(), Value::Null),
         }
     }
     (!patch.is_empty()).then_some(Value::Object(patch))

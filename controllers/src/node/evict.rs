@@ -67,7 +67,7 @@ fn trusted_at(view: &View, node: &Item, taints: &[&Value], at: &Moment<'_>) -> O
 
 /// When a pod is to go; `None`: never.
 fn due(node: &Item, item: &Item, taints: &[&Value]) -> Option<Timestamp> {
-    let tolerations = item.object().list_at(&["spec", "tolerations"]);
+    let tolerations = item.read(|pod| pod.list_at(&["spec", "tolerations"]).to_vec());
     let mut least: Option<i64> = None;
     for taint in taints {
         let mut matching = tolerations.iter().filter(|t| tolerates(t, taint)).peekable();

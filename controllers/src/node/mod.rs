@@ -39,8 +39,8 @@ fn is_taint(taint: &Value, key: &str, effect: &str) -> bool {
 
 /// The merge patch of a pod's status with this condition set; `None` when it is set already.
 fn pod_condition(pod: &Item, mut condition: Value, now: jiff::Timestamp) -> Option<Value> {
-    let mut conditions = pod.object().list_at(&["status", "conditions"]).to_vec();
-    if let Some(generation) = pod.object().int_at(&["metadata", "generation"]) {
+    let (mut conditions, generation) = pod.read(|pod| (pod.list_at(&["status", "conditions"]).to_vec(), pod.int_at(&["metadata", "generation"])));
+    if let Some(generation) = generation {
         condition["observedGeneration"] = json!(generation);
     }
     crate::status::set(&mut conditions, condition, now, false).then(|| json!({"conditions": conditions}))

@@ -156,7 +156,7 @@ async fn guarded(client: &Client, write: &Write) -> Result<bool, ApiError> {
 async fn holds(client: &Client, guard: &Guard) -> Result<bool, ApiError> {
     match guard {
         Guard::Absent { key, uid } => match client.get(&key.group, &key.resource, &key.namespace, &key.name).await {
-            Ok(object) => Ok(!uid.is_empty() && object.object().uid() != uid),
+            Ok(object) => Ok(!uid.is_empty() && object.uid() != *uid),
             Err(error) if error.is_not_found() => Ok(true),
             Err(error) => Err(error),
         },

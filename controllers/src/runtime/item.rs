@@ -1,9 +1,9 @@
 //! One object of the view: shared bytes, its metadata at hand, and one decoded part.
+use super::labels::Labels;
 use jiff::Timestamp;
 use model::{ApiError, Key, Object, OwnerReference, Stored};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,11 +21,11 @@ pub struct Meta {
     /// `metadata.deletionTimestamp`.
     pub deletion_timestamp: Option<Timestamp>,
     /// `metadata.labels`.
-    pub labels: Option<Map<String, Value>>,
+    pub labels: Option<Labels>,
     /// `metadata.finalizers`.
-    pub finalizers: Option<Vec<String>>,
+    pub finalizers: Option<Box<[String]>>,
     /// `metadata.ownerReferences`.
-    pub owner_references: Option<Vec<OwnerReference>>,
+    pub owner_references: Option<Box<[OwnerReference]>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,21 +78,25 @@ impl Item {
     pub fn revision(&self) -> u64 {
         self.stored.revision
     }
-    /// The whole object, parsed.
+    /// The whole object, parsed, and kept so: for kinds of which there are few.
     pub fn object(&self) -> &Object {
         self.stored.object()
+    }
+    /// Reads the whole object, and keeps nothing of what is parsed for it: for kinds of which there are many.
+    pub fn read<R>(&self, read: impl FnOnce(&Object) -> R) -> R {
+        self.stored.read(read)
     }
     /// Whether it is being deleted.
     pub fn deleting(&self) -> bool {
         self.meta.deletion_timestamp.is_some()
     }
     /// Its labels.
-    pub fn labels(&self) -> Option<&Map<String, Value>> {
+    pub fn labels(&self) -> Option<&Labels> {
         self.meta.labels.as_ref()
     }
     /// One label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels()?.get(key)?.as_str()
+        self.labels()?.get(key)
     }
     /// Its owners.
     pub fn owners(&self) -> &[OwnerReference] {

@@ -112,9 +112,9 @@ pub struct Says {
 
 /// The reference to an object that events carry.
 pub fn about(item: &Item) -> Value {
-    let object = item.object();
+    let (version, kind) = item.read(|object| (object.api_version().to_owned(), object.kind().to_owned()));
     let mut reference = json!({
-        "apiVersion": object.api_version(), "kind": object.kind(), "name": item.name(),
+        "apiVersion": version, "kind": kind, "name": item.name(),
         "uid": item.uid(), "resourceVersion": item.revision().to_string(),
     });
     if !item.namespace().is_empty() {

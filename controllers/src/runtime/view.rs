@@ -1,5 +1,6 @@
 //! What controllers see: indexed copies of all watched resources, shared by all of them.
 use super::item::Item;
+use super::labels::Labels;
 use super::resource::Resource;
 use jiff::Timestamp;
 use model::{Key, Kinds};
@@ -45,8 +46,8 @@ impl Table {
             out.push(Index::Uncontrolled(namespace.clone()));
         }
         if self.by_label {
-            let labels = item.labels().into_iter().flatten();
-            out.extend(labels.filter_map(|(k, v)| Some(Index::Label(namespace.clone(), k.clone(), v.as_str()?.to_owned()))));
+            let labels = item.labels().into_iter().flat_map(Labels::iter);
+            out.extend(labels.map(|(k, v)| Index::Label(namespace.clone(), k.to_owned(), v.to_owned())));
         }
         out.extend(self.fields.iter().filter_map(|(name, value)| value(item).map(|v| Index::Field(name, v))));
         out

@@ -238,8 +238,7 @@ impl Data {
         changed
     }
 
-    /// Lets go of what was parsed of objects that nobody has read lately. The window doesn't share them with the table any more: what a write parses
-    /// of the present object would stay in the window for as long as that reaches back.
+    /// Lets go of what was parsed of objects that nobody has read lately. The window and the table share what is left: a write parses a copy of its own.
     fn lighten(&mut self) {
         let Some(aged) = self.window.aged() else { return };
         let current = self.spaces.get_mut(&aged.new.key.namespace).and_then(|space| space.get_mut(&aged.new.key.name));

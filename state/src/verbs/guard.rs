@@ -32,7 +32,7 @@ impl Pipeline {
         let mut old = self.present(call, name).await?;
         let mut current = false;
         for _ in 0..ATTEMPTS {
-            let conflict = match attempt(old.clone()).await {
+            let conflict = match attempt(old.own()).await {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => None,
                 Err(e) if e.is_conflict() && !current => Some(e),

@@ -62,7 +62,7 @@ impl Pipeline {
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         match call.sub {
             None | Some(Subresource::Status) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::Scale) => json_reply(&scale::of(stored.object()), 200),
+            Some(Subresource::Scale) => json_reply(&stored.read(scale::of), 200),
             Some(sub) => connected(sub, stored, Body::None),
         }
     }
@@ -101,6 +101,7 @@ impl Pipeline {
 
 fn connected(sub: Subresource, pod: Arc<Stored>, body: Body) -> Result<Reply, ApiError> {
     let target: Target = call::optional_object(body)?.map(|o| o.to_typed()).transpose()?.unwrap_or_default();
+    let pod = pod.own();
     connect::check(sub, pod.object(), &target.container)?;
     Ok(object_reply(pod, false, Vec::new()))
 }

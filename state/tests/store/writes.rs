@@ -1,7 +1,7 @@
 //! Compare-and-swap, deletion markers, group commit, objects that go by themselves.
 use crate::fixture::{Nats, delete, events, key, object, options, put, value};
-use futures::future::join_all;
 use bus::actor::System;
+use futures::future::join_all;
 use model::Key;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -228,7 +228,10 @@ async fn refuses_a_server_that_does_not_sync() {
     for (sync, allow, good) in [(Sync::Always, false, true), (Sync::Lazy, false, false), (Sync::Lazy, true, true)] {
         let nats = Nats::with(sync);
         let options = StoreOptions { system: Some(nats.connect("sys").await), allow_unsafe_sync: allow, ..options() };
-        assert_eq!(Store::open(nats.js().await, options, &System::new()).await.map(drop), if good { Ok(()) } else { Err(state::store::StoreError::UnsafeSync) });
+        assert_eq!(
+            Store::open(nats.js().await, options, &System::new()).await.map(drop),
+            if good { Ok(()) } else { Err(state::store::StoreError::UnsafeSync) }
+        );
     }
 }
 

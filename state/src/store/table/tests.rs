@@ -23,7 +23,7 @@ fn what_was_parsed_does_not_stay() {
     let mut revision = 0;
     for _ in 0..3 {
         for i in 0..OBJECTS {
-            let parsed = table.read().get("a", &format!("p{i}")).map(|old| old.object().uid().to_owned());
+            let parsed = table.read().get("a", &format!("p{i}")).map(|old| old.own().object().uid().to_owned());
             assert_eq!(parsed.is_some(), revision >= OBJECTS as u64);
             revision += 1;
             table.apply(&key(i), revision, Entry::Put(written(i, revision)), Instant::now(), KEEP);
@@ -47,6 +47,8 @@ fn reading_what_is_no_longer_news_keeps_nothing() {
     let old = data.get("a", "p0").unwrap();
     assert_eq!(old.read(|o| o.label("a").map(str::to_owned)).as_deref(), Some("b"));
     assert_eq!(old.uid(), "u");
+    let own = old.own();
+    assert!(own.object().uid() == "u" && own.is_parsed());
     assert!(!old.is_parsed());
     let first = data.window().from(0).unwrap().next().unwrap();
     assert!(!first.new.read(|o| o.uid().is_empty()) && !first.new.is_parsed());

@@ -1,17 +1,17 @@
 //! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the edge, reports the status.
-use crate::edge::{Edge, Job, Outcome};
+use crate::edge::{Edge, Job, Outcome, pod_ref};
 use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
 use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
 use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
+use crate::reports::Report;
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
 use bus::actor::{Actor, ActorRef, Context};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{ApiError, Stored};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -411,18 +411,19 @@ impl PodActor {
             self.acknowledged = self.seen.reported.clone();
             return;
         };
+        let news = self.seen.reported.as_ref() != Some(&status);
         self.seen.reported = Some(status.clone());
         let waits = self.write_again.is_some_and(|at| at > now);
-        if self.seen.gone || self.writing || waits || self.acknowledged.as_ref() == Some(&status) {
+        if self.seen.gone || waits || self.acknowledged.as_ref() == Some(&status) || (self.writing && !news) {
             return;
         }
-        self.writing = true;
-        let (client, me, pod) = (self.edge.client.clone(), ctx.me(), self.job().pod_ref());
-        let patch = patch(&pod.uid, &status);
-        tokio::spawn(async move {
-            let result = client.merge("", "pods", "status", &pod.namespace, &pod.name, &patch).await;
-            tell(&me, Message::Written(Box::new(status), result)).await;
-        });
+        let report = Report { pod: pod_ref(&self.pod), status: Box::new(status), from: ctx.me() };
+        if self.writing {
+            self.edge.reports.renew(report);
+        } else {
+            self.writing = true;
+            self.edge.reports.put(report);
+        }
     }
 
     fn set_timer(&mut self, due: Option<Timestamp>, now: Timestamp, ctx: &Context<Box<Message>>) {
@@ -455,15 +456,4 @@ async fn tell(me: &ActorRef<Box<Message>>, message: Message) {
     if let Err(stopped) = me.send(Box::new(message)).await {
         tracing::trace!(%stopped, "a pod's actor ended before its op");
     }
-}
-
-/// The merge patch that makes the stored status this one: lists are replaced, what is absent is removed.
-fn patch(uid: &str, status: &PodStatus) -> Value {
-    let mut fields = json!(status);
-    if let Value::Object(map) = &mut fields {
-        for name in ["reason", "message", "podIP", "podIPs"] {
-            map.entry(name).or_insert(Value::Null);
-        }
-    }
-    json!({"metadata": {"uid": uid}, "status": fields})
 }

@@ -6,6 +6,7 @@ use crate::node::machine::{Machine, own_address};
 use crate::node::{Heart, Registration};
 use crate::objects::{RefKey, References};
 use crate::recorder::Recorder;
+use crate::reports::Reports;
 use crate::runtime::podman::Podman;
 use crate::runtime::podman::service::{self, ServiceError, Socket};
 use crate::runtime::{Container, Runtime, RuntimeError};
@@ -154,7 +155,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         cluster_dns: options.cluster_dns.map(|ip| ip.to_string()),
         cluster_domain: options.cluster_domain.clone(),
     };
-    let edge = Arc::new(Edge { runtime, client: client.clone(), references, images: Lookups::default(), recorder, services, node, pods: pods_dir, real: true });
+    let (reports, images) = (Reports::default(), Lookups::default());
+    let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, pods: pods_dir, real: true });
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
@@ -177,7 +179,7 @@ impl Agent {
         Arc::new(Self { edge, pods: Arc::default(), system, strays: Mutex::default() })
     }
 
-    /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods.
+    /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods; and the reports.
     pub(crate) fn begin(self: Arc<Self>, registration: Registration, after: Duration) {
         let node = self.edge.node.name.clone();
         let edge = self.edge.clone();
@@ -191,6 +193,14 @@ impl Agent {
                     Some(()) => heart.beat(cancel).await,
                     None => Ok(()),
                 }
+            }
+        });
+        let edge = self.edge.clone();
+        system.task(&format!("reports-{node}"), move |cancel| {
+            let edge = edge.clone();
+            async move {
+                edge.reports.run(&edge.client, cancel).await;
+                Ok::<(), ApiError>(())
             }
         });
         system.task(&format!("pods-{node}"), move |cancel| {

@@ -15,6 +15,7 @@ pub mod pod;
 pub mod proxy;
 pub mod recorder;
 mod remove;
+pub mod reports;
 mod resources;
 pub mod runtime;
 mod stream;

@@ -66,11 +66,12 @@ pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
     node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))
 }
 
-/// Runs simulated nodes: real agents whose containers are simulated. Each speaks as its own node, which only `state`'s key may do over NATS.
+/// Runs simulated nodes: real agents whose containers are simulated. Each speaks as its own node, which only `state`'s key may do over NATS; over the
+/// process's connection or one of `more`.
 ///
 /// # Errors
 /// When an option can't be read, or NATS refuses the service that takes orders to them.
-pub async fn play_hollow(process: &mut Process, count: u32, args: &HollowNodeArgs) -> Result<Nodes, Failure> {
+pub async fn play_hollow(process: &mut Process, more: &[Bus], count: u32, args: &HollowNodeArgs) -> Result<Nodes, Failure> {
     let bus = process.speak(Role::State, "hollow");
     let mut options = HollowOptions::default();
     if let Some(prefix) = &args.hollow_prefix {
@@ -79,7 +80,7 @@ pub async fn play_hollow(process: &mut Process, count: u32, args: &HollowNodeArg
     if let Some(text) = &args.hollow_start_delay {
         options.start_delay = crate::hollow::duration(text)?;
     }
-    node_agent::hollow::run(&bus, &process.system, count, &options).await.map_err(|e| Failure::new(e.to_string(), ""))
+    node_agent::hollow::run((&bus, more), &process.system, count, &options).await.map_err(|e| Failure::new(e.to_string(), ""))
 }
 
 fn is_ready(node: &Stored) -> bool {

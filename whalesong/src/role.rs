@@ -5,7 +5,7 @@ use crate::data::{Data, Identity};
 use crate::failure::Failure;
 use crate::join::{self, CLUSTER};
 use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
-use bus::Role;
+use bus::{Bus, Role};
 
 /// Runs only the state.
 ///
@@ -67,6 +67,18 @@ pub async fn controllers(ControllersArgs { role: args, own }: ControllersArgs) -
     process.run().await
 }
 
+/// Simulated nodes on one connection: a real node has one of its own, and the server cuts who doesn't read in time what it has for him.
+const NODES_A_CONNECTION: u32 = 500;
+
+/// Connections for so many simulated nodes, beside the process's own.
+async fn connections(args: &AgentArgs, nodes: u32) -> Result<Vec<Bus>, Failure> {
+    let mut more = Vec::new();
+    for _ in 1..nodes.div_ceil(NODES_A_CONNECTION) {
+        more.push(join::as_role(&args.role, Role::State, &hostname()).await?);
+    }
+    Ok(more)
+}
+
 /// Runs only a node, or simulated ones.
 ///
 /// # Errors
@@ -74,7 +86,8 @@ pub async fn controllers(ControllersArgs { role: args, own }: ControllersArgs) -
 pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
     if let Some(count) = args.hollow {
         let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
-        let _nodes = agent::play_hollow(&mut process, count, &args.hollow_nodes).await?;
+        let more = connections(&args, count).await?;
+        let _nodes = agent::play_hollow(&mut process, &more, count, &args.hollow_nodes).await?;
         process.answer_status().await?;
         return process.run().await;
     }

@@ -38,7 +38,7 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     process.play_scheduler(&identity);
     process.play_controllers(keys.ca(), args.controllers.eviction(), &identity)?;
     let _hollow = match args.hollow_nodes {
-        Some(count) => Some(agent::play_hollow(&mut process, count, &args.hollow).await?),
+        Some(count) => Some(agent::play_hollow(&mut process, &[], count, &args.hollow).await?),
         None => None,
     };
     if !args.no_node {

@@ -19,6 +19,7 @@ use crate::pod::probe::ProbeKind;
 use crate::pod::sync::Op;
 use crate::pod::{Observed, TroubleKind};
 use crate::recorder::{Recorder, Subject};
+use crate::reports::Reports;
 use crate::runtime::{Container, HostPort, PodRef, Runtime, RuntimeError, Sandbox, SandboxSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerPort, Pod, PodSpec};
@@ -56,6 +57,8 @@ pub struct Edge {
     pub client: Client,
     /// ConfigMaps and Secrets.
     pub references: Arc<References>,
+    /// What is to be said of pods.
+    pub reports: Reports,
     /// What was just asked about images.
     pub images: Lookups,
     /// Events.
@@ -116,14 +119,18 @@ pub struct Job {
 impl Job {
     /// Which pod.
     pub fn pod_ref(&self) -> PodRef {
-        let meta = &self.pod.metadata;
-        let text = |s: &Option<String>| s.clone().unwrap_or_default();
-        PodRef { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
+        pod_ref(&self.pod)
     }
     /// As events name it.
     pub fn subject(&self) -> Subject {
         Subject::pod(&self.pod)
     }
+}
+
+/// How the runtime names a pod.
+pub fn pod_ref(pod: &Pod) -> PodRef {
+    let text = |s: &Option<String>| s.clone().unwrap_or_default();
+    PodRef { uid: text(&pod.metadata.uid), namespace: text(&pod.metadata.namespace), name: text(&pod.metadata.name) }
 }
 
 /// A failure on the way of an op.

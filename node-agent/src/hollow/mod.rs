@@ -11,6 +11,7 @@ use crate::node::Registration;
 use crate::node::machine::Machine;
 use crate::objects::References;
 use crate::recorder::Recorder;
+use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
 use bus::actor::{Options, System};
 use bus::{Bus, BusError, Caller, Line, Role, Service};
@@ -57,17 +58,18 @@ pub struct Nodes {
     _orders: Service,
 }
 
-/// Starts `n` simulated nodes in `system`. Each speaks as its own agent over `bus`. Orders to them are answered under the nodes' prefix.
+/// Starts `n` simulated nodes in `system`. Each speaks as its own agent over one of the connections, to which they are dealt out in turn. Orders to
+/// them are answered under the nodes' prefix.
 ///
 /// # Errors
 /// When the bus refuses the service.
-pub async fn run(bus: &Bus, system: &System, n: u32, options: &HollowOptions) -> Result<Nodes, BusError> {
+pub async fn run((bus, more): (&Bus, &[Bus]), system: &System, n: u32, options: &HollowOptions) -> Result<Nodes, BusError> {
     let runtime = Arc::new(Hollow::starting_after(options.start_delay));
     // Simulated pods have no environment: nobody waits for the services.
     let (_, services) = watch::channel(None);
     let apart = APART.min(ALL_WITHIN / n.max(1));
     let mut members = Vec::new();
-    for i in 0..n {
+    for (i, bus) in (0..n).zip(std::iter::once(bus).chain(more).cycle()) {
         let (name, line) = (format!("{}{i}", options.prefix), Line::default());
         members.push(Member::new(name.clone(), line.clone()));
         let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).over(line));
@@ -98,8 +100,8 @@ fn node(
         cluster_dns: None,
         cluster_domain: "cluster.local".to_owned(),
     };
-    let edge =
-        Edge { runtime, client, references, images: Lookups::default(), recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };
+    let (reports, images) = (Reports::default(), Lookups::default());
+    let edge = Edge { runtime, client, references, reports, images, recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
     (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine })
 }

@@ -19,9 +19,13 @@ impl Drop for Process {
 
 /// Runs to its end; what it said last, which must be one sentence.
 fn refused(args: &[&str], data: &Path) -> String {
+    refused_with(&[], args, data)
+}
+
+fn refused_with(variables: &[(&str, &str)], args: &[&str], data: &Path) -> String {
     let (began, log) = (Instant::now(), tempfile::tempfile().unwrap());
     let mut command = Command::new(whalesong());
-    command.args(args).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
+    command.envs(variables.iter().copied()).args(args).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
     let mut process = Process(command.spawn().unwrap());
     let status = eventually(&format!("{args:?} ends"), Duration::from_secs(5), || process.0.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
     let mut said = String::new();
@@ -51,6 +55,16 @@ fn nats(dir: &TempDir, config: &str) -> (Process, String) {
     let process = Process(child);
     eventually("nats-server listens", Duration::from_secs(10), || std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|e| e.to_string()));
     (process, format!("nats://127.0.0.1:{port}"))
+}
+
+#[test]
+fn variables_are_read_as_flags_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("nats://127.0.0.1:{}", free_port());
+    let said = refused_with(&[("WHALESONG_NODE_NAME", "5"), ("WHALESONG_CLUSTER", "7"), ("WHALESONG_NATS", &url)], &["agent"], dir.path());
+    assert!(said.contains("can't be reached"), "{said}");
+    let said = refused_with(&[("WHALESONG_NO_NODE", "1"), ("WHALESONG_NATS", &url)], &["up"], dir.path());
+    assert!(said.contains("can't be reached"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line: part of the contract with users.
-use clap::{Args, Parser, Subcommand};
+use clap::builder::BoolishValueParser;
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,6 +20,21 @@ pub struct Cli {
     /// TOML file with options (keys as the long flags, with `_` for `-`)
     #[arg(long, global = true, env = "WHALESONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// The command line with a `WHALESONG_*` variable for each option of each subcommand: its value is read as the flag's would be.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|sub| sub.mut_args(from_environment))
+}
+
+fn from_environment(arg: Arg) -> Arg {
+    let Some(long) = arg.get_long().filter(|_| !arg.is_global_set()) else { return arg };
+    let variable = format!("WHALESONG_{}", long.to_uppercase().replace('-', "_"));
+    let arg = arg.env(variable).hide_env(true);
+    match arg.get_action() {
+        ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),
+        _ => arg,
+    }
 }
 
 /// The subcommands.
@@ -204,7 +220,7 @@ pub struct HollowArgs {
     pub nodes: Vec<String>,
     /// For how long, for example 30s; they are well afterwards [default: until told otherwise]
     #[arg(long = "for", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<String>,
     /// How much later a slow node does everything [default: 2s]
     #[arg(long, value_name = "TIME")]

@@ -18,7 +18,7 @@ mod status;
 mod up;
 mod witness;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use cli::{Cli, Command};
 use failure::Failure;
 use std::path::Path;
@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::tune();
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&cli::command().get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = start_logging(&cli.log).and_then(|()| run(cli));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,7 +49,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Version => print(&format!("whalesong {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "whalesong", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut cli::command(), "whalesong", &mut std::io::stdout());
             Ok(())
         }
         command => block_on(dispatch(command, file)),

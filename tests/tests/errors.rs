@@ -103,10 +103,14 @@ fn a_second_up_on_the_same_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let args = ["up", "--no-node", "--nats-port", "0", "--listen", "127.0.0.1:0"];
     let first = Command::new(whalesong()).args(args).arg("--data").arg(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let first = Process(first);
+    let mut first = Process(first);
     eventually("the first one runs", Duration::from_secs(10), || std::fs::read(dir.path().join("kubeconfig")).map(drop).map_err(|e| e.to_string()));
     let said = refused(&args, dir.path());
     assert!(said.contains(&format!("(process {})", first.0.id())) && said.contains("--data"), "{said}");
+    // in good order: one that is killed leaves what its server held in memory
+    rustix::process::kill_process(rustix::process::Pid::from_child(&first.0), rustix::process::Signal::INT).unwrap();
+    let ended = eventually("the first one ends", Duration::from_secs(10), || first.0.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
+    assert!(ended.success());
 }
 
 #[test]

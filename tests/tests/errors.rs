@@ -98,19 +98,41 @@ fn each_has_a_sentence_with_a_remedy() {
     assert!(said.contains("\"here\" is no address") && said.contains("ADDRESS:PORT"), "{said}");
 }
 
+const UP: [&str; 6] = ["up", "--no-node", "--nats-port", "0", "--listen", "127.0.0.1:0"];
+
+/// A cluster without a node, once it answers.
+fn up(data: &Path) -> Process {
+    let process = Command::new(whalesong()).args(UP).arg("--data").arg(data).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it runs", Duration::from_secs(10), || std::fs::read(data.join("kubeconfig")).map(drop).map_err(|e| e.to_string()));
+    Process(process)
+}
+
+/// Ends it in good order: one that is killed leaves what its server held in memory.
+fn end(mut process: Process) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(&process.0), rustix::process::Signal::INT).unwrap();
+    let ended = eventually("it ends", Duration::from_secs(10), || process.0.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
+    assert!(ended.success());
+}
+
 #[test]
 fn a_second_up_on_the_same_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let args = ["up", "--no-node", "--nats-port", "0", "--listen", "127.0.0.1:0"];
-    let first = Command::new(whalesong()).args(args).arg("--data").arg(dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut first = Process(first);
-    eventually("the first one runs", Duration::from_secs(10), || std::fs::read(dir.path().join("kubeconfig")).map(drop).map_err(|e| e.to_string()));
-    let said = refused(&args, dir.path());
+    let first = up(dir.path());
+    let said = refused(&UP, dir.path());
     assert!(said.contains(&format!("(process {})", first.0.id())) && said.contains("--data"), "{said}");
-    // in good order: one that is killed leaves what its server held in memory
-    rustix::process::kill_process(rustix::process::Pid::from_child(&first.0), rustix::process::Signal::INT).unwrap();
-    let ended = eventually("the first one ends", Duration::from_secs(10), || first.0.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
-    assert!(ended.success());
+    end(first);
+}
+
+/// Nothing is wrong when a command has done its work and leaves.
+#[test]
+fn who_only_looks_leaves_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = up(dir.path());
+    for _ in 0..20 {
+        let out = Command::new(whalesong()).args(["get", "services", "--data"]).arg(dir.path()).output().unwrap();
+        assert_eq!((out.status.success(), String::from_utf8_lossy(&out.stderr).as_ref()), (true, ""));
+    }
+    end(cluster);
 }
 
 #[test]

@@ -155,6 +155,13 @@ pub(crate) struct Link {
     guard: Arc<DropGuard>,
 }
 
+impl Drop for Link {
+    /// Who no longer uses a connection means to lose it.
+    fn drop(&mut self) {
+        self.health.leaving.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Link {
     pub(crate) async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
         let subjects = Subjects::new(&options.cluster);

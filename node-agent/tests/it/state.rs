@@ -2,7 +2,7 @@
 use bus::{Bus, Caller, Duplex, Role, Service};
 use model::{ApiError, Key, Object, Stored};
 use serde_json::{Value, json};
-use state_client::{Body, Client, Event, PatchKind, Reply, Request, Verb, WatchRequest};
+use state_client::{Batch, Body, Client, Event, PatchKind, Reply, Request, Verb, WatchRequest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Inner {
 pub struct State {
     pub bus: Bus,
     inner: Arc<Inner>,
-    _services: (Service, Service),
+    _services: [Service; 3],
 }
 
 fn merge(target: &mut Value, patch: &Value) {
@@ -155,10 +155,14 @@ impl State {
     pub async fn start() -> Self {
         let bus = Bus::local("test", Caller::new(Role::State, "s"));
         let inner = Arc::new(Inner { objects: Mutex::default(), changes: broadcast::channel(4096).0 });
-        let (a, b) = (inner.clone(), inner.clone());
+        let (a, b, many) = (inner.clone(), inner.clone(), inner.clone());
         let api = bus.serve::<Request, _, _>("s", 64, move |i| {
             let inner = a.clone();
             async move { inner.answer(i.message) }
+        });
+        let batch = bus.serve::<Batch, _, _>("s", 64, move |i| {
+            let replies: Vec<_> = i.message.0.into_iter().map(|request| many.answer(request)).collect();
+            async move { replies }
         });
         let watch = bus.accept::<WatchRequest, _, _>("s", move |opening| {
             let inner = b.clone();
@@ -169,7 +173,7 @@ impl State {
                 }
             }
         });
-        let services = (api.await.unwrap(), watch.await.unwrap());
+        let services = [api.await.unwrap(), batch.await.unwrap(), watch.await.unwrap()];
         Self { bus, inner, _services: services }
     }
 

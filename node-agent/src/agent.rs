@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How an agent is run.
@@ -185,15 +186,10 @@ impl Agent {
         let edge = self.edge.clone();
         let system = self.system.clone();
         // from now, not from each of the tasks' restarts
-        let begin = tokio::time::Instant::now() + after;
+        let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
             let heart = Heart::new(edge.clone(), registration.clone());
-            async move {
-                match cancel.run_until_cancelled(tokio::time::sleep_until(begin)).await {
-                    Some(()) => heart.beat(cancel).await,
-                    None => Ok(()),
-                }
-            }
+            not_before(begin, cancel, |cancel| async move { heart.beat(cancel).await })
         });
         let edge = self.edge.clone();
         system.task(&format!("reports-{node}"), move |cancel| {
@@ -205,12 +201,7 @@ impl Agent {
         });
         system.task(&format!("pods-{node}"), move |cancel| {
             let agent = self.clone();
-            async move {
-                match cancel.run_until_cancelled(tokio::time::sleep_until(begin)).await {
-                    Some(()) => agent.follow_pods(cancel).await,
-                    None => Ok(()),
-                }
-            }
+            not_before(begin, cancel, |cancel| agent.follow_pods(cancel))
         });
     }
 
@@ -320,6 +311,18 @@ impl Agent {
             self.start(object.object().uid().to_owned(), object, true);
         }
         Ok(())
+    }
+}
+
+/// Runs it once it is time, if it isn't cancelled before.
+async fn not_before<R: Future<Output = Result<(), E>>, E>(
+    begin: Instant,
+    cancel: CancellationToken,
+    run: impl FnOnce(CancellationToken) -> R,
+) -> Result<(), E> {
+    match cancel.run_until_cancelled(tokio::time::sleep_until(begin)).await {
+        Some(()) => run(cancel).await,
+        None => Ok(()),
     }
 }
 

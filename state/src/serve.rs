@@ -57,10 +57,10 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     for resource in policy::RESOURCES {
-        store.vital(&format!("authorizer-{resource}"), stop.clone().run_until_cancelled_owned(follow(store.clone(), pipeline.authorizer().clone(), resource)));
+        store.vital(&format!("authorizer-{resource}"), &stop, follow(store.clone(), pipeline.authorizer().clone(), resource));
     }
-    store.vital("routes", stop.clone().run_until_cancelled_owned(pipeline.routes().clone().run(store.clone())));
-    store.vital("claims", stop.clone().run_until_cancelled_owned(pipeline.clone().sweep_claims()));
+    store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
+    store.vital("claims", &stop, pipeline.clone().sweep_claims());
     pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;
     ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
     let instance = bus.caller().name.clone();

@@ -147,6 +147,13 @@ fn a_server_that_does_not_sync_each_write_is_refused_where_it_can_tell() {
     let said = refused(&args, &dir.path().join("refused"));
     assert!(said.contains("before they are on its disk") && said.contains("sync_interval: always") && said.contains("--allow-unsafe-sync"), "{said}");
 
+    // a variable takes back what the file says
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "allow_unsafe_sync = true\n").unwrap();
+    let args = [&args, ["--config", file.path().to_str().unwrap()].as_slice()].concat();
+    let said = refused_with(&[("WHALESONG_ALLOW_UNSAFE_SYNC", "off")], &args, &dir.path().join("taken-back"));
+    assert!(said.contains("before they are on its disk"), "{said}");
+
     let wrong = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(wrong.path(), "sys:wrong").unwrap();
     let said = refused(&["state", "--nats", &url, "--nats-sys-creds", wrong.path().to_str().unwrap()], &dir.path().join("wrong"));

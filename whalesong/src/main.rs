@@ -20,14 +20,16 @@ mod witness;
 
 use clap::FromArgMatches;
 use cli::{Cli, Command};
+use config::Config;
 use failure::Failure;
-use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::tune();
-    let cli = Cli::from_arg_matches(&cli::command().get_matches()).unwrap_or_else(|error| error.exit());
-    let outcome = start_logging(&cli.log).and_then(|()| run(cli));
+    let matches = cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let config = Config::new(cli.config, &matches);
+    let outcome = start_logging(&cli.log).and_then(|()| run(cli.command, &config));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -44,31 +46,30 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
-    let file = cli.config.as_deref();
-    match cli.command {
+fn run(command: Command, config: &Config) -> Result<(), Failure> {
+    match command {
         Command::Version => print(&format!("whalesong {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut cli::command(), "whalesong", &mut std::io::stdout());
             Ok(())
         }
-        command => block_on(dispatch(command, file)),
+        command => block_on(dispatch(command, config)),
     }
 }
 
-async fn dispatch(command: Command, file: Option<&Path>) -> Result<(), Failure> {
+async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
     match command {
-        Command::Up(args) => up::up(config::resolve(&args, file)?).await,
-        Command::State(args) => role::state(config::resolve(&args, file)?).await,
-        Command::Gateway(args) => role::gateway(config::resolve(&args, file)?).await,
-        Command::Scheduler(args) => role::scheduler(config::resolve(&args, file)?).await,
-        Command::Controllers(args) => role::controllers(config::resolve(&args, file)?).await,
-        Command::Agent(args) => role::agent(config::resolve(&args, file)?).await,
-        Command::Status(args) => print(&status::status(config::resolve(&args, file)?).await?),
-        Command::Get(args) => print(&get::get(config::resolve(&args, file)?).await?),
-        Command::Hollow(args) => print(&hollow::hollow(config::resolve(&args, file)?).await?),
-        Command::Down(args) => down::down(config::resolve(&args, file)?).await,
-        Command::Creds(args) => print(&creds::creds(config::resolve(&args, file)?).await?),
+        Command::Up(args) => up::up(config.resolve(&args)?).await,
+        Command::State(args) => role::state(config.resolve(&args)?).await,
+        Command::Gateway(args) => role::gateway(config.resolve(&args)?).await,
+        Command::Scheduler(args) => role::scheduler(config.resolve(&args)?).await,
+        Command::Controllers(args) => role::controllers(config.resolve(&args)?).await,
+        Command::Agent(args) => role::agent(config.resolve(&args)?).await,
+        Command::Status(args) => print(&status::status(config.resolve(&args)?).await?),
+        Command::Get(args) => print(&get::get(config.resolve(&args)?).await?),
+        Command::Hollow(args) => print(&hollow::hollow(config.resolve(&args)?).await?),
+        Command::Down(args) => down::down(config.resolve(&args)?).await,
+        Command::Creds(args) => print(&creds::creds(config.resolve(&args)?).await?),
         Command::Version | Command::Completions { .. } => Ok(()),
     }
 }

@@ -2,7 +2,6 @@
 use super::system::{Directory, Slot, State};
 use futures::FutureExt;
 use std::collections::VecDeque;
-
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -169,12 +168,11 @@ where
             return;
         }
         let Some(pause) = backoff.failed(began, Instant::now()) else {
-            let often = if options.restarts.is_some_and(|limit| limit.max == 0) { "failed" } else { "failed too often, last" };
-            tracing::error!(path = %slot.path, %why, "{often}: giving up");
+            tracing::error!(path = %slot.path, %why, "failed, giving up");
             slot.enter(State::Failed);
             parent.broken.send_if_modified(|broken| {
                 let first = broken.is_none();
-                broken.get_or_insert_with(|| format!("{} {often}: {why}", slot.path));
+                broken.get_or_insert_with(|| format!("{} gave up: {why}", slot.path));
                 first
             });
             return;

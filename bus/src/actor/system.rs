@@ -2,6 +2,7 @@
 use super::supervise::{Options, Scope, supervise};
 use super::{Actor, ActorRef, Context};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,22 +160,21 @@ impl System {
         spawn_task(&self.root, name, Options::task(), run);
     }
 
-    /// Starts a loop that can't begin anew, because what it holds would be lost: when it fails or panics, the system has failed ([`System::failed`]).
+    /// Starts a loop that can't begin anew, because what it holds would be lost: when it panics, the system has failed ([`System::failed`]).
     /// It should end soon after its token is cancelled.
-    pub fn vital<F, R, E>(&self, name: &str, run: F)
+    pub fn vital<F, R>(&self, name: &str, run: F)
     where
         F: FnOnce(CancellationToken) -> R + Send + 'static,
-        R: Future<Output = Result<(), E>> + Send + 'static,
-        E: fmt::Display + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
     {
         let once = Mutex::new(Some(run));
         spawn_task(&self.root, name, Options::once(), move |cancel| {
             let run = once.lock().unwrap_or_else(PoisonError::into_inner).take();
             async move {
-                match run {
-                    Some(run) => run(cancel).await,
-                    None => Ok(()),
+                if let Some(run) = run {
+                    run(cancel).await;
                 }
+                Ok::<(), Infallible>(())
             }
         });
     }

@@ -27,7 +27,6 @@ use async_nats::jetstream;
 use bus::actor::System;
 use model::kind::Bucket;
 use model::{ApiError, Key, Kinds, Object, Reason, Stored};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use streams::Which;
@@ -238,12 +237,10 @@ impl Store {
         })))
     }
 
-    /// Runs what keeps something in step with the store: like the store's own loops it can't fail without the system failing.
-    pub(crate) fn vital(&self, name: &str, run: impl Future<Output = Option<()>> + Send + 'static) {
-        self.0.system.vital(name, |_| async {
-            run.await;
-            Ok::<(), Infallible>(())
-        });
+    /// Runs what keeps something in step with the store, until `stop`: like the store's own loops it can't fail without the system failing.
+    pub(crate) fn vital(&self, name: &str, stop: &CancellationToken, run: impl Future<Output = ()> + Send + 'static) {
+        let run = stop.clone().run_until_cancelled_owned(run);
+        self.0.system.vital(name, |_| async { run.await.unwrap_or_default() });
     }
 
     fn bucket(&self, group: &str, resource: &str) -> Bucket {
@@ -372,10 +369,7 @@ struct Loops<'a> {
 impl Loops<'_> {
     fn start<R: Future<Output = ()> + Send + 'static>(self, stream: &str, name: &str, run: impl FnOnce(CancellationToken) -> R) {
         let run = run(self.stop.clone());
-        self.system.vital(&format!("{stream}-{name}"), |_| async {
-            run.await;
-            Ok::<(), Infallible>(())
-        });
+        self.system.vital(&format!("{stream}-{name}"), |_| run);
     }
 }
 

@@ -163,7 +163,7 @@ fn carry_out(store: &mut Store, write: &Write, now: Timestamp) -> Outcome {
     if !write.guards.iter().all(|guard| holds(store, guard)) {
         return Outcome::Held;
     }
-    match store.handle(&request(write), now) {
+    match store.handle(&request(&mut write.clone()), now) {
         Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
         Ok(_) => Outcome::Done(None),
         Err(error) => Outcome::Failed(error),

@@ -1,7 +1,7 @@
 //! An object as the log holds it: JSON bytes with the revision in place, parsed once, on first use.
 use crate::error::ApiError;
 use crate::object::Object;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use std::any::Any;
 use std::fmt;
@@ -40,6 +40,9 @@ impl fmt::Display for Key {
 /// Every log value starts with this, so that the revision is put in by one copy and no parsing.
 const HEAD: &str = r#"{"metadata":{"resourceVersion":""#;
 
+/// What most objects fit into, in bytes.
+const ROOM: usize = 2_048;
+
 /// An object at one revision. Cheap to share as `Arc<Stored>`: parsed at most once, serialised never again.
 pub struct Stored {
     /// Which object.
@@ -63,25 +66,25 @@ impl Stored {
     /// `500 InternalError` when the object has no `metadata` map or doesn't serialise.
     pub fn encode(object: &Object) -> Result<Bytes, ApiError> {
         let meta = object.0.get("metadata").and_then(|m| m.as_object()).ok_or_else(|| ApiError::internal("an object without metadata cannot be stored"))?;
-        let mut out = BytesMut::with_capacity(1024).writer();
+        let mut out = Vec::with_capacity(ROOM);
         let fail = |e: serde_json::Error| ApiError::internal(e.to_string());
-        out.get_mut().put_slice(HEAD.as_bytes());
-        out.get_mut().put_slice(b"\"");
+        out.extend_from_slice(HEAD.as_bytes());
+        out.push(b'"');
         for (name, value) in meta.iter().filter(|(name, _)| *name != "resourceVersion") {
-            out.get_mut().put_slice(b",");
+            out.push(b',');
             serde_json::to_writer(&mut out, name).map_err(fail)?;
-            out.get_mut().put_slice(b":");
+            out.push(b':');
             serde_json::to_writer(&mut out, value).map_err(fail)?;
         }
-        out.get_mut().put_slice(b"}");
+        out.push(b'}');
         for (name, value) in object.0.iter().filter(|(name, _)| *name != "metadata") {
-            out.get_mut().put_slice(b",");
+            out.push(b',');
             serde_json::to_writer(&mut out, name).map_err(fail)?;
-            out.get_mut().put_slice(b":");
+            out.push(b':');
             serde_json::to_writer(&mut out, value).map_err(fail)?;
         }
-        out.get_mut().put_slice(b"}");
-        Ok(out.into_inner().freeze())
+        out.push(b'}');
+        Ok(out.into())
     }
 
     /// From a log value made by [`Stored::encode`] and the sequence that the log gave it.
@@ -90,31 +93,20 @@ impl Stored {
     /// `500 InternalError` when `encoded` doesn't start as `encode` makes it.
     pub fn decode(key: Key, revision: u64, encoded: &[u8]) -> Result<Self, ApiError> {
         let tail = encoded.strip_prefix(HEAD.as_bytes()).ok_or_else(|| ApiError::internal(format!("{key}: the log value has no resourceVersion slot")))?;
-        let mut json = BytesMut::with_capacity(encoded.len() + 20);
-        json.put_slice(HEAD.as_bytes());
-        json.put_slice(revision.to_string().as_bytes());
-        json.put_slice(tail);
-        Ok(Self::of(key, revision, json.freeze(), true))
-    }
-
-    /// The same as [`Stored::decode`], with the parsed object at hand already (the writer's own).
-    ///
-    /// # Errors
-    /// As [`Stored::decode`].
-    pub fn with_object(key: Key, revision: u64, encoded: &[u8], mut object: Object) -> Result<Self, ApiError> {
-        let stored = Self::decode(key, revision, encoded)?;
-        object.set(&["metadata", "resourceVersion"], revision.to_string());
-        Ok(Self { object: OnceLock::from(object), ..stored })
+        // exactly as large as it is: it is held for long
+        let json = [HEAD.as_bytes(), revision.to_string().as_bytes(), tail].concat();
+        Ok(Self::of(key, revision, json.into(), true))
     }
 
     /// From an object that already carries its `resourceVersion` (a client's copy, a test's fixture).
     ///
     /// # Errors
     /// As [`Stored::encode`].
-    pub fn from_object(key: Key, object: Object) -> Result<Self, ApiError> {
-        let revision = object.resource_version().parse().unwrap_or_default();
-        let encoded = Self::encode(&object)?;
-        Self::with_object(key, revision, &encoded, object)
+    pub fn from_object(key: Key, mut object: Object) -> Result<Self, ApiError> {
+        let revision: u64 = object.resource_version().parse().unwrap_or_default();
+        let stored = Self::decode(key, revision, &Self::encode(&object)?)?;
+        object.set(&["metadata", "resourceVersion"], revision.to_string());
+        Ok(Self { object: OnceLock::from(object), ..stored })
     }
 
     /// The same without what has been parsed of it, which is several times as large as the JSON; the JSON is shared, and [`Stored::read`] no longer
@@ -130,10 +122,7 @@ impl Stored {
     /// The same for one who reads it several times: what is parsed goes with this copy, and isn't left with those who hold the object for long.
     #[must_use]
     pub fn own(self: &Arc<Self>) -> Arc<Self> {
-        if self.news || self.is_parsed() {
-            return self.clone();
-        }
-        Arc::new(self.unparsed(true))
+        if self.is_parsed() { self.clone() } else { Arc::new(self.unparsed(true)) }
     }
 
     fn unparsed(&self, news: bool) -> Self {

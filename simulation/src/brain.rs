@@ -161,13 +161,13 @@ impl Controllers {
         (vec![patch, create], Asked::Nothing)
     }
 
-    fn write(&mut self, net: &Net, job: Job, held: Vec<Outcome>) -> Option<(Vec<Request>, Asked)> {
+    fn write(&mut self, net: &Net, mut job: Job, held: Vec<Outcome>) -> Option<(Vec<Request>, Asked)> {
         let sent: Vec<usize> = held.iter().enumerate().filter(|(_, o)| matches!(o, Outcome::Unsent)).map(|(i, _)| i).collect();
         if sent.is_empty() {
             self.finish(net, job, held);
             return None;
         }
-        let requests = sent.iter().filter_map(|i| job.plan.writes.get(*i)).map(request).collect();
+        let requests = sent.iter().filter_map(|i| job.plan.writes.get_mut(*i).map(request)).collect();
         Some((requests, Asked::Writes(job, held, sent)))
     }
 

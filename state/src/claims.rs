@@ -60,6 +60,25 @@ fn owner(claim: &Stored) -> &str {
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<(Key, u64, Object)>);
 
+/// Claims that end with a write.
+#[derive(Default)]
+pub(crate) struct GivenUp {
+    owner: String,
+    claims: BTreeSet<Claim>,
+}
+
+/// What `old` has claimed, and no longer has after `op`.
+pub(crate) fn given_up(old: &Stored, op: &Op) -> GivenUp {
+    if !concerns(&old.key) {
+        return GivenUp::default();
+    }
+    let keeps = match op {
+        Op::Put(new) => claims(new),
+        Op::Delete(_) => BTreeSet::new(),
+    };
+    GivenUp { owner: old.uid(), claims: claims(old.object()).difference(&keeps).cloned().collect() }
+}
+
 impl Pipeline {
     /// Claims what `new` has and `old` hadn't. `None`: somebody else was quicker, and the cache shows it.
     ///
@@ -102,14 +121,9 @@ impl Pipeline {
         join_all(drops).await;
     }
 
-    /// Drops the claims of what `old` had and `new` no longer has.
-    pub(crate) async fn let_go(&self, at: &Key, old: &Object, new: Option<&Object>) {
-        if !concerns(at) {
-            return;
-        }
-        let keeps = new.map(claims).unwrap_or_default();
-        let gone: BTreeSet<Claim> = claims(old).difference(&keeps).cloned().collect();
-        let held = gone.iter().filter_map(|claim| self.store().get(&key(claim))).filter(|stored| owner(stored) == old.uid());
+    /// Drops claims that their Service no longer needs.
+    pub(crate) async fn let_go(&self, given_up: GivenUp) {
+        let held = given_up.claims.iter().filter_map(|claim| self.store().get(&key(claim))).filter(|stored| owner(stored) == given_up.owner);
         let drops: Vec<_> = held.map(|stored| self.drop_claim(stored.key.clone(), stored.revision, stored.object().clone())).collect();
         join_all(drops).await;
     }

@@ -106,16 +106,16 @@ const BOUNDS: [(&str, f64); 9] = [
     // 8 and 9: the buffer as it grows; the names of the request and its body
     ("encode a request", 10.0),
     ("decode a request", 12.0),
-    // 27: JSON, subject, headers and their values, who waits, the object as it is served, its row and its change; no second parse, which would be 15
-    ("commit", 33.0),
+    // 24: JSON, subject, headers and their values, who waits, the object as it is served, its row and its change; no second parse, which would be 15
+    ("commit", 28.0),
     // 1,013 for a thousand watchers: one list of changes each; what they share is made once
     ("an event to 1,000 watchers", 1_050.0),
-    // 162: decoded once, defaulted, admitted, committed over the connection, read back by the tail, answered
-    ("create", 175.0),
+    // 129: decoded once, never copied, defaulted, admitted, committed over the connection, read back by the tail, answered
+    ("create", 138.0),
     // 58: a question for the log's end over the connection, and no parse
     ("get", 65.0),
-    // 141: both, the object copied and merged; 23 of it for parsing the object, of which only JSON is kept once it is no news
-    ("merge patch", 155.0),
+    // 138: both, the object copied and merged; 23 of it for parsing the object, of which only JSON is kept
+    ("merge patch", 148.0),
     // 76: as a read, and one list: nothing for each of the 100
     ("list of 100", 85.0),
 ];

@@ -114,14 +114,14 @@ async fn follow(client: Client, resource: Resource, tell: mpsc::Sender<News>) {
 }
 
 /// Carries out a plan: guards first, then all writes in chunks. After a chunk with failures the rest isn't sent.
-async fn carry_out(client: Client, job: Job) -> (Job, Vec<Outcome>) {
-    let writes = &job.plan.writes;
+async fn carry_out(client: Client, mut job: Job) -> (Job, Vec<Outcome>) {
+    let writes = &mut job.plan.writes;
     let holds = futures::future::join_all(writes.iter().map(|w| guarded(&client, w))).await;
     let sent: Vec<usize> = (0..writes.len()).filter(|i| matches!(holds.get(*i), Some(Ok(true)))).collect();
     let mut outcomes: Vec<Outcome> =
         holds.into_iter().map(|held| held.map_or_else(Outcome::Failed, |ok| if ok { Outcome::Unsent } else { Outcome::Held })).collect();
     for chunk in sent.chunks(CHUNK) {
-        let requests = chunk.iter().filter_map(|i| writes.get(*i)).map(request).collect();
+        let requests = chunk.iter().filter_map(|i| writes.get_mut(*i).map(request)).collect();
         let mut failed = false;
         for (index, reply) in chunk.iter().zip(client.batch(requests).await) {
             failed |= reply.is_err();
@@ -170,13 +170,13 @@ async fn holds(client: &Client, guard: &Guard) -> Result<bool, ApiError> {
     }
 }
 
-/// The request that a write is.
-pub fn request(write: &Write) -> Request {
+/// The request that a write is. It takes the object with it: a write is sent once.
+pub fn request(write: &mut Write) -> Request {
     let to = |verb| Request::new(verb, &write.key.group, &write.key.resource, &write.key.namespace, &write.key.name);
-    match &write.op {
-        Op::Create(object) => Request { name: "".into(), ..to(Verb::Create) }.body(Body::Object(object.clone())),
+    match &mut write.op {
+        Op::Create(object) => Request { name: "".into(), ..to(Verb::Create) }.body(Body::Object(std::mem::take(object))),
         Op::Patch { subresource, kind, patch } => to(Verb::Patch).subresource(subresource).body(Body::Patch(*kind, patch.to_string().into())),
-        Op::Replace { subresource, object } => to(Verb::Update).subresource(subresource).body(Body::Object(object.clone())),
+        Op::Replace { subresource, object } => to(Verb::Update).subresource(subresource).body(Body::Object(std::mem::take(object))),
         Op::Delete { uid, revision, propagation, grace } => {
             let precondition_resource_version = if *revision == 0 { String::new() } else { revision.to_string() };
             let options = Options {
@@ -194,18 +194,19 @@ pub fn request(write: &Write) -> Request {
 
 /// Writes events. They are for people: one that can't be written is let go.
 async fn record(client: Client, events: Vec<EventWrite>, forget: mpsc::Sender<model::Key>) {
-    let requests = events.iter().map(|event| match event {
-        EventWrite::Create(object) => Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object.clone())),
+    let request = |event| match event {
+        EventWrite::Create(object) => (Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object)), None),
         EventWrite::Count(key, patch) => {
-            Request::new(Verb::Patch, "", "events", &key.namespace, &key.name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
+            let to = Request::new(Verb::Patch, "", "events", &key.namespace, &key.name);
+            (to.body(Body::Patch(PatchKind::Merge, patch.to_string().into())), Some(key))
         }
-    });
-    let replies = client.batch(requests.collect()).await;
-    for (event, reply) in events.iter().zip(replies) {
+    };
+    let (requests, counted): (_, Vec<Option<model::Key>>) = events.into_iter().map(request).unzip();
+    for (key, reply) in counted.into_iter().zip(client.batch(requests).await) {
         let Err(error) = reply else { continue };
         tracing::debug!(%error, "an event was not recorded");
-        if let EventWrite::Count(key, _) = event
-            && forget.send(key.clone()).await.is_err()
+        if let Some(key) = key
+            && forget.send(key).await.is_err()
         {
             return;
         }

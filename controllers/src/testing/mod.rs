@@ -81,7 +81,7 @@ impl Sim {
         if !write.guards.iter().all(|g| self.holds(g)) {
             return Outcome::Held;
         }
-        match self.world.handle(request(write)) {
+        match self.world.handle(request(&mut write.clone())) {
             Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
             Ok(_) => Outcome::Done(None),
             Err(e) => Outcome::Failed(e),

@@ -3,7 +3,7 @@
 //! Entries come from two sides: the tail reads the stream, and the committer learns the sequences of this process's own writes from their
 //! acknowledgements. An own write enters at once when it is the next in sequence; otherwise it waits until the tail has brought what is before it.
 use super::table::{Entry, Last, Loaded, Table, WindowLimits};
-use super::{CommitError, Op, subject, sync};
+use super::{CommitError, subject, sync};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{ApiError, Key, Stored};
@@ -19,8 +19,8 @@ pub(crate) type Answer = Result<Arc<Stored>, Refusal>;
 /// Why a write did not happen.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The subject's last sequence is another than expected; what was to be written comes back.
-    Stale(Op),
+    /// The subject's last sequence is another than expected.
+    Stale,
     /// Anything else.
     Failed(CommitError),
 }
@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
 /// A write of this process on its way.
 struct Own {
     key: Key,
-    op: Op,
+    delete: bool,
     payload: Bytes,
     answer: oneshot::Sender<Answer>,
 }
@@ -36,11 +36,9 @@ struct Own {
 impl Own {
     /// The write as an entry at `sequence`.
     fn landed(self, sequence: u64) -> Landed {
-        let entry = match self.op {
-            Op::Put(object) => Stored::with_object(self.key.clone(), sequence, &self.payload, object).map(Arc::new).map(Entry::Put),
-            Op::Delete(object) => Stored::with_object(self.key.clone(), sequence, &self.payload, object).map(Arc::new).map(Entry::Deleted),
-        };
-        Landed { sequence, key: self.key, entry, answer: Some(self.answer) }
+        let entry = if self.delete { Entry::Deleted } else { Entry::Put };
+        let stored = Stored::decode(self.key.clone(), sequence, &self.payload).map(Arc::new);
+        Landed { sequence, key: self.key, entry: stored.map(entry), answer: Some(self.answer) }
     }
 }
 
@@ -202,12 +200,12 @@ impl Log {
     }
 
     /// Registers a write before it is sent: what comes first, its acknowledgement or the tail, answers it.
-    pub(crate) fn register(&self, key: Key, op: Op, payload: Bytes) -> (u64, oneshot::Receiver<Answer>) {
+    pub(crate) fn register(&self, key: Key, delete: bool, payload: Bytes) -> (u64, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
         let mut order = sync::lock(&self.order);
         order.next_own += 1;
         let id = order.next_own;
-        order.own.insert(id, Own { key, op, payload, answer });
+        order.own.insert(id, Own { key, delete, payload, answer });
         (id, receiver)
     }
 
@@ -219,7 +217,7 @@ impl Log {
     /// A registered write's expectation didn't hold.
     pub(crate) fn stale(&self, id: u64) {
         if let Some(own) = self.unregister(id) {
-            answer(Some(own.answer), Err(Refusal::Stale(own.op)));
+            answer(Some(own.answer), Err(Refusal::Stale));
         }
     }
 

@@ -25,6 +25,7 @@ pub use table::{Change, WindowLimits};
 use arc_swap::ArcSwap;
 use async_nats::jetstream;
 use bus::actor::System;
+use bytes::Bytes;
 use model::kind::Bucket;
 use model::{ApiError, Key, Kinds, Object, Reason, Stored};
 use std::sync::Arc;
@@ -96,6 +97,16 @@ pub enum Op {
     Put(Object),
     /// Deletes. The last object goes into the deletion marker, for those who watch.
     Delete(Object),
+}
+
+impl Op {
+    /// Whether it deletes, and the log's value. The object ends here, while it is still in the processor's cache: what the log acknowledges is
+    /// read from these bytes by those who need more than that.
+    fn encode(self) -> Result<(bool, Bytes), CommitError> {
+        let delete = matches!(self, Self::Delete(_));
+        let (Self::Put(object) | Self::Delete(object)) = self;
+        Stored::encode(&object).map(|payload| (delete, payload)).map_err(|e| CommitError::Invalid(e.message))
+    }
 }
 
 /// A compare-and-swap of one object.
@@ -319,23 +330,22 @@ impl Store {
     /// [`CommitError`]. After a conflict the cache shows what was conflicted with.
     pub async fn commit(&self, write: Write) -> Result<Arc<Stored>, CommitError> {
         let shard = self.shard(&write.key.group, &write.key.resource);
-        let Write { key, expect, mut op } = write;
-        let (Op::Put(object) | Op::Delete(object)) = &op;
-        let payload = Stored::encode(object).map_err(|e| CommitError::Invalid(e.message))?;
+        let Write { key, expect, op } = write;
+        let (delete, payload) = op.encode()?;
         let limit = self.0.js.client().max_payload().saturating_sub(HEADER_ROOM);
         if payload.len() > limit {
             return Err(CommitError::TooLarge { size: payload.len(), limit });
         }
-        let (delete, ttl) = match (&op, self.bucket(&key.group, &key.resource)) {
-            (Op::Delete(_), _) => (true, Some(self.0.marker_ttl)),
-            (Op::Put(_), Bucket::Ephemeral { ttl }) => (false, ttl),
-            (Op::Put(_), Bucket::Log) => (false, None),
+        let ttl = match self.bucket(&key.group, &key.resource) {
+            _ if delete => Some(self.0.marker_ttl),
+            Bucket::Ephemeral { ttl } => ttl,
+            Bucket::Log => None,
         };
         let subject = async_nats::Subject::from(shard.log.subject(&key));
         let until = tokio::time::Instant::now() + self.0.resolve_for;
         let mut base = shard.base(&key, expect).await?;
         for _ in 0..CREATE_ATTEMPTS {
-            let (id, answer) = shard.log.register(key.clone(), op, payload.clone());
+            let (id, answer) = shard.log.register(key.clone(), delete, payload.clone());
             let message = wire::Message { subject: subject.clone(), base, id, delete, ttl, payload: payload.clone() };
             let stopped = || CommitError::Unavailable("the store has stopped".to_owned());
             if shard.queue.send(commit::Ticket::new(key.clone(), message, until)).await.is_err() {
@@ -344,10 +354,7 @@ impl Store {
             match answer.await.map_err(|_| stopped())? {
                 Ok(stored) => return Ok(stored),
                 Err(log::Refusal::Failed(error)) => return Err(error),
-                Err(log::Refusal::Stale(back)) => {
-                    op = back;
-                    base = shard.again(&key, expect, &subject).await?;
-                }
+                Err(log::Refusal::Stale) => base = shard.again(&key, expect, &subject).await?,
             }
         }
         Err(CommitError::Conflict)

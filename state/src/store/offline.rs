@@ -1,7 +1,7 @@
 //! A stream's part of a store without its server: what the steps on a write's way cost in themselves. Benchmarks and counts of allocations use it.
 use super::log::{Log, Refusal};
 use super::wire::Message;
-use super::{CommitError, Feed, Op, WatchFrom, WindowLimits, Write};
+use super::{CommitError, Feed, WatchFrom, WindowLimits, Write};
 use async_nats::HeaderMap;
 use model::{ApiError, Stored};
 use std::sync::Arc;
@@ -37,11 +37,9 @@ impl Offline {
     pub fn batch(&self, writes: Vec<Write>) -> Result<Batch, CommitError> {
         let mut batch = Batch { messages: Vec::with_capacity(writes.len()), waiting: Vec::with_capacity(writes.len()) };
         for Write { key, op, .. } in writes {
-            let (Op::Put(object) | Op::Delete(object)) = &op;
-            let payload = Stored::encode(object).map_err(|e| CommitError::Invalid(e.message))?;
+            let (delete, payload) = op.encode()?;
             let (subject, base) = (self.log.subject(&key).into(), self.log.last(&key).sequence());
-            let delete = matches!(op, Op::Delete(_));
-            let (id, answer) = self.log.register(key, op, payload.clone());
+            let (id, answer) = self.log.register(key, delete, payload.clone());
             let message = Message { subject, base, id, delete, ttl: None, payload };
             let headers = message.headers(&self.log.session);
             batch.messages.push((message, headers));
@@ -61,7 +59,7 @@ impl Offline {
         let answer = |(_, mut answer): (u64, tokio::sync::oneshot::Receiver<super::log::Answer>)| match answer.try_recv() {
             Ok(Ok(stored)) => Ok(stored),
             Ok(Err(Refusal::Failed(error))) => Err(error),
-            Ok(Err(Refusal::Stale(_))) | Err(_) => Err(CommitError::Conflict),
+            Ok(Err(Refusal::Stale)) | Err(_) => Err(CommitError::Conflict),
         };
         batch.waiting.into_iter().map(answer).collect()
     }
@@ -78,6 +76,7 @@ impl Offline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Op;
     use futures::FutureExt;
     use model::{Key, Object};
     use serde_json::json;

@@ -40,21 +40,23 @@ impl Pipeline {
         if !matches!(given.resource_version(), "" | "0") {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let given = form::inward(&call.kind, given);
+        let mut given = form::inward(&call.kind, given);
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
             attempts -= 1;
-            match self.create_once(call, given.clone()).await {
-                Err(e) if e.is_already_exists() && attempts > 0 => {}
-                Err(e) => return Err(e),
-                Ok(stored) => return Ok(object_reply(form::outward(&call.kind, stored)?, true, warnings)),
+            let spare = (attempts > 0).then(|| given.clone());
+            match (self.create_once(call, given).await, spare) {
+                (Err(e), Some(spare)) if e.is_already_exists() => given = spare,
+                (Err(e), _) => return Err(e),
+                (Ok(stored), _) => return Ok(object_reply(form::outward(&call.kind, stored)?, true, warnings)),
             }
         }
     }
 
     async fn create_once(&self, call: &Call, object: Object) -> Result<Arc<Stored>, ApiError> {
-        for _ in 0..CLAIMS {
-            if let Some(stored) = self.try_create(call, object.clone()).await? {
+        let attempts = if claims::concerns(&call.key("")) { CLAIMS } else { 1 };
+        for object in std::iter::repeat_n(object, attempts) {
+            if let Some(stored) = self.try_create(call, object).await? {
                 return Ok(stored);
             }
         }

@@ -33,7 +33,7 @@ impl Pipeline {
         let asked = asked(call, body)?;
         match self.delete_one(call, &call.name, &asked).await? {
             Deleted::Gone(object) if !returns_object(call) => {
-                let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.object().uid()});
+                let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.uid()});
                 success(200, Some((&call.kind.group, details)))
             }
             Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(form::outward(&call.kind, object)?, false, Vec::new())),
@@ -54,8 +54,8 @@ impl Pipeline {
         self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
             Plan::Pending => Ok(Some(Deleted::Marked(old))),
-            Plan::Mark(object) => Ok(self.swap(&old, Op::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
-            Plan::Remove(object) => Ok(self.swap(&old, Op::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
+            Plan::Mark(object) => Ok(self.swap(old, Op::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
+            Plan::Remove(object) => Ok(self.swap(old, Op::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Writes of existing objects: read, decide, compare and swap; once more when somebody else wrote in between.
 use crate::call::Call;
+use crate::claims;
 use crate::pipeline::Pipeline;
 use crate::store::{CommitError, Op, Write};
 use model::{ApiError, Stored};
@@ -51,21 +52,22 @@ impl Pipeline {
         Err(ApiError::modified(&call.kind.group, &call.kind.resource, name))
     }
 
-    /// Writes what became of `old`; `None` when somebody else wrote first.
-    pub(crate) async fn swap(&self, old: &Stored, op: Op, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
+    /// Writes what became of `old`, which ends here with all that was parsed of it; `None` when somebody else wrote first.
+    pub(crate) async fn swap(&self, old: Arc<Stored>, op: Op, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
         if dry_run {
             let (Op::Put(object) | Op::Delete(object)) = op;
             return Ok(Some(Arc::new(Stored::from_object(old.key.clone(), object)?)));
         }
-        let deletes = matches!(op, Op::Delete(_));
-        match self.store().commit(Write { key: old.key.clone(), expect: old.revision, op }).await {
+        let (key, expect, given_up) = (old.key.clone(), old.revision, claims::given_up(&old, &op));
+        drop(old);
+        match self.store().commit(Write { key: key.clone(), expect, op }).await {
             Ok(stored) => {
-                self.authorizer().refresh(&old.key);
-                self.let_go(&old.key, old.object(), (!deletes).then(|| stored.object())).await;
+                self.authorizer().refresh(&key);
+                self.let_go(given_up).await;
                 Ok(Some(stored))
             }
             Err(CommitError::Conflict) => Ok(None),
-            Err(other) => Err(other.to_api(&old.key, false)),
+            Err(other) => Err(other.to_api(&key, false)),
         }
     }
 }

@@ -90,8 +90,7 @@ impl World {
         self.end += 1;
         let sequence = self.end;
         let own = own.then(|| {
-            let op = if delete { Op::Delete(object(name, sequence)) } else { Op::Put(object(name, sequence)) };
-            let (id, answer) = self.log.register(key(name), op, Stored::encode(&object(name, sequence)).unwrap());
+            let (id, answer) = self.log.register(key(name), delete, Stored::encode(&object(name, sequence)).unwrap());
             self.acknowledgements.push_back((id, sequence));
             self.answers.push((sequence, answer));
             id

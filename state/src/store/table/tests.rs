@@ -12,10 +12,12 @@ fn key(i: usize) -> Key {
 fn written(i: usize, revision: u64) -> Arc<Stored> {
     let object = Object::from_value(json!({"metadata": {"name": format!("p{i}"), "uid": "u", "labels": {"a": "b"}}})).unwrap();
     let encoded = Stored::encode(&object).unwrap();
-    Arc::new(Stored::with_object(key(i), revision, &encoded, object).unwrap())
+    let stored = Stored::decode(key(i), revision, &encoded).unwrap();
+    assert_eq!(stored.object().uid(), "u");
+    Arc::new(stored)
 }
 
-/// Writers bring their objects parsed and parse what they replace; of all that, only what is news stays.
+/// Watchers parse what is news, and writers what they replace; of all that, only what is news stays.
 #[test]
 fn what_was_parsed_does_not_stay() {
     const OBJECTS: usize = 500;

@@ -39,6 +39,8 @@ impl fmt::Display for Key {
 
 /// Every log value starts with this, so that the revision is put in by one copy and no parsing.
 const HEAD: &str = r#"{"metadata":{"resourceVersion":""#;
+/// What comes before the metadata.
+const METADATA: &str = r#"{"metadata":"#;
 
 /// What most objects fit into, in bytes.
 const ROOM: usize = 2_048;
@@ -143,6 +145,14 @@ impl Stored {
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
 
+    /// `metadata` as a `T`, without looking at what comes after it: it is first in what [`Stored::encode`] makes. Nothing is kept.
+    ///
+    /// # Errors
+    /// What of it is not as `T` has it.
+    pub fn metadata<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(&mut serde_json::Deserializer::from_slice(self.json.get(METADATA.len()..).unwrap_or_default()))
+    }
+
     /// `metadata.uid`; empty where it is missing.
     pub fn uid(&self) -> String {
         #[derive(Default, Deserialize)]
@@ -150,14 +160,9 @@ impl Stored {
         struct Metadata {
             uid: String,
         }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Head {
-            metadata: Metadata,
-        }
         match self.object.get() {
             Some(object) => object.uid().to_owned(),
-            None => self.peek::<Head>().metadata.uid,
+            None => self.metadata::<Metadata>().unwrap_or_default().uid,
         }
     }
 
@@ -230,5 +235,23 @@ impl<'de> Deserialize<'de> for Stored {
         }
         let w = Owned::deserialize(d)?;
         Ok(Self::of(w.key, w.revision, Bytes::from(w.json.into_vec()), true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn metadata_is_read_by_itself() {
+        let fields = json!({"name": "x", "labels": {"a": "}", "b": "\"{"}, "uid": "u"});
+        let object = Object::from_value(json!({"apiVersion": "v1", "kind": "Thing", "metadata": fields, "spec": {"metadata": {"uid": "other"}}})).unwrap();
+        let stored = Stored::decode(Key::new("", "things", "", "x"), 7, &Stored::encode(&object).unwrap()).unwrap();
+        let whole = stored.object().at(&["metadata"]).unwrap();
+        assert_eq!((whole["resourceVersion"].as_str(), whole["labels"]["b"].as_str()), (Some("7"), Some("\"{")));
+        assert_eq!(&stored.metadata::<Value>().unwrap(), whole);
+        assert!(stored.metadata::<Vec<u8>>().is_err(), "a map is no list");
+        assert_eq!(Arc::new(stored).light().uid(), "u");
     }
 }

@@ -36,6 +36,10 @@ impl Node {
         }
     }
 
+    fn has(&self, pod: &Stored) -> bool {
+        self.pods.iter().any(|p| p.key == pod.key)
+    }
+
     fn give(&mut self, change: &Arc<Change>) {
         self.changed = change.revision;
         self.watchers.retain(|w| w.try_send(change.clone()).is_ok());
@@ -71,7 +75,8 @@ impl Table {
     fn give(&mut self, change: &Arc<Change>) {
         let now = node_of(&change.new);
         // a binding never changes, so that before it was either the same node or none: but a name may be made again elsewhere
-        let before = change.old.as_deref().map(node_of).filter(|before| *before != now);
+        let elsewhere = || !self.nodes.get(&now).is_some_and(|node| node.has(&change.new));
+        let before = change.old.as_deref().filter(|_| elsewhere()).map(node_of).filter(|before| *before != now);
         for name in before.iter().chain([&now]).filter(|n| !n.is_empty()) {
             let node = self.nodes.entry(name.clone()).or_default();
             if *name == now && !change.deleted {

@@ -28,12 +28,6 @@ pub struct Meta {
     pub owner_references: Option<Box<[OwnerReference]>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Head {
-    metadata: Meta,
-}
-
 /// An object of the view at one revision.
 pub struct Item {
     /// The object as it came.
@@ -48,13 +42,10 @@ pub struct Item {
 impl Item {
     /// From what a watch showed at `seen_at`. Metadata that doesn't decode counts as empty: such an object is nobody's.
     pub fn new(stored: Arc<Stored>, seen_at: Timestamp) -> Self {
-        let meta = match serde_json::from_slice::<Head>(stored.json()) {
-            Ok(head) => head.metadata,
-            Err(error) => {
-                tracing::warn!(key = %stored.key, %error, "metadata does not decode");
-                Meta::default()
-            }
-        };
+        let meta = stored.metadata().unwrap_or_else(|error| {
+            tracing::warn!(key = %stored.key, %error, "metadata does not decode");
+            Meta::default()
+        });
         Self { stored: stored.light(), meta, seen_at, part: OnceLock::new() }
     }
 

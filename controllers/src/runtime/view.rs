@@ -54,15 +54,28 @@ impl Table {
     }
 
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
-        let old = self.remove(item.key());
         let name = (item.key().namespace.clone(), item.key().name.clone());
-        for index in self.indexes(&item) {
+        let old = self.rows.entry(name.0.clone()).or_default().insert(name.1.clone(), item.clone());
+        self.gone.remove(&name);
+        self.len += usize::from(old.is_none());
+        let indexes = self.indexes(&item);
+        let before = old.as_deref().map(|old| self.indexes(old)).unwrap_or_default();
+        for index in before.iter().filter(|index| !indexes.contains(index)) {
+            self.unlist(index, &name);
+        }
+        for index in indexes {
             self.index.entry(index).or_default().insert(name.clone(), item.clone());
         }
-        self.gone.remove(&name);
-        self.rows.entry(name.0).or_default().insert(name.1, item);
-        self.len += 1;
         old
+    }
+
+    fn unlist(&mut self, index: &Index, name: &Name) {
+        if let Some(members) = self.index.get_mut(index) {
+            members.remove(name);
+            if members.is_empty() {
+                self.index.remove(index);
+            }
+        }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
@@ -74,12 +87,7 @@ impl Table {
         self.len -= 1;
         let name = (key.namespace.clone(), key.name.clone());
         for index in self.indexes(&old) {
-            if let Some(members) = self.index.get_mut(&index) {
-                members.remove(&name);
-                if members.is_empty() {
-                    self.index.remove(&index);
-                }
-            }
+            self.unlist(&index, &name);
         }
         Some(old)
     }

@@ -22,6 +22,9 @@ pub struct Machine {
     pub file_system: String,
     /// What it costs to bring 4 KiB to the disk, in the middle of 200 times.
     pub sync_ms: f64,
+    /// What a word from memory takes, in nanoseconds, when all processors ask for one at once: on a shared machine it differs from hour to hour,
+    /// and most figures with it.
+    pub memory_ns: f64,
     /// The load average when the runs began: what else was going on.
     pub busy: f64,
 }
@@ -36,13 +39,15 @@ impl Machine {
         let field = |text: &str, name: &str| text.lines().find(|l| l.starts_with(name)).and_then(|l| l.split(':').nth(1)).unwrap_or_default().trim().to_owned();
         let memory = field(&read("/proc/meminfo"), "MemTotal");
         let kib: u64 = memory.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             cpu: field(&read("/proc/cpuinfo"), "model name"),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores,
             memory_gib: (kib + (1 << 19)) >> 20,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             file_system: file_system(&read("/proc/self/mountinfo"), &directory.canonicalize()?),
             sync_ms: rounded(sync_ms(directory)?, 3),
+            memory_ns: rounded(memory_ns(cores), 1),
             busy: read("/proc/loadavg").split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default(),
         })
     }
@@ -56,8 +61,9 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, cores, memory_gib, kernel, file_system, sync_ms, busy } = self;
-        write!(f, "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, {file_system} (4 KiB to the disk in {sync_ms} ms), load average {busy} at the start")
+        let Self { cpu, cores, memory_gib, kernel, file_system, sync_ms, memory_ns, busy } = self;
+        write!(f, "{cpu}, {cores} cores, {memory_gib} GiB (a word in {memory_ns} ns), Linux {kernel}, ")?;
+        write!(f, "{file_system} (4 KiB to the disk in {sync_ms} ms), load average {busy} at the start")
     }
 }
 
@@ -69,6 +75,30 @@ fn file_system(mountinfo: &str, path: &Path) -> String {
     });
     let above = mounts.filter(|(point, _)| path.starts_with(point));
     above.max_by_key(|(point, _)| point.len()).map_or_else(String::new, |(_, kind)| kind.to_owned())
+}
+
+/// Follows a chain of words through memory that no cache holds, in as many threads as there are processors; the slowest counts.
+fn memory_ns(threads: usize) -> f64 {
+    let chase = || {
+        // a step that shares no factor with the number of words visits each of them, far from the one before
+        const WORDS: usize = 1 << 24;
+        const STEP: usize = 7_368_787;
+        const TIMES: usize = 1 << 20;
+        let mut next = vec![0_u32; WORDS];
+        for (at, word) in next.iter_mut().enumerate() {
+            *word = u32::try_from((at + STEP) % WORDS).unwrap_or_default();
+        }
+        let (mut at, start) = (0_usize, Instant::now());
+        for _ in 0..TIMES {
+            at = next.get(at).copied().unwrap_or_default() as usize;
+        }
+        std::hint::black_box(at);
+        start.elapsed().as_secs_f64() * 1e9 / TIMES as f64
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(chase)).collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).fold(0.0, f64::max)
+    })
 }
 
 fn sync_ms(directory: &Path) -> io::Result<f64> {
@@ -102,7 +132,7 @@ mod tests {
     fn this_machine_has_all_of_it_and_is_like_itself() {
         let directory = tempfile::tempdir().expect("a directory");
         let here = Machine::here(directory.path()).expect("a machine");
-        assert!(here.cores > 0 && here.sync_ms > 0.0 && !here.kernel.is_empty() && !here.file_system.is_empty(), "{here}");
+        assert!(here.cores > 0 && here.sync_ms > 0.0 && here.memory_ns > 0.0 && !here.kernel.is_empty() && !here.file_system.is_empty(), "{here}");
         assert!(here.is_like(&Machine { kernel: "0".to_owned(), busy: 9.0, sync_ms: 1.0, ..here.clone() }));
         assert!(!here.is_like(&Machine { cores: here.cores + 1, ..here.clone() }));
         assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);

@@ -93,7 +93,7 @@ pub mod tests {
     use super::*;
 
     pub fn machine() -> Machine {
-        Machine { cpu: "c".into(), cores: 2, memory_gib: 24, kernel: "6".into(), file_system: "ext4".into(), sync_ms: 0.1, busy: 0.0 }
+        Machine { cpu: "c".into(), cores: 2, memory_gib: 24, kernel: "6".into(), file_system: "ext4".into(), sync_ms: 0.1, memory_ns: 90.0, busy: 0.0 }
     }
 
     pub fn record(date: &str, commit: Option<&str>) -> Record {

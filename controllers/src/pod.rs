@@ -59,7 +59,7 @@ struct Status {
     pod_ip: Option<String>,
     #[serde(rename = "podIPs")]
     pod_ips: Option<Box<[PodIp]>>,
-    conditions: Option<Box<[Condition]>>,
+    conditions: Conditions,
     container_statuses: Option<Box<[ContainerStatus]>>,
 }
 
@@ -75,18 +75,33 @@ struct ContainerStatus {
     restart_count: i64,
 }
 
-/// A condition in a status.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Condition {
-    /// Which.
-    pub r#type: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-    /// Machine-readable.
-    pub reason: String,
-    /// When the status last changed.
-    pub last_transition_time: Option<Timestamp>,
+struct Condition {
+    r#type: String,
+    status: String,
+    last_transition_time: Option<Timestamp>,
+}
+
+/// What is read of the conditions. All of them would be half of what is held of a pod, and there are many pods.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Option<Vec<Condition>>")]
+struct Conditions {
+    scheduled_at: Option<Timestamp>,
+    ready: bool,
+    ready_since: Option<Timestamp>,
+}
+
+impl From<Option<Vec<Condition>>> for Conditions {
+    fn from(all: Option<Vec<Condition>>) -> Self {
+        let find = |r#type: &str| all.iter().flatten().find(|c| c.r#type == r#type);
+        let ready = find("Ready").filter(|c| c.status == "True");
+        Self {
+            scheduled_at: find("PodScheduled").and_then(|c| c.last_transition_time),
+            ready: ready.is_some(),
+            ready_since: ready.and_then(|c| c.last_transition_time),
+        }
+    }
 }
 
 /// The part of the pod; what doesn't decode counts as empty.
@@ -110,17 +125,17 @@ impl Pod {
     pub fn node(&self) -> &str {
         self.spec.node_name.as_deref().unwrap_or_default()
     }
-    /// One condition.
-    pub fn condition(&self, r#type: &str) -> Option<&Condition> {
-        self.status.conditions.iter().flatten().find(|c| c.r#type == r#type)
+    /// When it was bound to its node.
+    pub fn scheduled_at(&self) -> Option<Timestamp> {
+        self.status.conditions.scheduled_at
     }
     /// Whether it is ready.
     pub fn ready(&self) -> bool {
-        self.condition("Ready").is_some_and(|c| c.status == "True")
+        self.status.conditions.ready
     }
     /// Since when it has been ready.
     pub fn ready_since(&self) -> Option<Timestamp> {
-        self.condition("Ready").filter(|c| c.status == "True")?.last_transition_time
+        self.status.conditions.ready_since
     }
     /// When it has been ready for `min_ready_seconds`: it is available from then on. `None` while it isn't ready.
     pub fn available_at(&self, min_ready_seconds: i64) -> Option<Timestamp> {

@@ -54,6 +54,13 @@ pub struct Stored {
     json: Bytes,
     /// Whether many are about to read it.
     news: bool,
+    /// Apart, since of most objects that are held there is none of it.
+    made: OnceLock<Box<Made>>,
+}
+
+/// What was made of an object.
+#[derive(Default)]
+struct Made {
     object: OnceLock<Object>,
     typed: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// Its light form: one for all who ask for it.
@@ -108,7 +115,8 @@ impl Stored {
         let revision: u64 = object.resource_version().parse().unwrap_or_default();
         let stored = Self::decode(key, revision, &Self::encode(&object)?)?;
         object.set(&["metadata", "resourceVersion"], revision.to_string());
-        Ok(Self { object: OnceLock::from(object), ..stored })
+        stored.made().object.get_or_init(|| object);
+        Ok(stored)
     }
 
     /// The same without what has been parsed of it, which is several times as large as the JSON; the JSON is shared, and [`Stored::read`] no longer
@@ -118,7 +126,7 @@ impl Stored {
         if !self.news && !self.is_parsed() {
             return self.clone();
         }
-        self.light.get_or_init(|| Arc::new(self.unparsed(false))).clone()
+        self.made().light.get_or_init(|| Arc::new(self.unparsed(false))).clone()
     }
 
     /// The same for one who reads it several times: what is parsed goes with this copy, and isn't left with those who hold the object for long.
@@ -131,13 +139,21 @@ impl Stored {
         Self::of(self.key.clone(), self.revision, self.json.clone(), news)
     }
 
+    fn made(&self) -> &Made {
+        self.made.get_or_init(Box::default)
+    }
+
+    fn parsed(&self) -> Option<&Object> {
+        self.made.get()?.object.get()
+    }
+
     fn of(key: Key, revision: u64, json: Bytes, news: bool) -> Self {
-        Self { key, revision, json, news, object: OnceLock::new(), typed: OnceLock::new(), light: OnceLock::new() }
+        Self { key, revision, json, news, made: OnceLock::new() }
     }
 
     /// Whether anything is held beside the JSON.
     pub fn is_parsed(&self) -> bool {
-        self.object.get().is_some() || self.typed.get().is_some()
+        self.made.get().is_some_and(|made| made.object.get().is_some() || made.typed.get().is_some())
     }
 
     /// Only the fields that `T` names, without parsing the rest; nothing is kept. What doesn't decode is `T`'s default.
@@ -160,7 +176,7 @@ impl Stored {
         struct Metadata {
             uid: String,
         }
-        match self.object.get() {
+        match self.parsed() {
             Some(object) => object.uid().to_owned(),
             None => self.metadata::<Metadata>().unwrap_or_default().uid,
         }
@@ -169,7 +185,7 @@ impl Stored {
     /// Reads the parsed object. What is parsed for it is kept while the object is news, so that all who watch parse once; of one that has become
     /// [`Stored::light`] it is not, so that a list's selector doesn't leave the whole cache parsed.
     pub fn read<R>(&self, read: impl FnOnce(&Object) -> R) -> R {
-        match self.object.get() {
+        match self.parsed() {
             None if !self.news => read(&self.parse()),
             _ => read(self.object()),
         }
@@ -186,7 +202,7 @@ impl Stored {
 
     /// The parsed object, kept from then on, even by one that is light: [`Stored::read`] or [`Stored::own`] is for what many objects are asked.
     pub fn object(&self) -> &Object {
-        self.object.get_or_init(|| self.parse())
+        self.made().object.get_or_init(|| self.parse())
     }
 
     /// The typed object, shared by all who ask for the same `T`; asking for another `T` decodes anew.
@@ -194,13 +210,14 @@ impl Stored {
     /// # Errors
     /// As [`Object::to_typed`].
     pub fn typed<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<T>, ApiError> {
-        if let Some(shared) = self.typed.get().and_then(|any| any.clone().downcast::<T>().ok()) {
+        let slot = &self.made().typed;
+        if let Some(shared) = slot.get().and_then(|any| any.clone().downcast::<T>().ok()) {
             return Ok(shared);
         }
         let typed: Arc<T> = Arc::new(serde_json::from_slice(&self.json).map_err(|e| ApiError::bad_request(format!("{}: {e}", self.key)))?);
-        Ok(match self.typed.set(typed.clone()) {
+        Ok(match slot.set(typed.clone()) {
             Ok(()) => typed,
-            Err(_) => self.typed.get().and_then(|any| any.clone().downcast::<T>().ok()).unwrap_or(typed),
+            Err(_) => slot.get().and_then(|any| any.clone().downcast::<T>().ok()).unwrap_or(typed),
         })
     }
 }

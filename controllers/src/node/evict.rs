@@ -79,7 +79,7 @@ fn due(node: &Item, item: &Item, taints: &[&Value]) -> Option<Timestamp> {
     }
     let time = |t: &Value| t.as_str().and_then(|t| t.parse().ok());
     let tainted = taints.iter().filter_map(|t| time(&t["timeAdded"])).max().unwrap_or(node.seen_at);
-    let bound = pod(item).condition("PodScheduled").and_then(|c| c.last_transition_time).unwrap_or(Timestamp::MIN);
+    let bound = pod(item).scheduled_at().unwrap_or(Timestamp::MIN);
     least.map(|seconds| later(tainted.max(bound), SignedDuration::from_secs(seconds.max(0))))
 }
 

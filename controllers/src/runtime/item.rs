@@ -25,7 +25,7 @@ pub struct Meta {
     /// `metadata.finalizers`.
     pub finalizers: Option<Box<[String]>>,
     /// `metadata.ownerReferences`.
-    pub owner_references: Option<Box<[OwnerReference]>>,
+    pub owner_references: Option<Arc<[OwnerReference]>>,
 }
 
 /// An object of the view at one revision.
@@ -47,6 +47,18 @@ impl Item {
             Meta::default()
         });
         Self { stored: stored.light(), meta, seen_at, part: OnceLock::new() }
+    }
+
+    /// With what is the same in both kept once: pods of one template share their labels and owners.
+    #[must_use]
+    pub fn like(mut self, other: &Self) -> Self {
+        if self.meta.labels == other.meta.labels {
+            self.meta.labels.clone_from(&other.meta.labels);
+        }
+        if self.meta.owner_references == other.meta.owner_references {
+            self.meta.owner_references.clone_from(&other.meta.owner_references);
+        }
+        self
     }
 
     /// Which object.

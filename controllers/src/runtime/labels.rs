@@ -1,10 +1,11 @@
 //! An object's labels in little memory: a view holds those of every object.
 use serde::de::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Labels, ordered by their keys.
+/// Labels, ordered by their keys. Clones share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
 
 impl Labels {
     /// The value of one.

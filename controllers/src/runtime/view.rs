@@ -134,6 +134,12 @@ impl View {
         self.tables.keys()
     }
 
+    /// What is likely to have much in common with an object: itself before, or another one of the same owner.
+    pub fn kin(&self, resource: &Resource, item: &Item) -> Option<&Arc<Item>> {
+        let table = self.tables.get(resource)?;
+        let before = table.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
+        before.or_else(|| table.found(&Index::Owner(item.owners().first()?.uid.as_str().into())).next())
+    }
     /// Puts an object in; returns what was there.
     pub fn apply(&mut self, resource: &Resource, item: Arc<Item>) -> Option<Arc<Item>> {
         let table = self.tables.get_mut(resource)?;
@@ -269,5 +275,52 @@ mod tests {
         assert_eq!(delete("last", 5), [Some(at(3)), None, Some(at(5))]);
         view.apply(&Resource::NODES, node("last"));
         assert_eq!(view.gone_at(&Resource::NODES, "", "last"), None, "it has come back");
+    }
+
+    fn pod(name: &str, revision: u64, app: &str, owner: &str) -> Item {
+        let owners = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": true}]);
+        let metadata = json!({"name": name, "namespace": "a", "resourceVersion": revision.to_string(), "labels": {"app": app}, "ownerReferences": owners});
+        let object = Object::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})).unwrap();
+        Item::new(Arc::new(Stored::from_object(Resource::PODS.key("a", name), object).unwrap()), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_changed_object_is_found_by_what_it_has_now() {
+        let mut view = View::new(Arc::new(model::kinds::builtin()));
+        view.watch(Resource::PODS, &[], true);
+        let found = |view: &View| {
+            let labelled = |app: &str| view.labelled(&Resource::PODS, "a", json!({"app": app}).as_object().unwrap()).map(|i| i.revision()).collect::<Vec<_>>();
+            let owned = |uid: &str| view.controlled_by(&Resource::PODS, uid).map(|i| i.revision()).collect::<Vec<_>>();
+            (labelled("x"), labelled("y"), owned("r"), owned("s"))
+        };
+        assert!(view.apply(&Resource::PODS, Arc::new(pod("p", 1, "x", "r"))).is_none());
+        assert_eq!(found(&view), (vec![1], vec![], vec![1], vec![]));
+        // the same indexes, and then others
+        assert_eq!(view.apply(&Resource::PODS, Arc::new(pod("p", 2, "x", "r"))).map(|old| old.revision()), Some(1));
+        assert_eq!(found(&view), (vec![2], vec![], vec![2], vec![]));
+        view.apply(&Resource::PODS, Arc::new(pod("p", 3, "y", "s")));
+        assert_eq!((found(&view), view.count(&Resource::PODS)), ((vec![], vec![3], vec![], vec![3]), 1));
+        view.delete(&Resource::PODS, &Resource::PODS.key("a", "p"), 4, Timestamp::UNIX_EPOCH);
+        assert_eq!((found(&view), view.count(&Resource::PODS)), ((vec![], vec![], vec![], vec![]), 0));
+        assert!(view.tables[&Resource::PODS].index.is_empty());
+    }
+
+    #[test]
+    fn pods_of_one_owner_keep_what_they_have_in_common_once() {
+        let mut view = View::new(Arc::new(model::kinds::builtin()));
+        view.watch(Resource::PODS, &[], true);
+        let mut put = |item: Item| {
+            let item = match view.kin(&Resource::PODS, &item) {
+                Some(kin) => item.like(kin),
+                None => item,
+            };
+            view.apply(&Resource::PODS, Arc::new(item));
+            let owners = |name: &str| view.get(&Resource::PODS, "a", name).map(|i| i.owners().as_ptr());
+            (owners("p") == owners("q"), view.get(&Resource::PODS, "a", "q").and_then(|i| i.label("app").map(str::to_owned)))
+        };
+        put(pod("p", 1, "x", "r"));
+        assert_eq!(put(pod("q", 2, "x", "r")), (true, Some("x".to_owned())));
+        assert_eq!(put(pod("q", 3, "y", "r")), (true, Some("y".to_owned())), "of what differs each has its own");
+        assert_eq!(put(pod("q", 4, "y", "s")), (false, Some("y".to_owned())));
     }
 }

@@ -7,7 +7,7 @@ use super::{CommitError, subject, sync};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{ApiError, Key, Stored};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -158,9 +158,18 @@ impl Log {
     /// The key of a subject, sharing the names that its table has.
     pub(crate) fn key(&self, subject: &str) -> Option<Key> {
         let parts = subject::parse(&self.prefix, subject)?;
-        let table = self.existing(&parts.group, &parts.resource);
-        let (group, resource) = table.map_or_else(|| (parts.group.into(), parts.resource.into()), |t| (t.group.clone(), t.resource.clone()));
-        Some(Key { group, resource, namespace: parts.namespace.into(), name: parts.name.into() })
+        Some(self.named(&parts.group, &parts.resource, &parts.namespace, parts.name.into()))
+    }
+
+    /// The key with the names that its table has already.
+    pub(crate) fn shared(&self, key: Key) -> Key {
+        self.named(&key.group, &key.resource, &key.namespace, key.name)
+    }
+
+    fn named(&self, group: &str, resource: &str, namespace: &str, name: Arc<str>) -> Key {
+        let Some(table) = self.existing(group, resource) else { return Key::new(group, resource, namespace, name) };
+        let namespace = table.read().namespace(namespace).unwrap_or_else(|| namespace.into());
+        Key { group: table.group.clone(), resource: table.resource.clone(), namespace, name }
     }
 
     /// The table of a resource, if it was ever asked for or written.
@@ -306,7 +315,10 @@ impl Log {
         for table in self.all() {
             parts.entry((table.group.clone(), table.resource.clone())).or_default();
         }
-        for message in loaded {
+        let mut names = HashSet::new();
+        for mut message in loaded {
+            let Key { group, resource, namespace, .. } = &mut message.key;
+            [group, resource, namespace].into_iter().for_each(|name| share(&mut names, name));
             match message.entry() {
                 Ok(entry) => parts.entry((message.key.group.clone(), message.key.resource.clone())).or_default().push((message.key, message.sequence, entry)),
                 Err(error) => tracing::error!(key = %message.key, sequence = message.sequence, %error, "a log entry does not decode and is left out"),
@@ -366,6 +378,14 @@ impl Log {
         for (to, result) in batch.answers {
             answer(to, result);
         }
+    }
+}
+
+/// Puts the same name in the place of an equal one.
+fn share(names: &mut HashSet<Arc<str>>, name: &mut Arc<str>) {
+    match names.get(&**name) {
+        Some(same) => *name = same.clone(),
+        None => _ = names.insert(name.clone()),
     }
 }
 

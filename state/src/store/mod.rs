@@ -331,6 +331,7 @@ impl Store {
     pub async fn commit(&self, write: Write) -> Result<Arc<Stored>, CommitError> {
         let shard = self.shard(&write.key.group, &write.key.resource);
         let Write { key, expect, op } = write;
+        let key = shard.log.shared(key);
         let (delete, payload) = op.encode()?;
         let limit = self.0.js.client().max_payload().saturating_sub(HEADER_ROOM);
         if payload.len() > limit {

@@ -148,6 +148,11 @@ impl Data {
         Self { spaces: BTreeMap::new(), markers: HashMap::new(), marked: VecDeque::new(), window: Window::new(floor, limits), revision: 0 }
     }
 
+    /// The name of a namespace as the table has it: all its objects share that.
+    pub(crate) fn namespace(&self, name: &str) -> Option<Arc<str>> {
+        self.spaces.get_key_value(name).map(|(name, _)| name.clone())
+    }
+
     /// One object.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
         self.spaces.get(namespace)?.get(name)

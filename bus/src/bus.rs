@@ -41,6 +41,12 @@ pub enum BusError {
         /// How long was waited.
         after: Duration,
     },
+    /// It has more to do than it can take, and has not begun.
+    #[error("{service} has too many requests waiting: try again later")]
+    Busy {
+        /// The service asked for.
+        service: &'static str,
+    },
     /// NATS can't be reached now.
     #[error("the connection to NATS is down: {0}")]
     Disconnected(String),
@@ -347,7 +353,7 @@ impl Bus {
         let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX).clamp(1, MAX_CONCURRENCY);
         let permits = Arc::new(Semaphore::new(concurrency as usize));
         let stats = Arc::new(Stats::default());
-        let door = Arc::new(Door { handler, permits: permits.clone(), stats: stats.clone() });
+        let door = Arc::new(Door { handler, permits: permits.clone(), limit: concurrency as usize, stats: stats.clone() });
         let registration = self.shared.registry.add::<Q, _>(instance, door.clone());
         let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
         if let Some(mouth) = self.mouth().await? {

@@ -18,6 +18,8 @@ pub(crate) type Handler<Q> = Box<dyn Fn(Incoming<Q>) -> BoxFuture<'static, Optio
 pub(crate) struct Door<Q: Call> {
     pub(crate) handler: Handler<Q>,
     pub(crate) permits: Arc<Semaphore>,
+    /// So many permits there are.
+    pub(crate) limit: usize,
     pub(crate) stats: Arc<Stats>,
 }
 

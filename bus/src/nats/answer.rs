@@ -15,11 +15,14 @@ use futures::StreamExt;
 use futures::stream::SelectAll;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Requests of one service that are taken from NATS at once, waiting ones included; more wait in the connection.
+/// Requests of one service from elsewhere that are worked on at once at most; more wait.
 const TAKEN: usize = 1024;
+/// KiB of requests of one service that wait at most, each one counted as a whole number of them; what comes on top is refused.
+const ROOM: usize = 64 << 10;
 /// For how long a request is worked on whose sender doesn't say how long it waits.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest wait for the server to say that it knows a subscription.
@@ -120,22 +123,73 @@ fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
     Some(Request { caller, body: message.payload, patience, port, responder })
 }
 
+/// A request that waits until others are done.
+struct Waiting {
+    message: Message,
+    since: Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    /// What is to be done, for as long as it is still waited for. A request that has waited for half of its sender's patience is refused: worked on at the
+    /// end of it, the answers of an overloaded service would all come just too late, and each be asked for again.
+    fn begin(self, mouth: &Arc<Mouth>) -> Option<Request> {
+        let waited = self.since.elapsed();
+        let request = read(mouth, self.message)?;
+        if waited > request.patience / 2 {
+            request.responder.fail(wire::BUSY, "it waited for too long");
+            return None;
+        }
+        Some(Request { patience: request.patience - waited, ..request })
+    }
+}
+
+/// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
+async fn queue(mouth: &Arc<Mouth>, mut requests: Requests, stop: CancellationToken, waiting: mpsc::UnboundedSender<Waiting>) {
+    let room = Arc::new(Semaphore::new(ROOM));
+    while let Some(message) = requests.next(&stop).await {
+        mouth.health.heard.send_replace(Instant::now());
+        let size = u32::try_from(message.payload.len() / 1024 + 1).unwrap_or(u32::MAX);
+        match room.clone().try_acquire_many_owned(size) {
+            Ok(room) => {
+                if waiting.send(Waiting { message, since: Instant::now(), _room: room }).is_err() {
+                    return;
+                }
+            }
+            Err(_) => {
+                if let Some(request) = read(mouth, message) {
+                    request.responder.fail(wire::BUSY, "too many wait");
+                }
+            }
+        }
+    }
+}
+
 /// Listens to a service's subjects until cancelled; each request is handled in a task of its own.
-async fn listen<F, R>(mouth: &Arc<Mouth>, verb: Verb, service: &str, instance: &str, stop: CancellationToken, handle: F) -> Result<(), BusError>
+async fn listen<F, R>(
+    mouth: &Arc<Mouth>,
+    verb: Verb,
+    (service, limit): (&str, usize),
+    instance: &str,
+    stop: CancellationToken,
+    handle: F,
+) -> Result<(), BusError>
 where
     F: Fn(Request, OwnedSemaphorePermit) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let mut requests = subscribe(mouth, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
+    let requests = subscribe(mouth, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
     if let Err(error) = mouth.round_trip(SUBSCRIBE).await {
         tracing::warn!(service, ?error, "served from when NATS is back");
     }
-    let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(TAKEN)));
+    let (enter, mut waiting) = mpsc::unbounded_channel::<Waiting>();
+    let taker = mouth.clone();
+    tokio::spawn(async move { queue(&taker, requests, stop, enter).await });
+    let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(limit.min(TAKEN))));
     tokio::spawn(async move {
-        while let Some(message) = requests.next(&stop).await {
-            mouth.health.heard.send_replace(tokio::time::Instant::now());
-            let Ok(place) = taken.clone().acquire_owned().await else { return };
-            if let Some(request) = read(&mouth, message) {
+        while let Ok(place) = taken.clone().acquire_owned().await {
+            let Some(next) = waiting.recv().await else { return };
+            if let Some(request) = next.begin(&mouth) {
                 tokio::spawn(handle(request, place));
             }
         }
@@ -181,6 +235,7 @@ async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> 
 
 /// Lets those elsewhere in by this door.
 pub(crate) async fn serve<Q: Call>(mouth: &Arc<Mouth>, instance: &str, door: Arc<Door<Q>>, stop: CancellationToken) -> Result<(), BusError> {
+    let limit = door.limit;
     let handle = move |request: Request, place: OwnedSemaphorePermit| {
         let door = door.clone();
         async move {
@@ -192,7 +247,7 @@ pub(crate) async fn serve<Q: Call>(mouth: &Arc<Mouth>, instance: &str, door: Arc
             drop(place);
         }
     };
-    listen(mouth, Verb::Call, Q::SERVICE, instance, stop, handle).await
+    listen(mouth, Verb::Call, (Q::SERVICE, limit), instance, stop, handle).await
 }
 
 async fn answer<Q: Call>(door: Arc<Door<Q>>, request: Request) {
@@ -258,5 +313,5 @@ pub(crate) async fn accept<O: Open>(mouth: &Arc<Mouth>, instance: &str, gate: Ar
             drop(place);
         }
     };
-    listen(mouth, Verb::Open, O::SERVICE, instance, stop, handle).await
+    listen(mouth, Verb::Open, (O::SERVICE, TAKEN), instance, stop, handle).await
 }

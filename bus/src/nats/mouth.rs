@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     NoResponder,
     /// The one that was asked is stopping and hasn't begun.
     Gone,
+    /// It hasn't begun either, and isn't going to.
+    Busy,
     Disconnected(String),
     /// The service's own words, or the server's.
     Failed(String),
@@ -43,6 +45,7 @@ impl Fault {
     pub(crate) fn of(self, service: &'static str) -> BusError {
         match self {
             Self::NoResponder | Self::Gone => BusError::NoResponder { service },
+            Self::Busy => BusError::Busy { service },
             Self::Disconnected(why) => BusError::Disconnected(why),
             Self::Failed(why) => BusError::Failed { service, why },
         }
@@ -306,8 +309,9 @@ async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark
 /// A reply's headers may say that it is none.
 fn answer(headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
     let header = |name| wire::header(headers.as_ref(), name);
-    match (header(wire::ERROR_CODE), header(wire::ERROR)) {
+    match (header(wire::ERROR_CODE).and_then(|code| code.parse().ok()), header(wire::ERROR)) {
         (Some(wire::GONE), _) => Err(Fault::Gone),
+        (Some(wire::BUSY), _) => Err(Fault::Busy),
         (_, Some(why)) => Err(Fault::Failed(why.to_owned())),
         (_, None) => Ok(Answer { headers, body }),
     }

@@ -17,7 +17,10 @@ pub(crate) const ERROR: &str = "Nats-Service-Error";
 /// Its kind, as an HTTP status code.
 pub(crate) const ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// The code of a service that stops: as if nobody were there.
-pub(crate) const GONE: &str = "503";
+pub(crate) const GONE: u16 = 503;
+
+/// The code of a service that has too much to do.
+pub(crate) const BUSY: u16 = 429;
 
 /// No body that is put together from parts is larger than this many bytes.
 const BODY_MAX: usize = 256 << 20;

@@ -379,3 +379,61 @@ async fn calls_over_the_server_are_quick() {
     println!("{each:?} a call over NATS");
     assert!(each < Duration::from_millis(20), "{each:?}");
 }
+
+/// More than a service can do: what it takes on it answers in time, and the rest hears soon that it is too much. Nothing is worked on in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overloaded_service_answers_what_it_can() {
+    const CALLS: usize = 4_000;
+    let rig = Rig::open().await;
+    let (state, agent) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Agent, "n").await);
+    let worked = Arc::new(AtomicUsize::new(0));
+    let count = worked.clone();
+    let _service = state
+        .serve("s1", 8, move |incoming| {
+            let count = count.clone();
+            async move {
+                // what the work costs: at most 800 a second are possible
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                count.fetch_add(1, Ordering::Relaxed);
+                give(incoming).await
+            }
+        })
+        .await
+        .unwrap();
+    let began = Instant::now();
+    let calls = (0..CALLS).map(|_| agent.call(&To::Any, want(1), 2 * SECOND));
+    let outcomes = futures::future::join_all(calls).await;
+    let answered = outcomes.iter().filter(|o| o.is_ok()).count();
+    let busy = outcomes.iter().filter(|o| **o == Err(BusError::Busy { service: "state.want" })).count();
+    assert_eq!(answered + busy, CALLS, "{:?}", outcomes.iter().find(|o| !matches!(o, Ok(_) | Err(BusError::Busy { .. }))));
+    assert!(answered >= 100 && busy >= 1_000, "{answered} answered, {busy} refused");
+    assert_eq!(worked.load(Ordering::Relaxed), answered);
+    assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+    agent.call(&To::Any, want(1), SECOND).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_so_many_bytes_wait() {
+    let rig = Rig::open().await;
+    let (state, agent) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Agent, "n").await);
+    let go = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = go.clone();
+    let serve = move |incoming| {
+        let gate = gate.clone();
+        async move {
+            drop(gate.acquire().await);
+            give(incoming).await
+        }
+    };
+    let _service = state.serve("s1", 1, serve).await.unwrap();
+    let large = || Want { size: 1, body: ByteBuf::from(vec![1; 900 << 10]) };
+    let mut calls: futures::stream::FuturesUnordered<_> = (0..100).map(|_| agent.call(&To::Any, large(), 60 * SECOND)).collect();
+    // one is worked on, 64 MiB wait
+    for _ in 0..100 - 1 - (64 << 10) / 901 {
+        assert_eq!(calls.next().await, Some(Err(BusError::Busy { service: "state.want" })));
+    }
+    go.close();
+    while let Some(outcome) = calls.next().await {
+        assert_eq!(outcome.unwrap().received, 900 << 10);
+    }
+}

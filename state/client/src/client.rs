@@ -23,11 +23,12 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// What the bus can't do becomes an API error: nobody there is 503, no answer is 504.
+/// What the bus can't do becomes an API error: nobody there is 503, no answer is 504, too much to do is 429.
 pub fn bus_error(e: BusError) -> ApiError {
     match e {
         BusError::Timeout { .. } => ApiError::timeout(e.to_string()),
         BusError::NoResponder { .. } | BusError::Disconnected(_) => ApiError::unavailable(e.to_string()),
+        BusError::Busy { .. } => ApiError::too_many_requests("The server has received too many requests and has asked us to try again later", 1),
         BusError::Codec { .. } | BusError::Failed { .. } => ApiError::internal(e.to_string()),
     }
 }

@@ -200,12 +200,7 @@ impl Engine {
         for change in changes {
             match change {
                 state_client::Change::Applied { new, .. } => {
-                    let new = Item::new(new, now);
-                    let new = Arc::new(match self.view.kin(resource, &new) {
-                        Some(kin) => new.like(kin),
-                        None => new,
-                    });
-                    let old = self.view.apply(resource, new.clone());
+                    let (new, old) = self.view.apply(resource, Item::new(new, now));
                     self.map(resource, Change { old: old.as_deref(), new: Some(&new) }, now);
                 }
                 state_client::Change::Deleted(last) => {

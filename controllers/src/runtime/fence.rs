@@ -122,9 +122,9 @@ mod tests {
     fn at(s: i64) -> Timestamp {
         Timestamp::from_second(s).unwrap()
     }
-    fn pod(name: &str, revision: u64) -> Arc<Item> {
+    fn pod(name: &str, revision: u64) -> Item {
         let object = Object::from_value(json!({"metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": revision.to_string()}})).unwrap();
-        Arc::new(Item::new(Arc::new(Stored::from_object(Resource::PODS.key("a", name), object).unwrap()), at(0)))
+        Item::new(Arc::new(Stored::from_object(Resource::PODS.key("a", name), object).unwrap()), at(0))
     }
     fn view() -> View {
         let mut view = View::default();

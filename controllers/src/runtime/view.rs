@@ -53,6 +53,12 @@ impl Table {
         out
     }
 
+    /// What is likely to have much in common with an object: itself before, or another one of the same owner.
+    fn kin(&self, item: &Item) -> Option<&Arc<Item>> {
+        let before = self.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
+        before.or_else(|| self.found(&Index::Owner(item.owners().first()?.uid.as_str().into())).next())
+    }
+
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
         let name = (item.key().namespace.clone(), item.key().name.clone());
         let old = self.rows.entry(name.0.clone()).or_default().insert(name.1.clone(), item.clone());
@@ -134,17 +140,15 @@ impl View {
         self.tables.keys()
     }
 
-    /// What is likely to have much in common with an object: itself before, or another one of the same owner.
-    pub fn kin(&self, resource: &Resource, item: &Item) -> Option<&Arc<Item>> {
-        let table = self.tables.get(resource)?;
-        let before = table.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
-        before.or_else(|| table.found(&Index::Owner(item.owners().first()?.uid.as_str().into())).next())
-    }
-    /// Puts an object in; returns what was there.
-    pub fn apply(&mut self, resource: &Resource, item: Arc<Item>) -> Option<Arc<Item>> {
-        let table = self.tables.get_mut(resource)?;
+    /// Puts an object in; returns it, and what was there.
+    pub fn apply(&mut self, resource: &Resource, item: Item) -> (Arc<Item>, Option<Arc<Item>>) {
+        let Some(table) = self.tables.get_mut(resource) else { return (Arc::new(item), None) };
+        let item = Arc::new(match table.kin(&item) {
+            Some(kin) => item.like(kin),
+            None => item,
+        });
         table.revision = table.revision.max(item.revision());
-        table.insert(item)
+        (item.clone(), table.insert(item))
     }
     /// Takes an object out; `revision` is that of its deletion.
     pub fn delete(&mut self, resource: &Resource, key: &Key, revision: u64, now: Timestamp) -> Option<Arc<Item>> {
@@ -249,10 +253,10 @@ mod tests {
     use model::{Object, Stored};
     use serde_json::json;
 
-    fn node(name: &str) -> Arc<Item> {
+    fn node(name: &str) -> Item {
         let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "resourceVersion": "1"}});
         let stored = Stored::from_object(Resource::NODES.key("", name), Object::from_value(object).unwrap()).unwrap();
-        Arc::new(Item::new(Arc::new(stored), Timestamp::UNIX_EPOCH))
+        Item::new(Arc::new(stored), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -293,12 +297,12 @@ mod tests {
             let owned = |uid: &str| view.controlled_by(&Resource::PODS, uid).map(|i| i.revision()).collect::<Vec<_>>();
             (labelled("x"), labelled("y"), owned("r"), owned("s"))
         };
-        assert!(view.apply(&Resource::PODS, Arc::new(pod("p", 1, "x", "r"))).is_none());
+        assert!(view.apply(&Resource::PODS, pod("p", 1, "x", "r")).1.is_none());
         assert_eq!(found(&view), (vec![1], vec![], vec![1], vec![]));
         // the same indexes, and then others
-        assert_eq!(view.apply(&Resource::PODS, Arc::new(pod("p", 2, "x", "r"))).map(|old| old.revision()), Some(1));
+        assert_eq!(view.apply(&Resource::PODS, pod("p", 2, "x", "r")).1.map(|old| old.revision()), Some(1));
         assert_eq!(found(&view), (vec![2], vec![], vec![2], vec![]));
-        view.apply(&Resource::PODS, Arc::new(pod("p", 3, "y", "s")));
+        view.apply(&Resource::PODS, pod("p", 3, "y", "s"));
         assert_eq!((found(&view), view.count(&Resource::PODS)), ((vec![], vec![3], vec![], vec![3]), 1));
         view.delete(&Resource::PODS, &Resource::PODS.key("a", "p"), 4, Timestamp::UNIX_EPOCH);
         assert_eq!((found(&view), view.count(&Resource::PODS)), ((vec![], vec![], vec![], vec![]), 0));
@@ -310,11 +314,7 @@ mod tests {
         let mut view = View::new(Arc::new(model::kinds::builtin()));
         view.watch(Resource::PODS, &[], true);
         let mut put = |item: Item| {
-            let item = match view.kin(&Resource::PODS, &item) {
-                Some(kin) => item.like(kin),
-                None => item,
-            };
-            view.apply(&Resource::PODS, Arc::new(item));
+            view.apply(&Resource::PODS, item);
             let owners = |name: &str| view.get(&Resource::PODS, "a", name).map(|i| i.owners().as_ptr());
             (owners("p") == owners("q"), view.get(&Resource::PODS, "a", "q").and_then(|i| i.label("app").map(str::to_owned)))
         };

@@ -2,7 +2,7 @@
 use super::is_ready;
 use crate::api::{Api, ApiError, Protocol};
 use crate::report::{percentiles, rounded, usage};
-use crate::suite::server::Server;
+use crate::suite::server::{Server, Software};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -107,7 +107,8 @@ impl Fleet {
     /// [`FleetError`].
     pub async fn start(whalesong: &Path, nodes: usize, args: &[&str]) -> Result<Self, FleetError> {
         let failed = |error| FleetError::Start(whalesong.to_owned(), error);
-        let server = Server::start(whalesong, &[&["--no-node"], args].concat(), &std::env::temp_dir()).map_err(failed)?;
+        let args = ["--no-node"].iter().chain(args).map(ToString::to_string).collect();
+        let server = Server::start(Software::Whalesong { program: whalesong.to_owned(), args }, &std::env::temp_dir()).map_err(failed)?;
         let api = answering(&server).await?;
         let start = Instant::now();
         let child = if nodes == 0 { None } else { Some(hollow_nodes(whalesong, &server, nodes).map_err(failed)?) };
@@ -165,7 +166,7 @@ impl Fleet {
     /// [`FleetError`].
     pub async fn restart(&mut self, path: &str, wanted: u64) -> Result<(f64, f64), FleetError> {
         let start = Instant::now();
-        self.server.restart(&self.whalesong).map_err(|error| FleetError::Start(self.whalesong.clone(), error))?;
+        self.server.restart().map_err(|error| FleetError::Start(self.whalesong.clone(), error))?;
         self.api = answering(&self.server).await?;
         let answers = start.elapsed().as_secs_f64();
         self.wait("objects", wanted, async |api: &Api| count(api, path).await).await?;

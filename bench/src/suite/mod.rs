@@ -4,6 +4,7 @@ mod chart;
 pub mod check;
 mod compare;
 mod figure;
+mod kubernetes;
 mod loads;
 mod machine;
 mod record;
@@ -13,9 +14,9 @@ mod table;
 
 use clap::Args;
 use figure::human;
-use loads::Load;
+use loads::{Cluster, Load};
 use machine::Machine;
-use record::{Record, RecordError};
+use record::{Figures, Record, RecordError};
 use runner::Programs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ pub struct Options {
     /// The binary to measure; the figures are those of no commit then
     #[arg(long, value_name = "PATH")]
     whalesong: Option<PathBuf>,
+    /// A directory with etcd, kube-apiserver, kube-controller-manager and kube-scheduler: they are measured by the same loads, in turn
+    #[arg(long, value_name = "DIRECTORY", env = "KUBERNETES")]
+    kubernetes: Option<PathBuf>,
     /// Leave the clusters' data and logs
     #[arg(long)]
     keep: bool,
@@ -126,6 +130,12 @@ fn version(program: &Path, arg: &str) -> String {
     said.split_whitespace().last().unwrap_or("unknown").trim_start_matches('v').to_owned()
 }
 
+/// `etcd Version: 3.5.1`, and more lines.
+fn etcd_version(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    said.lines().next().and_then(|line| line.split_whitespace().last()).unwrap_or("unknown").to_owned()
+}
+
 /// Runs what the options say, prints the table, writes the chart and the record.
 ///
 /// # Errors
@@ -142,20 +152,24 @@ pub async fn run(options: &Options) -> Result<(), SuiteError> {
     if let Some(given) = &options.whalesong {
         (programs.whalesong, commit) = (given.clone(), None);
     }
-    let versions = BTreeMap::from([
+    let mut versions = BTreeMap::from([
         ("whalesong".to_owned(), version(&programs.whalesong, "version")),
         ("nats-server".to_owned(), version(Path::new("nats-server"), "--version")),
     ]);
+    if let Some(kubernetes) = &options.kubernetes {
+        versions.insert("kubernetes".to_owned(), version(&kubernetes.join("kube-apiserver"), "--version"));
+        versions.insert("etcd".to_owned(), etcd_version(&kubernetes.join("etcd")));
+    }
     let machine = Machine::here(&places.scratch).map_err(files(places.scratch.display().to_string()))?;
-    let (figures, trouble) = (BTreeMap::new(), BTreeMap::new());
-    let mut record = Record { date: jiff::Timestamp::now(), commit, quick: options.quick, machine, versions, figures, trouble };
+    let kubernetes = options.kubernetes.as_ref().map(|_| Figures::default());
+    let mut record = Record { date: jiff::Timestamp::now(), commit, quick: options.quick, machine, versions, whalesong: Figures::default(), kubernetes };
     tokio::select! {
         () = measure(&programs, &chosen, options, &mut record) => {}
         () = stop_asked() => return Err(SuiteError::Interrupted),
     }
     println!("{}", table::render(&record));
     keep(&places, &record, options.loads.is_empty())?;
-    let failed: Vec<&str> = record.trouble.keys().map(String::as_str).collect();
+    let failed: Vec<&str> = record.whalesong.trouble.keys().map(String::as_str).collect();
     if failed.is_empty() { Ok(()) } else { Err(SuiteError::Trouble(failed.join(", "))) }
 }
 
@@ -164,36 +178,45 @@ async fn measure(programs: &Programs, chosen: &[&'static Load], options: &Option
     let runs = if options.quick { 1 } else { options.runs.max(1) };
     for run in 1..=runs {
         for (n, load) in chosen.iter().enumerate() {
-            eprint!("run {run} of {runs}, load {} of {}: {} … ", n + 1, chosen.len(), load.name);
-            let start = Instant::now();
+            let which = format!("run {run} of {runs}, load {} of {}: {}", n + 1, chosen.len(), load.name);
             let more = if options.quick { load.quick } else { &[] };
-            let found = take(load, programs.run(load, more).await, record);
-            eprintln!("{found} ({:.1} s)", start.elapsed().as_secs_f64());
+            told(&which, load, programs.run(load, more), &mut record.whalesong).await;
+            let beside = options.kubernetes.as_ref().zip(record.kubernetes.as_mut()).filter(|_| matches!(load.cluster, Cluster::Up(_)));
+            if let Some((directory, figures)) = beside {
+                told(&format!("{which}, Kubernetes"), load, programs.run_kubernetes(directory, load, more), figures).await;
+            }
         }
     }
 }
 
-/// Puts a load's figures into the record. What is to be said of it at once comes back.
-fn take(load: &Load, outcome: Result<serde_json::Value, runner::RunError>, record: &mut Record) -> String {
-    let mut trouble = |what: String| record.trouble.entry(load.name.to_owned()).or_default().push(what);
+/// A run with a line of what came of it.
+async fn told(which: &str, load: &Load, run: impl Future<Output = Result<serde_json::Value, runner::RunError>>, figures: &mut Figures) {
+    eprint!("{which} … ");
+    let start = Instant::now();
+    let found = take(load, run.await, figures);
+    eprintln!("{found} ({:.1} s)", start.elapsed().as_secs_f64());
+}
+
+/// Keeps a load's figures. What is to be said of it at once comes back.
+fn take(load: &Load, outcome: Result<serde_json::Value, runner::RunError>, figures: &mut Figures) -> String {
     let line = match outcome {
         Ok(line) => line,
         Err(error) => {
-            trouble(error.to_string());
+            figures.add_trouble(load.name, error.to_string());
             return error.to_string();
         }
     };
     match runner::failed(&line) {
         0 => {}
-        many => trouble(format!("{many} requests failed")),
+        many => figures.add_trouble(load.name, format!("{many} requests failed")),
     }
     let mut first = None;
     for figure in load.figures {
         let Some(value) = figure.read(&line) else {
-            record.trouble.entry(load.name.to_owned()).or_default().push(format!("it has no {}", figure.name));
+            figures.add_trouble(load.name, format!("it has no {}", figure.name));
             continue;
         };
-        record.add(load.name, figure.name, value);
+        figures.add(load.name, figure.name, value);
         first.get_or_insert_with(|| format!("{}: {} {}", figure.name, human(value), figure.unit));
     }
     first.unwrap_or_default()
@@ -202,7 +225,7 @@ fn take(load: &Load, outcome: Result<serde_json::Value, runner::RunError>, recor
 /// Writes the table, the chart and the record. Where all was measured and belongs to a commit, the record goes to the history.
 fn keep(places: &Places, record: &Record, whole: bool) -> Result<(), SuiteError> {
     let history = places.root.join("bench/history");
-    let kept = whole && !record.quick && record.commit.is_some() && record.trouble.is_empty();
+    let kept = whole && !record.quick && record.commit.is_some() && record.whalesong.trouble.is_empty();
     let (data, drawing) = if kept {
         fs::create_dir_all(&history).map_err(files(history.display().to_string()))?;
         (history.join(record.name() + ".json"), places.root.join("bench/chart.svg"))

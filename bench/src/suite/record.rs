@@ -1,4 +1,5 @@
 //! What a run of the suite found, as it is kept.
+use super::figure::{Figure, Spread};
 use super::machine::Machine;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +19,16 @@ pub struct Record {
     pub machine: Machine,
     /// By program.
     pub versions: BTreeMap<String, String>,
+    /// What is measured.
+    pub whalesong: Figures,
+    /// What was measured beside it, in turn, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Figures>,
+}
+
+/// The figures of a software.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
     /// By load and figure, in the order of the runs.
     pub figures: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
     /// Requests that failed, by load; and why a load could not be run.
@@ -37,15 +48,28 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     move |source| RecordError { path, source }
 }
 
-impl Record {
-    /// The values of one figure.
-    pub fn values(&self, load: &str, figure: &str) -> &[f64] {
-        self.figures.get(load).and_then(|f| f.get(figure)).map_or(&[], Vec::as_slice)
+impl Figures {
+    /// The spread of one figure over the runs; `None` when it wasn't measured.
+    pub fn spread(&self, load: &str, figure: &str) -> Option<Spread> {
+        Spread::of(self.figures.get(load)?.get(figure)?)
     }
 
     /// Adds a value.
     pub fn add(&mut self, load: &str, figure: &str, value: f64) {
         self.figures.entry(load.to_owned()).or_default().entry(figure.to_owned()).or_default().push(value);
+    }
+
+    /// Adds what is wrong with a load.
+    pub fn add_trouble(&mut self, load: &str, what: String) {
+        self.trouble.entry(load.to_owned()).or_default().push(what);
+    }
+}
+
+impl Record {
+    /// Kubernetes' figure: as it was measured beside this one, otherwise as it is known of such a machine.
+    pub fn of_kubernetes(&self, load: &str, figure: &Figure) -> Option<f64> {
+        let measured = self.kubernetes.as_ref().and_then(|k| k.spread(load, figure.name));
+        measured.map(|spread| spread.median).or(figure.kubernetes)
     }
 
     /// What it is called: `2026-11-21-0123456789`.
@@ -98,8 +122,8 @@ pub mod tests {
 
     pub fn record(date: &str, commit: Option<&str>) -> Record {
         let (date, commit) = (date.parse().expect("a time"), commit.map(str::to_owned));
-        let (versions, figures, trouble) = Default::default();
-        Record { date, commit, quick: false, machine: machine(), versions, figures, trouble }
+        let (versions, whalesong, kubernetes) = Default::default();
+        Record { date, commit, quick: false, machine: machine(), versions, whalesong, kubernetes }
     }
 
     #[test]
@@ -110,12 +134,23 @@ pub mod tests {
         let quick = Record { quick: true, ..record("2026-11-25T00:00:00Z", Some("e")) };
         let mut all = vec![record("2026-11-22T00:00:00Z", Some("b")), record("2026-11-21T00:00:00Z", Some("a")), record("2026-11-23T00:00:00Z", None)];
         all.extend([elsewhere, quick]);
-        all[0].add("writes", "creates", 5.0);
+        all[0].whalesong.add("writes", "creates", 5.0);
         for record in &all {
             record.save(&directory.path().join(record.name() + ".json")).expect("written");
         }
         let found = last(directory.path(), &machine()).expect("readable").expect("one");
         assert_eq!(found, all[0]);
-        assert_eq!((found.name().as_str(), found.values("writes", "creates")), ("2026-11-22-b", &[5.0][..]));
+        let creates = found.whalesong.spread("writes", "creates").map(|s| s.median);
+        assert_eq!((found.name().as_str(), creates), ("2026-11-22-b", Some(5.0)));
+    }
+
+    #[test]
+    fn kubernetes_is_what_was_measured_beside_it() {
+        let figure = Figure::more("creates", "", "/s").against(3_000.0, 12_000.0);
+        let mut record = record("2026-11-21T06:00:00Z", None);
+        assert_eq!(record.of_kubernetes("writes", &figure), Some(3_000.0));
+        [1_400.0, 1_500.0, 1_600.0].into_iter().for_each(|value| record.kubernetes.get_or_insert_default().add("writes", "creates", value));
+        assert_eq!(record.of_kubernetes("writes", &figure), Some(1_500.0));
+        assert_eq!(record.of_kubernetes("others", &figure), Some(3_000.0));
     }
 }

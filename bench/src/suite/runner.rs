@@ -1,8 +1,9 @@
 //! One run of one load: a cluster for it, what goes before it, the load itself as a process of its own, and its line.
+use super::kubernetes::Kubernetes;
 use super::loads::{Cluster, Load};
-use super::server::Server;
+use super::server::{Server, Software};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -61,8 +62,21 @@ impl Programs {
             let own: &[&str] = if load.cluster == Cluster::Own { &["--whalesong", &path] } else { &[] };
             return self.bench(&[load.args, more, own].concat()).await;
         };
-        let start = |source| RunError::Start { program: self.whalesong.clone(), source };
-        let mut server = Server::start(&self.whalesong, args, &self.directory).map_err(start)?;
+        let software = Software::Whalesong { program: self.whalesong.clone(), args: args.iter().map(ToString::to_string).collect() };
+        let server = Server::start(software, &self.directory).map_err(|source| RunError::Start { program: self.whalesong.clone(), source })?;
+        self.run_on(server, load, more).await
+    }
+
+    /// Runs a load that is on a cluster on one of Kubernetes, whose programs are in a directory.
+    ///
+    /// # Errors
+    /// [`RunError`], with the cluster gone all the same.
+    pub async fn run_kubernetes(&self, programs: &Path, load: &Load, more: &[&str]) -> Result<Value, RunError> {
+        let server = Kubernetes::new(programs).and_then(|kubernetes| Server::start(Software::Kubernetes(kubernetes), &self.directory));
+        self.run_on(server.map_err(|source| RunError::Start { program: programs.to_owned(), source })?, load, more).await
+    }
+
+    async fn run_on(&self, mut server: Server, load: &Load, more: &[&str]) -> Result<Value, RunError> {
         if self.keep {
             server.keep();
         }
@@ -71,6 +85,7 @@ impl Programs {
         if let Err(error) = self.bench(&[&["ready"], &at[..]].concat()).await {
             return Err(RunError::Cluster(format!("{error}; it said: {}", last_lines(&server.log()))));
         }
+        server.complete().map_err(|error| RunError::Cluster(error.to_string()))?;
         for before in load.before {
             self.bench(&[before, &at[..]].concat()).await?;
         }

@@ -1,4 +1,5 @@
 //! A cluster of its own for each run: started in a temporary directory on free ports, and always taken away.
+use super::kubernetes::Kubernetes;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,12 +8,27 @@ use std::{fs, io};
 
 /// How long a stop may take before it is forced.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What all processes say.
+const LOG: &str = "log";
 
-/// A running `whalesong up`.
+/// What a cluster is made of.
+pub enum Software {
+    /// `whalesong up`.
+    Whalesong {
+        /// The binary.
+        program: PathBuf,
+        /// More arguments.
+        args: Vec<String>,
+    },
+    /// Kubernetes' own programs, with etcd.
+    Kubernetes(Kubernetes),
+}
+
+/// A running cluster: its processes and its data.
 pub struct Server {
-    child: Child,
+    software: Software,
+    children: Vec<Child>,
     data: tempfile::TempDir,
-    args: Vec<String>,
 }
 
 impl Server {
@@ -20,21 +36,54 @@ impl Server {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn start(whalesong: &Path, args: &[&str], directory: &Path) -> io::Result<Self> {
+    pub fn start(software: Software, directory: &Path) -> io::Result<Self> {
         let data = tempfile::Builder::new().prefix("cluster-").tempdir_in(directory)?;
-        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        Ok(Self { child: launch(whalesong, &args, data.path())?, data, args })
+        let mut server = Self { software, children: Vec::new(), data };
+        server.launch()?;
+        Ok(server)
     }
 
-    /// Kills it and its children, and starts it again on the same data.
+    fn launch(&mut self) -> io::Result<()> {
+        match &self.software {
+            Software::Whalesong { program, args } => {
+                let mut command = Command::new(program);
+                command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(self.data.path());
+                self.spawn([command])
+            }
+            Software::Kubernetes(kubernetes) => self.spawn(kubernetes.api(self.data.path())?),
+        }
+    }
+
+    /// Starts what needs the API to answer first.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn restart(&mut self, whalesong: &Path) -> io::Result<()> {
-        self.pids().into_iter().for_each(|pid| tell(pid, Signal::KILL));
-        self.child.wait()?;
-        self.child = launch(whalesong, &self.args, self.data.path())?;
+    pub fn complete(&mut self) -> io::Result<()> {
+        match &self.software {
+            Software::Whalesong { .. } => Ok(()),
+            Software::Kubernetes(kubernetes) => self.spawn(kubernetes.controllers(self.data.path())),
+        }
+    }
+
+    /// Starts processes one after the other: what is running already is taken away with the rest when one of them can't be started.
+    fn spawn(&mut self, commands: impl IntoIterator<Item = Command>) -> io::Result<()> {
+        let log = fs::File::options().create(true).append(true).open(self.data.path().join(LOG))?;
+        for mut command in commands {
+            self.children.push(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).spawn()?);
+        }
         Ok(())
+    }
+
+    /// Kills it and what it started, and starts it again on the same data.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.pids().into_iter().for_each(|pid| tell(pid, Signal::KILL));
+        for mut child in self.children.drain(..) {
+            child.wait()?;
+        }
+        self.launch()
     }
 
     /// Where its data is.
@@ -47,13 +96,10 @@ impl Server {
         self.data.path().join("kubeconfig")
     }
 
-    /// Its process and those that it started: `nats-server`.
+    /// Its processes and those that they started: `nats-server`.
     pub fn pids(&self) -> Vec<u32> {
-        let own = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-        let threads = fs::read_dir(format!("/proc/{own}/task")).into_iter().flatten().flatten();
-        let all = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default()).fold(children, |all, some| all + " " + &some);
-        let mut pids: Vec<u32> = [own].into_iter().chain(all.split_whitespace().filter_map(|pid| pid.parse().ok())).collect();
+        let own = self.children.iter().map(Child::id);
+        let mut pids: Vec<u32> = own.flat_map(|pid| [pid].into_iter().chain(started_by(pid))).collect();
         pids.sort_unstable();
         pids.dedup();
         pids
@@ -61,7 +107,7 @@ impl Server {
 
     /// What it logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.data.path().join("up.log")).unwrap_or_default()
+        fs::read_to_string(self.data.path().join(LOG)).unwrap_or_default()
     }
 
     /// Leaves its directory where it is when it stops.
@@ -70,30 +116,31 @@ impl Server {
     }
 
     fn stopped(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
+        self.children.iter_mut().all(|child| matches!(child.try_wait(), Ok(Some(_)) | Err(_)))
     }
 }
 
-fn launch(whalesong: &Path, args: &[String], data: &Path) -> io::Result<Child> {
-    let log = fs::File::create(data.join("up.log"))?;
-    let mut command = Command::new(whalesong);
-    command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(data);
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+/// The processes that a process has started and that are there.
+fn started_by(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    children.flat_map(|some| some.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 /// It stops its own children when it is asked to stop; when it doesn't, they are stopped for it.
 impl Drop for Server {
     fn drop(&mut self) {
         let pids = self.pids();
-        tell(self.child.id(), Signal::TERM);
+        // what was started last needs the others
+        self.children.iter().rev().for_each(|child| tell(child.id(), Signal::TERM));
         let start = Instant::now();
         while !self.stopped() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
         }
         if !self.stopped() {
             pids.into_iter().for_each(|pid| tell(pid, Signal::KILL));
-            if let Err(error) = self.child.wait() {
-                eprintln!("process {} can't be waited for: {error}", self.child.id());
+            for child in &mut self.children {
+                child.wait().map(drop).unwrap_or_else(|error| eprintln!("process {} can't be waited for: {error}", child.id()));
             }
         }
     }

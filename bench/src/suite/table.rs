@@ -3,7 +3,7 @@ use super::figure::{Figure, Spread, human};
 use super::loads::LOADS;
 use super::record::Record;
 
-const HEAD: [&str; 7] = ["load", "figure", "Kubernetes", "target", "Whalesong", "min to max", "of target"];
+const HEAD: [&str; 8] = ["load", "figure", "Kubernetes", "target", "Whalesong", "min to max", "of target", "times Kubernetes"];
 
 /// What was measured on what, and each figure with what it is held against.
 pub fn render(record: &Record) -> String {
@@ -15,8 +15,8 @@ pub fn render(record: &Record) -> String {
         // a title tells the sizes of the whole load
         let mut title = if record.quick { load.name } else { load.title };
         for figure in load.figures {
-            if let Some(spread) = Spread::of(record.values(load.name, figure.name)) {
-                rows.push(row(std::mem::take(&mut title), figure, spread, record.quick));
+            if let Some(spread) = record.whalesong.spread(load.name, figure.name) {
+                rows.push(row(std::mem::take(&mut title), load.name, figure, spread, record));
             }
         }
     }
@@ -24,24 +24,33 @@ pub fn render(record: &Record) -> String {
     if record.quick {
         text += "\nThese are short loads: targets don't apply to them.\n";
     }
-    for (load, notes) in &record.trouble {
-        notes.iter().for_each(|note| text += &format!("\n{load}: {note}\n"));
+    if record.kubernetes.is_some() {
+        text += "\nKubernetes was measured in turn with Whalesong, on this machine; in brackets: what the target is of the figures that it was set against.\n";
+    }
+    for (of, notes) in [("", Some(&record.whalesong)), ("Kubernetes, ", record.kubernetes.as_ref())] {
+        let notes = notes.into_iter().flat_map(|figures| &figures.trouble);
+        notes.for_each(|(load, notes)| notes.iter().for_each(|note| text += &format!("\n{of}{load}: {note}\n")));
     }
     text
 }
 
-fn row(title: &str, figure: &Figure, spread: Spread, quick: bool) -> [String; 7] {
-    let goal = |value: Option<f64>| value.filter(|_| !quick).map(human).unwrap_or_default();
-    let of_target = figure.target.filter(|_| !quick).map(|t| figure.times(spread.median, t));
-    let reached = of_target.map(|times| format!("{} {}", human(times), if times >= 1.0 { "✓" } else { "✗" }));
+fn row(title: &str, load: &str, figure: &Figure, spread: Spread, record: &Record) -> [String; 8] {
+    let shown = |value: Option<f64>| value.map(human).unwrap_or_default();
+    // a short load is comparable with nothing but a short one
+    let target = figure.target.filter(|_| !record.quick);
+    let kubernetes = record.of_kubernetes(load, figure).filter(|_| !record.quick || record.kubernetes.is_some());
+    let reached = target.map(|t| figure.times(spread.median, t)).map(|times| format!("{} {}", human(times), if times >= 1.0 { "✓" } else { "✗" }));
+    let wanted = target.zip(figure.kubernetes).map(|(target, known)| format!(" ({})", human(figure.times(target, known))));
+    let times = kubernetes.map(|k| human(figure.times(spread.median, k)) + &wanted.unwrap_or_default());
     [
         title.to_owned(),
         figure.name.to_owned(),
-        goal(figure.kubernetes),
-        goal(figure.target),
+        shown(kubernetes),
+        shown(target),
         format!("{} {}", human(spread.median), figure.unit),
         format!("{} to {}", human(spread.min), human(spread.max)),
         reached.unwrap_or_default(),
+        times.unwrap_or_default(),
     ]
 }
 
@@ -67,17 +76,21 @@ mod tests {
     fn a_table_has_targets_and_whether_they_are_met() {
         let mut record = record("2026-11-21T06:00:00Z", Some("abc"));
         for (creates, p50) in [(12_000.0, 20.0), (13_000.0, 21.0), (11_000.0, 19.0)] {
-            record.add("writes-256", "creates", creates);
-            record.add("writes-256", "creates p50", p50);
+            record.whalesong.add("writes-256", "creates", creates);
+            record.whalesong.add("writes-256", "creates p50", p50);
         }
-        record.trouble.insert("pods-1000".to_owned(), vec!["2 requests failed".to_owned()]);
+        record.whalesong.add_trouble("pods-1000", "2 requests failed".to_owned());
         let text = render(&record);
         let figures: Vec<&str> = text.lines().filter(|l| l.contains("creates")).collect();
         assert_eq!(figures.len(), 2, "{text}");
         assert!(figures[0].contains("| 3,157") && figures[0].contains("12,000 /s | 11,000 to 13,000") && figures[0].contains("1 ✓"), "{text}");
         assert!(figures[1].contains("20 ms") && figures[1].contains("0.9 ✗"), "{text}");
         assert!(text.contains("abc, ") && text.contains("\npods-1000: 2 requests failed\n"), "{text}");
-        record.quick = true;
+        assert!(figures[0].contains("| 3.8 (3.8)"), "{text}");
+        record.kubernetes.get_or_insert_default().add("writes-256", "creates", 1_000.0);
+        let text = render(&record);
+        assert!(text.contains("| 1,000 ") && text.contains("| 12 (3.8)") && text.contains("in turn with Whalesong"), "{text}");
+        (record.quick, record.kubernetes) = (true, None);
         assert!(!render(&record).contains("3,157"));
     }
 

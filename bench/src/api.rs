@@ -184,10 +184,14 @@ impl Api {
 }
 
 fn client(config: &Config, protocol: Protocol) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, ApiError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // small frames of one request would otherwise wait for each other's acknowledgement: 40 ms
+    tcp.set_nodelay(true);
     let connector = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
     let connector = match protocol {
-        Protocol::Http1 => connector.enable_http1().build(),
-        Protocol::Http2 => connector.enable_http2().build(),
+        Protocol::Http1 => connector.enable_http1().wrap_connector(tcp),
+        Protocol::Http2 => connector.enable_http2().wrap_connector(tcp),
     };
     Ok(Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Http2).build(connector))
 }

@@ -1,6 +1,7 @@
 //! The listener: TLS, connections, and how they end.
 use crate::auth::certificate_user;
 use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
+use crate::cork::cork;
 use crate::handler::{Api, Peer};
 use crate::io::Timed;
 use crate::pki::Pki;
@@ -178,6 +179,8 @@ async fn connection(socket: TcpStream, tls: TlsAcceptor, api: Arc<Api>, stop: Ca
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };
     let (_, session) = stream.get_ref();
+    // one connection of HTTP/2 has many streams; of HTTP/1 it may become something else
+    let many = session.alpn_protocol() == Some(b"h2");
     let user = session.peer_certificates().and_then(|chain| chain.first()).and_then(certificate_user);
     let peer = Arc::new(Peer { user });
     let service = service_fn(move |request: Request<Incoming>| {
@@ -193,12 +196,11 @@ async fn connection(socket: TcpStream, tls: TlsAcceptor, api: Arc<Api>, stop: Ca
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(PING).keep_alive_timeout(PING);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
+    let mut serving = cork(stream, many, |stream| builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
+        ended = &mut serving => ended,
         () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
+            serving.inner().graceful_shutdown();
             serving.await
         }
     };

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long nodes and pods may take to be there.
-const PATIENCE: Duration = Duration::from_secs(800);
+const PATIENCE: Duration = Duration::from_secs(3_000);
 /// How often it is looked whether they are.
 const LOOK: Duration = Duration::from_millis(250);
 /// Pods of one Deployment, at most.

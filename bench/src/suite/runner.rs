@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// No load takes longer.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Why a run has no figures.
 #[derive(Debug, thiserror::Error)]

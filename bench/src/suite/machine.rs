@@ -67,6 +67,33 @@ impl fmt::Display for Machine {
     }
 }
 
+/// What the processors' time went into since the start, in ticks: all of it, and what a hypervisor gave to others while somebody here wanted to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticks {
+    all: u64,
+    stolen: u64,
+}
+
+impl Ticks {
+    /// Up to now; zeros where there is no `/proc/stat`.
+    pub fn now() -> Self {
+        Self::of(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    /// From the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal (`man 5 proc_stat`); guests are part of user.
+    fn of(stat: &str) -> Self {
+        let ticks = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);
+        let ticks: Vec<u64> = ticks.filter_map(|n| n.parse().ok()).collect();
+        Self { all: ticks.iter().sum(), stolen: ticks.get(7).copied().unwrap_or_default() }
+    }
+
+    /// The share that was stolen since `before`.
+    pub fn stolen_since(self, before: Self) -> f64 {
+        let (all, stolen) = (self.all.saturating_sub(before.all), self.stolen.saturating_sub(before.stolen));
+        if all == 0 { 0.0 } else { stolen as f64 / all as f64 }
+    }
+}
+
 /// The type of the file system that holds a path, from `mountinfo`: that of the longest mount point before it.
 fn file_system(mountinfo: &str, path: &Path) -> String {
     let mounts = mountinfo.lines().filter_map(|line| {
@@ -126,6 +153,15 @@ mod tests {
         for (path, kind) in [("/tmp/x", "tmpfs"), ("/tmpx", "ext4"), ("/home/a/b", "xfs")] {
             assert_eq!(file_system(mounts, Path::new(path)), kind);
         }
+    }
+
+    #[test]
+    fn what_is_stolen_is_a_share_of_all_time() {
+        let before = Ticks::of("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 1 2 3\n");
+        let after = Ticks::of("cpu  150 0 60 830 10 0 0 50 9 0\n");
+        assert_eq!(after.stolen_since(before), 0.1);
+        assert_eq!(before.stolen_since(before), 0.0);
+        assert_eq!(Ticks::of("").stolen_since(before), 0.0);
     }
 
     #[test]

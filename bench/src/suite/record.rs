@@ -31,6 +31,9 @@ pub struct Record {
 pub struct Figures {
     /// By load and figure, in the order of the runs.
     pub figures: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
+    /// The share of the processors' time that was given to others during each run, by load.
+    #[serde(default)]
+    pub stolen: BTreeMap<String, Vec<f64>>,
     /// Requests that failed, by load; and why a load could not be run.
     pub trouble: BTreeMap<String, Vec<String>>,
 }

@@ -27,6 +27,12 @@ pub fn render(record: &Record) -> String {
     if record.kubernetes.is_some() {
         text += "\nKubernetes was measured in turn with Whalesong, on this machine; in brackets: what the target is of the figures that it was set against.\n";
     }
+    for (of, figures) in [("Whalesong", Some(&record.whalesong)), ("Kubernetes", record.kubernetes.as_ref())] {
+        let stolen = figures.into_iter().flat_map(|f| f.stolen.values().flatten().copied()).fold(0.0, f64::max);
+        if stolen > 0.01 {
+            text += &format!("\nUp to {}% of the processors' time was given to others during a run of {of}.\n", human(stolen * 100.0));
+        }
+    }
     for (of, notes) in [("", Some(&record.whalesong)), ("Kubernetes, ", record.kubernetes.as_ref())] {
         let notes = notes.into_iter().flat_map(|figures| &figures.trouble);
         notes.for_each(|(load, notes)| notes.iter().for_each(|note| text += &format!("\n{of}{load}: {note}\n")));

@@ -130,16 +130,10 @@ fn git(at: &Path, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The last word of what a program says of its version.
+/// The last word of the first line in which a program says its version.
 fn version(program: &Path, arg: &str) -> String {
     let said = Command::new(program).arg(arg).output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    said.split_whitespace().last().unwrap_or("unknown").trim_start_matches('v').to_owned()
-}
-
-/// `etcd Version: 3.5.1`, and more lines.
-fn etcd_version(program: &Path) -> String {
-    let said = Command::new(program).arg("--version").output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    said.lines().next().and_then(|line| line.split_whitespace().last()).unwrap_or("unknown").to_owned()
+    said.lines().next().and_then(|line| line.split_whitespace().last()).unwrap_or("unknown").trim_start_matches('v').to_owned()
 }
 
 /// Runs what the options say, prints the table, writes the chart and the record.
@@ -164,7 +158,7 @@ pub async fn run(options: &Options) -> Result<(), SuiteError> {
     ]);
     if let Some(kubernetes) = &options.kubernetes {
         versions.insert("kubernetes".to_owned(), version(&kubernetes.join("kube-apiserver"), "--version"));
-        versions.insert("etcd".to_owned(), etcd_version(&kubernetes.join("etcd")));
+        versions.insert("etcd".to_owned(), version(&kubernetes.join("etcd"), "--version"));
     }
     let machine = Machine::here(&places.scratch).map_err(files(places.scratch.display().to_string()))?;
     let kubernetes = options.kubernetes.as_ref().map(|_| Figures::default());

@@ -185,7 +185,7 @@ pub const BY_NODE: &str = "spec.nodeName";
 pub const BY_END: &str = "ended";
 /// The fields that pods are looked up by.
 pub const FIELDS: [FieldIndex; 2] =
-    [(BY_NODE, |item| Some(pod(item).node().to_owned()).filter(|n| !n.is_empty())), (BY_END, |item| pod(item).terminal().then(String::new))];
+    [(BY_NODE, |item| pod(item).spec.node_name.clone().filter(|n| !n.is_empty())), (BY_END, |item| pod(item).terminal().then(Arc::default))];
 
 /// Whether a pod counts as a replica: it hasn't ended, and isn't being deleted.
 pub fn active(item: &Item) -> bool {

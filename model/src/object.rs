@@ -85,6 +85,12 @@ impl Object {
         rest.iter().try_fold(self.0.get(*first)?, |v, step| v.get(step))
     }
 
+    /// The same, to be changed in place.
+    pub fn at_mut(&mut self, path: &[&str]) -> Option<&mut Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.0.get_mut(*first)?, |v, step| v.get_mut(step))
+    }
+
     /// The string at `path`; `""` when absent or not a string.
     pub fn str_at(&self, path: &[&str]) -> &str {
         self.at(path).and_then(Value::as_str).unwrap_or_default()

@@ -158,19 +158,20 @@ impl Pipeline {
         }
     }
 
+    /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on.
     async fn answer(&self, caller: &Caller, request: Request) -> Result<Reply, ApiError> {
         let (call, body) = self.admit_call(caller, request)?;
         match call.verb {
-            Verb::Get => self.get(&call).await,
-            Verb::List => self.list(&call).await,
+            Verb::Get => Box::pin(self.get(&call)).await,
+            Verb::List => Box::pin(self.list(&call)).await,
             Verb::Watch => Err(ApiError::bad_request("a watch is a stream: open it")),
-            Verb::Create => self.create(&call, body).await,
-            Verb::Update => self.update(&call, body).await,
-            Verb::Patch => self.patch(&call, body).await,
-            Verb::Delete => self.delete(&call, body).await,
-            Verb::DeleteCollection => self.delete_collection(&call, body).await,
+            Verb::Create => Box::pin(self.create(&call, body)).await,
+            Verb::Update => Box::pin(self.update(&call, body)).await,
+            Verb::Patch => Box::pin(self.patch(&call, body)).await,
+            Verb::Delete => Box::pin(self.delete(&call, body)).await,
+            Verb::DeleteCollection => Box::pin(self.delete_collection(&call, body)).await,
             Verb::Connect => match call.sub {
-                Some(sub) => self.connect(&call, sub, body).await,
+                Some(sub) => Box::pin(self.connect(&call, sub, body)).await,
                 None => Err(ApiError::bad_request("only streams can be connected to")),
             },
         }

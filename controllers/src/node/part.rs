@@ -84,14 +84,14 @@ pub const WAITING: &str = "waiting";
 /// The index by zone of nodes whose pods were given up.
 pub const GIVEN_UP: &str = "given up";
 
-fn unless(not: bool, item: &Item) -> Option<String> {
-    if not { None } else { Some(zone(item)) }
+fn unless(not: bool, item: &Item) -> Option<Arc<str>> {
+    if not { None } else { Some(zone(item).into()) }
 }
 
 /// The fields that nodes are looked up by.
 pub const FIELDS: [FieldIndex; 5] = [
-    (BY_ZONE, |item| Some(zone(item))),
-    (READY, |item| node(item).ready().then(String::new)),
+    (BY_ZONE, |item| Some(zone(item).into())),
+    (READY, |item| node(item).ready().then(Arc::default)),
     (UNREADY, |item| unless(node(item).ready(), item)),
     (WAITING, |item| unless(node(item).ready() || node(item).given_up_at().is_some(), item)),
     (GIVEN_UP, |item| unless(node(item).given_up_at().is_none(), item)),

@@ -2,23 +2,58 @@
 use super::item::Item;
 use super::labels::Labels;
 use super::resource::Resource;
+use indexmap::{Equivalent, IndexMap};
 use jiff::Timestamp;
 use model::{Key, Kinds};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A value of a field that objects of a resource can be looked up by.
-pub type FieldIndex = (&'static str, fn(&Item) -> Option<String>);
+pub type FieldIndex = (&'static str, fn(&Item) -> Option<Arc<str>>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What objects have in common that are found together, as it is held.
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Index {
-    Owner(Arc<str>),
-    Uncontrolled(Arc<str>),
-    Label(Arc<str>, String, String),
-    Field(&'static str, String),
+    Owner(Box<str>),
+    Uncontrolled(Box<str>),
+    Label(Box<str>, Box<str>, Box<str>),
+    Field(&'static str, Box<str>),
 }
 
+/// The same, as it is asked for: each change of an object asks several times.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Term<'a> {
+    Owner(&'a str),
+    Uncontrolled(&'a str),
+    Label(&'a str, &'a str, &'a str),
+    Field(&'static str, Arc<str>),
+}
+
+impl Equivalent<Index> for Term<'_> {
+    fn equivalent(&self, index: &Index) -> bool {
+        match (self, index) {
+            (Self::Owner(uid), Index::Owner(held)) => *uid == &**held,
+            (Self::Uncontrolled(namespace), Index::Uncontrolled(held)) => *namespace == &**held,
+            (Self::Label(namespace, key, value), Index::Label(n, k, v)) => (*value, *key, *namespace) == (&**v, &**k, &**n),
+            (Self::Field(field, value), Index::Field(f, v)) => field == f && **value == **v,
+            _ => false,
+        }
+    }
+}
+
+impl From<&Term<'_>> for Index {
+    fn from(term: &Term<'_>) -> Self {
+        match term {
+            Term::Owner(uid) => Self::Owner((*uid).into()),
+            Term::Uncontrolled(namespace) => Self::Uncontrolled((*namespace).into()),
+            Term::Label(namespace, key, value) => Self::Label((*namespace).into(), (*key).into(), (*value).into()),
+            Term::Field(field, value) => Self::Field(field, (&**value).into()),
+        }
+    }
+}
+
+type Members = BTreeMap<Name, Arc<Item>>;
 type Name = (Arc<str>, Arc<str>);
 
 /// How many deletions of a resource are remembered with their time.
@@ -27,7 +62,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Default)]
 struct Table {
     rows: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Item>>>,
-    index: HashMap<Index, BTreeMap<Name, Arc<Item>>>,
+    index: IndexMap<Index, Members>,
     fields: &'static [FieldIndex],
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
@@ -39,24 +74,20 @@ struct Table {
 }
 
 impl Table {
-    fn indexes(&self, item: &Item) -> Vec<Index> {
-        let namespace = &item.key().namespace;
-        let mut out: Vec<Index> = item.owners().iter().map(|o| Index::Owner(o.uid.as_str().into())).collect();
-        if item.controller().is_none() {
-            out.push(Index::Uncontrolled(namespace.clone()));
-        }
-        if self.by_label {
-            let labels = item.labels().into_iter().flat_map(Labels::iter);
-            out.extend(labels.map(|(k, v)| Index::Label(namespace.clone(), k.to_owned(), v.to_owned())));
-        }
-        out.extend(self.fields.iter().filter_map(|(name, value)| value(item).map(|v| Index::Field(name, v))));
-        out
+    /// Under what an object is found.
+    fn terms<'a>(&self, item: &'a Item) -> Vec<Term<'a>> {
+        let owners = item.owners().iter().map(|o| Term::Owner(&o.uid));
+        let uncontrolled = item.controller().is_none().then(|| Term::Uncontrolled(item.namespace()));
+        let labels = item.labels().filter(|_| self.by_label).into_iter().flat_map(Labels::iter);
+        let labels = labels.map(|(key, value)| Term::Label(item.namespace(), key, value));
+        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| Term::Field(field, value)));
+        owners.chain(uncontrolled).chain(labels).chain(fields).collect()
     }
 
     /// What is likely to have much in common with an object: itself before, or another one of the same owner.
     fn kin(&self, item: &Item) -> Option<&Arc<Item>> {
         let before = self.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
-        before.or_else(|| self.found(&Index::Owner(item.owners().first()?.uid.as_str().into())).next())
+        before.or_else(|| self.found(&Term::Owner(&item.owners().first()?.uid)).next())
     }
 
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
@@ -64,22 +95,25 @@ impl Table {
         let old = self.rows.entry(name.0.clone()).or_default().insert(name.1.clone(), item.clone());
         self.gone.remove(&name);
         self.len += usize::from(old.is_none());
-        let indexes = self.indexes(&item);
-        let before = old.as_deref().map(|old| self.indexes(old)).unwrap_or_default();
-        for index in before.iter().filter(|index| !indexes.contains(index)) {
-            self.unlist(index, &name);
+        let terms = self.terms(&item);
+        let before = old.as_deref().map(|old| self.terms(old)).unwrap_or_default();
+        for term in before.iter().filter(|term| !terms.contains(term)) {
+            self.unlist(term, &name);
         }
-        for index in indexes {
-            self.index.entry(index).or_default().insert(name.clone(), item.clone());
+        for term in &terms {
+            match self.index.get_mut(term) {
+                Some(members) => _ = members.insert(name.clone(), item.clone()),
+                None => _ = self.index.insert(term.into(), Members::from([(name.clone(), item.clone())])),
+            }
         }
         old
     }
 
-    fn unlist(&mut self, index: &Index, name: &Name) {
-        if let Some(members) = self.index.get_mut(index) {
+    fn unlist(&mut self, term: &Term<'_>, name: &Name) {
+        if let Some(members) = self.index.get_mut(term) {
             members.remove(name);
             if members.is_empty() {
-                self.index.remove(index);
+                self.index.swap_remove(term);
             }
         }
     }
@@ -92,8 +126,8 @@ impl Table {
         }
         self.len -= 1;
         let name = (key.namespace.clone(), key.name.clone());
-        for index in self.indexes(&old) {
-            self.unlist(&index, &name);
+        for term in self.terms(&old) {
+            self.unlist(&term, &name);
         }
         Some(old)
     }
@@ -110,8 +144,8 @@ impl Table {
         }
     }
 
-    fn found(&self, index: &Index) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.index.get(index).into_iter().flat_map(BTreeMap::values)
+    fn found(&self, term: &Term<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        self.index.get(term).into_iter().flat_map(BTreeMap::values)
     }
 }
 
@@ -203,37 +237,36 @@ impl View {
     pub fn in_namespace(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
         self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flat_map(BTreeMap::values)
     }
+    /// The objects of a resource that are found under a term.
+    fn found(&self, resource: &Resource, term: &Term<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+        self.tables.get(resource).map(|t| t.found(term)).into_iter().flatten()
+    }
     /// All objects of any resource that name `uid` as an owner.
-    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        let index = Index::Owner(uid.into());
-        self.tables.values().flat_map(move |t| t.index.get(&index).into_iter().flat_map(BTreeMap::values))
+    pub fn owned_by<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
+        self.tables.values().flat_map(move |t| t.found(&Term::Owner(uid)))
     }
     /// The objects of a resource that `uid` controls.
     pub fn controlled_by<'a>(&'a self, resource: &Resource, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        let table = self.tables.get(resource);
-        table.into_iter().flat_map(move |t| t.found(&Index::Owner(uid.into()))).filter(move |i| i.controlled_by(uid))
+        self.found(resource, &Term::Owner(uid)).filter(move |i| i.controlled_by(uid))
     }
     /// The objects of a resource and namespace that nobody controls.
     pub fn uncontrolled(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        let index = Index::Uncontrolled(namespace.into());
-        self.tables.get(resource).into_iter().flat_map(move |t| t.found(&index))
+        self.found(resource, &Term::Uncontrolled(namespace))
     }
     /// The objects of a resource whose indexed field has this value.
     pub fn with_field(&self, resource: &Resource, field: &'static str, value: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        let index = Index::Field(field, value.to_owned());
-        self.tables.get(resource).into_iter().flat_map(move |t| t.found(&index))
+        self.found(resource, &Term::Field(field, value.into()))
     }
     /// How many objects have this value in an indexed field.
     pub fn count_with_field(&self, resource: &Resource, field: &'static str, value: &str) -> usize {
-        let index = Index::Field(field, value.to_owned());
-        self.tables.get(resource).and_then(|t| t.index.get(&index)).map_or(0, BTreeMap::len)
+        let term = Term::Field(field, value.into());
+        self.tables.get(resource).and_then(|t| t.index.get(&term)).map_or(0, BTreeMap::len)
     }
     /// The objects of a label-indexed resource and namespace that carry all of these labels. None for no labels.
     pub fn labelled<'a>(&'a self, resource: &Resource, namespace: &str, labels: &'a Map<String, Value>) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        let index = |(k, v): (&String, &Value)| Index::Label(namespace.into(), k.clone(), v.as_str().unwrap_or_default().to_owned());
         let table = self.tables.get(resource);
         let smallest = table.and_then(|t| {
-            let sizes = labels.iter().map(|label| t.index.get(&index(label)));
+            let sizes = labels.iter().map(|(key, value)| t.index.get(&Term::Label(namespace, key, value.as_str().unwrap_or_default())));
             sizes.min_by_key(|members| members.map_or(0, BTreeMap::len)).flatten()
         });
         let carries = move |item: &&Arc<Item>| labels.iter().all(|(k, v)| item.label(k) == v.as_str());

@@ -54,23 +54,21 @@ fn apply(pod: &mut Object, account: &Object, entropy: u64) {
 
 /// Mounts the token into every container that has nothing at its place yet.
 fn mount(pod: &mut Object, entropy: u64) {
-    let mut volumes = pod.list_at(&["spec", "volumes"]).to_vec();
-    let existing = volumes.iter().filter_map(|v| v.get("name").and_then(Value::as_str)).find(|n| n.starts_with(VOLUME)).map(str::to_owned);
+    let named = |v: &Value| v.get("name").and_then(Value::as_str).filter(|n| n.starts_with(VOLUME)).map(str::to_owned);
+    let existing = pod.list_at(&["spec", "volumes"]).iter().find_map(named);
     let name = existing.clone().unwrap_or_else(|| format!("{VOLUME}{}", meta::suffix(entropy)));
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
-        let mut containers = pod.list_at(&["spec", list]).to_vec();
-        if containers.is_empty() {
-            continue;
-        }
-        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+        let containers = pod.at_mut(&["spec", list]).and_then(Value::as_array_mut).into_iter().flatten();
+        for container in containers.filter_map(Value::as_object_mut) {
             mounted |= mount_into(container, &name);
         }
-        pod.set(&["spec", list], containers);
     }
     if mounted && existing.is_none() {
-        volumes.push(volume(&name));
-        pod.set(&["spec", "volumes"], volumes);
+        match pod.at_mut(&["spec", "volumes"]).and_then(Value::as_array_mut) {
+            Some(volumes) => volumes.push(volume(&name)),
+            None => pod.set(&["spec", "volumes"], vec![volume(&name)]),
+        }
     }
 }
 

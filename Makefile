@@ -6,7 +6,7 @@ export WHALESONG_TOOLS
 export PATH := $(WHALESONG_TOOLS)/bin:$(PATH)
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
-.PHONY: help demo clean-demo test build lint unit e2e fuzz simulate bench bench-check release
+.PHONY: help demo clean-demo test build lint unit e2e fuzz simulate bench bench-check release release-pgo
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -63,10 +63,16 @@ measurable: install
 release: install
 	cargo build --release --locked -p whalesong
 
-.PHONY: install install-demo install-test
+## make release-pgo  the same, optimised for what bench makes it do: target/pgo/whalesong (three times as long)
+release-pgo: install-pgo
+	@scripts/release-pgo
+
+.PHONY: install install-demo install-test install-pgo
 install:
 	@scripts/install
 install-demo:
 	@scripts/install kubectl_if_possible
 install-test:
 	@scripts/install kubectl registry tracer linters deny
+install-pgo:
+	@scripts/install profdata

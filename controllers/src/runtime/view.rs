@@ -12,47 +12,41 @@ use std::sync::Arc;
 /// A value of a field that objects of a resource can be looked up by.
 pub type FieldIndex = (&'static str, fn(&Item) -> Option<Arc<str>>);
 
-/// What objects have in common that are found together, as it is held.
+/// What objects have in common that are found together: with texts of its own as it is held, with borrowed ones as it is asked for, which each
+/// change of an object does several times.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Index {
-    Owner(Box<str>),
-    Uncontrolled(Box<str>),
-    Label(Box<str>, Box<str>, Box<str>),
-    Field(&'static str, Box<str>),
-}
-
-/// The same, as it is asked for: each change of an object asks several times.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Term<'a> {
-    Owner(&'a str),
-    Uncontrolled(&'a str),
-    Label(&'a str, &'a str, &'a str),
+enum Term<S> {
+    Owner(S),
+    Uncontrolled(S),
+    Label(S, S, S),
     Field(&'static str, Arc<str>),
 }
 
-impl Equivalent<Index> for Term<'_> {
-    fn equivalent(&self, index: &Index) -> bool {
-        match (self, index) {
-            (Self::Owner(uid), Index::Owner(held)) => *uid == &**held,
-            (Self::Uncontrolled(namespace), Index::Uncontrolled(held)) => *namespace == &**held,
-            (Self::Label(namespace, key, value), Index::Label(n, k, v)) => (*value, *key, *namespace) == (&**v, &**k, &**n),
-            (Self::Field(field, value), Index::Field(f, v)) => field == f && **value == **v,
+impl Equivalent<Held> for Asked<'_> {
+    fn equivalent(&self, held: &Held) -> bool {
+        match (self, held) {
+            (Self::Owner(uid), Term::Owner(held)) => *uid == &**held,
+            (Self::Uncontrolled(namespace), Term::Uncontrolled(held)) => *namespace == &**held,
+            (Self::Label(namespace, key, value), Term::Label(n, k, v)) => (*value, *key, *namespace) == (&**v, &**k, &**n),
+            (Self::Field(field, value), Term::Field(f, v)) => (field, value) == (f, v),
             _ => false,
         }
     }
 }
 
-impl From<&Term<'_>> for Index {
-    fn from(term: &Term<'_>) -> Self {
-        match term {
+impl From<&Asked<'_>> for Held {
+    fn from(asked: &Asked<'_>) -> Self {
+        match asked {
             Term::Owner(uid) => Self::Owner((*uid).into()),
             Term::Uncontrolled(namespace) => Self::Uncontrolled((*namespace).into()),
             Term::Label(namespace, key, value) => Self::Label((*namespace).into(), (*key).into(), (*value).into()),
-            Term::Field(field, value) => Self::Field(field, (&**value).into()),
+            Term::Field(field, value) => Self::Field(field, value.clone()),
         }
     }
 }
 
+type Held = Term<Box<str>>;
+type Asked<'a> = Term<&'a str>;
 type Members = BTreeMap<Name, Arc<Item>>;
 type Name = (Arc<str>, Arc<str>);
 
@@ -62,7 +56,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Default)]
 struct Table {
     rows: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Item>>>,
-    index: IndexMap<Index, Members>,
+    index: IndexMap<Held, Members>,
     fields: &'static [FieldIndex],
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
@@ -75,19 +69,19 @@ struct Table {
 
 impl Table {
     /// Under what an object is found.
-    fn terms<'a>(&self, item: &'a Item) -> Vec<Term<'a>> {
-        let owners = item.owners().iter().map(|o| Term::Owner(&o.uid));
-        let uncontrolled = item.controller().is_none().then(|| Term::Uncontrolled(item.namespace()));
+    fn terms<'a>(&self, item: &'a Item) -> Vec<Asked<'a>> {
+        let owners = item.owners().iter().map(|o| Asked::Owner(&o.uid));
+        let uncontrolled = item.controller().is_none().then(|| Asked::Uncontrolled(item.namespace()));
         let labels = item.labels().filter(|_| self.by_label).into_iter().flat_map(Labels::iter);
-        let labels = labels.map(|(key, value)| Term::Label(item.namespace(), key, value));
-        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| Term::Field(field, value)));
+        let labels = labels.map(|(key, value)| Asked::Label(item.namespace(), key, value));
+        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| Asked::Field(field, value)));
         owners.chain(uncontrolled).chain(labels).chain(fields).collect()
     }
 
     /// What is likely to have much in common with an object: itself before, or another one of the same owner.
     fn kin(&self, item: &Item) -> Option<&Arc<Item>> {
         let before = self.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
-        before.or_else(|| self.found(&Term::Owner(&item.owners().first()?.uid)).next())
+        before.or_else(|| self.found(&Asked::Owner(&item.owners().first()?.uid)).next())
     }
 
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
@@ -103,13 +97,13 @@ impl Table {
         for term in &terms {
             match self.index.get_mut(term) {
                 Some(members) => _ = members.insert(name.clone(), item.clone()),
-                None => _ = self.index.insert(term.into(), Members::from([(name.clone(), item.clone())])),
+                None => _ = self.index.insert(Held::from(term), Members::from([(name.clone(), item.clone())])),
             }
         }
         old
     }
 
-    fn unlist(&mut self, term: &Term<'_>, name: &Name) {
+    fn unlist(&mut self, term: &Asked<'_>, name: &Name) {
         if let Some(members) = self.index.get_mut(term) {
             members.remove(name);
             if members.is_empty() {
@@ -144,7 +138,7 @@ impl Table {
         }
     }
 
-    fn found(&self, term: &Term<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+    fn found(&self, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
         self.index.get(term).into_iter().flat_map(BTreeMap::values)
     }
 }
@@ -238,35 +232,35 @@ impl View {
         self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flat_map(BTreeMap::values)
     }
     /// The objects of a resource that are found under a term.
-    fn found(&self, resource: &Resource, term: &Term<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+    fn found(&self, resource: &Resource, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
         self.tables.get(resource).map(|t| t.found(term)).into_iter().flatten()
     }
     /// All objects of any resource that name `uid` as an owner.
     pub fn owned_by<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        self.tables.values().flat_map(move |t| t.found(&Term::Owner(uid)))
+        self.tables.values().flat_map(move |t| t.found(&Asked::Owner(uid)))
     }
     /// The objects of a resource that `uid` controls.
     pub fn controlled_by<'a>(&'a self, resource: &Resource, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        self.found(resource, &Term::Owner(uid)).filter(move |i| i.controlled_by(uid))
+        self.found(resource, &Asked::Owner(uid)).filter(move |i| i.controlled_by(uid))
     }
     /// The objects of a resource and namespace that nobody controls.
     pub fn uncontrolled(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.found(resource, &Term::Uncontrolled(namespace))
+        self.found(resource, &Asked::Uncontrolled(namespace))
     }
     /// The objects of a resource whose indexed field has this value.
     pub fn with_field(&self, resource: &Resource, field: &'static str, value: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.found(resource, &Term::Field(field, value.into()))
+        self.found(resource, &Asked::Field(field, value.into()))
     }
     /// How many objects have this value in an indexed field.
     pub fn count_with_field(&self, resource: &Resource, field: &'static str, value: &str) -> usize {
-        let term = Term::Field(field, value.into());
+        let term = Asked::Field(field, value.into());
         self.tables.get(resource).and_then(|t| t.index.get(&term)).map_or(0, BTreeMap::len)
     }
     /// The objects of a label-indexed resource and namespace that carry all of these labels. None for no labels.
     pub fn labelled<'a>(&'a self, resource: &Resource, namespace: &str, labels: &'a Map<String, Value>) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
         let table = self.tables.get(resource);
         let smallest = table.and_then(|t| {
-            let sizes = labels.iter().map(|(key, value)| t.index.get(&Term::Label(namespace, key, value.as_str().unwrap_or_default())));
+            let sizes = labels.iter().map(|(key, value)| t.index.get(&Asked::Label(namespace, key, value.as_str().unwrap_or_default())));
             sizes.min_by_key(|members| members.map_or(0, BTreeMap::len)).flatten()
         });
         let carries = move |item: &&Arc<Item>| labels.iter().all(|(k, v)| item.label(k) == v.as_str());

@@ -156,17 +156,18 @@ impl Tail {
 
     /// Starts a consumer: from the beginning for a load, otherwise behind what has been applied.
     async fn start(&mut self) -> Result<Round, TailError> {
+        // Before the question: while the answer is under way, own writes are acknowledged and applied, which it doesn't know of.
+        let known = self.log.applied();
         let info = self.leader.stream.get_info().await.map_err(|e| TailError::Info(e.to_string()))?;
         let created = SystemTime::from(info.created);
-        let applied = self.log.applied();
-        let fresh = self.created == Some(created) && info.state.last_sequence >= applied && self.heard.elapsed() < self.log.marker_ttl / 2;
+        let fresh = self.created == Some(created) && info.state.last_sequence >= known && self.heard.elapsed() < self.log.marker_ttl / 2;
         self.counters.follows.add(1);
         if !fresh {
             self.counters.loads.add(1);
             self.log.start_load();
             self.created = None;
         }
-        let policy = if fresh { DeliverPolicy::ByStartSequence { start_sequence: applied + 1 } } else { DeliverPolicy::All };
+        let policy = if fresh { DeliverPolicy::ByStartSequence { start_sequence: known + 1 } } else { DeliverPolicy::All };
         let inbox_name = self.js.client().new_inbox();
         let inbox = self.js.client().subscribe(inbox_name.clone()).await.map_err(|e| TailError::Consumer(e.to_string()))?;
         let config = push::Config {

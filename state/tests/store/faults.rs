@@ -1,6 +1,7 @@
 //! `kill -9` of the server in the middle of everything, checked against a history.
 use crate::fixture::{Nats, key, options, put, value};
 use bus::actor::System;
+use futures::TryStreamExt;
 use state::store::{CommitError, Store, StoreOptions, WatchFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -93,6 +94,34 @@ async fn the_server_dies_during_batches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_dies_during_single_writes() {
     interrupted_counting(StoreOptions { group_commit: false, ..quick() }, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumers_go_while_others_write() {
+    let nats = Nats::start();
+    let store = nats.store().await;
+    let histories: Vec<Arc<History>> = (0..32).map(|_| Arc::default()).collect();
+    let mut writers = tokio::task::JoinSet::new();
+    for (n, history) in histories.iter().enumerate() {
+        writers.spawn(count(store.clone(), format!("c{n}"), history.clone()));
+    }
+    let stream = nats.js().await.get_stream("WS_test_LOG").await.unwrap();
+    for gone in 1..=9 {
+        let begun_again = async {
+            while store.stats()[0].follows <= gone {
+                let names: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
+                for name in names {
+                    stream.delete_consumer(&name).await.unwrap();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), begun_again).await.expect("the tail begins again");
+    }
+    histories.iter().for_each(|h| h.stop.store(true, Ordering::Relaxed));
+    while let Some(result) = writers.join_next().await {
+        result.unwrap();
+    }
+    assert_eq!(store.stats()[0].loads, 1, "what was acknowledged meanwhile is not another stream");
 }
 
 #[tokio::test(flavor = "multi_thread")]

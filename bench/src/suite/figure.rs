@@ -1,6 +1,7 @@
 //! A figure: where it is in what a load prints, which way it is better, and what it is held against.
 use crate::report::rounded;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Which way a figure is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,16 @@ impl Figure {
             Value::Object(parts) => Some(parts.values().filter_map(Value::as_f64).sum()),
             one => one.as_f64(),
         }
+    }
+
+    /// What a figure that is a map of processes consists of, by the process' name; nothing of others.
+    pub fn parts(&self, line: &Value) -> BTreeMap<String, f64> {
+        let mut parts = BTreeMap::new();
+        for (process, value) in line.pointer(self.at).and_then(Value::as_object).into_iter().flatten() {
+            let name = process.split(':').next().unwrap_or_default();
+            *parts.entry(name.to_owned()).or_default() += value.as_f64().unwrap_or_default();
+        }
+        parts
     }
 
     /// How many times better `value` is than `than`.
@@ -125,6 +136,9 @@ mod tests {
         assert_eq!(Figure::less("", "/create/latency/p50_ms", "ms").read(&line), Some(0.5));
         assert_eq!(Figure::less("", "/rss", "MiB").read(&line), Some(50.0));
         assert_eq!(Figure::less("", "/update", "ms").read(&line), None);
+        let line = json!({"rss": {"a:1": 20, "b:2": 30, "b:3": 1}, "p50_ms": 0.5});
+        assert_eq!(Figure::less("", "/rss", "MiB").parts(&line), BTreeMap::from([("a".to_owned(), 20.0), ("b".to_owned(), 31.0)]));
+        assert!(Figure::less("", "/p50_ms", "ms").parts(&line).is_empty());
     }
 
     #[test]

@@ -230,6 +230,9 @@ fn take(load: &Load, outcome: Result<serde_json::Value, runner::RunError>, figur
             continue;
         };
         figures.add(load.name, figure.name, value);
+        for (process, part) in figure.parts(&line) {
+            figures.add(load.name, &format!("{}: {process}", figure.name), part);
+        }
         first.get_or_insert_with(|| format!("{}: {} {}", figure.name, human(value), figure.unit));
     }
     first.unwrap_or_default()

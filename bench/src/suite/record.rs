@@ -29,7 +29,7 @@ pub struct Record {
 /// The figures of a software.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// By load and figure, in the order of the runs.
+    /// By load and figure, in the order of the runs; memory also by process, as `figure: process`.
     pub figures: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
     /// The share of the processors' time that was given to others during each run, by load.
     #[serde(default)]

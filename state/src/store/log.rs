@@ -71,19 +71,20 @@ pub(crate) struct Fed {
     pub(crate) own: Option<u64>,
     /// What it is.
     pub(crate) kind: FedKind,
-    /// Its payload.
-    pub(crate) payload: Bytes,
+    /// Its payload, where it came with it.
+    pub(crate) payload: Option<Bytes>,
 }
 
 impl Fed {
-    /// The message as an entry.
-    pub(crate) fn entry(&self) -> Result<Entry, ApiError> {
-        let stored = || Stored::decode(self.key.clone(), self.sequence, &self.payload).map(Arc::new);
-        match self.kind {
-            FedKind::Put => stored().map(Entry::Put),
-            FedKind::Delete => stored().map(Entry::Deleted),
-            FedKind::Ended => Ok(Entry::Ended),
-        }
+    /// The message as an entry; `None` where it takes the payload and there is none.
+    pub(crate) fn entry(&self) -> Option<Result<Entry, ApiError>> {
+        let made = match self.kind {
+            FedKind::Put => Entry::Put,
+            FedKind::Delete => Entry::Deleted,
+            FedKind::Ended => return Some(Ok(Entry::Ended)),
+        };
+        let payload = self.payload.as_ref()?;
+        Some(Stored::decode(self.key.clone(), self.sequence, payload).map(|stored| made(Arc::new(stored))))
     }
 }
 
@@ -262,13 +263,14 @@ impl Log {
         self.publish(order, batch);
     }
 
-    /// The tail read these messages, in order.
-    pub(crate) fn fed(&self, messages: Vec<Fed>) {
+    /// The tail read these messages, in order. Returns false at the first one that came without its payload and isn't known here; it and those after
+    /// it aren't applied.
+    pub(crate) fn fed(&self, messages: Vec<Fed>) -> bool {
         let mut order = sync::lock(&self.order);
         if order.loading {
-            return;
+            return true;
         }
-        let mut batch = Applied::default();
+        let (mut batch, mut known) = (Applied::default(), true);
         for message in messages {
             // What is missing before it has been overwritten or has expired; own writes among that still happened, in their place.
             self.drain(&mut order, message.sequence - 1, &mut batch);
@@ -280,13 +282,20 @@ impl Log {
                 Some(early) => early,
                 None => match message.own.and_then(|id| order.own.remove(&id)) {
                     Some(own) => own.landed(sequence),
-                    None => Landed { sequence, entry: message.entry(), key: message.key, answer: None },
+                    None => match message.entry() {
+                        Some(entry) => Landed { sequence, entry, key: message.key, answer: None },
+                        None => {
+                            known = false;
+                            break;
+                        }
+                    },
                 },
             };
             self.apply(&mut order, landed, &mut batch);
         }
         self.drain(&mut order, 0, &mut batch);
         self.publish(order, batch);
+        known
     }
 
     /// Nothing else is in the log up to `sequence`: what was there has expired.
@@ -319,7 +328,9 @@ impl Log {
         for mut message in loaded {
             let Key { group, resource, namespace, .. } = &mut message.key;
             [group, resource, namespace].into_iter().for_each(|name| share(&mut names, name));
-            match message.entry() {
+            // a load asks for all that messages hold
+            let Some(entry) = message.entry() else { continue };
+            match entry {
                 Ok(entry) => parts.entry((message.key.group.clone(), message.key.resource.clone())).or_default().push((message.key, message.sequence, entry)),
                 Err(error) => tracing::error!(key = %message.key, sequence = message.sequence, %error, "a log entry does not decode and is left out"),
             }

@@ -2,13 +2,15 @@
 //!
 //! Since the stream keeps one message a subject, a load reads exactly what exists. After a gap the tail goes on behind the last sequence that it
 //! has applied; only when it was away for longer than deletion markers live, or when the stream is another one, it loads anew.
+//!
+//! While this process alone writes, it asks for headers only: what it has written it has, until that is acknowledged or read here.
 use super::log::{Fed, FedKind, Log};
 use super::stats::Counters;
 use super::wire;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, stream::LastRawMessageErrorKind};
-use async_nats::{StatusCode, Subscriber, header};
+use async_nats::{HeaderMap, StatusCode, Subscriber, header};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// So many messages are applied at once.
 const CHUNK: usize = 512;
+/// After so many messages of this process alone, the tail no longer asks for what it has written itself.
+const ALONE: u32 = 1_024;
 
 /// Asks the leader of a stream: its answers are never older than what it acknowledged.
 #[derive(Clone)]
@@ -86,6 +90,9 @@ pub(crate) enum TailError {
     Publish(String),
     #[error("a message of the stream is not understood: {0}")]
     Malformed(String),
+    /// Messages come without what they hold, and it isn't known here; or with it, and it is. Nothing is wrong.
+    #[error("others write: {others}")]
+    Writers { others: bool },
 }
 
 /// The loop that keeps a log's tables.
@@ -96,6 +103,8 @@ pub(crate) struct Tail {
     pub(crate) counters: Arc<Counters>,
     created: Option<SystemTime>,
     heard: Instant,
+    /// So many messages of this process came since the last one of another.
+    own: u32,
 }
 
 /// Where one round of following stands.
@@ -111,11 +120,13 @@ struct Round {
     end: u64,
     /// What a load has read.
     loaded: Option<Vec<Fed>>,
+    /// Whether messages come without what they hold: this process has written them.
+    headers_only: bool,
 }
 
 impl Tail {
     pub(crate) fn new(log: Arc<Log>, js: jetstream::Context, leader: Leader, counters: Arc<Counters>) -> Self {
-        Self { log, js, leader, counters, created: None, heard: Instant::now() }
+        Self { log, js, leader, counters, created: None, heard: Instant::now(), own: 0 }
     }
 
     /// Runs until cancelled.
@@ -131,6 +142,9 @@ impl Tail {
                 },
             };
             tracing::debug!(prefix = self.log.prefix, %error, "the tail starts again");
+            if let TailError::Writers { .. } = error {
+                continue;
+            }
             if started.elapsed() > BACKOFF_MAX {
                 backoff = BACKOFF_MIN;
             }
@@ -149,9 +163,21 @@ impl Tail {
             match &mut round.loaded {
                 Some(loaded) => loaded.extend(chunk),
                 None if chunk.is_empty() => {}
-                None => self.log.fed(chunk),
+                None => self.applied(chunk)?,
+            }
+            if !round.headers_only && round.loaded.is_none() && self.own >= ALONE {
+                return Err(TailError::Writers { others: false });
             }
         }
+    }
+
+    /// Applies what was read. Of a message that came without what it holds, that must be known here.
+    fn applied(&mut self, chunk: Vec<Fed>) -> Result<(), TailError> {
+        let known = self.log.fed(chunk);
+        if !known {
+            self.own = 0;
+        }
+        known.then_some(()).ok_or(TailError::Writers { others: true })
     }
 
     /// Starts a consumer: from the beginning for a load, otherwise behind what has been applied.
@@ -168,6 +194,7 @@ impl Tail {
             self.created = None;
         }
         let policy = if fresh { DeliverPolicy::ByStartSequence { start_sequence: known + 1 } } else { DeliverPolicy::All };
+        let headers_only = fresh && self.own >= ALONE;
         let inbox_name = self.js.client().new_inbox();
         let inbox = self.js.client().subscribe(inbox_name.clone()).await.map_err(|e| TailError::Consumer(e.to_string()))?;
         let config = push::Config {
@@ -180,11 +207,12 @@ impl Tail {
             memory_storage: true,
             num_replicas: 1,
             inactive_threshold: INACTIVE,
+            headers_only,
             ..push::Config::default()
         };
         let consumer = self.js.create_consumer_on_stream(config, &info.config.name).await.map_err(|e| TailError::Consumer(e.to_string()))?;
         let loaded = (!fresh).then(Vec::new);
-        Ok(Round { inbox, created, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded })
+        Ok(Round { inbox, created, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded, headers_only })
     }
 
     /// When the consumer has sent all that there was, a load is complete, and what is missing up to the end has expired.
@@ -221,7 +249,7 @@ impl Tail {
         Ok(chunk)
     }
 
-    async fn take(&self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<Fed>) -> Result<(), TailError> {
+    async fn take(&mut self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<Fed>) -> Result<(), TailError> {
         if message.status.is_some() {
             return self.control(&message, round).await;
         }
@@ -233,26 +261,18 @@ impl Tail {
         round.delivered = info.consumer_sequence;
         round.pending = info.pending;
         let sequence = info.stream_sequence;
+        let own = message.headers.as_ref().and_then(|h| wire::own_id(h, &self.log.session));
+        self.own = own.map_or(0, |_| self.own.saturating_add(1));
         if round.loaded.is_none() && !self.log.wants(sequence) {
             return Ok(());
         }
-        match self.fed(&message.message, sequence) {
-            Some(fed) => chunk.push(fed),
-            None => tracing::warn!(subject = %message.subject, sequence, "a message on a subject that no object has is left out"),
-        }
-        Ok(())
-    }
-
-    fn fed(&self, message: &async_nats::Message, sequence: u64) -> Option<Fed> {
-        let key = self.log.key(&message.subject)?;
-        let headers = message.headers.as_ref();
-        let own = headers.and_then(|h| wire::own_id(h, &self.log.session));
-        let kind = match headers {
-            Some(h) if wire::is_ended(h) => FedKind::Ended,
-            Some(h) if wire::is_delete(h) => FedKind::Delete,
-            _ => FedKind::Put,
+        let Some(key) = self.log.key(&message.subject) else {
+            tracing::warn!(subject = %message.subject, sequence, "a message on a subject that no object has is left out");
+            return Ok(());
         };
-        Some(Fed { sequence, key, own, kind, payload: message.payload.clone() })
+        let payload = (!round.headers_only).then(|| message.payload.clone());
+        chunk.push(Fed { sequence, key, own, kind: kind(message.headers.as_ref()), payload });
+        Ok(())
     }
 
     /// Heartbeats and flow control.
@@ -274,5 +294,13 @@ impl Tail {
             Some(last) if last != round.delivered => Err(TailError::Gap { expected: round.delivered + 1 }),
             _ => Ok(()),
         }
+    }
+}
+
+fn kind(headers: Option<&HeaderMap>) -> FedKind {
+    match headers {
+        Some(h) if wire::is_ended(h) => FedKind::Ended,
+        Some(h) if wire::is_delete(h) => FedKind::Delete,
+        _ => FedKind::Put,
     }
 }

@@ -101,7 +101,7 @@ impl Backend<'_> {
     }
 }
 
-/// The pods that the Service selects and that have an address and still run.
+/// The pods that the Service selects and that have an address and still run, by name.
 fn backends<'a>(view: &'a View, service: &'a Item, selector: &'a Map<String, Value>) -> Vec<Backend<'a>> {
     let selected = view.labelled(&Resource::PODS, service.namespace(), selector);
     let backend = |item: &'a Arc<Item>| {
@@ -109,7 +109,9 @@ fn backends<'a>(view: &'a View, service: &'a Item, selector: &'a Map<String, Val
         let ports = service.object().list_at(&["spec", "ports"]).iter().filter_map(|port| resolve(port, &pod)).collect();
         Backend { item, pod, ports }
     };
-    selected.map(backend).filter(|b| !b.pod.terminal() && !b.pod.ips().is_empty()).collect()
+    let mut backends: Vec<_> = selected.map(backend).filter(|b| !b.pod.terminal() && !b.pod.ips().is_empty()).collect();
+    backends.sort_unstable_by_key(|b| b.item.name());
+    backends
 }
 
 /// A Service's port as a number of this pod; `None` when the pod has no port of that name.

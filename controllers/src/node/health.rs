@@ -73,8 +73,8 @@ pub enum Turn {
     At(Timestamp),
 }
 
-/// Whether it is this silent node's turn. Nodes of a zone go in the order of their names, so that nodes which are looked at together, none of them
-/// given up yet, don't all take the same place.
+/// Whether it is this silent node's turn. Nodes of a zone go in the order in which the view has them, so that nodes which are looked at together, none
+/// of them given up yet, don't all take the same place.
 pub fn turn(view: &View, item: &Item, rates: Rates, now: Timestamp) -> Turn {
     let (zone, nodes) = (zone(item), Resource::NODES);
     let count = |field| view.count_with_field(&nodes, field, &zone);

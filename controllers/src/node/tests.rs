@@ -196,13 +196,13 @@ fn nodes_that_fall_silent_together_are_given_up_at_the_zones_pace() {
     let (mut sim, silent, alive) = (sim(), ["n0", "n1", "n2"], ["n3", "n4", "n5", "n6", "n7", "n8", "n9"]);
     silent.iter().chain(&alive).for_each(|n| node(&mut sim, n));
     sim.settle();
-    let given_up = |sim: &Sim| silent.map(|n| taint_keys(sim, n).contains(&"unreachable:NoExecute".to_owned()));
+    let given_up = |sim: &Sim| silent.iter().filter(|n| taint_keys(sim, n).contains(&"unreachable:NoExecute".to_owned())).count();
     let mut steps = vec![given_up(&sim)];
     for _ in 0..12 {
         pass(&mut sim, 10, &alive);
         steps.push(given_up(&sim));
     }
     steps.dedup();
-    assert_eq!(steps, [[false; 3], [true, false, false], [true, true, false], [true; 3]]);
+    assert_eq!(steps, [0, 1, 2, 3]);
     assert!(alive.iter().all(|n| taint_keys(&sim, n).is_empty()));
 }

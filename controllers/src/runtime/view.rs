@@ -2,11 +2,13 @@
 use super::item::Item;
 use super::labels::Labels;
 use super::resource::Resource;
-use indexmap::{Equivalent, IndexMap};
+use foldhash::fast::RandomState;
+use indexmap::{Equivalent, IndexMap, IndexSet};
 use jiff::Timestamp;
 use model::{Key, Kinds};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A value of a field that objects of a resource can be looked up by.
@@ -47,16 +49,62 @@ impl From<&Asked<'_>> for Held {
 
 type Held = Term<Box<str>>;
 type Asked<'a> = Term<&'a str>;
-type Members = BTreeMap<Name, Arc<Item>>;
 type Name = (Arc<str>, Arc<str>);
+
+/// An object, known by its namespace and name.
+#[derive(Clone)]
+struct Named(Arc<Item>);
+
+/// What a [`Named`] is asked for by.
+#[derive(PartialEq, Eq)]
+struct Called<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl Named {
+    fn called(&self) -> Called<'_> {
+        Called { namespace: self.0.namespace(), name: self.0.name() }
+    }
+}
+
+impl Hash for Called<'_> {
+    // those in one set are of the same namespace, or of few
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.name.hash(hasher);
+    }
+}
+
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.called().hash(hasher);
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.called() == other.called()
+    }
+}
+
+impl Eq for Named {}
+
+impl Equivalent<Named> for Called<'_> {
+    fn equivalent(&self, named: &Named) -> bool {
+        *self == named.called()
+    }
+}
+
+/// Objects in the order in which they came, except that the last one takes the place of one that goes: the same after the same history.
+type Members = IndexSet<Named, RandomState>;
 
 /// How many deletions of a resource are remembered with their time.
 const REMEMBERED: usize = 4096;
 
 #[derive(Default)]
 struct Table {
-    rows: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Item>>>,
-    index: IndexMap<Held, Members>,
+    rows: BTreeMap<Arc<str>, Members>,
+    index: IndexMap<Held, Members, RandomState>,
     fields: &'static [FieldIndex],
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
@@ -80,32 +128,42 @@ impl Table {
 
     /// What is likely to have much in common with an object: itself before, or another one of the same owner.
     fn kin(&self, item: &Item) -> Option<&Arc<Item>> {
-        let before = self.rows.get(item.namespace()).and_then(|rows| rows.get(item.name()));
+        let before = self.get(item.namespace(), item.name());
         before.or_else(|| self.found(&Asked::Owner(&item.owners().first()?.uid)).next())
     }
 
+    fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Item>> {
+        self.rows.get(namespace)?.get(&Called { namespace, name }).map(|named| &named.0)
+    }
+
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
-        let name = (item.key().namespace.clone(), item.key().name.clone());
-        let old = self.rows.entry(name.0.clone()).or_default().insert(name.1.clone(), item.clone());
-        self.gone.remove(&name);
-        self.len += usize::from(old.is_none());
+        let named = Named(item.clone());
+        let rows = match self.rows.get_mut(item.namespace()) {
+            Some(rows) => rows,
+            None => self.rows.entry(item.key().namespace.clone()).or_default(),
+        };
+        let old = rows.replace(named.clone()).map(|old| old.0);
+        if old.is_none() {
+            self.len += 1;
+            self.gone.remove(&name_of(item.key()));
+        }
         let terms = self.terms(&item);
         let before = old.as_deref().map(|old| self.terms(old)).unwrap_or_default();
         for term in before.iter().filter(|term| !terms.contains(term)) {
-            self.unlist(term, &name);
+            self.unlist(term, &named);
         }
         for term in &terms {
             match self.index.get_mut(term) {
-                Some(members) => _ = members.insert(name.clone(), item.clone()),
-                None => _ = self.index.insert(Held::from(term), Members::from([(name.clone(), item.clone())])),
+                Some(members) => _ = members.replace(named.clone()),
+                None => self.index.entry(Held::from(term)).or_default().extend([named.clone()]),
             }
         }
         old
     }
 
-    fn unlist(&mut self, term: &Asked<'_>, name: &Name) {
+    fn unlist(&mut self, term: &Asked<'_>, named: &Named) {
         if let Some(members) = self.index.get_mut(term) {
-            members.remove(name);
+            members.swap_remove(named);
             if members.is_empty() {
                 self.index.swap_remove(term);
             }
@@ -114,20 +172,19 @@ impl Table {
 
     fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
         let rows = self.rows.get_mut(&*key.namespace)?;
-        let old = rows.remove(&*key.name)?;
+        let old = rows.swap_take(&Called { namespace: &key.namespace, name: &key.name })?;
         if rows.is_empty() {
             self.rows.remove(&*key.namespace);
         }
         self.len -= 1;
-        let name = (key.namespace.clone(), key.name.clone());
-        for term in self.terms(&old) {
-            self.unlist(&term, &name);
+        for term in self.terms(&old.0) {
+            self.unlist(&term, &old);
         }
-        Some(old)
+        Some(old.0)
     }
 
     fn bury(&mut self, key: &Key, now: Timestamp) {
-        let name: Name = (key.namespace.clone(), key.name.clone());
+        let name = name_of(key);
         self.gone.insert(name.clone(), now);
         self.went.push_back((name, now));
         if self.went.len() > REMEMBERED
@@ -139,21 +196,38 @@ impl Table {
     }
 
     fn found(&self, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.index.get(term).into_iter().flat_map(BTreeMap::values)
+        self.index.get(term).into_iter().flatten().map(|named| &named.0)
+    }
+}
+
+fn name_of(key: &Key) -> Name {
+    (key.namespace.clone(), key.name.clone())
+}
+
+/// The resource of a key, as a table is asked for by it: hashes as [`Resource`] does.
+#[derive(Hash)]
+struct OfKey<'a> {
+    group: &'a str,
+    name: &'a str,
+}
+
+impl Equivalent<Resource> for OfKey<'_> {
+    fn equivalent(&self, resource: &Resource) -> bool {
+        (self.name, self.group) == (&*resource.name, &*resource.group)
     }
 }
 
 /// Indexed copies of all watched resources. Only the runtime changes it; plans read it.
 #[derive(Default)]
 pub struct View {
-    tables: BTreeMap<Resource, Table>,
+    tables: IndexMap<Resource, Table, RandomState>,
     kinds: Arc<Kinds>,
 }
 
 impl View {
     /// An empty view over a table of kinds.
     pub fn new(kinds: Arc<Kinds>) -> Self {
-        Self { tables: BTreeMap::new(), kinds }
+        Self { kinds, ..Self::default() }
     }
     /// The table of kinds.
     pub fn kinds(&self) -> &Kinds {
@@ -213,23 +287,23 @@ impl View {
 
     /// One object.
     pub fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Option<&Arc<Item>> {
-        self.tables.get(resource)?.rows.get(namespace)?.get(name)
+        self.tables.get(resource)?.get(namespace, name)
     }
     /// One object, by its key.
     pub fn at(&self, key: &Key) -> Option<&Arc<Item>> {
-        self.get(&Resource::of_key(key), &key.namespace, &key.name)
+        self.tables.get(&OfKey { group: &key.group, name: &key.resource })?.get(&key.namespace, &key.name)
     }
     /// When this object was seen to go, if lately.
     pub fn gone_at(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Timestamp> {
         self.tables.get(resource)?.gone.get(&(namespace.into(), name.into())).copied()
     }
-    /// All objects of a resource, by namespace and name.
+    /// All objects of a resource, by namespace.
     pub fn all(&self, resource: &Resource) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.tables.get(resource).into_iter().flat_map(|t| t.rows.values().flat_map(BTreeMap::values))
+        self.tables.get(resource).into_iter().flat_map(|t| t.rows.values().flatten().map(|named| &named.0))
     }
-    /// All objects of a resource in one namespace, by name.
+    /// All objects of a resource in one namespace.
     pub fn in_namespace(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flat_map(BTreeMap::values)
+        self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flatten().map(|named| &named.0)
     }
     /// The objects of a resource that are found under a term.
     fn found(&self, resource: &Resource, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
@@ -254,17 +328,17 @@ impl View {
     /// How many objects have this value in an indexed field.
     pub fn count_with_field(&self, resource: &Resource, field: &'static str, value: &str) -> usize {
         let term = Asked::Field(field, value.into());
-        self.tables.get(resource).and_then(|t| t.index.get(&term)).map_or(0, BTreeMap::len)
+        self.tables.get(resource).and_then(|t| t.index.get(&term)).map_or(0, IndexSet::len)
     }
     /// The objects of a label-indexed resource and namespace that carry all of these labels. None for no labels.
     pub fn labelled<'a>(&'a self, resource: &Resource, namespace: &str, labels: &'a Map<String, Value>) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
         let table = self.tables.get(resource);
         let smallest = table.and_then(|t| {
             let sizes = labels.iter().map(|(key, value)| t.index.get(&Asked::Label(namespace, key, value.as_str().unwrap_or_default())));
-            sizes.min_by_key(|members| members.map_or(0, BTreeMap::len)).flatten()
+            sizes.min_by_key(|members| members.map_or(0, IndexSet::len)).flatten()
         });
         let carries = move |item: &&Arc<Item>| labels.iter().all(|(k, v)| item.label(k) == v.as_str());
-        smallest.into_iter().flat_map(BTreeMap::values).filter(carries)
+        smallest.into_iter().flatten().map(|named| &named.0).filter(carries)
     }
     /// The owner that a reference of an object in `namespace` means, if the view holds it with that UID.
     pub fn owner(&self, namespace: &str, reference: &model::OwnerReference) -> Option<&Arc<Item>> {

@@ -68,8 +68,8 @@ impl State {
 
     async fn serve(&self, bus: &Bus) -> [bus::Service; 3] {
         let (one, many, watches) = (self.clone(), self.clone(), self.clone());
-        let one = bus.serve("s", 64, move |asked: Incoming<Request>| {
-            let reply = one.handle(asked.message);
+        let one = bus.serve("s", 64, move |asked: Incoming<Box<Request>>| {
+            let reply = one.handle(*asked.message);
             async move { reply }
         });
         let many = bus.serve("s", 64, move |asked: Incoming<Batch>| {

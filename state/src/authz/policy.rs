@@ -1,6 +1,6 @@
 //! All roles and bindings, compiled: who holds which rules where. Changed object by object, never rebuilt.
+use super::Attributes;
 use super::rule::Rule;
-use super::{Attributes, Target};
 use model::Object;
 use model::selector::LabelSelector;
 use serde::Deserialize;
@@ -41,6 +41,14 @@ struct Subject {
     namespace: String,
 }
 
+impl RoleRef {
+    /// What the role is known by; `namespace` is that of a Role.
+    fn key(&self, namespace: &str) -> Name {
+        let namespace = if self.kind == "ClusterRole" { "" } else { namespace };
+        (namespace.into(), self.name.as_str().into())
+    }
+}
+
 impl Subject {
     fn describe(&self) -> String {
         match self.kind.as_str() {
@@ -68,6 +76,8 @@ impl Subject {
 struct Binding {
     subjects: Vec<Subject>,
     role: RoleRef,
+    /// What the role is known by.
+    of: Name,
 }
 
 /// The compiled policy.
@@ -156,12 +166,15 @@ impl Policy {
 
     /// The rules of a role; of an aggregated one those of all that it selects, too. `namespace` is a Role's own.
     pub fn rules(&self, role: &RoleRef, namespace: &str) -> Option<Arc<[Rule]>> {
-        let namespace = if role.kind == "ClusterRole" { "" } else { namespace };
-        let found = self.roles.get(&(namespace.into(), role.name.as_str().into()))?;
+        self.rules_of(&role.key(namespace))
+    }
+
+    fn rules_of(&self, role: &Name) -> Option<Arc<[Rule]>> {
+        let found = self.roles.get(role)?;
         if found.aggregation.is_empty() {
             return Some(found.rules.clone());
         }
-        Some(self.aggregated(found, &mut BTreeSet::from([role.name.as_str().into()])).into())
+        Some(self.aggregated(found, &mut BTreeSet::from([role.1.clone()])).into())
     }
 
     fn aggregated(&self, role: &Role, seen: &mut BTreeSet<Arc<str>>) -> Vec<Rule> {
@@ -182,18 +195,19 @@ impl Policy {
         let keys = self.by_user.get(&user.name).into_iter().chain(groups).flatten();
         keys.filter(move |(ns, _)| ns.is_empty() || (!namespace.is_empty() && &**ns == namespace)).filter_map(move |key| {
             let binding = self.bindings.get(key)?;
-            Some(Grant { key, binding, rules: self.rules(&binding.role, &key.0) })
+            Some(Grant { key, binding, rules: self.rules_of(&binding.of) })
         })
     }
 
-    /// Whether somebody may do something.
+    /// Whether somebody may do something: what [`Policy::verdict`] says, without its reasons.
+    pub fn allows(&self, what: &Attributes<'_>) -> bool {
+        self.grants(what.user, what.namespace()).any(|grant| grant.rules.is_some_and(|rules| rules.iter().any(|r| r.allows(what))))
+    }
+
+    /// Whether somebody may do something, and why.
     pub fn verdict(&self, what: &Attributes<'_>) -> Verdict {
-        let namespace = match what.target {
-            Target::Resource { namespace, .. } => namespace,
-            Target::Path(_) => "",
-        };
         let mut missing = Vec::new();
-        for grant in self.grants(what.user, namespace) {
+        for grant in self.grants(what.user, what.namespace()) {
             match &grant.rules {
                 Some(rules) if rules.iter().any(|r| r.allows(what)) => return Verdict::Allowed(grant.describe(what.user)),
                 Some(_) => {}
@@ -234,6 +248,6 @@ impl Binding {
         // a service account without a namespace is one of the binding's own
         let subjects = subjects.map(|s| if s.namespace.is_empty() { Subject { namespace: object.namespace().to_owned(), ..s } } else { s });
         let role = object.at(&["roleRef"]).and_then(|v| RoleRef::deserialize(v).ok()).unwrap_or_default();
-        Self { subjects: subjects.collect(), role }
+        Self { subjects: subjects.collect(), of: role.key(object.namespace()), role }
     }
 }

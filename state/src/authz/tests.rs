@@ -134,6 +134,7 @@ fn nodes_may_what_their_pods_need() {
             Verdict::Allowed(_) => Ok(()),
             Verdict::Denied(reason) => Err(reason),
         };
+        assert_eq!(authorizer.allows(&ask(&n1, what)), got.is_ok(), "{what}");
         assert_eq!(got, want.map_err(str::to_owned), "{what}");
     }
 }
@@ -176,7 +177,10 @@ fn a_policy_follows_its_objects() {
     let object = |v: Value| Object::from_value(v).unwrap();
     let role = object(role("default", "reader", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])));
     let binding = object(bind("default", "b", "Role", "reader", json!({"kind": "User", "name": "alice"})));
-    let allowed = |p: &policy::Policy| matches!(p.verdict(&get), Verdict::Allowed(_));
+    let allowed = |p: &policy::Policy| {
+        assert_eq!(p.allows(&get), matches!(p.verdict(&get), Verdict::Allowed(_)));
+        p.allows(&get)
+    };
     policy.apply("rolebindings", "default", "b", Some(&binding));
     assert!(!allowed(&policy));
     policy.apply("roles", "default", "reader", Some(&role));

@@ -108,6 +108,8 @@ struct MetadataOf<'a> {
     metadata: &'a RawValue,
 }
 
+/// What a line of a watch has beside its object, and a little more.
+pub(crate) const LINE: usize = 40;
 const META_VERSION: &str = "meta.k8s.io/v1";
 
 fn internal(e: serde_json::Error) -> ApiError {
@@ -192,7 +194,7 @@ impl Encoder {
             Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), first, now)?)?,
             _ => self.object(stored, now)?,
         };
-        out.reserve(body.len() + 40);
+        out.reserve(body.len() + LINE);
         out.put_slice(change.head());
         out.put_slice(&body);
         out.put_slice(b"}\n");

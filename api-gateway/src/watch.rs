@@ -1,5 +1,5 @@
 //! Watches: a stream of lines that pulls from `state` only as fast as the client reads.
-use crate::forms::{self, Change, Encoder};
+use crate::forms::{self, Change, Encoder, LINE};
 use crate::metrics::Open;
 use crate::respond::{Body, JSON};
 use bytes::{Bytes, BytesMut};
@@ -96,7 +96,7 @@ impl Lines {
 
     /// Events as lines; after one that says that the watch can't go on, nothing comes.
     fn encode(&mut self, events: Vec<Event>) -> Bytes {
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(events.iter().map(room).sum());
         let now = Timestamp::now();
         for event in events {
             if let Err(error) = self.line(&mut out, event, now) {
@@ -119,6 +119,14 @@ impl Lines {
             Event::Error(error) => return Err(error),
         };
         self.encoder.event(out, change, &stored, std::mem::take(&mut self.first), now)
+    }
+}
+
+/// What an event takes as a line, unless it is shown as a row of a table.
+fn room(event: &Event) -> usize {
+    match event {
+        Event::Added(stored) | Event::Modified(stored) | Event::Deleted(stored) => stored.json().len() + LINE,
+        Event::Bookmark { .. } | Event::Error(_) => 0,
     }
 }
 

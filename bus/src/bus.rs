@@ -15,6 +15,7 @@ use crate::stream::{Duplex, pair};
 use crate::subject::{Subjects, Verb};
 use futures::future::BoxFuture;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
@@ -167,7 +168,7 @@ pub struct Bus {
 }
 
 /// A request and its answer, over a line if there is one.
-async fn through<T>(line: Option<&Line>, answering: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
+async fn through<T>(line: Option<&Line>, answering: Pin<&mut impl Future<Output = Result<T, BusError>>>) -> Result<T, BusError> {
     let Some(line) = line else { return answering.await };
     let gone = |cut: LineCut| BusError::Disconnected(cut.to_string());
     line.pass().await.map_err(gone)?;
@@ -245,7 +246,10 @@ impl Bus {
     /// What speaks for this caller on NATS; `None` where there is no NATS.
     pub(crate) async fn mouth(&self) -> Result<Option<&Arc<Mouth>>, BusError> {
         let Some(link) = &self.shared.link else { return Ok(None) };
-        let mouth = self.mouth.get_or_try_init(|| link.mouth(&self.caller)).await;
+        if let Some(mouth) = self.mouth.get() {
+            return Ok(Some(mouth));
+        }
+        let mouth = Box::pin(self.mouth.get_or_try_init(|| link.mouth(&self.caller))).await;
         mouth.map(Some).map_err(BusError::Disconnected)
     }
 
@@ -279,15 +283,16 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
-        let answering = async {
+        let answering = pin!(async {
             if let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) {
                 return door.call(message, Caller::clone(&self.caller)).await;
             }
             match self.mouth().await? {
-                Some(mouth) => ask::call(mouth, to, message, timeout).await,
+                // on the heap, for who asks somebody in the same process doesn't need the room
+                Some(mouth) => Box::pin(ask::call(mouth, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
             }
-        };
+        });
         let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
@@ -297,15 +302,15 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
-        let answering = async {
+        let answering = pin!(async {
             if let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) {
                 return gate.open(message, Caller::clone(&self.caller)).await;
             }
             match self.mouth().await? {
-                Some(mouth) => ask::open(mouth, to, message, timeout).await,
+                Some(mouth) => Box::pin(ask::open(mouth, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
-        };
+        });
         let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
         let answered = answered.map(|answer| answer.map(|opened| opened.map(|stream| stream.over(self.line.clone()))));
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))

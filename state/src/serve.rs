@@ -65,7 +65,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
     let instance = bus.caller().name.clone();
     let api = pipeline.clone();
-    let api = bus.serve(&instance, CONCURRENCY, move |asked: Incoming<Request>| {
+    let api = bus.serve(&instance, CONCURRENCY, move |asked: Incoming<Box<Request>>| {
         let pipeline = api.clone();
         async move { pipeline.handle(&asked.caller, asked.message).await }
     });
@@ -90,7 +90,7 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
         return vec![Err(refusal); asked.message.0.len()];
     }
     let caller = asked.caller;
-    let one = |request| pipeline.handle(&caller, request);
+    let one = |request| pipeline.handle(&caller, Box::new(request));
     futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(AT_ONCE).collect().await
 }
 
@@ -145,7 +145,7 @@ async fn ensure(pipeline: &Pipeline) -> Result<(), ApiError> {
             let exists = pipeline.store().get(&model::Key::new(group, resource, "", object.name())).is_some();
             if !exists {
                 let request = Request::new(Verb::Create, group, resource, "", "").body(Body::Object(Box::new(object)));
-                creates.push(pipeline.handle(&caller, request));
+                creates.push(pipeline.handle(&caller, Box::new(request)));
             }
         }
     }

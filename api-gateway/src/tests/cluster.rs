@@ -160,7 +160,7 @@ impl Cluster {
         state.put(Object::clone(crate::testing::pod("first", 0).object()));
         let (serving, accepting) = (state.clone(), state);
         let services = vec![
-            bus.serve("s", 64, move |i: Incoming<Request>| {
+            bus.serve("s", 64, move |i: Incoming<Box<Request>>| {
                 let state = serving.clone();
                 async move { state.answer(&i.message) }
             })

@@ -156,9 +156,9 @@ impl State {
         let bus = Bus::local("test", Caller::new(Role::State, "s"));
         let inner = Arc::new(Inner { objects: Mutex::default(), changes: broadcast::channel(4096).0 });
         let (a, b, many) = (inner.clone(), inner.clone(), inner.clone());
-        let api = bus.serve::<Request, _, _>("s", 64, move |i| {
+        let api = bus.serve::<Box<Request>, _, _>("s", 64, move |i| {
             let inner = a.clone();
-            async move { inner.answer(i.message) }
+            async move { inner.answer(*i.message) }
         });
         let batch = bus.serve::<Batch, _, _>("s", 64, move |i| {
             let replies: Vec<_> = i.message.0.into_iter().map(|request| many.answer(request)).collect();

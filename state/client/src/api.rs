@@ -228,7 +228,8 @@ pub enum Reply {
     },
 }
 
-impl Call for Request {
+/// On the heap, since on its way it is moved from one future into the next.
+impl Call for Box<Request> {
     type Reply = Result<Reply, ApiError>;
     const SERVICE: &'static str = "state.api";
 }

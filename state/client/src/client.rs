@@ -52,9 +52,9 @@ impl Client {
     ///
     /// # Errors
     /// What `state` answers, or 503 and 504 when it doesn't.
-    pub async fn call(&self, mut request: Request) -> Result<Reply, ApiError> {
-        request.fence.clone_from(&self.fence);
-        self.bus.call(&To::Any, request, TIMEOUT).await.map_err(bus_error)?
+    pub fn call(&self, request: Request) -> impl Future<Output = Result<Reply, ApiError>> + Send + use<'_> {
+        let request = Box::new(Request { fence: self.fence.clone(), ..request });
+        async move { self.bus.call(&To::Any, request, TIMEOUT).await.map_err(bus_error)? }
     }
 
     /// Sends many writes as one message; the replies come in the same order.

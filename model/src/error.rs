@@ -109,39 +109,39 @@ pub struct Cause {
 
 impl Cause {
     /// `Invalid value: …: detail`; `value` is rendered as JSON.
-    pub fn invalid(field: impl Into<String>, value: &Value, detail: impl fmt::Display) -> Self {
-        Self { reason: CauseReason::FieldValueInvalid, field: field.into(), message: format!("Invalid value: {value}: {detail}") }
+    pub fn invalid(field: impl fmt::Display, value: &Value, detail: impl fmt::Display) -> Self {
+        Self { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: format!("Invalid value: {value}: {detail}") }
     }
     /// `Required value`, with `detail` when it isn't empty.
-    pub fn required(field: impl Into<String>, detail: impl fmt::Display) -> Self {
+    pub fn required(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
         let detail = detail.to_string();
         let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
-        Self { reason: CauseReason::FieldValueRequired, field: field.into(), message }
+        Self { reason: CauseReason::FieldValueRequired, field: field.to_string(), message }
     }
     /// `Forbidden: detail`.
-    pub fn forbidden(field: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { reason: CauseReason::FieldValueForbidden, field: field.into(), message: format!("Forbidden: {detail}") }
+    pub fn forbidden(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self { reason: CauseReason::FieldValueForbidden, field: field.to_string(), message: format!("Forbidden: {detail}") }
     }
     /// `Duplicate value: …`.
-    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: CauseReason::FieldValueDuplicate, field: field.into(), message: format!("Duplicate value: {value}") }
+    pub fn duplicate(field: impl fmt::Display, value: &Value) -> Self {
+        Self { reason: CauseReason::FieldValueDuplicate, field: field.to_string(), message: format!("Duplicate value: {value}") }
     }
     /// `Not found: …`.
-    pub fn not_found(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: CauseReason::FieldValueNotFound, field: field.into(), message: format!("Not found: {value}") }
+    pub fn not_found(field: impl fmt::Display, value: &Value) -> Self {
+        Self { reason: CauseReason::FieldValueNotFound, field: field.to_string(), message: format!("Not found: {value}") }
     }
     /// `Unsupported value: …: supported values: "a", "b"`.
-    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+    pub fn not_supported(field: impl fmt::Display, value: &Value, supported: &[&str]) -> Self {
         let list = supported.iter().map(|s| format!("\"{s}\"")).collect::<Vec<_>>().join(", ");
-        Self { reason: CauseReason::FieldValueNotSupported, field: field.into(), message: format!("Unsupported value: {value}: supported values: {list}") }
+        Self { reason: CauseReason::FieldValueNotSupported, field: field.to_string(), message: format!("Unsupported value: {value}: supported values: {list}") }
     }
     /// `Too long: may not be more than max bytes`.
-    pub fn too_long(field: impl Into<String>, max: usize) -> Self {
-        Self { reason: CauseReason::FieldValueTooLong, field: field.into(), message: format!("Too long: may not be more than {max} bytes") }
+    pub fn too_long(field: impl fmt::Display, max: usize) -> Self {
+        Self { reason: CauseReason::FieldValueTooLong, field: field.to_string(), message: format!("Too long: may not be more than {max} bytes") }
     }
     /// `Too many: n: must have at most max items`.
-    pub fn too_many(field: impl Into<String>, n: usize, max: usize) -> Self {
-        Self { reason: CauseReason::FieldValueTooMany, field: field.into(), message: format!("Too many: {n}: must have at most {max} items") }
+    pub fn too_many(field: impl fmt::Display, n: usize, max: usize) -> Self {
+        Self { reason: CauseReason::FieldValueTooMany, field: field.to_string(), message: format!("Too many: {n}: must have at most {max} items") }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::kind::Kind;
 use crate::names;
 use crate::object::Object;
 use serde_json::{Map, Value};
+use std::fmt::Display;
 
 /// Most bytes of all annotations of an object, keys included.
 const ANNOTATIONS_MAX: usize = 256 << 10;
@@ -67,11 +68,11 @@ fn namespace(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
 }
 
 /// What is wrong with a map of labels at `path`.
-pub fn labels(path: &str, labels: Option<&Map<String, Value>>) -> Vec<Cause> {
+pub fn labels(path: impl Display, labels: Option<&Map<String, Value>>) -> Vec<Cause> {
     let mut causes = Vec::new();
     for (key, value) in labels.into_iter().flatten() {
-        causes.extend(names::qualified_name(key).into_iter().map(|e| Cause::invalid(path, &key.as_str().into(), e)));
-        causes.extend(names::label_value(value.as_str().unwrap_or_default()).into_iter().map(|e| Cause::invalid(path, value, e)));
+        causes.extend(names::qualified_name(key).into_iter().map(|e| Cause::invalid(&path, &key.as_str().into(), e)));
+        causes.extend(names::label_value(value.as_str().unwrap_or_default()).into_iter().map(|e| Cause::invalid(&path, value, e)));
     }
     causes
 }

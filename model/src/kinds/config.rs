@@ -33,7 +33,7 @@ fn decoded(value: &Value) -> usize {
 
 fn keys(checks: &mut Checks, object: &Object, field: &str) {
     for (key, _) in data(object, field) {
-        checks.all(&format!("{field}[{key}]"), key, names::config_key(key));
+        checks.all(format_args!("{field}[{key}]"), key, names::config_key(key));
     }
 }
 
@@ -105,14 +105,14 @@ fn typed(checks: &mut Checks, secret: &Object) {
     let has = |key: &str| secret.at(&["data", key]).is_some();
     let mut need = |key: &str| {
         if !has(key) {
-            checks.required(&format!("data[{key}]"), "");
+            checks.required(format_args!("data[{key}]"), "");
         }
     };
     match secret.str_at(&["type"]) {
         "kubernetes.io/service-account-token" => {
             let account = "kubernetes.io/service-account.name";
             if secret.annotation(account).unwrap_or_default().is_empty() {
-                checks.required(&format!("metadata.annotations[{account}]"), "");
+                checks.required(format_args!("metadata.annotations[{account}]"), "");
             }
         }
         "kubernetes.io/dockercfg" => need(".dockercfg"),

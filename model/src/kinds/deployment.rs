@@ -5,6 +5,7 @@ use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::Value;
+use std::fmt::Display;
 
 /// The rules of Deployments.
 pub static STRATEGY: Deployment = Deployment;
@@ -68,7 +69,7 @@ fn strategy(checks: &mut Checks, strategy: &Value) {
 }
 
 fn rolling_update(checks: &mut Checks, rolling: &Value) {
-    let amounts = ["maxUnavailable", "maxSurge"].map(|key| amount(checks, &format!("spec.strategy.rollingUpdate.{key}"), rolling.get(key)));
+    let amounts = ["maxUnavailable", "maxSurge"].map(|key| amount(checks, &format_args!("spec.strategy.rollingUpdate.{key}"), rolling.get(key)));
     if amounts == [Some(0), Some(0)] {
         let given = rolling.get("maxUnavailable").unwrap_or(&Value::Null);
         checks.add(Cause::invalid("spec.strategy.rollingUpdate.maxUnavailable", given, "may not be 0 when `maxSurge` is 0"));
@@ -81,7 +82,7 @@ fn rolling_update(checks: &mut Checks, rolling: &Value) {
 }
 
 /// A number of pods or a percentage: its number.
-fn amount(checks: &mut Checks, path: &str, value: Option<&Value>) -> Option<i64> {
+fn amount(checks: &mut Checks, path: &dyn Display, value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::String(percent) => {
             let number = percent.strip_suffix('%').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());

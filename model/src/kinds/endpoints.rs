@@ -1,5 +1,5 @@
 //! Endpoints and EndpointSlices.
-use super::fields::{Checks, fill, int, items, items_mut, list, text, whole};
+use super::fields::{Checks, fill, int, items, items_mut, list, text, top_items};
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
@@ -30,19 +30,19 @@ impl Strategy for Endpoints {
     }
     fn validate(&self, endpoints: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        for (path, subset) in items(&whole(endpoints), "", "subsets") {
+        for (path, subset) in top_items(endpoints, "subsets") {
             if list(subset, "addresses").is_empty() && list(subset, "notReadyAddresses").is_empty() {
                 checks.required(&path, "must specify `addresses` or `notReadyAddresses`");
             }
             for (path, address) in items(subset, &path, "addresses").chain(items(subset, &path, "notReadyAddresses")) {
                 let ip = text(address, "ip");
                 if ip.parse::<IpAddr>().is_err() {
-                    checks.add(Cause::invalid(format!("{path}.ip"), &ip.into(), IP));
+                    checks.add(Cause::invalid(format_args!("{path}.ip"), &ip.into(), IP));
                 }
             }
             for (path, port) in items(subset, &path, "ports") {
-                checks.port(&format!("{path}.port"), int(port, "port").unwrap_or_default());
-                checks.one_of(&format!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+                checks.port(format_args!("{path}.port"), int(port, "port").unwrap_or_default());
+                checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
             }
         }
         checks.0
@@ -69,20 +69,20 @@ impl Strategy for Slice {
         if count > MAX_ENDPOINTS {
             checks.add(Cause::too_many("endpoints", count, MAX_ENDPOINTS));
         }
-        for (path, endpoint) in items(&whole(slice), "", "endpoints") {
+        for (path, endpoint) in top_items(slice, "endpoints") {
             if list(endpoint, "addresses").is_empty() {
-                checks.required(&format!("{path}.addresses"), "must contain at least 1 address");
+                checks.required(format_args!("{path}.addresses"), "must contain at least 1 address");
             }
             for (i, address) in list(endpoint, "addresses").iter().filter_map(Value::as_str).enumerate() {
-                checks.all(&format!("{path}.addresses[{i}]"), address, address_errors(kind, address));
+                checks.all(format_args!("{path}.addresses[{i}]"), address, address_errors(kind, address));
             }
         }
         let mut seen = Vec::new();
-        for (path, port) in items(&whole(slice), "", "ports") {
-            checks.unique(&format!("{path}.name"), &text(port, "name").into(), &mut seen);
-            checks.one_of(&format!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+        for (path, port) in top_items(slice, "ports") {
+            checks.unique(format_args!("{path}.name"), &text(port, "name").into(), &mut seen);
+            checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
             if let Some(number) = int(port, "port") {
-                checks.port(&format!("{path}.port"), number);
+                checks.port(format_args!("{path}.port"), number);
             }
         }
         checks.0

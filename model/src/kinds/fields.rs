@@ -3,6 +3,7 @@ use crate::error::Cause;
 use crate::object::Object;
 use crate::quantity::Quantity;
 use serde_json::{Map, Value};
+use std::fmt::{self, Display};
 
 /// The string at `key`, `""` when absent.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -24,14 +25,13 @@ pub(super) fn map<'a>(value: &'a Value, key: &str) -> Option<&'a Map<String, Val
 pub(super) fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or_default()
 }
-/// The items of a list with their paths: `spec.containers[0]`.
-pub(super) fn items<'a>(value: &'a Value, path: &str, key: &str) -> impl Iterator<Item = (String, &'a Value)> {
-    let prefix = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    list(value, key).iter().enumerate().map(move |(i, item)| (format!("{prefix}[{i}]"), item))
+/// The items of a list with their paths: `spec.containers[0]`. A path is only written out where something is refused: most objects are right.
+pub(super) fn items<'a>(value: &'a Value, path: &'a dyn Display, key: &'a str) -> impl Iterator<Item = (impl Display, &'a Value)> {
+    list(value, key).iter().enumerate().map(move |(i, item)| (fmt::from_fn(move |f| write!(f, "{path}.{key}[{i}]")), item))
 }
-/// The whole object as a value, for the helpers that read values.
-pub(super) fn whole(object: &Object) -> Value {
-    Value::Object(object.0.clone())
+/// The items of a list of the object itself.
+pub(super) fn top_items<'a>(object: &'a Object, key: &'a str) -> impl Iterator<Item = (impl Display, &'a Value)> {
+    object.list_at(&[key]).iter().enumerate().map(move |(i, item)| (fmt::from_fn(move |f| write!(f, "{key}[{i}]")), item))
 }
 
 /// The map at `key`, made when it is absent.
@@ -92,31 +92,31 @@ impl Checks {
         self.0.push(cause);
     }
     /// Refuses a value for each of these sentences.
-    pub(super) fn all(&mut self, path: &str, value: &str, errors: Vec<String>) {
-        self.0.extend(errors.into_iter().map(|e| Cause::invalid(path, &value.into(), e)));
+    pub(super) fn all(&mut self, path: impl Display, value: &str, errors: Vec<String>) {
+        self.0.extend(errors.into_iter().map(|e| Cause::invalid(&path, &value.into(), e)));
     }
     /// A name that must be there and obey a rule.
-    pub(super) fn name(&mut self, path: &str, value: &str, rule: fn(&str) -> Vec<String>) {
+    pub(super) fn name(&mut self, path: impl Display, value: &str, rule: fn(&str) -> Vec<String>) {
         if value.is_empty() { self.required(path, "") } else { self.all(path, value, rule(value)) }
     }
     /// A name that must obey a rule where it is there.
-    pub(super) fn optional_name(&mut self, path: &str, value: &str, rule: fn(&str) -> Vec<String>) {
+    pub(super) fn optional_name(&mut self, path: impl Display, value: &str, rule: fn(&str) -> Vec<String>) {
         if !value.is_empty() {
             self.all(path, value, rule(value));
         }
     }
     /// A value that isn't there and must be.
-    pub(super) fn required(&mut self, path: &str, detail: &str) {
+    pub(super) fn required(&mut self, path: impl Display, detail: &str) {
         self.add(Cause::required(path, detail));
     }
     /// A text that must not be empty.
-    pub(super) fn filled(&mut self, path: &str, value: &str) {
+    pub(super) fn filled(&mut self, path: impl Display, value: &str) {
         if value.is_empty() {
             self.required(path, "");
         }
     }
     /// A text that must be one of these; the empty one is missing.
-    pub(super) fn one_of(&mut self, path: &str, value: &str, supported: &[&str]) {
+    pub(super) fn one_of(&mut self, path: impl Display, value: &str, supported: &[&str]) {
         match value {
             "" => self.required(path, ""),
             v if !supported.contains(&v) => self.add(Cause::not_supported(path, &v.into(), supported)),
@@ -124,19 +124,19 @@ impl Checks {
         }
     }
     /// A number, where it is there, that must not be negative.
-    pub(super) fn not_negative(&mut self, path: &str, value: Option<i64>) {
+    pub(super) fn not_negative(&mut self, path: impl Display, value: Option<i64>) {
         if let Some(n) = value.filter(|n| *n < 0) {
             self.add(Cause::invalid(path, &n.into(), "must be greater than or equal to 0"));
         }
     }
     /// A port's number.
-    pub(super) fn port(&mut self, path: &str, number: i64) {
+    pub(super) fn port(&mut self, path: impl Display, number: i64) {
         if !(1..=65_535).contains(&number) {
             self.add(Cause::invalid(path, &number.into(), "must be between 1 and 65535, inclusive"));
         }
     }
     /// A port's number or name.
-    pub(super) fn port_or_name(&mut self, path: &str, value: Option<&Value>) {
+    pub(super) fn port_or_name(&mut self, path: impl Display, value: Option<&Value>) {
         match value {
             Some(Value::String(name)) => self.all(path, name, crate::names::port_name(name)),
             Some(number) => self.port(path, number.as_i64().unwrap_or_default()),
@@ -144,19 +144,19 @@ impl Checks {
         }
     }
     /// A mode of a file.
-    pub(super) fn mode(&mut self, path: &str, value: Option<i64>) {
+    pub(super) fn mode(&mut self, path: impl Display, value: Option<i64>) {
         if let Some(n) = value.filter(|n| !(0..=0o777).contains(n)) {
             self.add(Cause::invalid(path, &n.into(), "must be a number between 0 and 0777 (octal), both inclusive"));
         }
     }
     /// A field that may not change.
-    pub(super) fn immutable(&mut self, path: &str, new: Option<&Value>, old: Option<&Value>) {
+    pub(super) fn immutable(&mut self, path: impl Display, new: Option<&Value>, old: Option<&Value>) {
         if new != old {
             self.add(Cause::invalid(path, new.unwrap_or(&Value::Null), "field is immutable"));
         }
     }
     /// A value that occurs for the second time; `seen` collects the first ones.
-    pub(super) fn unique(&mut self, path: &str, value: &Value, seen: &mut Vec<Value>) {
+    pub(super) fn unique(&mut self, path: impl Display, value: &Value, seen: &mut Vec<Value>) {
         if seen.contains(value) {
             self.add(Cause::duplicate(path, value));
         } else {
@@ -164,7 +164,7 @@ impl Checks {
         }
     }
     /// A quantity that must not be negative; `None` when it doesn't parse, which the schema refuses elsewhere.
-    pub(super) fn amount(&mut self, path: &str, value: &Value) -> Option<Quantity> {
+    pub(super) fn amount(&mut self, path: impl Display, value: &Value) -> Option<Quantity> {
         let amount = Quantity::from_json(value).ok()?;
         if amount.is_negative() {
             self.add(Cause::invalid(path, value, "must be greater than or equal to 0"));

@@ -24,11 +24,11 @@ impl Strategy for Node {
     fn validate(&self, node: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let mut seen = Vec::new();
-        for (path, taint) in items(node.at(&["spec"]).unwrap_or(&Value::Null), "spec", "taints") {
-            checks.name(&format!("{path}.key"), text(taint, "key"), names::qualified_name);
+        for (path, taint) in items(node.at(&["spec"]).unwrap_or(&Value::Null), &"spec", "taints") {
+            checks.name(format_args!("{path}.key"), text(taint, "key"), names::qualified_name);
             let value = text(taint, "value");
-            checks.all(&format!("{path}.value"), value, names::label_value(value));
-            checks.one_of(&format!("{path}.effect"), text(taint, "effect"), &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+            checks.all(format_args!("{path}.value"), value, names::label_value(value));
+            checks.one_of(format_args!("{path}.effect"), text(taint, "effect"), &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
             let id = (text(taint, "key"), text(taint, "effect"));
             if seen.contains(&id) {
                 checks.add(Cause::duplicate(path, taint));

@@ -1,10 +1,11 @@
 //! Roles and bindings.
-use super::fields::{Checks, fill, items, items_mut, list, text, whole};
+use super::fields::{Checks, fill, items_mut, list, text, top_items};
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::{Value, json};
+use std::fmt::Display;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -32,34 +33,34 @@ impl Strategy for Role {
     }
     fn validate(&self, role: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        for (path, rule) in items(&whole(role), "", "rules") {
+        for (path, rule) in top_items(role, "rules") {
             policy_rule(&mut checks, &path, rule, self.namespaced);
         }
         checks.0
     }
 }
 
-fn policy_rule(checks: &mut Checks, path: &str, rule: &Value, namespaced: bool) {
+fn policy_rule(checks: &mut Checks, path: &dyn Display, rule: &Value, namespaced: bool) {
     let given = |key: &str| !list(rule, key).is_empty();
     if !given("verbs") {
-        checks.required(&format!("{path}.verbs"), "verbs must contain at least one value");
+        checks.required(format_args!("{path}.verbs"), "verbs must contain at least one value");
     }
     if given("nonResourceURLs") {
         let urls = Value::from(list(rule, "nonResourceURLs").to_vec());
-        let path = format!("{path}.nonResourceURLs");
+        let path = format_args!("{path}.nonResourceURLs");
         if namespaced {
-            checks.add(Cause::invalid(&path, &urls, "namespaced rules cannot apply to non-resource URLs"));
+            checks.add(Cause::invalid(path, &urls, "namespaced rules cannot apply to non-resource URLs"));
         }
         if given("apiGroups") || given("resources") || given("resourceNames") {
-            checks.add(Cause::invalid(&path, &urls, "rules cannot apply to both regular resources and non-resource URLs"));
+            checks.add(Cause::invalid(path, &urls, "rules cannot apply to both regular resources and non-resource URLs"));
         }
         return;
     }
     if !given("apiGroups") {
-        checks.required(&format!("{path}.apiGroups"), "resource rules must supply at least one api group");
+        checks.required(format_args!("{path}.apiGroups"), "resource rules must supply at least one api group");
     }
     if !given("resources") {
-        checks.required(&format!("{path}.resources"), "resource rules must supply at least one resource");
+        checks.required(format_args!("{path}.resources"), "resource rules must supply at least one resource");
     }
 }
 
@@ -92,7 +93,7 @@ impl Strategy for Binding {
         checks.one_of("roleRef.apiGroup", role("apiGroup"), &[GROUP]);
         checks.one_of("roleRef.kind", role("kind"), if self.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] });
         checks.name("roleRef.name", role("name"), names::path_segment);
-        for (path, subject) in items(&whole(binding), "", "subjects") {
+        for (path, subject) in top_items(binding, "subjects") {
             subject_rules(&mut checks, &path, subject);
         }
         checks.0
@@ -106,24 +107,24 @@ impl Strategy for Binding {
     }
 }
 
-fn subject_rules(checks: &mut Checks, path: &str, subject: &Value) {
-    checks.filled(&format!("{path}.name"), text(subject, "name"));
+fn subject_rules(checks: &mut Checks, path: &dyn Display, subject: &Value) {
+    checks.filled(format_args!("{path}.name"), text(subject, "name"));
     let group = text(subject, "apiGroup");
     let group_must_be = |checks: &mut Checks, wanted: &str| {
         if group != wanted {
-            checks.add(Cause::not_supported(format!("{path}.apiGroup"), &group.into(), &[wanted]));
+            checks.add(Cause::not_supported(format_args!("{path}.apiGroup"), &group.into(), &[wanted]));
         }
     };
     match text(subject, "kind") {
         "ServiceAccount" => {
             let name = text(subject, "name");
-            checks.optional_name(&format!("{path}.name"), name, names::dns_subdomain);
+            checks.optional_name(format_args!("{path}.name"), name, names::dns_subdomain);
             group_must_be(checks, "");
             if text(subject, "namespace").is_empty() {
-                checks.required(&format!("{path}.namespace"), "");
+                checks.required(format_args!("{path}.namespace"), "");
             }
         }
         "User" | "Group" => group_must_be(checks, GROUP),
-        other => checks.add(Cause::not_supported(format!("{path}.kind"), &other.into(), &["ServiceAccount", "User", "Group"])),
+        other => checks.add(Cause::not_supported(format_args!("{path}.kind"), &other.into(), &["ServiceAccount", "User", "Group"])),
     }
 }

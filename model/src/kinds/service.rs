@@ -5,6 +5,7 @@ use crate::object::Object;
 use crate::strategy::Strategy;
 use crate::{meta, names};
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::net::IpAddr;
 
 /// The rules of Services.
@@ -131,20 +132,20 @@ fn validate(checks: &mut Checks, spec: &Value) {
         checks.required("spec.ports", "");
     }
     for (path, address) in [("spec.clusterIPs[0]", text(spec, "clusterIP"))].into_iter().filter(|(_, a)| !a.is_empty() && *a != "None") {
-        ip(checks, path, address);
+        ip(checks, &path, address);
     }
     for (i, address) in list(spec, "externalIPs").iter().filter_map(Value::as_str).enumerate() {
-        ip(checks, &format!("spec.externalIPs[{i}]"), address);
+        ip(checks, &format_args!("spec.externalIPs[{i}]"), address);
     }
     for key in ["internalTrafficPolicy", "externalTrafficPolicy"] {
         if !text(spec, key).is_empty() {
-            checks.one_of(&format!("spec.{key}"), text(spec, key), &["Cluster", "Local"]);
+            checks.one_of(format_args!("spec.{key}"), text(spec, key), &["Cluster", "Local"]);
         }
     }
     ports(checks, spec, kind);
 }
 
-fn ip(checks: &mut Checks, path: &str, address: &str) {
+fn ip(checks: &mut Checks, path: &dyn Display, address: &str) {
     if address.parse::<IpAddr>().is_err() {
         checks.add(Cause::invalid(path, &address.into(), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
     }
@@ -153,26 +154,26 @@ fn ip(checks: &mut Checks, path: &str, address: &str) {
 fn ports(checks: &mut Checks, spec: &Value, kind: &str) {
     let many = list(spec, "ports").len() > 1;
     let (mut names_seen, mut ports_seen, mut node_ports) = (Vec::new(), Vec::new(), Vec::new());
-    for (path, port) in items(spec, "spec", "ports") {
+    for (path, port) in items(spec, &"spec", "ports") {
         let name = text(port, "name");
         if !name.is_empty() {
-            checks.all(&format!("{path}.name"), name, names::dns_label(name));
-            checks.unique(&format!("{path}.name"), &name.into(), &mut names_seen);
+            checks.all(format_args!("{path}.name"), name, names::dns_label(name));
+            checks.unique(format_args!("{path}.name"), &name.into(), &mut names_seen);
         } else if many {
-            checks.required(&format!("{path}.name"), "");
+            checks.required(format_args!("{path}.name"), "");
         }
-        checks.port(&format!("{path}.port"), int(port, "port").unwrap_or_default());
-        checks.one_of(&format!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
-        checks.port_or_name(&format!("{path}.targetPort"), port.get("targetPort"));
+        checks.port(format_args!("{path}.port"), int(port, "port").unwrap_or_default());
+        checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+        checks.port_or_name(format_args!("{path}.targetPort"), port.get("targetPort"));
         let id = json!({"port": port.get("port"), "protocol": port.get("protocol")});
         checks.unique(&path, &id, &mut ports_seen);
         let Some(node) = int(port, "nodePort").filter(|n| *n != 0) else { continue };
         if matches!(kind, "ClusterIP" | "ExternalName") {
-            checks.add(Cause::forbidden(format!("{path}.nodePort"), format!("may not be used when `type` is '{kind}'")));
+            checks.add(Cause::forbidden(format_args!("{path}.nodePort"), format!("may not be used when `type` is '{kind}'")));
         }
         let id = json!([node, text(port, "protocol")]);
         if node_ports.contains(&id) {
-            checks.add(Cause::duplicate(format!("{path}.nodePort"), &node.into()));
+            checks.add(Cause::duplicate(format_args!("{path}.nodePort"), &node.into()));
         }
         node_ports.push(id);
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Checks `spec.selector`, `spec.template`, `spec.replicas` and `spec.minReadySeconds`. `name` is the kind's in lower case.
 pub(super) fn validate(checks: &mut Checks, spec: &Value, name: &str) {
     for field in ["replicas", "minReadySeconds"] {
-        checks.not_negative(&format!("spec.{field}"), int(spec, field));
+        checks.not_negative(format_args!("spec.{field}"), int(spec, field));
     }
     let template = spec.get("template").unwrap_or(&Value::Null);
     let labels = template.get("metadata").and_then(|m| map(m, "labels"));
@@ -28,7 +28,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value, name: &str) {
             Ok(_) => {}
         },
     }
-    pod::validate_template(checks, "spec.template", template);
+    pod::validate_template(checks, &"spec.template", template);
 }
 
 /// The selector stays what it was.

@@ -45,7 +45,7 @@ impl Strategy for Pod {
     }
     fn validate(&self, pod: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        validate::spec(&mut checks, "spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
+        validate::spec(&mut checks, &"spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
         if !pod.list_at(&["spec", "ephemeralContainers"]).is_empty() {
             checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
         }

@@ -2,6 +2,7 @@
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, items};
 use serde_json::Value;
+use std::fmt::Display;
 
 /// A field by its path, and the values of it that mean nothing special.
 struct Row {
@@ -41,7 +42,7 @@ const CONTAINER: &[Row] = &[
 const MOUNT: &[Row] = &[row(&["recursiveReadOnly"], &["Disabled", "IfPossible"])];
 
 /// All of a pod's spec at `path`.
-pub(super) fn validate(checks: &mut Checks, path: &str, spec: &Value) {
+pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     refuse(checks, path, spec, POD);
     for key in ["containers", "initContainers"] {
         for (path, container) in items(spec, path, key) {
@@ -53,7 +54,7 @@ pub(super) fn validate(checks: &mut Checks, path: &str, spec: &Value) {
     }
 }
 
-fn refuse(checks: &mut Checks, path: &str, value: &Value, rows: &[Row]) {
+fn refuse(checks: &mut Checks, path: &dyn Display, value: &Value, rows: &[Row]) {
     for Row { path: steps, harmless } in rows {
         let found = steps.iter().try_fold(value, |v, step| v.get(*step)).filter(|v| !v.is_null());
         let Some(found) = found else { continue };

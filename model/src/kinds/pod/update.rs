@@ -13,8 +13,8 @@ pub(super) fn validate(new: &Value, old: &Value) -> Vec<Cause> {
             checks.add(Cause::forbidden(format!("spec.{key}"), "pod updates may not add or remove containers"));
             return checks.0;
         }
-        for (path, container) in items(new, "spec", key) {
-            checks.filled(&format!("{path}.image"), text(container, "image"));
+        for (path, container) in items(new, &"spec", key) {
+            checks.filled(format_args!("{path}.image"), text(container, "image"));
         }
     }
     deadline(&mut checks, new, old);

@@ -234,19 +234,3 @@ fn address(request: &Request<Upload>) -> String {
     let host = header_text(request.headers(), header::HOST).map(str::to_owned);
     host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// A request's future is moved into a task, once for each request.
-    #[test]
-    fn what_a_request_takes_while_it_waits_is_small() {
-        let all = size(Api::answer);
-        assert!(all <= 5_120, "{all} bytes");
-    }
-}

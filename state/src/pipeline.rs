@@ -203,19 +203,3 @@ pub(crate) fn success(code: u16, about: Option<(&str, Value)>) -> Result<Reply, 
     }
     json_reply(&status, code)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// A request's future is moved into a task or a batch, once for each request.
-    #[test]
-    fn what_a_request_takes_while_it_waits_is_small() {
-        let all = size(Pipeline::handle);
-        assert!(all <= 1_024, "{all} bytes");
-    }
-}

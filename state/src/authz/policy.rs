@@ -199,21 +199,21 @@ impl Policy {
         })
     }
 
+    fn allowing<'a>(&'a self, what: &'a Attributes<'_>) -> Option<Grant<'a>> {
+        self.grants(what.user, what.namespace()).find(|grant| grant.rules.iter().flat_map(|rules| rules.iter()).any(|r| r.allows(what)))
+    }
+
     /// Whether somebody may do something: what [`Policy::verdict`] says, without its reasons.
     pub fn allows(&self, what: &Attributes<'_>) -> bool {
-        self.grants(what.user, what.namespace()).any(|grant| grant.rules.is_some_and(|rules| rules.iter().any(|r| r.allows(what))))
+        self.allowing(what).is_some()
     }
 
     /// Whether somebody may do something, and why.
     pub fn verdict(&self, what: &Attributes<'_>) -> Verdict {
-        let mut missing = Vec::new();
-        for grant in self.grants(what.user, what.namespace()) {
-            match &grant.rules {
-                Some(rules) if rules.iter().any(|r| r.allows(what)) => return Verdict::Allowed(grant.describe(what.user)),
-                Some(_) => {}
-                None => missing.push(grant.missing_role()),
-            }
+        if let Some(grant) = self.allowing(what) {
+            return Verdict::Allowed(grant.describe(what.user));
         }
+        let missing: Vec<String> = self.grants(what.user, what.namespace()).filter(|g| g.rules.is_none()).map(|g| g.missing_role()).collect();
         Verdict::Denied(match missing.as_slice() {
             [] => String::new(),
             [one] => format!("RBAC: {one}"),

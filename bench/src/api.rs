@@ -13,6 +13,7 @@ use kube::Config;
 use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 
@@ -174,7 +175,7 @@ impl Api {
         let name = format!("{prefix}-{}", std::process::id());
         self.post("/api/v1/namespaces", &serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await?;
         let mut accounts = self.watch(&format!("/api/v1/namespaces/{name}/serviceaccounts?watch=true&resourceVersion=0&timeoutSeconds=10")).await?;
-        while let Some(event) = accounts.next().await? {
+        while let Some(event) = accounts.next::<Value>().await? {
             if event["object"]["metadata"]["name"] == "default" {
                 break;
             }
@@ -203,11 +204,11 @@ pub struct Events<S> {
 }
 
 impl<S: AsyncBufRead> Events<S> {
-    /// The next event; `None` at the stream's end.
+    /// The next event, of which only what `T` has is parsed; `None` at the stream's end.
     ///
     /// # Errors
     /// [`ApiError::Stream`] and [`ApiError::Json`].
-    pub async fn next(&mut self) -> Result<Option<Value>, ApiError> {
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ApiError> {
         self.line.clear();
         if self.stream.read_line(&mut self.line).await? == 0 {
             return Ok(None);

@@ -119,7 +119,7 @@ async fn pods_of(api: &Api, silent: &BTreeSet<String>) -> Result<(BTreeSet<Strin
 /// Reads a watch to its end: a line that is read in part can't be left, so each watch has a task of its own.
 async fn relay(api: Api, path: String, tell: mpsc::UnboundedSender<Value>) -> Result<(), ApiError> {
     let mut events = api.watch(&path).await?;
-    while let Some(event) = events.next().await? {
+    while let Some(event) = events.next::<Value>().await? {
         if tell.send(event).is_err() {
             break;
         }

@@ -142,7 +142,7 @@ impl<S: AsyncBufRead> Cluster<'_, S> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(self.options.timeout);
         let mut open: HashMap<&str, ()> = names.iter().map(|n| (n.as_str(), ())).collect();
         while !open.is_empty() {
-            let event = tokio::time::timeout_at(deadline, self.events.next()).await.map_err(|_| late())??.ok_or_else(late)?;
+            let event: Value = tokio::time::timeout_at(deadline, self.events.next()).await.map_err(|_| late())??.ok_or_else(late)?;
             if says(&event) {
                 open.remove(event["object"]["metadata"]["name"].as_str().unwrap_or_default());
             }

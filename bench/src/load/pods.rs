@@ -5,6 +5,8 @@ use crate::load::Failures;
 use crate::load::kubelet::{Duty, heartbeats, kubelets};
 use crate::report::{percentiles, rounded, usage};
 use clap::Args;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,6 +33,42 @@ pub struct Options {
     keep: bool,
 }
 
+/// What is read of an event: the client shares its machine with what it measures.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    of: String,
+    object: Pod,
+}
+
+#[derive(Deserialize)]
+struct Pod {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    node_name: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    phase: String,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Seen {
     added: Option<Instant>,
@@ -49,24 +87,23 @@ pub struct View {
 
 impl View {
     /// Takes in an event of the watch; what it makes the kubelet's duty.
-    fn apply(&mut self, event: &Value, now: Instant) -> Option<Duty> {
-        let object = &event["object"];
-        let name = object["metadata"]["name"].as_str()?.to_owned();
-        if event["type"] == "DELETED" {
+    fn apply(&mut self, event: Event, now: Instant) -> Option<Duty> {
+        let Pod { metadata: Metadata { name, deletion_timestamp }, spec, status } = event.object;
+        if event.of == "DELETED" {
             self.alive.remove(&name);
             return None;
         }
         self.alive.insert(name.clone());
         let seen = self.pods.entry(name.clone()).or_default();
         seen.added.get_or_insert(now);
-        if object["status"]["phase"] == "Running" && seen.running.is_none() {
+        if status.phase == "Running" && seen.running.is_none() {
             seen.running = Some(now);
             self.running += 1;
         }
-        if !object["metadata"]["deletionTimestamp"].is_null() {
+        if deletion_timestamp.is_some() {
             return Some(Duty::Confirm(name));
         }
-        let bound = object["spec"]["nodeName"].is_string() && seen.bound.is_none();
+        let bound = spec.node_name.is_some() && seen.bound.is_none();
         bound.then(|| {
             seen.bound = Some(now);
             Duty::Run(name)
@@ -109,7 +146,7 @@ pub async fn follow<S: futures::io::AsyncBufRead>(
     while !done(view) {
         let Ok(event) = tokio::time::timeout_at(deadline, events.next()).await else { break };
         let Some(event) = event? else { break };
-        let duty = view.apply(&event, Instant::now());
+        let duty = view.apply(event, Instant::now());
         if let Some((duties, duty)) = duties.zip(duty) {
             // the kubelets outlive the load: their end would be seen as pods that never run
             duties.send(duty).unwrap_or_default();
@@ -169,8 +206,8 @@ pub async fn run(api: &Api, options: &Options, pids: &[u32]) -> Result<Value, Ap
 mod tests {
     use super::*;
 
-    fn event(kind: &str, object: Value) -> Value {
-        json!({"type": kind, "object": object})
+    fn event(kind: &str, object: Value) -> Event {
+        serde_json::from_value(json!({"type": kind, "object": object})).expect("an event")
     }
 
     #[test]
@@ -181,17 +218,17 @@ mod tests {
             pod.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
             pod
         };
-        assert!(view.apply(&event("ADDED", named(json!({}))), now).is_none());
+        assert!(view.apply(event("ADDED", named(json!({}))), now).is_none());
         let bound = named(json!({"spec": {"nodeName": "n"}}));
-        assert!(matches!(view.apply(&event("MODIFIED", bound.clone()), now), Some(Duty::Run(name)) if name == "p"));
-        assert!(view.apply(&event("MODIFIED", bound), now).is_none(), "a duty is done once");
+        assert!(matches!(view.apply(event("MODIFIED", bound.clone()), now), Some(Duty::Run(name)) if name == "p"));
+        assert!(view.apply(event("MODIFIED", bound), now).is_none(), "a duty is done once");
         for _ in 0..2 {
-            view.apply(&event("MODIFIED", named(json!({"status": {"phase": "Running"}}))), now);
+            view.apply(event("MODIFIED", named(json!({"status": {"phase": "Running"}}))), now);
         }
         assert_eq!((view.running, view.alive.len()), (1, 1));
         let ending = json!({"metadata": {"name": "p", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
-        assert!(matches!(view.apply(&event("MODIFIED", ending.clone()), now), Some(Duty::Confirm(_))));
-        view.apply(&event("DELETED", ending), now);
+        assert!(matches!(view.apply(event("MODIFIED", ending.clone()), now), Some(Duty::Confirm(_))));
+        view.apply(event("DELETED", ending), now);
         assert!(view.alive.is_empty());
     }
 

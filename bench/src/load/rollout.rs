@@ -32,7 +32,7 @@ fn complete(deployment: &Value, pods: usize) -> bool {
 /// Waits until a Deployment of at least this generation is complete; whether it came to that in time.
 async fn completed<S: AsyncBufRead>(events: &mut Events<S>, generation: u64, pods: usize, patience: Duration) -> Result<bool, ApiError> {
     let deadline = tokio::time::Instant::now() + patience;
-    while let Ok(event) = tokio::time::timeout_at(deadline, events.next()).await {
+    while let Ok(event) = tokio::time::timeout_at(deadline, events.next::<Value>()).await {
         let Some(event) = event? else { break };
         let object = &event["object"];
         if object["metadata"]["generation"].as_u64() >= Some(generation) && complete(object, pods) {

@@ -4,6 +4,7 @@ use crate::load::Failures;
 use crate::report::percentiles;
 use clap::Args;
 use futures::future::join_all;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,24 @@ const PER_CONNECTION: usize = 100;
 /// How long after the last write deliveries are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is read of an event.
+#[derive(Deserialize)]
+struct Delivered {
+    object: Written,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    data: Sent,
+}
+
+/// When it was written, in milliseconds since the load's beginning.
+#[derive(Default, Deserialize)]
+struct Sent {
+    t: Option<String>,
+}
+
 /// Follows until `writes` events came; the milliseconds from writing to delivery of each. `ready` is passed with the watch open.
 async fn follow(api: Api, path: String, writes: usize, epoch: Instant, ready: Arc<Barrier>) -> Result<Vec<f64>, ApiError> {
     let opened = api.watch(&path).await;
@@ -34,9 +53,9 @@ async fn follow(api: Api, path: String, writes: usize, epoch: Instant, ready: Ar
     tokio::pin!(deadline);
     while took.len() < writes {
         tokio::select! {
-            event = events.next() => {
+            event = events.next::<Delivered>() => {
                 let Some(event) = event? else { break };
-                if let Some(sent) = event["object"]["data"]["t"].as_str().and_then(|t| t.parse::<f64>().ok()) {
+                if let Some(sent) = event.object.data.t.and_then(|t| t.parse::<f64>().ok()) {
                     took.push(epoch.elapsed().as_secs_f64() * 1e3 - sent);
                     deadline.as_mut().reset(tokio::time::Instant::now() + PATIENCE);
                 }

@@ -82,8 +82,13 @@ impl Programs {
         }
         let kubeconfig = server.kubeconfig();
         let at = ["--kubeconfig", &kubeconfig.to_string_lossy()];
-        if let Err(error) = self.bench(&[&["ready"], &at[..]].concat()).await {
-            return Err(RunError::Cluster(format!("{error}; it said: {}", last_lines(&server.log()))));
+        let ready = [&["ready"], &at[..]].concat();
+        let trouble = tokio::select! {
+            ready = self.bench(&ready) => ready.err().map(|error| error.to_string()),
+            () = server.ended() => Some("it ended".to_owned()),
+        };
+        if let Some(trouble) = trouble {
+            return Err(RunError::Cluster(format!("{trouble}; it said: {}", last_lines(&server.log()))));
         }
         server.complete().map_err(|error| RunError::Cluster(error.to_string()))?;
         for before in load.before {

@@ -8,6 +8,8 @@ use std::{fs, io};
 
 /// How long a stop may take before it is forced.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a process is looked at that is to end, or not to.
+const LOOK: Duration = Duration::from_millis(20);
 /// What all processes say.
 const LOG: &str = "log";
 
@@ -110,14 +112,25 @@ impl Server {
         fs::read_to_string(self.data.path().join(LOG)).unwrap_or_default()
     }
 
+    /// Waits until one of its processes has ended by itself: then it won't come up any more.
+    pub async fn ended(&mut self) {
+        while !self.children.iter_mut().any(ended) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Leaves its directory where it is when it stops.
     pub fn keep(&mut self) {
         self.data.disable_cleanup(true);
     }
 
     fn stopped(&mut self) -> bool {
-        self.children.iter_mut().all(|child| matches!(child.try_wait(), Ok(Some(_)) | Err(_)))
+        self.children.iter_mut().all(ended)
     }
+}
+
+fn ended(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(Some(_)) | Err(_))
 }
 
 /// The processes that a process has started and that are there.
@@ -135,7 +148,7 @@ impl Drop for Server {
         self.children.iter().rev().for_each(|child| tell(child.id(), Signal::TERM));
         let start = Instant::now();
         while !self.stopped() && start.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(LOOK);
         }
         if !self.stopped() {
             pids.into_iter().for_each(|pid| tell(pid, Signal::KILL));
@@ -150,5 +163,17 @@ impl Drop for Server {
 fn tell(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         kill_process(pid, signal).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_at_once_is_not_waited_for() {
+        let software = Software::Whalesong { program: "/bin/false".into(), args: Vec::new() };
+        let mut server = Server::start(software, &std::env::temp_dir()).expect("it starts");
+        tokio::time::timeout(PATIENCE, server.ended()).await.expect("it has ended");
     }
 }

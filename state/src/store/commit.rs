@@ -1,9 +1,11 @@
 //! The committer of one stream: it turns concurrent writes into few publishes.
 //!
 //! While its queue is short it publishes one message at a time, which is the quickest for a lone writer. Writes that come while publishes are on
-//! their way gather, and leave together as one atomic batch, for one sync of the server's disk. A key has at most one write on its way:
-//! the next one waits for its outcome, because that decides whether it can still succeed.
+//! their way gather, and leave together as one atomic batch, for one sync of the server's disk; while they do, nothing but the first of those that
+//! come next leaves alone. A key has at most one write on its way: the next one waits for its outcome, because that decides whether it can still
+//! succeed.
 use super::log::Log;
+use super::pace::Pace;
 use super::stats::Counters;
 use super::tail::Leader;
 use super::wire::{self, MAX_BATCH, Message, Publisher, Said};
@@ -37,10 +39,12 @@ const NO_SPACE: u64 = 10_023;
 /// When writes leave one by one, when together, and how many publishes may be on their way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// So many waiting writes make a batch; fewer leave one by one.
-    batch_from: usize,
+    /// So many waiting writes make a batch, and fewer leave one by one; where none is said, what is quicker by measure.
+    batch_from: Option<usize>,
     /// So many single messages may be on their way.
     singles: usize,
+    /// As long as the last publish was a batch, so many: where many write, the rest is to gather.
+    singles_after_batch: usize,
     /// So many batches may be on their way.
     batches: usize,
     /// Whether single messages and batches may be on their way at the same time.
@@ -48,13 +52,12 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A stream with one replica handles one publish after the other, and a batch costs it as much as some ten single messages, because it is
-    /// staged in files of its own: writes rather gather behind it than follow it in pieces.
-    pub(crate) const ALONE: Self = Self { batch_from: 10, singles: 4, batches: 1, mixed: false };
+    /// A stream with one replica handles one publish after the other: writes rather gather behind a batch than follow it in pieces.
+    pub(crate) const ALONE: Self = Self { batch_from: None, singles: 4, singles_after_batch: 1, batches: 1, mixed: false };
     /// Replicas stage in memory, and what is under way overlaps.
-    pub(crate) const REPLICATED: Self = Self { batch_from: 16, singles: 16, batches: 4, mixed: true };
+    pub(crate) const REPLICATED: Self = Self { batch_from: Some(16), singles: 16, singles_after_batch: 16, batches: 4, mixed: true };
     /// A stream without atomic batches.
-    pub(crate) const SINGLES: Self = Self { batch_from: usize::MAX, singles: 64, batches: 0, mixed: true };
+    pub(crate) const SINGLES: Self = Self { batch_from: Some(usize::MAX), singles: 64, singles_after_batch: 64, batches: 0, mixed: true };
 }
 
 /// A write in the committer's hands.
@@ -108,6 +111,7 @@ enum Outcome {
 /// A publish that has come to its end.
 struct Flown {
     batch: bool,
+    since: Instant,
     outcomes: Vec<(Ticket, Outcome)>,
 }
 
@@ -125,6 +129,7 @@ pub(crate) struct Pilot {
 
 impl Pilot {
     async fn single(self, mut ticket: Ticket) -> Flown {
+        let since = Instant::now();
         self.counters.singles.add(1);
         ticket.attempts += 1;
         let outcome = match self.publisher.one(&ticket.message).await {
@@ -136,11 +141,11 @@ impl Pilot {
             Said::Nothing(why) => self.resolve(&ticket, why).await,
         };
         ticket.doubtful |= matches!(outcome, Outcome::Again);
-        Flown { batch: false, outcomes: vec![(ticket, outcome)] }
+        Flown { batch: false, since, outcomes: vec![(ticket, outcome)] }
     }
 
     async fn batch(self, tickets: Vec<Ticket>) -> Flown {
-        Flown { batch: true, outcomes: self.batch_outcomes(tickets).await }
+        Flown { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(tickets).await }
     }
 
     async fn batch_outcomes(self, mut tickets: Vec<Ticket>) -> Outcomes {
@@ -261,6 +266,9 @@ pub(crate) struct Committer {
     flights: FuturesUnordered<BoxFuture<'static, Flown>>,
     /// Single messages on their way.
     singles: usize,
+    /// What came back last was a batch.
+    after_batch: bool,
+    pace: Pace,
     /// Batches on their way.
     batches: usize,
     /// Tickets taken and not done with.
@@ -270,7 +278,7 @@ pub(crate) struct Committer {
 impl Committer {
     pub(crate) fn new(pilot: Pilot, policy: Policy, inbox: mpsc::Receiver<Ticket>) -> Self {
         let (ready, busy, flights) = (VecDeque::new(), HashMap::new(), FuturesUnordered::new());
-        Self { pilot, policy, inbox, ready, busy, flights, singles: 0, batches: 0, held: 0 }
+        Self { pilot, policy, inbox, ready, busy, flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, held: 0 }
     }
 
     /// Runs until cancelled or until nobody can send any more.
@@ -311,8 +319,9 @@ impl Committer {
         self.drop_overdue();
         while let Some(first) = self.ready.front() {
             let policy = self.policy;
-            let single = first.alone() || self.ready.len() < policy.batch_from;
-            let (own, limit, other) = if single { (self.singles, policy.singles, self.batches) } else { (self.batches, policy.batches, self.singles) };
+            let single = first.alone() || self.ready.len() < policy.batch_from.unwrap_or_else(|| self.pace.batch_from());
+            let singles = if self.after_batch { policy.singles_after_batch } else { policy.singles };
+            let (own, limit, other) = if single { (self.singles, singles, self.batches) } else { (self.batches, policy.batches, self.singles) };
             if own >= limit || (other > 0 && !policy.mixed) {
                 return;
             }
@@ -350,6 +359,8 @@ impl Committer {
     }
 
     fn landed(&mut self, flown: Flown) {
+        self.measure(&flown);
+        self.after_batch = flown.batch;
         *(if flown.batch { &mut self.batches } else { &mut self.singles }) -= 1;
         let stored: Vec<(u64, u64)> =
             flown.outcomes.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
@@ -358,6 +369,16 @@ impl Committer {
         for (ticket, outcome) in flown.outcomes {
             let overdue = if matches!(outcome, Outcome::Again) { ticket.overdue(Instant::now()) } else { None };
             self.ended(ticket, overdue.unwrap_or(outcome));
+        }
+    }
+
+    /// What this publish took, if it did what it was to.
+    fn measure(&mut self, flown: &Flown) {
+        if flown.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Stored(_))) {
+            match flown.batch {
+                true => self.pace.batch(flown.since.elapsed(), flown.outcomes.len()),
+                false => self.pace.single(flown.since.elapsed(), self.singles),
+            }
         }
     }
 

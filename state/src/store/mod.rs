@@ -8,6 +8,7 @@ mod commit;
 mod feed;
 mod log;
 pub mod offline;
+mod pace;
 pub mod page;
 mod stats;
 mod streams;

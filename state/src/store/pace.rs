@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn what_is_quicker_is_done() {
         assert_eq!(Pace::default().batch_from(), 4, "a guess");
-        for (single, batch, from) in [(1, 3, 4), (1, 6, 8), (1, 12, 15), (2, 1, 4), (1, 100, 16)] {
+        for (single, batch, from) in [(1, 3, 4), (1, 7, 9), (1, 11, 14), (2, 1, 4), (1, 100, 16)] {
             assert_eq!(measured(MS * single, MS * batch).batch_from(), from, "{single} {batch}");
         }
     }

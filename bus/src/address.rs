@@ -18,11 +18,13 @@ pub enum Role {
     Agent,
     /// The command line, with an administrator's key.
     Admin,
+    /// A machine that wants to become a node, with a join token; its name is the token's public key. It may ask for that and nothing else.
+    Join,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 6] = [Self::State, Self::Gateway, Self::Scheduler, Self::Controllers, Self::Agent, Self::Admin];
+    pub const ALL: [Self; 7] = [Self::State, Self::Gateway, Self::Scheduler, Self::Controllers, Self::Agent, Self::Admin, Self::Join];
     /// As it stands in subjects.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Role {
             Self::Controllers => "controllers",
             Self::Agent => "agent",
             Self::Admin => "admin",
+            Self::Join => "join",
         }
     }
     /// From a subject's token.

@@ -47,23 +47,6 @@ impl Key {
         if pair.public_key().starts_with('U') { Ok(Self { pair }) } else { Err("it is no user's key".to_owned()) }
     }
 
-    /// The key in this file; made and written there (mode 0600) where there is none.
-    ///
-    /// # Errors
-    /// [`KeyError`] when the file can't be read, written or understood.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::from_seed(&text).map_err(|why| KeyError::Malformed { path: path.to_owned(), why }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let key = Self::generate();
-                let written = key.seed().and_then(|seed| write_private(path, format!("{seed}\n").as_bytes()));
-                written.map_err(|source| KeyError::File { path: path.to_owned(), what: "written", source })?;
-                Ok(key)
-            }
-            Err(source) => Err(KeyError::File { path: path.to_owned(), what: "read", source }),
-        }
-    }
-
     /// What servers know it by (`U…`).
     pub fn public(&self) -> String {
         self.pair.public_key()
@@ -78,8 +61,86 @@ impl Key {
     }
 }
 
+/// What a key file holds: the seed of a caller's key, and for `state` on a line of its own that of the key by which it answers.
+pub struct KeyFile {
+    /// The caller's key.
+    pub own: Key,
+    /// The key of the connection on which replies leave, which may publish to inboxes and streams only.
+    pub replies: Option<Key>,
+}
+
+impl KeyFile {
+    /// New keys.
+    pub fn generate(replies: bool) -> Self {
+        Self { own: Key::generate(), replies: replies.then(Key::generate) }
+    }
+
+    /// From a file's text.
+    ///
+    /// # Errors
+    /// The reason in words when it holds something else.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut seeds = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Key::from_seed);
+        let own = seeds.next().ok_or("it is empty")??;
+        let replies = seeds.next().transpose()?;
+        if seeds.next().is_some() { Err("it holds more than two seeds".to_owned()) } else { Ok(Self { own, replies }) }
+    }
+
+    /// As it stands in the file.
+    ///
+    /// # Errors
+    /// When a key holds no seed.
+    pub fn text(&self) -> io::Result<String> {
+        let replies = self.replies.as_ref().map(Key::seed).transpose()?;
+        Ok([Some(self.own.seed()?), replies].into_iter().flatten().fold(String::new(), |text, seed| text + &seed + "\n"))
+    }
+
+    /// The keys in this file.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file can't be read or understood.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let text = fs::read_to_string(path).map_err(|source| KeyError::File { path: path.to_owned(), what: "read", source })?;
+        Self::parse(&text).map_err(|why| KeyError::Malformed { path: path.to_owned(), why })
+    }
+
+    /// The keys in this file; what is missing of them is made and written there (mode 0600).
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file can't be read, written or understood.
+    pub fn load_or_create(path: &Path, replies: bool) -> Result<Self, KeyError> {
+        let mut keys = match Self::load(path) {
+            Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Self::generate(replies),
+            Ok(keys) if keys.replies.is_some() || !replies => return Ok(keys),
+            loaded => loaded?,
+        };
+        if replies && keys.replies.is_none() {
+            keys.replies = Some(Key::generate());
+        }
+        keys.write(path)?;
+        Ok(keys)
+    }
+
+    /// Writes the file, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`KeyError::File`].
+    pub fn write(&self, path: &Path) -> Result<(), KeyError> {
+        let written = self.text().and_then(|text| write_private(path, text.as_bytes()));
+        written.map_err(|source| KeyError::File { path: path.to_owned(), what: "written", source })
+    }
+}
+
+/// Whether a text is the public half of a user's key.
+pub fn is_public(text: &str) -> bool {
+    text.starts_with('U') && KeyPair::from_public_key(text).is_ok()
+}
+
 /// Writes a file that only its owner may read, whole or not at all.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// What the file system says.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -102,11 +163,30 @@ mod tests {
     fn a_key_is_made_once_and_is_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys/agent.nk");
-        let made = Key::load_or_create(&path).unwrap();
-        assert_eq!(Key::load_or_create(&path).unwrap().public(), made.public());
+        let made = KeyFile::load_or_create(&path, false).unwrap();
+        assert_eq!(KeyFile::load_or_create(&path, false).unwrap().own.public(), made.own.public());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, "nonsense").unwrap();
-        assert!(matches!(Key::load_or_create(&path), Err(KeyError::Malformed { .. })));
-        assert!(matches!(Key::load_or_create(dir.path()), Err(KeyError::File { what: "read", .. })));
+        assert!(matches!(KeyFile::load_or_create(&path, false), Err(KeyError::Malformed { .. })));
+        assert!(matches!(KeyFile::load_or_create(dir.path(), false), Err(KeyError::File { what: "read", .. })));
+    }
+
+    #[test]
+    fn the_key_of_replies_is_added_to_a_file_that_lacks_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.nk");
+        let before = KeyFile::load_or_create(&path, false).unwrap();
+        let after = KeyFile::load_or_create(&path, true).unwrap();
+        assert!(before.replies.is_none());
+        let replies = after.replies.as_ref().map(Key::public).unwrap();
+        let again = KeyFile::load_or_create(&path, false).unwrap();
+        assert_eq!((again.own.public(), again.replies.map(|k| k.public())), (before.own.public(), Some(replies.clone())));
+        assert_ne!(replies, before.own.public());
+    }
+
+    #[test]
+    fn public_keys_are_told_from_others() {
+        let key = Key::generate();
+        assert!(is_public(&key.public()) && !is_public(&key.seed().unwrap()) && !is_public("U") && !is_public("") && !is_public("../U"));
     }
 }

@@ -30,7 +30,7 @@ pub mod wire {
     pub use crate::nats::wire::{PART, Parts, decode, encode};
 }
 
-pub use nats::{ConnectError, ConnectOptions, Credentials, connect_system};
-pub use permissions::{Permissions, permissions};
+pub use nats::{ConnectError, ConnectOptions, Credentials, Pin, SERVER_NAME, Trust, connect_system};
+pub use permissions::{Permissions, permissions, reply_permissions};
 pub use service::Service;
 pub use stream::{Duplex, StreamError};

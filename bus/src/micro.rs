@@ -2,6 +2,8 @@
 use crate::address::{Caller, Role};
 use crate::bus::Bus;
 use crate::nats::mouth::Mouth;
+use crate::permissions::foreign_inbox;
+use crate::subject::Subjects;
 use crate::service::Stats;
 use async_nats::Message;
 use bytes::Bytes;
@@ -134,8 +136,9 @@ impl Announcements {
     pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mouth: &Mouth, stop: CancellationToken) {
         let start = || async {
             let questions = mouth.client.subscribe("$SRV.>").await?;
-            let (all, client, cluster) = (self.clone(), mouth.client.clone(), cluster.to_owned());
-            tokio::spawn(stop.run_until_cancelled_owned(questions.for_each(move |question| answer(all.clone(), client.clone(), cluster.clone(), question))));
+            let (all, speaker) = (self.clone(), Speaker { client: mouth.replies.clone(), subjects: mouth.subjects.clone(), owner: mouth.owner.clone() });
+            let (cluster, speaker) = (cluster.to_owned(), Arc::new(speaker));
+            tokio::spawn(stop.run_until_cancelled_owned(questions.for_each(move |question| answer(all.clone(), speaker.clone(), cluster.clone(), question))));
             Ok::<(), async_nats::SubscribeError>(())
         };
         if let Err(error) = self.announcing.get_or_try_init(start).await {
@@ -144,10 +147,24 @@ impl Announcements {
     }
 }
 
-async fn answer(all: Arc<Announcements>, client: async_nats::Client, cluster: String, question: Message) {
-    let Some(reply) = question.reply else { return };
+/// Who answers, and on which connection.
+struct Speaker {
+    client: async_nats::Client,
+    subjects: Subjects,
+    owner: Caller,
+}
+
+impl Speaker {
+    /// Where the answer to this question goes: to an inbox of the cluster or of NATS' own tools, or nowhere. The question doesn't say who asks.
+    fn reply(&self, inbox: &str) -> Option<String> {
+        self.subjects.reply(inbox, None, &self.owner).or_else(|| foreign_inbox(inbox).then(|| inbox.to_owned()))
+    }
+}
+
+async fn answer(all: Arc<Announcements>, speaker: Arc<Speaker>, cluster: String, question: Message) {
+    let Some(reply) = question.reply.as_deref().and_then(|inbox| speaker.reply(inbox)) else { return };
     for answer in all.all().iter().filter_map(|announced| announced.answer(&cluster, &question.subject)) {
-        if let Err(error) = client.publish(reply.clone(), Bytes::from(answer.to_string())).await {
+        if let Err(error) = speaker.client.publish(reply.clone(), Bytes::from(answer.to_string())).await {
             tracing::debug!(%error, "not announced");
         }
     }
@@ -173,13 +190,18 @@ pub fn parse(cluster: &str, response: &[u8]) -> Option<ServiceInfo> {
     })
 }
 
+/// Whether who answered may speak for the service that it describes: its own, or any where it is `state`, which plays all roles of a process.
+fn vouched(from: &Caller, info: &ServiceInfo) -> bool {
+    from.role == Role::State || *from == info.caller
+}
+
 impl Bus {
     /// All services of the cluster that answer within `timeout`, ordered by service and instance. The caller's role must be
     /// allowed to ask: state, gateway and admin are.
     pub async fn discover(&self, timeout: Duration) -> Vec<ServiceInfo> {
         let mut found: Vec<ServiceInfo> = match self.mouth().await {
             Ok(Some(mouth)) => match mouth.gather("$SRV.STATS", timeout).await {
-                Ok(answers) => answers.iter().filter_map(|m| parse(self.cluster(), &m.payload)).collect(),
+                Ok(answers) => answers.iter().filter_map(|(from, m)| parse(self.cluster(), &m.payload).filter(|info| vouched(from, info))).collect(),
                 Err(error) => {
                     tracing::warn!(?error, "can't ask for services");
                     Vec::new()

@@ -5,7 +5,9 @@
 //! | `ws.<cluster>.call.<service>.any.<role>.<name>` | a request to any instance; `<role>.<name>` is who asks |
 //! | `ws.<cluster>.call.<service>.i.<instance>.<role>.<name>` | a request to one instance |
 //! | `ws.<cluster>.open.…` | the same for streams |
-//! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>` | the reply to request `n` |
+//! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>` | where the reply to request `n` is wanted; the server says there that nobody serves it |
+//! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>.<from role>.<from name>` | that reply, from who gives it |
+//! | `ws.<cluster>.js.<role>.<name>.<connection>.>` | what JetStream answers and delivers |
 //! | `ws.<cluster>.stream.<role>.<name>.<connection>.<n>.<from role>.<from name>` | packets to an end of a stream |
 //! | `ws.<cluster>.lock.<name>` | a lease |
 //! | `ws.<cluster>.log.>` and other words | what `state` stores |
@@ -167,11 +169,12 @@ impl Subjects {
         caller(role, name)
     }
 
-    /// Patterns of all requests that `from` may send to services whose first word is `word` (`*`: all).
-    pub(crate) fn requests_by(&self, from: &Caller, word: &str) -> Vec<String> {
+    /// Patterns of all requests that `from` may send to a service, or to all whose first word is `service` (`*`: to all).
+    pub(crate) fn requests_by(&self, from: &Caller, service: &str) -> Vec<String> {
         let from = tokens(from);
+        let service = if service.contains('.') { service.to_owned() } else { format!("{service}.*") };
         let patterns = |verb: Verb| {
-            let start = format!("{}.{}.{word}.*", self.prefix, verb.name());
+            let start = format!("{}.{}.{service}", self.prefix, verb.name());
             [format!("{start}.any.{from}"), format!("{start}.i.*.{from}")]
         };
         [Verb::Call, Verb::Open].into_iter().flat_map(patterns).collect()
@@ -197,6 +200,33 @@ impl Subjects {
         format!("{}.inbox.{}.>", self.prefix, tokens(owner))
     }
 
+    /// All inboxes, as a pattern.
+    pub(crate) fn all_inboxes(&self) -> String {
+        format!("{}.inbox.>", self.prefix)
+    }
+
+    /// Where `from` sends its reply to who wants it at `inbox`; `None` where that is no inbox, or `asker` is known and it is somebody else's.
+    pub fn reply(&self, inbox: &str, asker: Option<&Caller>, from: &Caller) -> Option<String> {
+        let rest = inbox.strip_prefix(&self.prefix)?.strip_prefix(".inbox.")?;
+        let port = Port::parse(rest).filter(|port| port.to_string() == rest)?;
+        asker.is_none_or(|asker| port.owner == *asker).then(|| format!("{inbox}.{}", tokens(from)))
+    }
+
+    /// All replies that `from` gives, as a pattern.
+    pub(crate) fn replies_from(&self, from: &Caller) -> String {
+        format!("{}.inbox.*.*.*.*.{}", self.prefix, tokens(from))
+    }
+
+    /// What inboxes of the client library start with, on a connection: JetStream answers there.
+    pub(crate) fn jetstream_inbox(&self, owner: &Caller, connection: &str) -> String {
+        format!("{}.js.{}.{connection}", self.prefix, tokens(owner))
+    }
+
+    /// All of those of a caller, as a pattern.
+    pub(crate) fn jetstream_inboxes(&self, owner: &Caller) -> String {
+        format!("{}.js.{}.>", self.prefix, tokens(owner))
+    }
+
     /// Where `from` sends packets for an end of a stream.
     pub fn packets(&self, to: &Port, from: &Caller) -> String {
         format!("{}.stream.{to}.{}", self.prefix, tokens(from))
@@ -210,6 +240,11 @@ impl Subjects {
     /// All packets for a caller, as a pattern.
     pub(crate) fn packets_to(&self, owner: &Caller) -> String {
         format!("{}.stream.{}.>", self.prefix, tokens(owner))
+    }
+
+    /// All packets, as a pattern.
+    pub(crate) fn all_packets(&self) -> String {
+        format!("{}.stream.>", self.prefix)
     }
 
     /// All packets from a caller, as a pattern.
@@ -230,9 +265,15 @@ fn any_instance(instance: &str) -> bool {
     instance.is_empty()
 }
 
-/// The number at the end of an inbox.
-pub fn number(subject: &str) -> Option<u64> {
-    subject.rsplit('.').next()?.parse().ok()
+/// To which request something is that came below a connection's inbox, and from whom: `<n>` or `<n>.<from role>.<from name>`.
+pub fn answered(subject: &str, inbox: &str) -> Option<(u64, Option<Caller>)> {
+    let mut tokens = subject.strip_prefix(inbox)?.strip_prefix('.')?.split('.');
+    let number = tokens.next()?.parse().ok()?;
+    match (tokens.next(), tokens.next(), tokens.next()) {
+        (None, ..) => Some((number, None)),
+        (Some(role), Some(name), None) => Some((number, Some(caller(role, name)?))),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -318,12 +359,28 @@ mod tests {
             prop_assert_eq!(subjects.packet(&packet), Some((id, from.clone())));
             prop_assert!(matches(&subjects.packets_for(&owner, "c0nn"), &packet) && matches(&subjects.packets_to(&owner), &packet));
             prop_assert!(matches(&subjects.packets_from(&from), &packet));
+            let inbox = format!("{}.{id}", subjects.inbox(&owner, "c0nn"));
+            let reply = subjects.reply(&inbox, Some(&owner), &from).unwrap();
+            prop_assert!(matches(&subjects.replies_from(&from), &reply) && matches(&subjects.inboxes(&owner), &reply));
+            prop_assert_eq!(answered(&reply, &subjects.inbox(&owner, "c0nn")), Some((id, Some(from.clone()))));
+            prop_assert_eq!(answered(&inbox, &subjects.inbox(&owner, "c0nn")), Some((id, None)));
+            prop_assert!(from == owner || subjects.reply(&inbox, Some(&from), &owner).is_none(), "nobody has a reply sent to somebody else");
+        }
+
+        #[test]
+        fn replies_go_to_inboxes_only(subject in "(ws\\.c\\.inbox\\.(agent|x)\\.|\\PC{0,4})(n1|\\*|>|=)?\\.?(c1|\\*|\\PC{0,3})\\.?([0-9]{0,3}|>|\\PC{0,3})") {
+            let (subjects, agent) = (Subjects::new("c"), Caller::new(Role::Agent, "n1"));
+            if let Some(reply) = subjects.reply(&subject, Some(&agent), &Caller::new(Role::State, "s")) {
+                prop_assert!(reply.starts_with("ws.c.inbox.agent.n1.") && reply.ends_with(".state.s") && reply.split('.').count() == 9);
+                prop_assert!(!reply.contains(['*', '>', ' ']));
+            }
         }
 
         #[test]
         fn whatever_comes_is_parsed_or_refused(subject in ".*") {
             let subjects = Subjects::new("c");
-            let (_, _, _, _) = (subjects.requester(&subject), subjects.packet(&subject), number(&subject), Port::parse(&subject));
+            let (_, _, _, _) = (subjects.requester(&subject), subjects.packet(&subject), answered(&subject, ""), Port::parse(&subject));
+            _ = subjects.reply(&subject, None, &Caller::new(Role::State, "s")).is_some();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What comes over the bus: messages, packets of streams, parts of bodies, subjects.
 use crate::{store, text, two};
 use async_nats::HeaderMap;
-use bus::micro;
+use bus::{Caller, Role, micro};
 use bus::subject::{self, Port, Subjects};
 use bus::wire::{PART, Packet, Parts, decode, encode};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ pub fn parts(bytes: &[u8]) {
         if let Some(number) = text(number).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_graphic())) {
             headers.insert(PART, number);
         }
-        match whole.take(Some(&headers), Bytes::copy_from_slice(body)) {
+        match whole.take(Some(&headers), Bytes::copy_from_slice(body), bytes.len()) {
             Ok(Some(body)) => assert!(body.len() <= bytes.len()),
             Ok(None) => {}
             Err(_) => return,
@@ -86,7 +86,11 @@ pub fn subject(bytes: &[u8]) {
     }
     subjects.requester(text);
     subjects.packet(text);
-    subject::number(text);
+    subject::answered(text, "");
+    let (asker, from) = (Caller::new(Role::Agent, "n1"), Caller::new(Role::State, "s"));
+    if let Some(reply) = subjects.reply(text, Some(&asker), &from) {
+        assert!(reply.starts_with("ws.c.inbox.agent.n1.") && !reply.contains(['*', '>']), "a reply goes to an inbox of who asks");
+    }
 }
 
 /// What a service says of itself: the cluster's name, and the answer.

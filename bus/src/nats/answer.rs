@@ -2,6 +2,7 @@
 use super::ask::WELL;
 use super::mouth::Mouth;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
+use super::shares::{Share, Shares};
 use super::wire::{self, PORT};
 use crate::address::{Caller, To};
 use crate::bus::{BusError, Opening};
@@ -23,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 const TAKEN: usize = 1024;
 /// KiB of requests of one service that wait at most, each one counted as a whole number of them; what comes on top is refused.
 const ROOM: usize = 64 << 10;
-/// For how long a request is worked on whose sender doesn't say how long it waits.
+/// For how long a request is worked on whose sender doesn't say how long it waits, and the longest that one may say.
 const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_MAX: Duration = Duration::from_secs(600);
 /// The longest wait for the server to say that it knows a subscription.
 const SUBSCRIBE: Duration = Duration::from_secs(5);
 
-/// Where one request's reply goes. Dropping it unanswered tells the sender so.
+/// Where one request's reply goes: to an inbox of who asked, or nowhere. Dropping it unanswered tells the sender so.
 pub(crate) struct Responder {
     mouth: Arc<Mouth>,
     subject: Option<String>,
@@ -39,8 +41,8 @@ impl Responder {
         let Some(subject) = self.subject.take() else { return Ok(()) };
         for (part, body) in wire::parts(body, self.mouth.part_size()) {
             let published = match headers.clone().or(part) {
-                Some(headers) => self.mouth.client.publish_with_headers(subject.clone(), headers, body).await,
-                None => self.mouth.client.publish(subject.clone(), body).await,
+                Some(headers) => self.mouth.replies.publish_with_headers(subject.clone(), headers, body).await,
+                None => self.mouth.replies.publish(subject.clone(), body).await,
             };
             published.map_err(|e| e.to_string())?;
         }
@@ -48,17 +50,20 @@ impl Responder {
     }
 
     fn fail(mut self, code: u16, why: &str) {
-        if let Some(subject) = self.subject.take() {
-            self.mouth.remark(subject, Some(wire::error(code, why)), Bytes::new());
+        self.say(code, why);
+    }
+
+    fn say(&mut self, code: u16, why: &str) {
+        let Some(subject) = self.subject.take() else { return };
+        if !self.mouth.remark(subject, Some(wire::error(code, why)), Bytes::new()) {
+            tracing::debug!(code, why, "too much waits to be said: a sender isn't told");
         }
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if let Some(subject) = self.subject.take() {
-            self.mouth.remark(subject, Some(wire::error(500, "it gave no answer")), Bytes::new());
-        }
+        self.say(500, "it gave no answer");
     }
 }
 
@@ -101,16 +106,21 @@ struct Request {
     responder: Responder,
 }
 
-/// Reads all but the body; whatever can't be read is refused and logged.
+/// Reads all but the body; whatever can't be read is refused and logged. Where it isn't clear who asks, or the reply is wanted anywhere but in an inbox
+/// of the one who asks, nobody is told: this process would speak there with its own rights.
 fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
     let headers = message.headers.as_ref();
-    let responder = Responder { mouth: mouth.clone(), subject: message.reply.map(|r| r.to_string()) };
     let Some(caller) = mouth.subjects.requester(&message.subject) else {
         tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear");
-        responder.fail(400, "the subject doesn't say who asks");
         return None;
     };
-    let patience = wire::patience(headers).unwrap_or(PATIENCE);
+    let wanted = message.reply.as_deref().map(|inbox| mouth.subjects.reply(inbox, Some(&caller), &mouth.owner));
+    if let Some(None) = wanted {
+        tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender");
+        return None;
+    }
+    let responder = Responder { mouth: mouth.clone(), subject: wanted.flatten() };
+    let patience = wire::patience(headers).unwrap_or(PATIENCE).min(PATIENCE_MAX);
     let port = match wire::header(headers, PORT).map(Port::parse) {
         Some(Some(port)) if port.owner == caller => Some(port),
         None => None,
@@ -125,42 +135,43 @@ fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
 
 /// A request that waits until others are done.
 struct Waiting {
-    message: Message,
+    request: Request,
     since: Instant,
+    share: Share,
     _room: OwnedSemaphorePermit,
 }
 
 impl Waiting {
     /// What is to be done, for as long as it is still waited for. A request that has waited for half of its sender's patience is refused: worked on at the
     /// end of it, the answers of an overloaded service would all come just too late, and each be asked for again.
-    fn begin(self, mouth: &Arc<Mouth>) -> Option<Request> {
-        let waited = self.since.elapsed();
-        let request = read(mouth, self.message)?;
+    fn begin(self) -> Option<(Request, Share)> {
+        let (waited, request) = (self.since.elapsed(), self.request);
         if waited > request.patience / 2 {
             request.responder.fail(wire::BUSY, "it waited for too long");
             return None;
         }
-        Some(Request { patience: request.patience - waited, ..request })
+        Some((Request { patience: request.patience - waited, ..request }, self.share))
     }
 }
 
 /// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
 async fn queue(mouth: &Arc<Mouth>, mut requests: Requests, stop: CancellationToken, waiting: mpsc::UnboundedSender<Waiting>) {
-    let room = Arc::new(Semaphore::new(ROOM));
+    let (room, shares) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Shares::default()));
     while let Some(message) = requests.next(&stop).await {
         mouth.health.heard.send_replace(Instant::now());
-        let size = u32::try_from(message.payload.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let size = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX);
+        let Some(request) = read(mouth, message) else { continue };
+        let Some(share) = shares.take(&request.caller, request.port.is_some()) else {
+            request.responder.fail(wire::BUSY, "too many of this sender are under way");
+            continue;
+        };
         match room.clone().try_acquire_many_owned(size) {
             Ok(room) => {
-                if waiting.send(Waiting { message, since: Instant::now(), _room: room }).is_err() {
+                if waiting.send(Waiting { request, since: Instant::now(), share, _room: room }).is_err() {
                     return;
                 }
             }
-            Err(_) => {
-                if let Some(request) = read(mouth, message) {
-                    request.responder.fail(wire::BUSY, "too many wait");
-                }
-            }
+            Err(_) => request.responder.fail(wire::BUSY, "too many wait"),
         }
     }
 }
@@ -185,12 +196,16 @@ where
     let (enter, mut waiting) = mpsc::unbounded_channel::<Waiting>();
     let taker = mouth.clone();
     tokio::spawn(async move { queue(&taker, requests, stop, enter).await });
-    let (mouth, taken) = (mouth.clone(), Arc::new(Semaphore::new(limit.min(TAKEN))));
+    let taken = Arc::new(Semaphore::new(limit.min(TAKEN)));
     tokio::spawn(async move {
         while let Ok(place) = taken.clone().acquire_owned().await {
             let Some(next) = waiting.recv().await else { return };
-            if let Some(request) = next.begin(&mouth) {
-                tokio::spawn(handle(request, place));
+            if let Some((request, share)) = next.begin() {
+                let handling = handle(request, place);
+                tokio::spawn(async move {
+                    handling.await;
+                    drop(share);
+                });
             }
         }
     });

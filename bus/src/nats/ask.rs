@@ -1,5 +1,5 @@
 //! Requests that leave the process.
-use super::mouth::{Answer, Fault, Mouth};
+use super::mouth::{Answer, Asked, Fault, Mouth};
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT, TIMEOUT};
 use crate::address::To;
@@ -38,15 +38,16 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
     mouth.connected().await.map_err(|fault| fault.of(service))?;
     let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
     if body.len() <= mouth.part_size() {
-        let mut answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
+        let asked = Asked { service, to };
+        let mut answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         for attempt in 0..OTHERS {
             let Err(Fault::Gone) = answer else { break };
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
-            answer = mouth.request(subject.clone(), headers(timeout), body.clone()).await;
+            answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         }
         return answer.map(|a| a.body).map_err(|fault| fault.of(service));
     }
-    let (mut sender, mut receiver, _) = connect(mouth, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
+    let (mut sender, mut receiver, _) = connect(mouth, Asked { service, to }, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
     let failed = |why: String| BusError::Failed { service, why };
     let cut = |e: StreamError| failed(e.to_string());
     sender.send(body).await.map_err(cut)?;
@@ -58,13 +59,21 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
 }
 
 /// Both halves of a stream when it was accepted, and the answer's body.
-async fn connect(mouth: &Arc<Mouth>, subject: String, body: Bytes, timeout: Duration) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
+async fn connect(
+    mouth: &Arc<Mouth>,
+    asked: Asked<'_>,
+    subject: String,
+    body: Bytes,
+    timeout: Duration,
+) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
     let (sender, receiver, ours) = Pipe::ends(mouth);
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());
-    let Answer { headers, body } = mouth.request(subject, headers, body).await?;
+    let Answer { from, headers, body } = mouth.request(asked, subject, headers, body).await?;
     if let Some(port) = wire::header(headers.as_ref(), PORT) {
-        sender.join(&Port::parse(port).ok_or_else(|| Fault::Failed("its answer can't be read".to_owned()))?);
+        // whoever answers has the stream come to itself, not to somebody else
+        let port = Port::parse(port).filter(|port| port.owner == from);
+        sender.join(&port.ok_or_else(|| Fault::Failed("its answer can't be read".to_owned()))?);
     }
     Ok((sender, receiver, body))
 }
@@ -78,7 +87,8 @@ pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeo
     }
     let connecting = async {
         mouth.connected().await?;
-        connect(mouth, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
+        let asked = Asked { service: O::SERVICE, to };
+        connect(mouth, asked, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
     };
     let (sender, receiver, answer) = connecting.await.map_err(|fault| fault.of(O::SERVICE))?;
     if answer.is_empty() { Ok(Ok(Duplex::remote(sender, receiver))) } else { wire::decode(O::SERVICE, &answer).map(Err) }

@@ -1,6 +1,8 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
 use super::mouth::Mouth;
+use super::trust::Trust;
 use crate::address::{Caller, Role};
+use crate::keys::{Key, KeyFile};
 use crate::subject::Subjects;
 use async_nats::Event;
 use std::collections::HashMap;
@@ -25,9 +27,9 @@ pub enum Credentials {
     /// Not at all: for servers that let in everybody.
     #[default]
     None,
-    /// With the seed of an nkey.
+    /// With the seed of an nkey; on a second line may stand that of the key by which `state` answers.
     Seed(String),
-    /// With a file: the seed of an nkey, or NATS' own credentials with a JWT.
+    /// With a file: the same, or NATS' own credentials with a JWT.
     File(PathBuf),
 }
 
@@ -42,6 +44,8 @@ pub struct ConnectOptions {
     pub caller: Caller,
     /// How it proves that.
     pub credentials: Credentials,
+    /// Which servers are let have it.
+    pub trust: Trust,
     /// Whether a server without JetStream is refused.
     pub jetstream: bool,
     /// Whether a server that can't be reached yet is waited for, in the background and for as long as it takes.
@@ -51,11 +55,15 @@ pub struct ConnectOptions {
 impl ConnectOptions {
     /// To this server, without credentials.
     pub fn new(url: impl Into<String>, cluster: impl Into<String>, caller: Caller) -> Self {
-        Self { urls: vec![url.into()], cluster: cluster.into(), caller, credentials: Credentials::None, jetstream: false, patient: false }
+        Self { urls: vec![url.into()], cluster: cluster.into(), caller, credentials: Credentials::None, trust: Trust::System, jetstream: false, patient: false }
     }
     /// With these credentials.
     pub fn credentials(self, credentials: Credentials) -> Self {
         Self { credentials, ..self }
+    }
+    /// With these servers only.
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 }
 
@@ -84,6 +92,17 @@ pub enum ConnectError {
     /// The credentials can't be used.
     #[error("the NATS credentials can't be used: {0}")]
     Credentials(String),
+    /// The CA by which servers are known can't be used.
+    #[error("{0}")]
+    Trust(String),
+    /// TLS can't be spoken with it.
+    #[error("NATS at {urls} is not trusted: {why}; check that the address is right, and that the CA or the join token is this cluster's")]
+    Untrusted {
+        /// Where.
+        urls: String,
+        /// Why.
+        why: String,
+    },
     /// No JetStream.
     #[error("NATS at {urls} runs without JetStream: start it with -js, or give its configuration a jetstream block")]
     NoJetStream {
@@ -145,6 +164,9 @@ impl Health {
 /// A connection to NATS.
 pub(crate) struct Link {
     pub(crate) client: async_nats::Client,
+    /// On which replies and packets leave. Where there is a key for that, it is another connection: what is sent to where somebody else says, is sent
+    /// with rights that reach inboxes and streams only.
+    replies: async_nats::Client,
     pub(crate) jetstream: async_nats::jetstream::Context,
     pub(crate) subjects: Subjects,
     pub(crate) health: Arc<Health>,
@@ -167,14 +189,20 @@ impl Link {
         let subjects = Subjects::new(&options.cluster);
         let connection = uuid::Uuid::new_v4().simple().to_string();
         let health = Health::new(!options.patient);
-        let client = client(options, &subjects, &connection, health.clone()).await?;
+        let keys = proof(&options.credentials)?;
+        let inbox = subjects.jetstream_inbox(&options.caller, &connection);
+        let client = client(options, &keys.own, inbox, listener(health.clone())).await?;
         if !options.patient {
             check(&client, options)?;
         }
+        let replies = match &keys.replies {
+            Some(proof) => self::client(options, proof, "_INBOX".to_owned(), warn_of).await?,
+            None => client.clone(),
+        };
         let stop = CancellationToken::new();
         let jetstream = async_nats::jetstream::new(client.clone());
         let link =
-            Self { client, jetstream, subjects, health, connection, mouths: tokio::sync::Mutex::default(), guard: Arc::new(stop.clone().drop_guard()), stop };
+            Self { client, replies, jetstream, subjects, health, connection, mouths: tokio::sync::Mutex::default(), guard: Arc::new(stop.clone().drop_guard()), stop };
         let mouth = link.mouth(&options.caller).await.map_err(|why| ConnectError::Unreachable { urls: options.urls.join(","), why })?;
         tokio::spawn(heartbeat(mouth, link.stop.clone()));
         Ok(link)
@@ -187,7 +215,7 @@ impl Link {
             return Ok(mouth.clone());
         }
         let mouth =
-            Mouth::open(self.client.clone(), self.subjects.clone(), caller.clone(), &self.connection, self.health.clone(), &self.guard, &self.stop).await?;
+            Mouth::open((self.client.clone(), self.replies.clone()), self.subjects.clone(), caller.clone(), &self.connection, self.health.clone(), &self.guard, &self.stop).await?;
         mouths.insert(caller.clone(), mouth.clone());
         Ok(mouth)
     }
@@ -208,22 +236,44 @@ async fn heartbeat(mouth: Arc<Mouth>, stop: CancellationToken) {
     }
 }
 
-async fn client(options: &ConnectOptions, subjects: &Subjects, connection: &str, health: Arc<Health>) -> Result<async_nats::Client, ConnectError> {
+/// What happens to the connection, as its health.
+fn listener(health: Arc<Health>) -> impl Fn(Event) + Clone + Send + Sync + 'static {
+    move |event| health.event(&event)
+}
+
+/// What happens to the connection of replies; who waits for them notices by itself.
+fn warn_of(event: Event) {
+    match event {
+        Event::Connected | Event::Disconnected | Event::Closed => tracing::debug!(%event, "the connection of replies"),
+        other => tracing::warn!(event = %other, "NATS, the connection of replies"),
+    }
+}
+
+async fn client(
+    options: &ConnectOptions,
+    proof: &Proof,
+    inbox: String,
+    hear: impl Fn(Event) + Clone + Send + Sync + 'static,
+) -> Result<async_nats::Client, ConnectError> {
     let urls = options.urls.join(",");
     let addresses: Result<Vec<async_nats::ServerAddr>, _> =
         options.urls.iter().map(|url| url.parse().map_err(|_| ConnectError::Address(url.clone()))).collect();
     let nats = async_nats::ConnectOptions::new()
         .name(options.caller.to_string())
-        .custom_inbox_prefix(format!("{}.js", subjects.inbox(&options.caller, connection)))
+        .custom_inbox_prefix(inbox)
         .connection_timeout(CONNECT)
         .ping_interval(PING)
         .max_reconnects(None)
         .reconnect_delay_callback(|attempt| RECONNECT_MAX.min(Duration::from_millis(20 << attempt.min(8))))
         .event_callback(move |event| {
-            health.event(&event);
+            hear(event);
             std::future::ready(())
         });
-    let nats = authenticate(nats, &options.credentials)?;
+    let nats = match options.trust.client_config().map_err(ConnectError::Trust)? {
+        Some(tls) => nats.require_tls(true).tls_client_config(tls),
+        None => nats,
+    };
+    let nats = proof.apply(nats)?;
     let nats = if options.patient { nats.retry_on_initial_connect() } else { nats };
     nats.connect(addresses?).await.map_err(|e| unconnected(&e, urls, options.caller.clone()))
 }
@@ -232,6 +282,9 @@ fn unconnected(e: &async_nats::ConnectError, urls: String, caller: Caller) -> Co
     let denied = matches!(e.kind(), async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication);
     if denied || e.to_string().to_ascii_lowercase().contains("authorization") {
         return ConnectError::Denied { urls, caller };
+    }
+    if matches!(e.kind(), async_nats::ConnectErrorKind::Tls) {
+        return ConnectError::Untrusted { urls, why: e.to_string() };
     }
     ConnectError::Unreachable { urls, why: e.to_string() }
 }
@@ -246,23 +299,47 @@ pub async fn connect_system(url: &str, file: &Path) -> Result<async_nats::Client
     let nats = async_nats::ConnectOptions::new().name("whalesong: system account").connection_timeout(CONNECT).max_reconnects(None);
     let nats = match text.trim().split_once(':') {
         Some((user, password)) if !text.contains("NATS USER JWT") => nats.user_and_password(user.to_owned(), password.to_owned()),
-        _ => authenticate(nats, &Credentials::File(file.to_owned()))?,
+        _ => proof(&Credentials::File(file.to_owned()))?.own.apply(nats)?,
     };
     let caller = Caller::new(Role::State, "system account");
     nats.connect(address).await.map_err(|e| unconnected(&e, url.to_owned(), caller))
 }
 
-fn authenticate(nats: async_nats::ConnectOptions, credentials: &Credentials) -> Result<async_nats::ConnectOptions, ConnectError> {
+/// What one connection shows to the server.
+enum Proof {
+    Nothing,
+    Key(Box<Key>),
+    /// NATS' own credentials.
+    Jwt(String),
+}
+
+impl Proof {
+    fn apply(&self, nats: async_nats::ConnectOptions) -> Result<async_nats::ConnectOptions, ConnectError> {
+        match self {
+            Self::Nothing => Ok(nats),
+            Self::Key(key) => Ok(nats.nkey(key.seed().map_err(|e| ConnectError::Credentials(e.to_string()))?)),
+            Self::Jwt(text) => nats.credentials(text).map_err(|e| ConnectError::Credentials(e.to_string())),
+        }
+    }
+}
+
+/// What both connections show.
+struct Proofs {
+    own: Proof,
+    replies: Option<Proof>,
+}
+
+fn proof(credentials: &Credentials) -> Result<Proofs, ConnectError> {
     let text = match credentials {
-        Credentials::None => return Ok(nats),
+        Credentials::None => return Ok(Proofs { own: Proof::Nothing, replies: None }),
         Credentials::Seed(seed) => seed.clone(),
         Credentials::File(path) => std::fs::read_to_string(path).map_err(|e| ConnectError::Credentials(format!("{}: {e}", path.display())))?,
     };
     if text.contains("NATS USER JWT") {
-        return nats.credentials(&text).map_err(|e| ConnectError::Credentials(e.to_string()));
+        return Ok(Proofs { own: Proof::Jwt(text), replies: None });
     }
-    let key = crate::keys::Key::from_seed(&text).map_err(ConnectError::Credentials)?;
-    Ok(nats.nkey(key.seed().map_err(|e| ConnectError::Credentials(e.to_string()))?))
+    let keys = KeyFile::parse(&text).map_err(ConnectError::Credentials)?;
+    Ok(Proofs { own: Proof::Key(Box::new(keys.own)), replies: keys.replies.map(|key| Proof::Key(Box::new(key))) })
 }
 
 fn check(client: &async_nats::Client, options: &ConnectOptions) -> Result<(), ConnectError> {

@@ -5,7 +5,10 @@ mod connect;
 pub(crate) mod mouth;
 pub(crate) mod packet;
 pub(crate) mod pipe;
+mod shares;
+mod trust;
 pub(crate) mod wire;
 
 pub use connect::{ConnectError, ConnectOptions, Credentials, connect_system};
+pub use trust::{Pin, SERVER_NAME, Trust};
 pub(crate) use connect::{Health, Link};

@@ -2,10 +2,12 @@
 use super::Health;
 use super::packet::Packet;
 use super::pipe::Pipe;
+use super::shares::frame_max;
 use super::wire::{self, Parts};
-use crate::address::Caller;
+use crate::address::{Caller, To};
 use crate::bus::BusError;
-use crate::subject::{Port, Subjects, number};
+use crate::permissions::may_answer;
+use crate::subject::{Port, Subjects, answered};
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -13,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,11 +23,23 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const CARE: Duration = Duration::from_secs(5);
 /// For how long a request waits for a connection that is down.
 const RECONNECT: Duration = Duration::from_secs(5);
+/// Bytes of remarks that wait for the connection at most, each one counted with what holding it costs.
+const REMARKS: usize = 8 << 20;
+/// What holding a remark costs beside its words, bytes.
+const REMARK: usize = 256;
 
 /// A reply.
 pub(crate) struct Answer {
+    pub(crate) from: Caller,
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) body: Bytes,
+}
+
+/// What is asked, and of whom: whose reply counts follows from it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) service: &'static str,
+    pub(crate) to: &'a To,
 }
 
 /// Why there is none.
@@ -52,9 +66,15 @@ impl Fault {
     }
 }
 
+type Outcome<T> = oneshot::Sender<Result<T, Fault>>;
+
 enum Pending {
-    One { subject: String, parts: Parts, reply: oneshot::Sender<Result<Answer, Fault>> },
-    Many(mpsc::Sender<Message>),
+    /// A request of this service, on this subject.
+    One { service: &'static str, to: To, subject: String, parts: Parts, reply: Outcome<Answer> },
+    /// A question to everybody.
+    Many(mpsc::Sender<(Option<Caller>, Message)>),
+    /// What is said to itself.
+    Echo(Outcome<()>),
 }
 
 /// Something that is said without waiting, in order.
@@ -62,11 +82,14 @@ struct Remark {
     subject: String,
     headers: Option<HeaderMap>,
     body: Bytes,
+    _room: OwnedSemaphorePermit,
 }
 
 /// One caller's place on a connection.
 pub(crate) struct Mouth {
     pub(crate) client: Client,
+    /// The connection on which replies and packets leave: where `state` has a key for that, one that reaches inboxes and streams only.
+    pub(crate) replies: Client,
     pub(crate) subjects: Subjects,
     pub(crate) owner: Caller,
     pub(crate) health: Arc<Health>,
@@ -76,6 +99,7 @@ pub(crate) struct Mouth {
     pending: Mutex<HashMap<u64, Pending>>,
     pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
     remarks: mpsc::UnboundedSender<Remark>,
+    room: Arc<Semaphore>,
     guard: Weak<DropGuard>,
 }
 
@@ -85,7 +109,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Mouth {
     pub(crate) async fn open(
-        client: Client,
+        (client, replies): (Client, Client),
         subjects: Subjects,
         owner: Caller,
         connection: &str,
@@ -94,11 +118,12 @@ impl Mouth {
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, String> {
         let inbox = subjects.inbox(&owner, connection);
-        let replies = client.subscribe(format!("{inbox}.*")).await.map_err(|e| e.to_string())?;
+        let answers = client.subscribe(format!("{inbox}.>")).await.map_err(|e| e.to_string())?;
         let packets = client.subscribe(subjects.packets_for(&owner, connection)).await.map_err(|e| e.to_string())?;
         let (remarks, said) = mpsc::unbounded_channel();
         let mouth = Arc::new(Self {
             client,
+            replies,
             subjects,
             owner,
             health,
@@ -108,12 +133,13 @@ impl Mouth {
             pending: Mutex::default(),
             pipes: Mutex::default(),
             remarks,
+            room: Arc::new(Semaphore::new(REMARKS)),
             guard: Arc::downgrade(guard),
         });
         let stop = stop.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_replies(replies)));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_replies(answers)));
         tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_packets(packets)));
-        tokio::spawn(say_remarks(mouth.client.clone(), said));
+        tokio::spawn(say_remarks(mouth.replies.clone(), said));
         tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().care()));
         Ok(mouth)
     }
@@ -140,27 +166,29 @@ impl Mouth {
     }
 
     /// Publishes a request and waits for its reply, however long it takes.
-    pub(crate) async fn request(self: &Arc<Self>, subject: String, headers: HeaderMap, body: Bytes) -> Result<Answer, Fault> {
+    pub(crate) async fn request(self: &Arc<Self>, asked: Asked<'_>, subject: String, headers: HeaderMap, body: Bytes) -> Result<Answer, Fault> {
         let (reply, replied) = oneshot::channel();
-        let waiting = self.wait(Pending::One { subject: subject.clone(), parts: Parts::default(), reply });
+        let (service, to) = (asked.service, asked.to.clone());
+        let waiting = self.wait(Pending::One { service, to, subject: subject.clone(), parts: Parts::default(), reply });
         let inbox = format!("{}.{}", self.inbox, waiting.id);
         let published = self.client.publish_with_reply_and_headers(subject, inbox, headers, body).await;
         published.map_err(|e| Fault::Disconnected(e.to_string()))?;
         replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned())))
     }
 
-    /// Publishes a request and gathers all replies that come within this time.
-    pub(crate) async fn gather(self: &Arc<Self>, subject: &str, within: Duration) -> Result<Vec<Message>, Fault> {
+    /// Publishes a request and gathers all replies that come within this time, each with who gives it.
+    pub(crate) async fn gather(self: &Arc<Self>, subject: &str, within: Duration) -> Result<Vec<(Caller, Message)>, Fault> {
         let (replies, mut received) = mpsc::channel(1024);
         let waiting = self.wait(Pending::Many(replies));
         let inbox = format!("{}.{}", self.inbox, waiting.id);
         self.client.publish_with_reply(subject.to_owned(), inbox, Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
         let (mut all, end) = (Vec::new(), Instant::now() + within);
-        while let Ok(Some(message)) = tokio::time::timeout_at(end, received.recv()).await {
-            if message.status == Some(StatusCode::NO_RESPONDERS) {
-                break;
+        while let Ok(Some((from, message))) = tokio::time::timeout_at(end, received.recv()).await {
+            match from {
+                Some(from) => all.push((from, message)),
+                None if message.status == Some(StatusCode::NO_RESPONDERS) => break,
+                None => tracing::debug!("ignored a reply that doesn't say whose it is"),
             }
-            all.push(message);
         }
         Ok(all)
     }
@@ -168,10 +196,10 @@ impl Mouth {
     /// Says something to itself. When it has come back, the server has seen all that was said before, subscriptions included.
     pub(crate) async fn round_trip(self: &Arc<Self>, patience: Duration) -> Result<(), Fault> {
         let (reply, replied) = oneshot::channel();
-        let waiting = self.wait(Pending::One { subject: String::new(), parts: Parts::default(), reply });
+        let waiting = self.wait(Pending::Echo(reply));
         let echo = async {
             self.client.publish(format!("{}.{}", self.inbox, waiting.id), Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
-            replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned()))).map(drop)
+            replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned())))
         };
         tokio::time::timeout(patience, echo).await.unwrap_or_else(|_| Err(Fault::Disconnected("no echo in time".to_owned())))
     }
@@ -182,11 +210,13 @@ impl Mouth {
         Waiting { mouth: self.clone(), id }
     }
 
-    /// Says something without waiting; after all that was said so before.
-    pub(crate) fn remark(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) {
-        if self.remarks.send(Remark { subject, headers, body }).is_err() {
-            tracing::debug!("the bus is closed");
-        }
+    /// Says something without waiting; after all that was said so before. `false` where too much waits to be said, or the bus is closed.
+    #[must_use]
+    pub(crate) fn remark(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> bool {
+        let words = headers.iter().flat_map(HeaderMap::iter).flat_map(|(_, values)| values).map(|value| value.as_str().len()).sum::<usize>();
+        let size = u32::try_from(REMARK + subject.len() + body.len() + words).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().try_acquire_many_owned(size) else { return false };
+        self.remarks.send(Remark { subject, headers, body, _room: room }).is_ok()
     }
 
     /// Makes an end of a stream, with its address.
@@ -227,32 +257,51 @@ impl Mouth {
     /// Ends requests on the subjects that `which` says; nothing waits for what can't come.
     fn fail(&self, which: impl Fn(&str) -> bool, fault: &Fault) {
         let mut pending = locked(&self.pending);
-        let failed: Vec<u64> = pending.iter().filter(|(_, p)| matches!(p, Pending::One { subject, .. } if which(subject))).map(|(id, _)| *id).collect();
+        let on = |p: &Pending| match p {
+            Pending::One { subject, .. } => which(subject),
+            Pending::Echo(_) => which(""),
+            Pending::Many(_) => false,
+        };
+        let failed: Vec<u64> = pending.iter().filter(|(_, p)| on(p)).map(|(id, _)| *id).collect();
         for id in failed {
-            if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
-                _ = reply.send(Err(fault.clone())).is_ok();
+            match pending.remove(&id) {
+                Some(Pending::One { reply, .. }) => _ = reply.send(Err(fault.clone())).is_ok(),
+                Some(Pending::Echo(reply)) => _ = reply.send(Err(fault.clone())).is_ok(),
+                Some(Pending::Many(_)) | None => {}
             }
         }
     }
 
     fn replied(&self, message: Message) {
         self.health.heard.send_replace(Instant::now());
-        let Some(id) = number(&message.subject) else { return };
+        let Some((id, from)) = answered(&message.subject, &self.inbox) else { return };
         let mut pending = locked(&self.pending);
-        let outcome = match pending.get_mut(&id) {
-            None => return self.late(&message),
-            Some(Pending::Many(replies)) => {
-                if replies.try_send(message).is_err() {
+        let outcome = match (pending.get_mut(&id), from) {
+            (None, Some(from)) => return self.late(&message, &from),
+            (None, None) => return,
+            (Some(Pending::Many(replies)), from) => {
+                if replies.try_send((from, message)).is_err() {
                     tracing::debug!("more replies than are gathered");
                 }
                 return;
             }
-            Some(Pending::One { .. }) if message.status == Some(StatusCode::NO_RESPONDERS) => Err(Fault::NoResponder),
-            Some(Pending::One { parts, .. }) => match parts.take(message.headers.as_ref(), message.payload) {
-                Ok(None) => return,
-                Ok(Some(body)) => answer(message.headers, body),
-                Err(why) => Err(Fault::Failed(format!("the reply can't be read: {why}"))),
-            },
+            (Some(Pending::Echo(_)), None) => {
+                if let Some(Pending::Echo(reply)) = pending.remove(&id) {
+                    _ = reply.send(Ok(())).is_ok();
+                }
+                return;
+            }
+            (Some(Pending::One { .. }), None) if message.status == Some(StatusCode::NO_RESPONDERS) => Err(Fault::NoResponder),
+            (Some(Pending::One { service, to, parts, .. }), Some(from)) if may_answer(&from, service, to) => {
+                match parts.take(message.headers.as_ref(), message.payload, frame_max(from.role)) {
+                    Ok(None) => return,
+                    Ok(Some(body)) => answer(from, message.headers, body),
+                    Err(why) => Err(Fault::Failed(format!("the reply can't be read: {why}"))),
+                }
+            }
+            (Some(Pending::Echo(_) | Pending::One { .. }), from) => {
+                return tracing::warn!(subject = %message.subject, ?from, "ignored a reply from who wasn't asked");
+            }
         };
         if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
             _ = reply.send(outcome).is_ok();
@@ -260,10 +309,13 @@ impl Mouth {
     }
 
     /// A reply that nobody waits for any more: a stream that it opens is closed again.
-    fn late(&self, message: &Message) {
-        if let Some(port) = wire::header(message.headers.as_ref(), wire::PORT).and_then(Port::parse) {
+    fn late(&self, message: &Message, from: &Caller) {
+        let port = wire::header(message.headers.as_ref(), wire::PORT).and_then(Port::parse);
+        if let Some(port) = port.filter(|port| port.owner == *from) {
             let gone = Packet::Cut { number: 0, why: "the opener is gone".to_owned() };
-            self.remark(self.subjects.packets(&port, &self.owner), None, gone.encode());
+            if !self.remark(self.subjects.packets(&port, &self.owner), None, gone.encode()) {
+                tracing::debug!(%from, "its stream ends when it hears nothing");
+            }
         }
     }
 
@@ -295,7 +347,7 @@ impl Mouth {
 
 /// Ends when all has been said that the mouth had to say.
 async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark>) {
-    while let Some(Remark { subject, headers, body }) = remarks.recv().await {
+    while let Some(Remark { subject, headers, body, _room }) = remarks.recv().await {
         let said = match headers {
             Some(headers) => client.publish_with_headers(subject, headers, body).await,
             None => client.publish(subject, body).await,
@@ -307,13 +359,13 @@ async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark
 }
 
 /// A reply's headers may say that it is none.
-fn answer(headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
+fn answer(from: Caller, headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
     let header = |name| wire::header(headers.as_ref(), name);
     match (header(wire::ERROR_CODE).and_then(|code| code.parse().ok()), header(wire::ERROR)) {
         (Some(wire::GONE), _) => Err(Fault::Gone),
         (Some(wire::BUSY), _) => Err(Fault::Busy),
         (_, Some(why)) => Err(Fault::Failed(why.to_owned())),
-        (_, None) => Ok(Answer { headers, body }),
+        (_, None) => Ok(Answer { from, headers, body }),
     }
 }
 

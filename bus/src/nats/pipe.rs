@@ -4,6 +4,7 @@
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
 use super::mouth::Mouth;
 use super::packet::Packet;
+use super::shares::frame_max;
 use crate::address::Caller;
 use crate::stream::StreamError;
 use crate::subject::Port;
@@ -22,8 +23,6 @@ const CREDIT_PACKETS: u64 = 64;
 const CREDIT_BYTES: u64 = 256 << 10;
 /// Larger frames go in several packets.
 const PACKET_BYTES: usize = 128 << 10;
-/// No frame that is put together is larger.
-const FRAME_MAX: usize = 256 << 20;
 /// After so long a silence the other side counts as gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -49,8 +48,9 @@ struct State {
     peer: Option<(Caller, String)>,
     /// The number that the next packet must have.
     expected: u64,
-    /// Packets that wait for the reader.
+    /// Packets that wait for the reader, and their bytes.
     unread: u64,
+    unread_bytes: u64,
     sent: u64,
     sent_bytes: u64,
     acked: u64,
@@ -69,6 +69,7 @@ impl State {
             peer: None,
             expected: 0,
             unread: 0,
+            unread_bytes: 0,
             sent: 0,
             sent_bytes: 0,
             acked: 0,
@@ -79,6 +80,13 @@ impl State {
             spoke: true,
             publishing: false,
         }
+    }
+}
+
+impl State {
+    /// Whether one more packet of so many bytes is more than the window that the other side was told lets it send.
+    fn overrun(&self, bytes: usize) -> bool {
+        self.unread >= WINDOW_PACKETS || self.unread_bytes + bytes as u64 > WINDOW_BYTES
     }
 }
 
@@ -124,9 +132,10 @@ impl Pipe {
             Packet::Cut { why, .. } => return self.break_off(state, &why),
             Packet::End { number } | Packet::Data { number, .. } if number != state.expected => return self.break_off(state, "packets were lost"),
             Packet::End { .. } => Arrived::End,
-            Packet::Data { .. } if state.unread > 2 * WINDOW_PACKETS => return self.break_off(state, "the other side sent more than it may"),
+            Packet::Data { ref body, .. } if state.overrun(body.len()) => return self.break_off(state, "the other side sent more than it may"),
             Packet::Data { first, last, body, .. } => {
                 state.unread += 1;
+                state.unread_bytes += body.len() as u64;
                 Arrived::Part { first, last, body }
             }
         };
@@ -156,20 +165,28 @@ impl Pipe {
         }
         let speaks = std::mem::take(&mut state.spoke) || state.publishing;
         if !speaks {
-            self.say(&state, &Packet::Alive { next: state.sent });
+            let next = state.sent;
+            self.say(&mut state, &Packet::Alive { next });
         }
     }
 
-    fn say(&self, state: &State, packet: &Packet) {
-        if let (Some((_, subject)), None) = (&state.peer, &state.broken) {
-            self.mouth.remark(subject.clone(), None, packet.encode());
+    /// Says something to the other side. A stream of which something could not be said is over: the other side notices its silence.
+    fn say(&self, state: &mut State, packet: &Packet) {
+        if let (Some((_, subject)), None) = (&state.peer, &state.broken)
+            && !self.mouth.remark(subject.clone(), None, packet.encode())
+        {
+            let why = "too much waits to be sent";
+            state.broken = Some(why.to_owned());
+            _ = self.arrived.send(Arrived::Cut(why.to_owned())).is_ok();
+            self.changed.notify_waiters();
         }
     }
 
     /// The last packet of this direction.
     fn conclude(&self, packet: impl FnOnce(u64) -> Packet) {
         let mut state = self.state();
-        self.say(&state, &packet(state.sent));
+        let last = packet(state.sent);
+        self.say(&mut state, &last);
         state.sent += 1;
     }
 }
@@ -211,7 +228,7 @@ impl PipeSender {
         let publishing = Publishing::begin(&self.pipe);
         let packet = Packet::Data { number, first, last, body };
         tokio::select! {
-            published = self.pipe.mouth.client.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
+            published = self.pipe.mouth.replies.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
             why = self.broken() => return Err(cut(&why)),
         }
         publishing.done(len);
@@ -349,7 +366,8 @@ impl PipeReceiver {
         if first {
             self.frame.clear();
         }
-        if self.frame.len() + body.len() > FRAME_MAX {
+        let limit = self.pipe.state().peer.as_ref().map_or(0, |(peer, _)| frame_max(peer.role));
+        if self.frame.len() + body.len() > limit {
             self.over = Some(Err(cut("a frame was too large")));
             return None;
         }
@@ -362,9 +380,10 @@ impl PipeReceiver {
         self.bytes += bytes;
         let mut state = self.pipe.state();
         state.unread = state.unread.saturating_sub(1);
+        state.unread_bytes = state.unread_bytes.saturating_sub(bytes);
         if self.packets - self.told.0 >= CREDIT_PACKETS || self.bytes - self.told.1 >= CREDIT_BYTES {
             self.told = (self.packets, self.bytes);
-            self.pipe.say(&state, &Packet::Credit { packets: self.packets, bytes: self.bytes });
+            self.pipe.say(&mut state, &Packet::Credit { packets: self.packets, bytes: self.bytes });
         }
     }
 }
@@ -372,7 +391,7 @@ impl PipeReceiver {
 impl Drop for PipeReceiver {
     fn drop(&mut self) {
         if self.over.is_none() {
-            self.pipe.say(&self.pipe.state(), &Packet::Stop);
+            self.pipe.say(&mut self.pipe.state(), &Packet::Stop);
         }
     }
 }

@@ -22,9 +22,6 @@ pub(crate) const GONE: u16 = 503;
 /// The code of a service that has too much to do.
 pub(crate) const BUSY: u16 = 429;
 
-/// No body that is put together from parts is larger than this many bytes.
-const BODY_MAX: usize = 256 << 20;
-
 /// A message as MessagePack.
 ///
 /// # Errors
@@ -84,18 +81,18 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Takes a message's body; gives the whole one when this was the last part.
+    /// Takes a message's body; gives the whole one, of `limit` bytes at most, when this was the last part.
     ///
     /// # Errors
     /// When parts are missing, come twice or come to too much.
-    pub fn take(&mut self, headers: Option<&HeaderMap>, body: Bytes) -> Result<Option<Bytes>, &'static str> {
+    pub fn take(&mut self, headers: Option<&HeaderMap>, body: Bytes, limit: usize) -> Result<Option<Bytes>, &'static str> {
         let Some(part) = header(headers, PART) else { return Ok(Some(body)) };
         let numbers = part.split_once('/').and_then(|(n, of)| Some((n.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
         let (n, of) = numbers.ok_or("a part without its number")?;
         if n != self.have || n >= of {
             return Err("parts of it were lost");
         }
-        if self.body.len() + body.len() > BODY_MAX {
+        if self.body.len() + body.len() > limit {
             return Err("it is too large");
         }
         self.have += 1;
@@ -135,12 +132,15 @@ mod tests {
         let sent = parts(Bytes::from_static(b"abcdef"), 2);
         for order in [vec![1], vec![0, 2], vec![0, 0]] {
             let mut parts = Parts::default();
-            let last = order.into_iter().map(|n: usize| parts.take(sent[n].0.as_ref(), sent[n].1.clone())).last().unwrap();
+            let last = order.into_iter().map(|n: usize| parts.take(sent[n].0.as_ref(), sent[n].1.clone(), 100)).last().unwrap();
             assert_eq!(last, Err("parts of it were lost"));
         }
         let mut headers = HeaderMap::new();
         headers.insert(PART, "x/y");
-        assert!(Parts::default().take(Some(&headers), Bytes::new()).is_err());
+        assert!(Parts::default().take(Some(&headers), Bytes::new(), 100).is_err());
+        let mut parts = Parts::default();
+        assert_eq!(parts.take(sent[0].0.as_ref(), sent[0].1.clone(), 3), Ok(None));
+        assert_eq!(parts.take(sent[1].0.as_ref(), sent[1].1.clone(), 3), Err("it is too large"));
     }
 
     proptest! {
@@ -151,7 +151,7 @@ mod tests {
             let count = sent.len();
             for (n, (headers, part)) in sent.into_iter().enumerate() {
                 prop_assert!(part.len() <= size);
-                let got = whole.take(headers.as_ref(), part).unwrap();
+                let got = whole.take(headers.as_ref(), part, body.len()).unwrap();
                 prop_assert_eq!(got.as_deref(), (n + 1 == count).then_some(&body[..]));
             }
         }

@@ -3,6 +3,7 @@ use super::ServerError;
 use crate::keys::write_private;
 use crate::permissions::Permissions;
 use serde_json::{Value, json};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -13,6 +14,21 @@ pub struct User {
     pub key: String,
     /// What it may do.
     pub permissions: Permissions,
+}
+
+/// What a server shows to its clients, both PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Its certificate, and those of the authorities behind it.
+    pub certificates: String,
+    /// Its private key.
+    pub key: String,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
 }
 
 /// How to run a server.
@@ -26,6 +42,8 @@ pub struct ServerOptions {
     pub port: Option<u16>,
     /// Who may connect; everybody who reaches the port when empty.
     pub users: Vec<User>,
+    /// With which certificate it speaks TLS, and nothing but TLS; `None`: without.
+    pub tls: Option<Tls>,
     /// One more directory to look for the binary.
     pub binaries: Option<PathBuf>,
     /// The largest message in bytes.
@@ -38,7 +56,7 @@ impl ServerOptions {
     /// The usual ones: any free port, messages up to 8 MiB.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let (host, memory) = (Ipv4Addr::LOCALHOST.into(), Some(PathBuf::from("/dev/shm")));
-        Self { directory: directory.into(), host, port: None, users: Vec::new(), binaries: None, max_payload: 8 << 20, memory }
+        Self { directory: directory.into(), host, port: None, users: Vec::new(), tls: None, binaries: None, max_payload: 8 << 20, memory }
     }
 
     pub(super) fn config_file(&self) -> PathBuf {
@@ -47,6 +65,14 @@ impl ServerOptions {
 
     pub(super) fn pid_file(&self) -> PathBuf {
         self.directory.join("nats-server.pid")
+    }
+
+    fn certificate_file(&self) -> PathBuf {
+        self.directory.join("nats-server.crt")
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.directory.join("nats-server.key")
     }
 
     fn config(&self) -> Value {
@@ -59,6 +85,9 @@ impl ServerOptions {
             "max_payload": self.max_payload,
             "jetstream": { "store_dir": self.directory, "sync_interval": "always" },
         });
+        if self.tls.is_some() {
+            config["tls"] = json!({ "cert_file": self.certificate_file(), "key_file": self.key_file(), "timeout": 5 });
+        }
         if !self.users.is_empty() {
             let users: Vec<Value> = self.users.iter().map(user).collect();
             config["authorization"] = json!({ "users": users });
@@ -67,20 +96,19 @@ impl ServerOptions {
     }
 }
 
-/// A request may be answered on the reply subject that it names, in many parts, and for as long as handlers may take.
+/// An empty list of what may be subscribed to would allow everything.
 fn user(user: &User) -> Value {
     let Permissions { publish, subscribe } = &user.permissions;
-    json!({
-        "nkey": user.key,
-        "permissions": {
-            "publish": { "allow": publish },
-            "subscribe": { "allow": subscribe },
-            "allow_responses": { "max": -1, "expires": "5m" },
-        },
-    })
+    let subscribe = if subscribe.is_empty() { json!({ "deny": [">"] }) } else { json!({ "allow": subscribe }) };
+    json!({ "nkey": user.key, "permissions": { "publish": { "allow": publish }, "subscribe": subscribe } })
 }
 
 pub(super) fn write(options: &ServerOptions) -> Result<(), ServerError> {
+    let unwritable = |source| ServerError::Unwritable { directory: options.directory.clone(), source };
+    if let Some(tls) = &options.tls {
+        write_private(&options.key_file(), tls.key.as_bytes()).map_err(unwritable)?;
+        write_private(&options.certificate_file(), tls.certificates.as_bytes()).map_err(unwritable)?;
+    }
     let text = format!("{:#}\n", options.config());
-    write_private(&options.config_file(), text.as_bytes()).map_err(|source| ServerError::Unwritable { directory: options.directory.clone(), source })
+    write_private(&options.config_file(), text.as_bytes()).map_err(unwritable)
 }

@@ -7,13 +7,14 @@ mod config;
 mod error;
 mod staging;
 
-pub use config::{ServerOptions, User};
+pub use config::{ServerOptions, Tls, User};
 pub use error::ServerError;
 pub use staging::forget;
 
 use child::{Child, End, find_binary};
 use std::fs::{File, TryLockError};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,9 @@ impl Server {
 
     /// Where clients connect.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        let scheme = if self.options.tls.is_some() { "tls" } else { "nats" };
+        let host = if self.options.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { self.options.host };
+        format!("{scheme}://{}", SocketAddr::new(host, self.port))
     }
 
     /// The port of [`Server::url`].

@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod local;
@@ -12,4 +14,8 @@ mod nats;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod tls;

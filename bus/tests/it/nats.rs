@@ -240,18 +240,26 @@ async fn malformed_messages_are_refused_and_nothing_breaks() {
     let (state, gateway) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Gateway, "g").await);
     let (service, _streams) = (state.serve("s1", 8, give).await.unwrap(), state.accept("s1", flow).await.unwrap());
     let raw = async_nats::connect(rig.server.url()).await.unwrap();
-    for subject in ["call.state.want.any.agent.n1", "open.state.flow.any.agent.n1", "call.state.want.any.nobody.n1", "call.state.want.i.s1.agent.=4"] {
-        for body in [&b""[..], b"\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"{}", &[0x91; 3000]] {
-            let reply = tokio::time::timeout(SECOND, raw.request(format!("ws.{CLUSTER}.{subject}"), Bytes::copy_from_slice(body))).await.unwrap().unwrap();
-            let code = reply.headers.unwrap().get("Nats-Service-Error-Code").unwrap().to_string();
-            assert_eq!(code, "400", "{subject}");
-        }
-    }
+    let inbox = format!("ws.{CLUSTER}.inbox.agent.n1.raw");
+    let mut replies = raw.subscribe(format!("{inbox}.>")).await.unwrap();
     let mut stolen = async_nats::HeaderMap::new();
     stolen.insert("Ws-Port", "gateway.g.abc.1");
-    let reply = raw.request_with_headers(format!("ws.{CLUSTER}.open.state.flow.any.agent.n1"), stolen, Bytes::new()).await.unwrap();
-    assert_eq!(reply.headers.unwrap().get("Nats-Service-Error-Code").unwrap().as_str(), "403");
-    assert_eq!(service.stats().errors(), 5);
+    let bodies = [&b""[..], b"\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"{}", &[0x91; 3000]];
+    let cases = ["call.state.want.any.agent.n1", "open.state.flow.any.agent.n1"].into_iter().flat_map(|s| bodies.map(|body| (s, body, None, "400")));
+    for (subject, body, headers, expected) in cases.chain([("open.state.flow.any.agent.n1", &b""[..], Some(stolen), "403")]) {
+        let (subject, body) = (format!("ws.{CLUSTER}.{subject}"), Bytes::copy_from_slice(body));
+        raw.publish_with_reply_and_headers(subject.clone(), format!("{inbox}.1"), headers.unwrap_or_default(), body).await.unwrap();
+        let reply = tokio::time::timeout(SECOND, replies.next()).await.unwrap().unwrap();
+        assert_eq!(reply.headers.unwrap().get("Nats-Service-Error-Code").unwrap().as_str(), expected, "{subject}");
+    }
+    // who doesn't say who they are isn't told anything either: what comes next is the answer to a later question
+    for subject in ["call.state.want.any.nobody.n1", "call.state.want.i.s1.agent.=4"] {
+        raw.publish_with_reply(format!("ws.{CLUSTER}.{subject}"), format!("{inbox}.2"), Bytes::new()).await.unwrap();
+    }
+    raw.publish_with_reply(format!("ws.{CLUSTER}.call.state.want.i.s1.agent.n1"), format!("{inbox}.3"), Bytes::from_static(b"\xff")).await.unwrap();
+    let reply = tokio::time::timeout(SECOND, replies.next()).await.unwrap().unwrap();
+    assert_eq!(reply.subject.as_str(), format!("{inbox}.3.state.s1"));
+    assert_eq!(service.stats().errors(), 6);
     gateway.call(&To::Any, want(1), SECOND).await.unwrap();
 }
 

@@ -43,8 +43,6 @@ pub(crate) struct Policy {
     batch_from: Option<usize>,
     /// So many single messages may be on their way.
     singles: usize,
-    /// As long as the last publish was a batch, so many: where many write, the rest is to gather.
-    singles_after_batch: usize,
     /// So many batches may be on their way.
     batches: usize,
     /// Whether single messages and batches may be on their way at the same time.
@@ -53,11 +51,11 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// A stream with one replica handles one publish after the other: writes rather gather behind a batch than follow it in pieces.
-    pub(crate) const ALONE: Self = Self { batch_from: None, singles: 4, singles_after_batch: 1, batches: 1, mixed: false };
+    pub(crate) const ALONE: Self = Self { batch_from: None, singles: 4, batches: 1, mixed: false };
     /// Replicas stage in memory, and what is under way overlaps.
-    pub(crate) const REPLICATED: Self = Self { batch_from: Some(16), singles: 16, singles_after_batch: 16, batches: 4, mixed: true };
+    pub(crate) const REPLICATED: Self = Self { batch_from: Some(16), singles: 16, batches: 4, mixed: true };
     /// A stream without atomic batches.
-    pub(crate) const SINGLES: Self = Self { batch_from: Some(usize::MAX), singles: 64, singles_after_batch: 64, batches: 0, mixed: true };
+    pub(crate) const SINGLES: Self = Self { batch_from: Some(usize::MAX), singles: 64, batches: 0, mixed: true };
 }
 
 /// A write in the committer's hands.
@@ -320,7 +318,8 @@ impl Committer {
         while let Some(first) = self.ready.front() {
             let policy = self.policy;
             let single = first.alone() || self.ready.len() < policy.batch_from.unwrap_or_else(|| self.pace.batch_from());
-            let singles = if self.after_batch { policy.singles_after_batch } else { policy.singles };
+            // after a batch many write: while the first of what comes next goes alone, the rest gathers
+            let singles = if self.after_batch && !policy.mixed { 1 } else { policy.singles };
             let (own, limit, other) = if single { (self.singles, singles, self.batches) } else { (self.batches, policy.batches, self.singles) };
             if own >= limit || (other > 0 && !policy.mixed) {
                 return;

@@ -1,0 +1,80 @@
+//! How much of a service one caller may have at once, so that a single node can't take what all need.
+use crate::address::{Caller, Role};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a node may have under way of one service. A request counts 1, one that comes as a stream of its own [`LARGE`].
+const OF_A_NODE: u32 = 128;
+/// What a request counts that is put together from many packets.
+const LARGE: u32 = 32;
+/// The largest frame of a node that is put together, bytes.
+const FRAME_OF_A_NODE: usize = 8 << 20;
+/// The largest frame of others, bytes.
+const FRAME_OF_OTHERS: usize = 256 << 20;
+
+/// Whether a role's keys are on machines that aren't the control plane's.
+fn limited(role: Role) -> bool {
+    matches!(role, Role::Agent | Role::Join)
+}
+
+/// No frame of this role that is put together from packets or parts is larger than so many bytes.
+pub(crate) fn frame_max(role: Role) -> usize {
+    if limited(role) { FRAME_OF_A_NODE } else { FRAME_OF_OTHERS }
+}
+
+/// What is under way of one service, by caller.
+#[derive(Default)]
+pub(crate) struct Shares(Mutex<HashMap<Caller, u32>>);
+
+/// A part of a share; dropping it gives it back.
+pub(crate) struct Share(Option<(Arc<Shares>, Caller, u32)>);
+
+impl Shares {
+    /// Takes what one more request of `caller` counts; `None` where it has its share.
+    pub(crate) fn take(self: &Arc<Self>, caller: &Caller, large: bool) -> Option<Share> {
+        if !limited(caller.role) {
+            return Some(Share(None));
+        }
+        let counts = if large { LARGE } else { 1 };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = all.get(caller).copied().unwrap_or_default();
+        if has + counts > OF_A_NODE {
+            return None;
+        }
+        all.insert(caller.clone(), has + counts);
+        Some(Share(Some((self.clone(), caller.clone(), counts))))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some((shares, caller, counts)) = self.0.take() else { return };
+        let mut all = shares.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(has) = all.get_mut(&caller) {
+            *has -= counts.min(*has);
+            if *has == 0 {
+                all.remove(&caller);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_its_share_and_others_theirs() {
+        let shares = Arc::new(Shares::default());
+        let (n1, n2, gateway) = (Caller::new(Role::Agent, "n1"), Caller::new(Role::Agent, "n2"), Caller::new(Role::Gateway, "g"));
+        let mut held: Vec<Share> = (0..4).map(|_| shares.take(&n1, true).unwrap()).collect();
+        assert!(shares.take(&n1, false).is_none() && shares.take(&n1, true).is_none());
+        assert!(shares.take(&n2, false).is_some());
+        assert!((0..1000).map(|_| shares.take(&gateway, true)).collect::<Option<Vec<_>>>().is_some());
+        held.pop();
+        let small: Vec<Share> = (0..LARGE).map(|_| shares.take(&n1, false).unwrap()).collect();
+        assert!(shares.take(&n1, false).is_none());
+        drop((held, small));
+        assert!(shares.0.lock().unwrap().is_empty());
+    }
+}

@@ -84,13 +84,24 @@ impl Pki {
         wanted.sort();
         wanted.dedup();
         let of_ca = |cert: &X509Certificate<'_>| issued_by(cert, &ca.cert);
-        let serving = pair(&dir, "apiserver", |c| of_ca(c) && names_all(c, &wanted), || make_serving(&issuer, &wanted))?;
+        let serving = pair(&dir, "apiserver", |c| of_ca(c) && names_all(c, &wanted), || make_serving(&issuer, "whalesong-apiserver", &wanted))?;
         let admin = pair(&dir, "admin", of_ca, || make_client(&issuer, "admin", &["system:masters"]))?;
         let service_account_key = key_file(&dir.join("sa.key"))?;
         let unusable = |e: rcgen::Error| PkiError::Unusable { path: dir.join("sa.key"), why: e.to_string() };
         let service_account_public = KeyPair::from_pem(&service_account_key).map_err(unusable)?.public_key_pem();
         write(&dir.join("sa.pub"), &service_account_public)?;
         Ok(Self { dir, ca: ca.cert, serving, admin, service_account_key, service_account_public })
+    }
+
+    /// What the cluster's NATS server shows to its clients, with these names; made where it is missing, about to expire or without one of them.
+    ///
+    /// # Errors
+    /// [`PkiError`], with the remedy.
+    pub fn nats(&self, names: &[String]) -> Result<Pair, PkiError> {
+        let unusable = |e: rcgen::Error| PkiError::Unusable { path: self.dir.join("ca.key"), why: e.to_string() };
+        let key = read(&self.dir.join("ca.key"))?.unwrap_or_default();
+        let issuer = KeyPair::from_pem(&key).and_then(|key| Issuer::from_ca_cert_pem(&self.ca, key)).map_err(unusable)?;
+        pair(&self.dir, "nats", |c| issued_by(c, &self.ca) && names_all(c, names), || make_serving(&issuer, "whalesong-nats", names))
     }
 
     /// Where the files are.
@@ -248,8 +259,8 @@ fn issue(issuer: &Issuer<'_, KeyPair>, mut params: CertificateParams, usage: Ext
     Ok(Pair { cert: params.signed_by(&key, issuer)?.pem(), key: key.serialize_pem() })
 }
 
-fn make_serving(issuer: &Issuer<'_, KeyPair>, names: &[String]) -> Result<Pair, rcgen::Error> {
-    issue(issuer, params(names, "whalesong-apiserver", &[], 1)?, ExtendedKeyUsagePurpose::ServerAuth)
+fn make_serving(issuer: &Issuer<'_, KeyPair>, common_name: &str, names: &[String]) -> Result<Pair, rcgen::Error> {
+    issue(issuer, params(names, common_name, &[], 1)?, ExtendedKeyUsagePurpose::ServerAuth)
 }
 
 fn make_client(issuer: &Issuer<'_, KeyPair>, user: &str, groups: &[&str]) -> Result<Pair, rcgen::Error> {

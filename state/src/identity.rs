@@ -33,6 +33,7 @@ pub fn resolve(caller: &Caller, named: Option<User>) -> Result<User, ApiError> {
         Role::Scheduler => user("system:kube-scheduler", &[AUTHENTICATED]),
         Role::Controllers => user("system:kube-controller-manager", &[AUTHENTICATED]),
         Role::Agent => user(format!("{NODE_PREFIX}{}", caller.name), &[NODES, AUTHENTICATED]),
+        Role::Join => return Err(ApiError::new(Reason::Forbidden, format!("{caller} may only ask to join"))),
     };
     match named {
         Some(other) if other.name != own.name => Err(ApiError::new(Reason::Forbidden, format!("{caller} may not speak for \"{}\" on the bus", other.name))),

@@ -173,32 +173,34 @@ impl Cluster {
         self.machines.last().unwrap()
     }
 
+    /// Runs `whalesong` on the first machine, with its data.
+    pub fn whalesong(&self, args: &[&str]) -> Command {
+        let mut command = self.machines[0].command(whalesong());
+        command.args(args).arg("--data").arg(self.data());
+        command
+    }
+
     /// Starts the agent of a machine that has joined, again after it or its machine was stopped.
     ///
     /// # Panics
-    /// When the agent's credentials can't be made.
+    /// When the join token can't be made.
     pub fn agent(&mut self, machine: usize) {
+        let token = run(&mut self.whalesong(&["token", "--node", &self.machines[machine].name]));
+        self.agent_with(machine, &["--token", token.trim()]);
+    }
+
+    /// The same with these arguments to be let in.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn agent_with(&mut self, machine: usize, access: &[&str]) {
         let (i, machine) = (machine + 1, &self.machines[machine]);
-        let data = self.data();
-        let creds = run(self.machines[0].command(whalesong()).args(["creds", "agent", &machine.name, "--data", data.to_str().unwrap()]));
         let nats = format!("nats://{}:4222", self.machines[0].address);
         let cidr = format!("10.244.{i}.0/24");
         let own = machine.disk().join("data");
-        let args = [
-            "agent",
-            "--nats",
-            &nats,
-            "--creds",
-            creds.trim(),
-            "--node-name",
-            &machine.name,
-            "--pod-cidr",
-            &cidr,
-            "--data",
-            own.to_str().unwrap(),
-            "--log",
-            "info",
-        ];
+        let args =
+            ["agent", "--nats", &nats, "--node-name", &machine.name, "--pod-cidr", &cidr, "--data", own.to_str().unwrap(), "--log", "info"];
+        let args = [&args[..], access].concat();
         let child = machine.whalesong(&args, "agent.log");
         self.processes.push(child);
     }

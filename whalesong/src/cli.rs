@@ -24,7 +24,7 @@ pub struct Cli {
 
 /// The command line with a `WHALESONG_*` variable for each option of each subcommand: its value is read as the flag's would be.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|sub| sub.mut_args(from_environment))
+    Cli::command().mut_subcommands(|sub| sub.mut_args(from_environment).mut_subcommands(|sub| sub.mut_args(from_environment)))
 }
 
 fn from_environment(arg: Arg) -> Arg {
@@ -60,8 +60,11 @@ pub enum Command {
     Hollow(HollowArgs),
     /// Remove the pods and networks that `up` left running, and with --purge all data
     Down(DownArgs),
-    /// Make the credentials with which a role joins from elsewhere
-    Creds(CredsArgs),
+    /// Make a join token: with it a machine elsewhere becomes a node
+    Token(TokenArgs),
+    /// Make the key with which a role joins from elsewhere; list keys; revoke one
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Creds(CredsCommand),
     /// Print the version
     Version,
     /// Print a completion script
@@ -146,7 +149,7 @@ pub struct UpArgs {
     #[arg(long, help_heading = "NATS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_port: Option<u16>,
-    /// Address that the embedded NATS server listens on; 0.0.0.0 lets nodes elsewhere join [default: 127.0.0.1]
+    /// Address that the embedded NATS server listens on; 0.0.0.0 lets nodes elsewhere join, by TLS [default: 127.0.0.1]
     #[arg(long, help_heading = "NATS", value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_listen: Option<String>,
@@ -154,6 +157,10 @@ pub struct UpArgs {
     #[arg(long, help_heading = "NATS", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creds: Option<PathBuf>,
+    /// File with the CA of the server at --nats URL; it must speak TLS then
+    #[arg(long, help_heading = "NATS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_ca: Option<PathBuf>,
     /// For --nats URL.
     #[command(flatten)]
     #[serde(flatten)]
@@ -251,6 +258,10 @@ pub struct RoleArgs {
     #[arg(long, help_heading = "NATS", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creds: Option<PathBuf>,
+    /// File with the CA of the NATS server; it must speak TLS then [default: that of the cluster, where it is known to do]
+    #[arg(long, help_heading = "NATS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_ca: Option<PathBuf>,
 }
 
 /// Options of `state`.
@@ -328,6 +339,10 @@ pub struct AgentArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub node: NodeArgs,
+    /// Join token, made by `whalesong token`; needed the first time only
+    #[arg(long, help_heading = "NATS", value_name = "TOKEN", conflicts_with = "creds")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Be so many simulated nodes instead of a real one; speaks for all of them, so --creds must be those of `state`
     #[arg(long, help_heading = "Node", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -401,6 +416,56 @@ pub struct DownArgs {
     pub purge: bool,
 }
 
+/// Options of `token`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TokenArgs {
+    /// Which cluster.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub home: HomeArgs,
+    /// Let it be used for the node of this name only [default: any new one]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// For how long it may be used, for example 30m or 48h [default: 24h]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+}
+
+/// `creds` with what it does.
+#[derive(Args, Debug, Clone)]
+pub struct CredsCommand {
+    /// Something else than to make a key.
+    #[command(subcommand)]
+    pub command: Option<CredsAction>,
+    /// To make one.
+    #[command(flatten)]
+    pub make: CredsArgs,
+}
+
+/// What `creds` does beside making keys.
+#[derive(Subcommand, Debug, Clone)]
+pub enum CredsAction {
+    /// Revoke a key: whoever has it is cut off at once and doesn't come in again
+    Revoke(RevokeArgs),
+    /// Show the keys that are registered: nodes, roles of other machines, join tokens
+    List(HomeArgs),
+}
+
+/// Options of `creds revoke`.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RevokeArgs {
+    /// Which cluster.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub home: HomeArgs,
+    /// state, gateway, scheduler, controllers, agent, admin, or join for a join token
+    pub role: String,
+    /// The instance: a node's name for an agent, a token's public key (see `creds list`)
+    pub name: String,
+}
+
 /// Options of `creds`.
 #[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CredsArgs {
@@ -409,7 +474,15 @@ pub struct CredsArgs {
     #[serde(flatten)]
     pub home: HomeArgs,
     /// state, gateway, scheduler, controllers, agent or admin
-    pub role: String,
+    #[arg(required = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// The instance: a node's name for an agent
-    pub name: String,
+    #[arg(required = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where to write the key, which is nowhere else [default: ROLE@NAME.nk, in this directory]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ pub struct Config {
 impl Config {
     /// What `--config` names, and what the environment says that flags can't: no.
     pub fn new(file: Option<PathBuf>, matches: &ArgMatches) -> Self {
-        let command = matches.subcommand().map(|(_, command)| command);
+        let command = matches.subcommand().map(|(_, command)| command.subcommand().map_or(command, |(_, command)| command));
         let off = |command: &ArgMatches, id: &str| {
             let no = matches!(command.try_get_one::<bool>(id), Ok(Some(false)));
             no && command.value_source(id) == Some(ValueSource::EnvVariable)
@@ -52,7 +52,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{self, AgentArgs, ControllersArgs, CredsArgs, DownArgs, GatewayArgs, GetArgs, HollowArgs, RoleArgs, StateArgs, StatusArgs, UpArgs};
+    use crate::cli::{self, AgentArgs, ControllersArgs, CredsArgs, TokenArgs, DownArgs, GatewayArgs, GetArgs, HollowArgs, RoleArgs, StateArgs, StatusArgs, UpArgs};
     use clap::{ArgAction, Args};
     use serde_json::Value;
     use std::path::Path;
@@ -102,6 +102,7 @@ mod tests {
         same::<HollowArgs>("hollow");
         same::<DownArgs>("down");
         same::<CredsArgs>("creds");
+        same::<TokenArgs>("token");
     }
 
     #[test]

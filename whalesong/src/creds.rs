@@ -1,29 +1,133 @@
-//! `whalesong creds`: a key for a role that joins from elsewhere.
-use crate::cli::{CredsArgs, HomeArgs, RoleArgs};
+//! `whalesong creds` and `whalesong token`: how roles and nodes come in from elsewhere, and how that ends.
+use crate::access::Reload;
+use crate::access::registry::{Entry, Registry};
+use crate::access::token::JoinToken;
+use crate::cli::{CredsArgs, HomeArgs, RevokeArgs, RoleArgs, TokenArgs};
 use crate::failure::Failure;
-use crate::join::{self, Admit};
-use bus::keys::Key;
-use bus::{BusError, Role, To};
+use crate::join::{self, CLUSTER};
+use bus::keys::KeyFile;
+use bus::{Bus, BusError, Caller, ConnectError, Role, To};
+use jiff::{SignedDuration, Timestamp};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Makes the key, lets the running cluster know, and names the file.
+/// How long a join token may be used when nobody says.
+const TTL: Duration = Duration::from_secs(24 * 3600);
+/// The longest that it may.
+const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+fn role(name: &str) -> Result<Role, Failure> {
+    Role::from_name(name).ok_or_else(|| Failure::new(format!("{name:?} is no role"), "use state, gateway, scheduler, controllers, agent or admin"))
+}
+
+fn registry(home: &HomeArgs) -> (PathBuf, Registry) {
+    let root = join::root(home.data.as_ref());
+    let registry = Registry::new(&root, home.cluster.as_deref().unwrap_or(CLUSTER));
+    (root, registry)
+}
+
+/// Lets the running cluster know. Where none runs, the next one reads the registry when it starts.
+async fn tell(root: PathBuf, home: HomeArgs) -> Result<(), Failure> {
+    let here = RoleArgs { home: HomeArgs { data: Some(root), cluster: home.cluster }, ..RoleArgs::default() };
+    let bus = match Bus::connect(join::role_options(&here, Role::Admin, "admin")?).await {
+        Ok(bus) => bus,
+        Err(ConnectError::Unreachable { .. }) => return Ok(()),
+        Err(e) => return Err(Failure::new(format!("the registry has changed, but whether the running cluster knows can't be told: {e}"), "")),
+    };
+    match bus.call(&To::Any, Reload {}, Duration::from_secs(5)).await {
+        Ok(Ok(())) | Err(BusError::NoResponder { .. }) => Ok(()),
+        Ok(Err(why)) => Err(Failure::new(format!("the running cluster doesn't take the change: {why}"), "")),
+        Err(e) => Err(Failure::new(e.to_string(), "")),
+    }
+}
+
+/// Makes a key for a role elsewhere, lets the cluster know its public half, and names the file that has the rest.
 ///
 /// # Errors
-/// When the role is unknown, the file can't be written, or the running cluster refuses.
+/// When the role is unknown, it has a key, the file is there or can't be written, or the running cluster refuses.
 pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
-    let role = Role::from_name(&args.role)
-        .ok_or_else(|| Failure::new(format!("{:?} is no role", args.role), "use state, gateway, scheduler, controllers, agent or admin"))?;
-    let root = join::root(args.home.data.as_ref());
-    let path = join::key_file(&root, role, &args.name);
-    Key::load_or_create(&path).map_err(|e| Failure::new(e.to_string(), ""))?;
-    let here = RoleArgs { home: HomeArgs { data: Some(root), cluster: args.home.cluster }, ..RoleArgs::default() };
-    // where no cluster runs, the next one reads the key when it starts
-    if let Ok(bus) = join::as_role(&here, Role::Admin, "admin").await {
-        match bus.call(&To::Any, Admit {}, Duration::from_secs(3)).await {
-            Ok(Ok(())) | Err(BusError::NoResponder { .. }) => {}
-            Ok(Err(why)) => return Err(Failure::new(format!("the running cluster doesn't take the key: {why}"), "")),
-            Err(e) => return Err(Failure::new(e.to_string(), "")),
-        }
+    let (Some(role), Some(name)) = (&args.role, args.name) else {
+        return Err(Failure::new("a key is for a role and a name", "see `whalesong creds --help`"));
+    };
+    let role = self::role(role)?;
+    if role == Role::Join {
+        return Err(Failure::new("join tokens aren't made so", "use `whalesong token`"));
     }
-    Ok(format!("{}\n", path.display()))
+    let (root, registry) = registry(&args.home);
+    let caller = Caller::new(role, &name);
+    if registry.get(&caller)?.is_some() {
+        let remedy = format!("revoke it first with `whalesong creds revoke {} {name}`", role.name());
+        return Err(Failure::new(format!("{caller} has a key already"), remedy));
+    }
+    let file = args.out.unwrap_or_else(|| Registry::new(Path::new(""), "").seeds(role, &name).file_name().map(PathBuf::from).unwrap_or_default());
+    if file.exists() {
+        return Err(Failure::new(format!("{} is there already", file.display()), "name another file with --out"));
+    }
+    let keys = KeyFile::generate(role == Role::State);
+    keys.write(&file).map_err(|e| Failure::new(e.to_string(), ""))?;
+    let replies = keys.replies.as_ref().map(bus::keys::Key::public);
+    registry.put(&caller, &Entry { replies, ..Entry::new(keys.own.public()) })?;
+    tell(root, args.home).await?;
+    Ok(format!("{}\n", file.display()))
+}
+
+/// Makes a join token; on a line of its own, so that a script can take it.
+///
+/// # Errors
+/// When the time can't be read, the cluster's CA isn't there, or the running cluster refuses.
+pub async fn token(args: TokenArgs) -> Result<String, Failure> {
+    let ttl = args.ttl.as_deref().map_or(Ok(TTL), crate::hollow::duration)?;
+    let lasts = SignedDuration::try_from(ttl).ok().filter(|_| ttl <= TTL_MAX && !ttl.is_zero());
+    let expires = lasts.and_then(|lasts| Timestamp::now().checked_add(lasts).ok());
+    let expires = expires.ok_or_else(|| Failure::new("a token can't last so long", "give --ttl up to a year, for example 48h"))?;
+    if let Some(node) = args.node.as_ref().filter(|node| !model::names::is_dns_subdomain(node)) {
+        return Err(Failure::new(format!("{node:?} can't be the name of a node"), "use a lower-case DNS name"));
+    }
+    let (root, registry) = registry(&args.home);
+    let ca = join::authority(&root)?;
+    let token = JoinToken::new(ca.as_deref()).map_err(|e| Failure::new(format!("the cluster's CA can't be read ({e})"), ""))?;
+    let entry = Entry { expires: Some(expires), node: args.node, ..Entry::new(token.public()) };
+    registry.put(&Caller::new(Role::Join, token.public()), &entry)?;
+    tell(root, args.home).await?;
+    let text = token.text().map_err(|e| Failure::new(e.to_string(), ""))?;
+    Ok(format!("{text}\n"))
+}
+
+/// Ends a key.
+///
+/// # Errors
+/// When there is none, it is one of this machine's own, or the running cluster refuses.
+pub async fn revoke(args: RevokeArgs) -> Result<String, Failure> {
+    let (root, registry) = registry(&args.home);
+    let caller = Caller::new(role(&args.role)?, &args.name);
+    if !registry.remove(&caller)? {
+        let own = registry.seeds(caller.role, &caller.name);
+        if caller.role != Role::Agent && own.is_file() {
+            let remedy = format!("stop it and remove {}: a new one is made at the next start", own.display());
+            return Err(Failure::new(format!("the key of {caller} is this machine's own"), remedy));
+        }
+        return Err(Failure::new(format!("{caller} has no key"), "see `whalesong creds list`"));
+    }
+    tell(root, args.home).await?;
+    Ok(format!("revoked the key of {caller}\n"))
+}
+
+/// The registered keys as a table.
+///
+/// # Errors
+/// When they can't be read.
+pub fn list(home: &HomeArgs) -> Result<String, Failure> {
+    let (_, registry) = registry(home);
+    let now = Timestamp::now();
+    let row = |role: &str, name: &str, ends: &str, node: &str, key: &str| format!("{role:<12} {name:<58} {ends:<22} {node:<20} {key}\n");
+    let mut table = row("ROLE", "NAME", "ENDS", "FOR NODE", "KEY");
+    for (caller, entry) in registry.entries()? {
+        let ends = match entry.expires {
+            None => "never".to_owned(),
+            Some(_) if entry.ended(now) => "ended".to_owned(),
+            Some(at) => at.round(jiff::Unit::Second).unwrap_or(at).to_string(),
+        };
+        table += &row(caller.role.name(), &caller.name, &ends, entry.node.as_deref().unwrap_or("-"), &entry.key);
+    }
+    Ok(table.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
 }

@@ -1,4 +1,5 @@
 //! Whalesong's one binary: every role of a cluster, and the commands that look at it.
+mod access;
 mod agent;
 mod allocator;
 mod candidate;
@@ -19,7 +20,7 @@ mod up;
 mod witness;
 
 use clap::FromArgMatches;
-use cli::{Cli, Command};
+use cli::{Cli, Command, CredsAction, CredsCommand};
 use config::Config;
 use failure::Failure;
 use std::process::ExitCode;
@@ -69,8 +70,17 @@ async fn dispatch(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Get(args) => print(&get::get(config.resolve(&args)?).await?),
         Command::Hollow(args) => print(&hollow::hollow(config.resolve(&args)?).await?),
         Command::Down(args) => down::down(config.resolve(&args)?).await,
-        Command::Creds(args) => print(&creds::creds(config.resolve(&args)?).await?),
+        Command::Token(args) => print(&creds::token(config.resolve(&args)?).await?),
+        Command::Creds(creds) => print(&credentials(creds, config).await?),
         Command::Version | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn credentials(creds: CredsCommand, config: &Config) -> Result<String, Failure> {
+    match creds.command {
+        Some(CredsAction::Revoke(args)) => creds::revoke(config.resolve(&args)?).await,
+        Some(CredsAction::List(args)) => creds::list(&config.resolve(&args)?),
+        None => creds::creds(config.resolve(&creds.make)?).await,
     }
 }
 

@@ -94,7 +94,7 @@ pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
     let name = args.node.node_name.clone().unwrap_or_else(hostname);
     let start = std::time::Instant::now();
     let data = Data::hold(&join::root(args.role.home.data.as_ref()).join("node"))?;
-    let bus = if node_agent::has_pods(data.root()) { join::as_node(&args.role, &name).await? } else { join::as_role(&args.role, Role::Agent, &name).await? };
+    let bus = join::as_node(&args.role, &name, args.token.as_deref(), node_agent::has_pods(data.root())).await?;
     let mut process = Process::new(bus, &name);
     let node = agent::Node { name: name.clone(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.root().to_owned() };
     agent::announce_ready(&process, &name, start);

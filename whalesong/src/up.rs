@@ -1,15 +1,15 @@
 //! `whalesong up`: a whole cluster in one process, with its NATS server as a child.
+use crate::access::control::{AccessControl, Served, Shared};
+use crate::access::registry::Registry;
 use crate::agent;
 use crate::cli::UpArgs;
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
-use crate::join::{self, Admit, CLUSTER};
+use crate::join::{self, CLUSTER, Listen};
 use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
 use api_gateway::Pki;
-use bus::server::Server;
-use bus::{Bus, Caller, Role, Service};
+use bus::{Bus, Caller, Role, Trust};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -24,8 +24,8 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let listen = listen_address(args.api.listen.as_deref())?;
     let name = args.node.node_name.clone().unwrap_or_else(hostname);
     let keys = pki(data.root(), &[name.clone(), listen.ip().to_string()])?;
-    let (server, bus, durability) = nats(&data, &args, &cluster, &name).await?;
-    let _admit = admit(&bus, &server, &data, &cluster).await?;
+    let (server, bus, durability) = nats(&data, &args, &cluster, &name, &keys).await?;
+    let _access = access(&bus, &server, &data, &cluster).await?;
 
     let mut process = Process::new(bus, &name);
     let identity = Identity::of(&data, &hostname())?;
@@ -69,45 +69,39 @@ fn node(args: &UpArgs, data: &Data, name: &str) -> agent::Node {
     agent::Node { name: name.to_owned(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.join("node") }
 }
 
-type Shared = Arc<Mutex<Option<Server>>>;
-
-async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str) -> Result<(Shared, Bus, Durability), Failure> {
+async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str, keys: &Pki) -> Result<(Shared, Bus, Durability), Failure> {
     match args.nats.as_deref() {
         None | Some("embedded") => {
             let host: IpAddr = match &args.nats_listen {
                 Some(text) => text.parse().map_err(|_| Failure::new(format!("{text:?} is no IP address"), "give --nats-listen an address such as 0.0.0.0"))?,
                 None => Ipv4Addr::LOCALHOST.into(),
             };
-            let (server, bus) = join::embedded(data, cluster, name, host, args.nats_port.unwrap_or(4222)).await?;
-            write(data.join("nats.url"), &server.url())?;
+            // what leaves this machine is encrypted
+            let listen = Listen { host, port: args.nats_port.unwrap_or(4222), tls: (!host.is_loopback()).then_some(keys) };
+            let (server, bus) = join::embedded(data, cluster, name, listen).await?;
             Ok((Arc::new(Mutex::new(Some(server))), bus, Durability::Ours))
         }
         Some(url) => {
-            let bus = join::connect(url, cluster, Caller::new(Role::State, name), args.creds.as_deref()).await?;
+            let trust = match &args.nats_ca {
+                Some(_) => join::trust(args.nats_ca.as_ref(), data.root())?,
+                None => Trust::System,
+            };
+            let ca = if let Trust::Ca(pem) = &trust { Some(pem.clone()) } else { None };
+            let bus = join::connect(url, cluster, Caller::new(Role::State, name), args.creds.as_deref(), trust).await?;
             let system = join::system(url, &args.durability).await?;
-            write(data.join("nats.url"), url)?;
+            join::remember(data.root(), url, ca.as_deref())?;
             let durability = Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync };
             Ok((Arc::new(Mutex::new(None)), bus, durability))
         }
     }
 }
 
-fn write(path: PathBuf, text: &str) -> Result<(), Failure> {
-    std::fs::write(&path, text)
-        .map_err(|e| Failure::new(format!("{} can't be written ({e})", path.display()), "free some space, or choose another directory with --data"))
-}
-
-/// Answers `whalesong creds`: lets new keys in without a restart.
-async fn admit(bus: &Bus, server: &Shared, data: &Data, cluster: &str) -> Result<Service, Failure> {
-    let (server, root, cluster) = (server.clone(), data.root().to_owned(), cluster.to_owned());
-    let service = bus.serve(&bus.caller().name, 1, move |_: bus::Incoming<Admit>| {
-        let outcome = join::users(&root, &cluster).map_err(|e| e.to_string()).and_then(|users| {
-            let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
-            server.as_mut().map_or(Ok(()), |s| s.authorize(users).map_err(|e| e.to_string()))
-        });
-        async move { outcome }
-    });
-    service.await.map_err(|e| Failure::new(e.to_string(), ""))
+/// Who is let in by the embedded server, where there is one.
+async fn access(bus: &Bus, server: &Shared, data: &Data, cluster: &str) -> Result<Option<Served>, Failure> {
+    if server.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        return Ok(None);
+    }
+    AccessControl::new(Registry::new(data.root(), cluster), server.clone()).serve(bus).await.map(Some)
 }
 
 fn streams_made(server: &Shared) {

@@ -283,7 +283,8 @@ fn unconnected(e: &async_nats::ConnectError, urls: String, caller: Caller) -> Co
     if denied || e.to_string().to_ascii_lowercase().contains("authorization") {
         return ConnectError::Denied { urls, caller };
     }
-    if matches!(e.kind(), async_nats::ConnectErrorKind::Tls) {
+    // what a handshake says comes as an error of the connection
+    if matches!(e.kind(), async_nats::ConnectErrorKind::Tls) || e.to_string().contains("certificate") {
         return ConnectError::Untrusted { urls, why: e.to_string() };
     }
     ConnectError::Unreachable { urls, why: e.to_string() }

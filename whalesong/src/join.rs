@@ -191,6 +191,10 @@ pub async fn as_node(args: &RoleArgs, name: &str, token: Option<&str>, has_pods:
             become_node(args, name, token).await?;
             Bus::connect(role_options(args, Role::Agent, name)?).await.map_err(failed)
         }
+        (Err(why @ ConnectError::Denied { .. }), None) => {
+            let remedy = "a new machine needs --token TOKEN, made by `whalesong token` on the first machine, or --creds FILE";
+            Err(Failure::new(why.to_string(), remedy))
+        }
         (connected, _) => connected.map_err(failed),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) struct Knock {
 impl Knock {
     /// Opens it.
     pub(crate) async fn accept(self) -> Result<(PipeSender, PipeReceiver), String> {
-        let (sender, receiver, ours) = Pipe::ends(&self.responder.mouth);
+        let (sender, receiver, ours) = Pipe::ends(&self.responder.mouth, None);
         sender.join(&self.theirs);
         let mut headers = HeaderMap::new();
         headers.insert(PORT, ours.to_string().as_str());

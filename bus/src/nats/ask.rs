@@ -66,7 +66,7 @@ async fn connect(
     body: Bytes,
     timeout: Duration,
 ) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
-    let (sender, receiver, ours) = Pipe::ends(mouth);
+    let (sender, receiver, ours) = Pipe::ends(mouth, Some(asked));
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());
     let Answer { from, headers, body } = mouth.request(asked, subject, headers, body).await?;

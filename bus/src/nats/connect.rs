@@ -128,6 +128,8 @@ pub(crate) struct Health {
     pub(crate) refused: watch::Sender<String>,
     /// Whether the loss of the connection is meant.
     pub(crate) leaving: AtomicBool,
+    /// Whether it was said already that the server lets us in no more.
+    denied: AtomicBool,
 }
 
 impl Health {
@@ -137,6 +139,7 @@ impl Health {
             heard: watch::Sender::new(Instant::now()),
             refused: watch::Sender::new(String::new()),
             leaving: AtomicBool::new(false),
+            denied: AtomicBool::new(false),
         })
     }
 
@@ -144,6 +147,7 @@ impl Health {
         match event {
             Event::Connected => {
                 tracing::info!("connected to NATS");
+                self.denied.store(false, Ordering::Relaxed);
                 self.connected.send_replace(true);
             }
             Event::Disconnected | Event::Closed => {
@@ -155,6 +159,12 @@ impl Health {
             Event::ServerError(async_nats::ServerError::Other(words)) if words.to_ascii_lowercase().contains("permissions violation") => {
                 tracing::error!(%words, "NATS refuses");
                 self.refused.send_replace(words.clone());
+            }
+            // each try to come back ends so
+            other if other.to_string().contains("authorization violation") => {
+                if !self.denied.swap(true, Ordering::Relaxed) {
+                    tracing::error!("NATS doesn't let us in any more: the key was revoked, or the server is another one");
+                }
             }
             other => tracing::warn!(event = %other, "NATS"),
         }

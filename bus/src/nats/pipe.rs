@@ -2,10 +2,11 @@
 //!
 //! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
-use super::mouth::Mouth;
+use super::mouth::{Asked, Mouth};
 use super::packet::Packet;
 use super::shares::frame_max;
-use crate::address::Caller;
+use crate::address::{Caller, To};
+use crate::permissions::may_answer;
 use crate::stream::StreamError;
 use crate::subject::Port;
 use bytes::{Bytes, BytesMut};
@@ -36,6 +37,8 @@ enum Arrived {
 pub(crate) struct Pipe {
     id: u64,
     mouth: Arc<Mouth>,
+    /// Whom the opener has asked: who may send packets until the answer says who accepted. They may come before it.
+    asked: Option<(&'static str, To)>,
     state: Mutex<State>,
     /// Something that the sending half may wait for has changed.
     changed: Notify,
@@ -91,11 +94,13 @@ impl State {
 }
 
 impl Pipe {
-    /// An end whose other end isn't known yet: both halves, and where packets for it go.
-    pub(crate) fn ends(mouth: &Arc<Mouth>) -> (PipeSender, PipeReceiver, Port) {
+    /// An end whose other end isn't known yet: both halves, and where packets for it go. `asked` is whom its opener has asked; who accepts says
+    /// with [`Pipe::join`] who opened.
+    pub(crate) fn ends(mouth: &Arc<Mouth>, asked: Option<Asked<'_>>) -> (PipeSender, PipeReceiver, Port) {
         let (arrived, queue) = mpsc::unbounded_channel();
         let state = State::new();
-        let make = |id| Arc::new(Self { id, mouth: mouth.clone(), state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mouth.guard() });
+        let asked = asked.map(|asked| (asked.service, asked.to.clone()));
+        let make = |id| Arc::new(Self { id, mouth: mouth.clone(), asked, state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mouth.guard() });
         let (pipe, port) = mouth.pipe(make);
         (PipeSender { pipe: pipe.clone() }, PipeReceiver { pipe, queue, frame: BytesMut::new(), packets: 0, bytes: 0, told: (0, 0), over: None }, port)
     }
@@ -113,7 +118,12 @@ impl Pipe {
     /// Takes what the mouth heard.
     pub(crate) fn receive(&self, packet: Packet, from: &Caller) {
         let mut state = self.state();
-        if state.peer.as_ref().is_some_and(|(peer, _)| peer != from) {
+        let theirs = match (&state.peer, &self.asked) {
+            (Some((peer, _)), _) => peer == from,
+            (None, Some((service, to))) => may_answer(from, service, to),
+            (None, None) => false,
+        };
+        if !theirs {
             return tracing::warn!(%from, "refused a packet for somebody else's stream");
         }
         state.heard = Instant::now();

@@ -225,6 +225,38 @@ async fn streams_and_requests_of_others_are_out_of_reach() {
     assert_eq!(service.stats().errors(), 3);
 }
 
+/// Before the answer says who accepted, packets count from who was asked only.
+#[tokio::test]
+async fn a_stream_that_is_being_opened_hears_only_who_was_asked() {
+    let rig = rig().await;
+    let (n1, gateway_bus) = (rig.bus(Role::Agent, "n1").await, rig.bus(Role::Gateway, "g").await);
+    let (heard, mut openings) = tokio::sync::mpsc::channel(1);
+    let _execs = n1
+        .accept("n1", move |opening: Opening<Exec>| {
+            let heard = heard.clone();
+            async move { heard.send(opening).await.unwrap() }
+        })
+        .await
+        .unwrap();
+    // what the gateway says to the hostile node tells it the gateway's connection
+    let (raw, _) = rig.raw(&evil()).await;
+    let mut asked = requests(&raw, "evil").await;
+    let opener = gateway_bus.clone();
+    drop(tokio::spawn(async move { opener.open(&To::instance("evil"), Exec("x".to_owned()), SECOND).await.map(|o| o.is_ok()) }));
+    let port = asked.next().await.unwrap().headers.unwrap().get("Ws-Port").unwrap().as_str().to_owned();
+    let (connection, number) = port.rsplit_once('.').unwrap();
+    let opener = gateway_bus.clone();
+    let opening = tokio::spawn(async move { opener.open(&To::instance("n1"), Exec("x".to_owned()), 10 * SECOND).await.unwrap().unwrap() });
+    let accepted = openings.recv().await.unwrap();
+    for id in 0..number.parse::<u64>().unwrap() + 10 {
+        let packet = Packet::Data { number: 0, first: true, last: true, body: vec![0xc4, 1, 66].into() };
+        raw.publish(format!("ws.{CLUSTER}.stream.{connection}.{id}.agent.evil"), packet.encode()).await.unwrap();
+    }
+    raw.flush().await.unwrap();
+    accepted.accept().await.unwrap().send(ByteBuf::from(vec![1])).await.unwrap();
+    assert_eq!(opening.await.unwrap().recv().await.unwrap().unwrap().into_vec(), [1]);
+}
+
 /// What is unread of a stream is bounded by bytes, whatever its sender thinks of credit.
 #[tokio::test]
 async fn a_stream_holds_no_more_than_its_window() {

@@ -1,6 +1,7 @@
 //! What a write must pass after it was allowed: one step a file, each a pure function of the request and the cache.
 pub mod lifecycle;
 pub mod node_restriction;
+pub mod pod_security;
 pub mod priority;
 pub mod rbac;
 pub mod service;
@@ -12,6 +13,7 @@ use crate::view::View;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
 use state_client::User;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A write that asks to be admitted.
@@ -52,6 +54,8 @@ pub struct Refusal {
     pub error: ApiError,
     /// What the step misses: the cache may be behind, so that it is worth asking again when it is current.
     pub missing: Option<Missing>,
+    /// What the steps up to this one noted.
+    pub notes: Vec<Note>,
 }
 
 /// An object that a step misses.
@@ -67,14 +71,14 @@ pub struct Missing {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Self { error, missing: None }
+        Self { error, missing: None, notes: Vec::new() }
     }
 }
 
 impl Refusal {
     /// A refusal because of an object that isn't in the cache.
     pub fn missing(group: &'static str, resource: &'static str, error: ApiError) -> Self {
-        Self { error, missing: Some(Missing { group, resource, patience: Duration::ZERO }) }
+        Self { error, missing: Some(Missing { group, resource, patience: Duration::ZERO }), notes: Vec::new() }
     }
     /// The same, of an object that a controller makes soon.
     #[must_use]
@@ -86,8 +90,32 @@ impl Refusal {
     }
 }
 
-/// What a step holds on to until the write is done.
-pub type Held = Vec<service::Reservation>;
+/// What a step notes of a write for whoever audits it: Kubernetes' annotation of an audit event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The annotation's name, without its prefix.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+/// What steps leave beside the object that they admit.
+#[derive(Default)]
+pub struct Held {
+    /// What is held on to until the write is done.
+    pub reservations: Vec<service::Reservation>,
+    /// Sentences for the client's `Warning` headers.
+    pub warnings: Vec<String>,
+    /// For the audit.
+    pub notes: Vec<Note>,
+}
+
+impl Held {
+    /// One more note.
+    pub fn note(&mut self, key: &'static str, value: impl Into<String>) {
+        self.notes.push(Note { key, value: value.into() });
+    }
+}
 
 /// One step.
 pub trait Step: Send + Sync {
@@ -114,7 +142,7 @@ pub struct Admission {
 
 impl Admission {
     /// The steps of Kubernetes that are on by default, as far as their kinds exist.
-    pub fn new(authorizer: Authorizer, ranges: service::Ranges) -> Self {
+    pub fn new(authorizer: Authorizer, ranges: service::Ranges, pod_security: Arc<pod_security::PodSecurity>) -> Self {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
@@ -124,6 +152,8 @@ impl Admission {
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(service::Allocation::new(ranges)),
+                // last, so that it judges what the others have made of a pod
+                Box::new(pod_security::PodSecurityAdmission(pod_security)),
             ],
         }
     }
@@ -133,11 +163,11 @@ impl Admission {
     /// # Errors
     /// The first refusal.
     pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Held, Refusal> {
-        let mut held = Held::new();
-        for step in &self.steps {
-            step.admit(request, object, &mut held)?;
+        let mut held = Held::default();
+        match self.steps.iter().try_for_each(|step| step.admit(request, object, &mut held)) {
+            Ok(()) => Ok(held),
+            Err(refusal) => Err(Refusal { notes: held.notes, ..refusal }),
         }
-        Ok(held)
     }
 
     /// Passes a deletion through all steps.

@@ -1,6 +1,6 @@
 //! What admission notes of writes, for whoever collects it. There is no audit log of requests: what Kubernetes would write there as an event's
 //! annotations is a line of this process' own log, with the target `audit`.
-use crate::admission::{Held, Note, Refusal};
+use crate::admission::Note;
 use crate::call::Call;
 use model::Object;
 
@@ -8,11 +8,7 @@ use model::Object;
 const MAX: usize = 4_096;
 
 /// Writes down what was noted of a write, if anything was.
-pub fn record(call: &Call, object: &Object, outcome: &Result<Held, Refusal>) {
-    let (notes, allowed) = match outcome {
-        Ok(held) => (&held.notes, true),
-        Err(refusal) => (&refusal.notes, false),
-    };
+pub fn record(call: &Call, object: &Object, notes: &[Note], allowed: bool) {
     if notes.is_empty() {
         return;
     }

@@ -54,8 +54,6 @@ pub struct Refusal {
     pub error: ApiError,
     /// What the step misses: the cache may be behind, so that it is worth asking again when it is current.
     pub missing: Option<Missing>,
-    /// What the steps up to this one noted.
-    pub notes: Vec<Note>,
 }
 
 /// An object that a step misses.
@@ -71,14 +69,14 @@ pub struct Missing {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Self { error, missing: None, notes: Vec::new() }
+        Self { error, missing: None }
     }
 }
 
 impl Refusal {
     /// A refusal because of an object that isn't in the cache.
     pub fn missing(group: &'static str, resource: &'static str, error: ApiError) -> Self {
-        Self { error, missing: Some(Missing { group, resource, patience: Duration::ZERO }), notes: Vec::new() }
+        Self { error, missing: Some(Missing { group, resource, patience: Duration::ZERO }) }
     }
     /// The same, of an object that a controller makes soon.
     #[must_use]
@@ -126,6 +124,13 @@ pub trait Step: Send + Sync {
     fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
         Ok(())
     }
+    /// Admits or refuses what the kind's own rules have found right, with what steps have made of it. It may be asked twice of one write.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn judge(&self, _request: &Admit<'_>, _object: &Object, _held: &mut Held) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// Admits or refuses a deletion of [`Admit::old`].
     ///
     /// # Errors
@@ -152,7 +157,6 @@ impl Admission {
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(service::Allocation::new(ranges)),
-                // last, so that it judges what the others have made of a pod
                 Box::new(pod_security::PodSecurityAdmission(pod_security)),
             ],
         }
@@ -164,10 +168,18 @@ impl Admission {
     /// The first refusal.
     pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Held, Refusal> {
         let mut held = Held::default();
-        match self.steps.iter().try_for_each(|step| step.admit(request, object, &mut held)) {
-            Ok(()) => Ok(held),
-            Err(refusal) => Err(Refusal { notes: held.notes, ..refusal }),
+        for step in &self.steps {
+            step.admit(request, object, &mut held)?;
         }
+        Ok(held)
+    }
+
+    /// Passes what is right by its kind's rules through all steps once more. What they have to say of it is added to `held`.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Held) -> Result<(), Refusal> {
+        self.steps.iter().try_for_each(|step| step.judge(request, object, held))
     }
 
     /// Passes a deletion through all steps.

@@ -72,12 +72,13 @@ impl Pipeline {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
-        let mut held = match self.admit(call, &mut object, None).await {
+        let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
         call.row.strategy.prepare_create(&mut object);
         check::new_object(call, &object)?;
+        let mut held = self.judge(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);
         let written = |stored| Some(Written { stored, warnings });
         if call.options.dry_run {
@@ -121,21 +122,26 @@ impl Pipeline {
         }
     }
 
+    /// A write as admission sees it.
+    fn asked<'a>(&'a self, call: &'a Call, old: Option<&'a Object>) -> Admit<'a> {
+        Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() }
+    }
+
     /// Passes a write through admission. When a step misses something, the cache is brought up to date before its refusal counts.
     pub(crate) async fn admit(&self, call: &Call, object: &mut Object, old: Option<&Object>) -> Result<Held, ApiError> {
-        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() };
-        let outcome = match self.admission().admit(&request, object) {
-            Err(Refusal { missing: Some(missing), .. }) => self.admit_late(&request, object, missing).await,
-            other => other,
+        let request = self.asked(call, old);
+        let refusal = match self.admission().admit(&request, object) {
+            Ok(held) => return Ok(held),
+            Err(refusal) => refusal,
         };
-        audit::record(call, object, &outcome);
-        outcome.map_err(|refusal| refusal.error)
+        let Some(missing) = refusal.missing else { return Err(refusal.error) };
+        self.admit_late(&request, object, missing).await
     }
 
     /// Once more with a current cache, and as long as it is worth waiting. Steps are idempotent: those before the one that refused find their work done.
-    async fn admit_late(&self, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, Refusal> {
+    async fn admit_late(&self, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
         let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
-        self.store().barrier(missing.group, missing.resource).await.map_err(ApiError::from)?;
+        self.store().barrier(missing.group, missing.resource).await?;
         let end = tokio::time::Instant::now() + missing.patience;
         loop {
             let refusal = match self.admission().admit(request, object) {
@@ -143,9 +149,24 @@ impl Pipeline {
                 Err(refusal) => refusal,
             };
             if refusal.missing != Some(missing) || tokio::time::timeout_at(end, feed.next()).await.is_err() {
-                return Err(refusal);
+                return Err(refusal.error);
             }
         }
+    }
+
+    /// Passes what is right by its kind's rules through admission once more; `held` comes back with what there is to say of it.
+    pub(crate) async fn judge(&self, call: &Call, object: &Object, old: Option<&Object>, mut held: Held) -> Result<Held, ApiError> {
+        let request = self.asked(call, old);
+        let (warnings, notes) = (held.warnings.len(), held.notes.len());
+        let mut outcome = self.admission().judge(&request, object, &mut held);
+        if let Err(Refusal { missing: Some(missing), .. }) = &outcome {
+            self.store().barrier(missing.group, missing.resource).await?;
+            held.warnings.truncate(warnings);
+            held.notes.truncate(notes);
+            outcome = self.admission().judge(&request, object, &mut held);
+        }
+        audit::record(call, object, &held.notes, outcome.is_ok());
+        outcome.map(|()| held).map_err(|refusal| refusal.error)
     }
 
     async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {

@@ -105,6 +105,7 @@ impl Pipeline {
             check::changed_object(call, &new, old)?;
             meta::count_generation(&call.row, &mut new, old);
         }
+        let held = self.judge(call, &new, Some(old), held).await?;
         Ok((new, held))
     }
 }

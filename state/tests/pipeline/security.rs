@@ -3,7 +3,7 @@ use crate::fixture::{ACCOUNTS, Cluster, DEPLOYMENTS, NAMESPACES, PODS, Speaker, 
 use model::{ApiError, Key, Object};
 use serde_json::{Value, json};
 use state::store::{Op, Write};
-use state_client::{Body, Options, Reply, Request, Verb};
+use state_client::{Body, Options, PatchKind, Reply, Request, Verb};
 
 async fn namespace(admin: &Speaker, name: &str, labels: Value) -> Result<(), ApiError> {
     let labels = labels.as_object().unwrap().iter().map(|(mode, level)| (format!("pod-security.kubernetes.io/{mode}"), level.clone()));
@@ -48,6 +48,11 @@ async fn labels_decide_what_pods_may_do() {
     unknown["spec"]["foo"] = json!(1);
     assert_eq!(warned(&admin, create(PODS, "watched"), unknown).await.unwrap(), ["unknown field \"spec.foo\"", would.as_str()]);
 
+    let mut typo = pod("a");
+    typo["spec"]["securityContext"] = json!({"seccompProfile": {"type": "runtimeDefault"}});
+    let wrong = admin.create(PODS, "strict", typo).await.unwrap_err();
+    assert!(wrong.code() == 422 && wrong.message.contains("Unsupported value: \"runtimeDefault\""), "what is wrong by itself is said first: {wrong}");
+
     let mut powerful = pod("b");
     powerful["spec"]["initContainers"] = json!([{"name": "i", "image": "i", "securityContext": {"privileged": true}}]);
     let refused = admin.create(PODS, "watched", powerful.clone()).await.unwrap_err().message;
@@ -57,7 +62,7 @@ async fn labels_decide_what_pods_may_do() {
     );
 
     let image = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "other"}]}}}});
-    let patch = admin.ask(Verb::Patch, DEPLOYMENTS, "strict", "web").body(Body::Patch(state_client::PatchKind::Merge, image.to_string().into_bytes().into()));
+    let patch = admin.ask(Verb::Patch, DEPLOYMENTS, "strict", "web").body(Body::Patch(PatchKind::Merge, image.to_string().into_bytes().into()));
     assert!(matches!(admin.send(patch).await.unwrap(), Reply::Object { warnings, .. } if warnings == [would.as_str()]));
 }
 
@@ -72,7 +77,7 @@ async fn who_asks_for_more_is_told_of_what_is_there() {
     admin.create(PODS, "free", shared).await.unwrap();
     let relabel = |labels: Value| {
         let patch = json!({"metadata": {"labels": labels}}).to_string().into_bytes();
-        admin.send(admin.ask(Verb::Patch, NAMESPACES, "", "free").body(Body::Patch(state_client::PatchKind::Merge, patch.into())))
+        admin.send(admin.ask(Verb::Patch, NAMESPACES, "", "free").body(Body::Patch(PatchKind::Merge, patch.into())))
     };
     let Reply::Object { warnings, .. } = relabel(json!({"pod-security.kubernetes.io/enforce": "baseline"})).await.unwrap() else { panic!("not an object") };
     assert_eq!(warnings, ["existing pods in namespace \"free\" violate the new PodSecurity enforce level \"baseline:latest\"", "shared: host namespaces"]);
@@ -87,8 +92,9 @@ async fn who_asks_for_more_is_told_of_what_is_there() {
     assert_eq!(namespace(&admin, "wrong", json!({"warn-version": "1"})).await.unwrap_err().code(), 422);
     let changed = admin.patch(PODS, "", "free", "shared", json!({"metadata": {"labels": {"a": "b"}}})).await.unwrap();
     assert_eq!(changed.object().label("a"), Some("b"), "what is there already can still be changed, but for its images");
-    let image = json!({"spec": {"containers": [{"name": "c", "image": "other", "ports": null}]}});
-    let refused = admin.patch(PODS, "", "free", "shared", image).await.unwrap_err();
+    let image = json!({"spec": {"containers": [{"name": "c", "image": "other"}]}}).to_string().into_bytes();
+    let patch = admin.ask(Verb::Patch, PODS, "free", "shared").body(Body::Patch(PatchKind::Strategic, image.into()));
+    let refused = admin.send(patch).await.unwrap_err();
     assert!(refused.message.contains("violates PodSecurity \"baseline:latest\": host namespaces (hostNetwork=true)"), "{refused}");
 }
 

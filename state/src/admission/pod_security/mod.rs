@@ -41,9 +41,9 @@ struct Subject<'a> {
 }
 
 impl Step for PodSecurityAdmission {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, held: &mut Held) -> Result<(), Refusal> {
+    fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Held) -> Result<(), Refusal> {
         match (&*request.kind.group, &*request.kind.resource) {
-            ("", "namespaces") if request.subresource.is_none() => namespace::admit(&self.0, request, object, held),
+            ("", "namespaces") if request.subresource.is_none() => namespace::judge(&self.0, request, object, held),
             ("", "pods") => self.pod(request, object, held),
             kind => {
                 let path = TEMPLATES.iter().find(|(group, resource, _)| (*group, *resource) == kind).map(|(_, _, path)| *path);
@@ -70,7 +70,7 @@ impl PodSecurityAdmission {
         }
         let nothing = Value::Null;
         let subject = Subject { metadata: pod.at(&["metadata"]).unwrap_or(&nothing), spec: pod.at(&["spec"]).unwrap_or(&nothing) };
-        match self.judge(&policy, &wrong, &subject, true, held) {
+        match self.evaluate(&policy, &wrong, &subject, true, held) {
             Some(why) => Err(request.forbidden(pod, why)),
             None => Ok(()),
         }
@@ -88,7 +88,7 @@ impl PodSecurityAdmission {
         }
         let nothing = Value::Null;
         let subject = Subject { metadata: template.get("metadata").unwrap_or(&nothing), spec: template.get("spec").unwrap_or(&nothing) };
-        self.judge(&policy, &wrong, &subject, false, held);
+        self.evaluate(&policy, &wrong, &subject, false, held);
     }
 
     /// What a namespace's labels ask for; `None` when there is no such namespace.
@@ -111,7 +111,7 @@ impl PodSecurityAdmission {
     }
 
     /// Why a pod is refused. What else there is to say of it is left in `held`.
-    fn judge(&self, policy: &Policy, wrong: &[Cause], subject: &Subject<'_>, enforce: bool, held: &mut Held) -> Option<String> {
+    fn evaluate(&self, policy: &Policy, wrong: &[Cause], subject: &Subject<'_>, enforce: bool, held: &mut Held) -> Option<String> {
         if self.0.is_exempt_class(subject.spec) {
             held.note("exempt", "runtimeClass");
             return None;

@@ -13,7 +13,7 @@ const JUDGED: usize = 3_000;
 /// Most pods that are looked at to find those that differ.
 const SEEN: usize = 10_000;
 
-pub(super) fn admit(config: &PodSecurity, request: &Admit<'_>, namespace: &Object, held: &mut Held) -> Result<(), Refusal> {
+pub(super) fn judge(config: &PodSecurity, request: &Admit<'_>, namespace: &Object, held: &mut Held) -> Result<(), Refusal> {
     let name = namespace.name();
     let (new, wrong) = Policy::of(namespace.labels(), &config.defaults);
     let before = request.old.map(|old| Policy::of(old.labels(), &config.defaults));

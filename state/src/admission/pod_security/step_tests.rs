@@ -48,8 +48,8 @@ impl<'a> Write<'a> {
         let (kinds, old, user) = (kinds::builtin(), self.old.map(object), User { name: self.user.to_owned(), ..User::default() });
         let kind = kinds.rows().iter().find(|k| &*k.resource == self.resource).unwrap();
         let request = Admit { user: &user, kind, subresource: self.subresource, old: old.as_ref(), view: &self.view, entropy: 7 };
-        let (mut new, mut held) = (object(self.new), Held::default());
-        let refused = PodSecurityAdmission(Arc::new(self.config)).admit(&request, &mut new, &mut held).err().map(|r| r.error.message);
+        let (new, mut held) = (object(self.new), Held::default());
+        let refused = PodSecurityAdmission(Arc::new(self.config)).judge(&request, &new, &mut held).err().map(|r| r.error.message);
         Outcome { refused, warnings: held.warnings, notes: held.notes.into_iter().map(|n| (n.key, n.value)).collect() }
     }
 }

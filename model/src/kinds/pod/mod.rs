@@ -1,4 +1,5 @@
 //! Pods, and the pod templates of workloads.
+mod annotations;
 mod containers;
 mod defaults;
 mod env;
@@ -53,7 +54,7 @@ impl Strategy for Pod {
     }
     fn validate(&self, pod: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        validate::pod(&mut checks, pod.at(&["spec"]).unwrap_or(&Value::Null));
+        validate::pod(&mut checks, pod);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {

@@ -322,6 +322,50 @@ fn amounts_that_can_not_be_divided() {
     }
 }
 
+#[test]
+fn annotations() {
+    for (key, value, expected) in [
+        ("controller.kubernetes.io/pod-deletion-cost", "-10", ""),
+        (
+            "controller.kubernetes.io/pod-deletion-cost",
+            "+10",
+            "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: \"+10\": must be a 32bit integer",
+        ),
+        (
+            "kubernetes.io/config.mirror",
+            "x",
+            "metadata.annotations[kubernetes.io/config.mirror]: Invalid value: \"x\": must set spec.nodeName if mirror pod annotation is set",
+        ),
+        ("seccomp.security.alpha.kubernetes.io/pod", "localhost/a/b", ""),
+        (
+            "seccomp.security.alpha.kubernetes.io/pod",
+            "localhost/../b",
+            "metadata.annotations.seccomp.security.alpha.kubernetes.io/pod: Invalid value: \"../b\": must not contain '..'",
+        ),
+        (
+            "container.seccomp.security.alpha.kubernetes.io/a",
+            "none",
+            "metadata.annotations.container.seccomp.security.alpha.kubernetes.io/a: Invalid value: \"none\": must be a valid seccomp profile",
+        ),
+        ("container.apparmor.security.beta.kubernetes.io/a", "localhost/x", ""),
+        (
+            "container.apparmor.security.beta.kubernetes.io/b",
+            "unconfined",
+            "metadata.annotations[container.apparmor.security.beta.kubernetes.io/b]: Invalid value: \"b\": container not found",
+        ),
+        (
+            "container.apparmor.security.beta.kubernetes.io/a",
+            "bad",
+            "metadata.annotations[container.apparmor.security.beta.kubernetes.io/a]: Invalid value: \"bad\": invalid AppArmor profile name: \"bad\"",
+        ),
+    ] {
+        let mut pod = Object::from_value(json!({"metadata": {"annotations": {key: value}}, "spec": spec(json!({}))})).unwrap();
+        STRATEGY.default(&mut pod);
+        let found: Vec<String> = STRATEGY.validate(&pod).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        assert_eq!(found.concat(), expected, "{key}");
+    }
+}
+
 /// A template has a pod's rules, but for those that Kubernetes leaves for the pod.
 #[test]
 fn templates() {

@@ -1,7 +1,8 @@
 //! What is refused in a pod's spec.
-use super::{containers, network, os, placement, security, unsupported, volumes};
+use super::{annotations, containers, network, os, placement, security, unsupported, volumes};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, map, text};
+use crate::object::Object;
 use crate::{meta, names};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -16,12 +17,14 @@ pub(super) enum Owner {
     Template,
 }
 
-/// A workload's template: labels and spec. Its pods are restarted, so only that policy is accepted.
+/// A workload's template: metadata, which Kubernetes leaves out of its fields' paths, and spec. Its pods are restarted, so only that policy is accepted.
 pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, template: &Value) {
-    let labels = template.get("metadata").and_then(|m| map(m, "labels"));
-    checks.extend(meta::labels(format_args!("{path}.metadata.labels"), labels));
+    let of = |field| template.get("metadata").and_then(|m| map(m, field));
     let empty = Value::Null;
     let pod = template.get("spec").unwrap_or(&empty);
+    checks.extend(meta::labels(format_args!("{path}.labels"), of("labels")));
+    checks.extend(meta::annotations(&format_args!("{path}.annotations"), of("annotations")));
+    annotations::validate(checks, &format_args!("{path}.annotations"), of("annotations"), pod);
     spec(checks, &format_args!("{path}.spec"), pod, Owner::Template);
     if !list(pod, "ephemeralContainers").is_empty() {
         checks.add(Cause::forbidden(format_args!("{path}.spec.ephemeralContainers"), "ephemeral containers not allowed in pod template"));
@@ -35,8 +38,10 @@ pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, templa
     }
 }
 
-/// A pod's own spec.
-pub(super) fn pod(checks: &mut Checks, pod: &Value) {
+/// A pod, but for what holds for all kinds.
+pub(super) fn pod(checks: &mut Checks, object: &Object) {
+    let pod = object.at(&["spec"]).unwrap_or(&Value::Null);
+    annotations::validate(checks, &"metadata.annotations", object.annotations(), pod);
     spec(checks, &"spec", pod, Owner::Pod);
     if text(pod, "serviceAccountName").is_empty() {
         for (path, volume) in items(pod, &"spec", "volumes") {

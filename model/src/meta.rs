@@ -17,7 +17,7 @@ pub fn validate(kind: &Kind, object: &Object) -> Vec<Cause> {
     name(kind, object, &mut causes);
     namespace(kind, object, &mut causes);
     causes.extend(labels("metadata.labels", object.labels()));
-    annotations("metadata.annotations", object.annotations(), &mut causes);
+    causes.extend(annotations(&"metadata.annotations", object.annotations()));
     finalizers(object, &mut causes);
     owners(object, &mut causes);
     causes
@@ -77,8 +77,9 @@ pub fn labels(path: impl Display, labels: Option<&Map<String, Value>>) -> Vec<Ca
     causes
 }
 
-fn annotations(path: &str, annotations: Option<&Map<String, Value>>, causes: &mut Vec<Cause>) {
-    let mut size = 0;
+/// What is wrong with a map of annotations at `path`.
+pub fn annotations(path: &dyn Display, annotations: Option<&Map<String, Value>>) -> Vec<Cause> {
+    let (mut causes, mut size) = (Vec::new(), 0);
     for (key, value) in annotations.into_iter().flatten() {
         size += key.len() + value.as_str().map_or(0, str::len);
         causes.extend(names::qualified_name(&key.to_lowercase()).into_iter().map(|e| Cause::invalid(path, &key.as_str().into(), e)));
@@ -86,6 +87,7 @@ fn annotations(path: &str, annotations: Option<&Map<String, Value>>, causes: &mu
     if size > ANNOTATIONS_MAX {
         causes.push(Cause::too_long(path, ANNOTATIONS_MAX));
     }
+    causes
 }
 
 fn finalizers(object: &Object, causes: &mut Vec<Cause>) {

@@ -1,4 +1,5 @@
 //! Which names, label keys and values Kubernetes accepts, and the sentences with which it refuses the others.
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Longest DNS label.
 pub const LABEL_MAX: usize = 63;
@@ -13,6 +14,9 @@ const QUALIFIED_FORM: &str = "a qualified name must consist of alphanumeric char
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+const SUBDOMAIN_UNDERSCORE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
+const HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
+const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const PORT_NAME_FORM: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
 
 fn lower(b: u8) -> bool {
@@ -45,7 +49,8 @@ fn broken(rules: &[(bool, &str)], length: usize, max: usize) -> Vec<String> {
 
 /// What is wrong with `text` as an RFC 1123 label (namespaces, services' pods, containers); empty when nothing is.
 pub fn dns_label(text: &str) -> Vec<String> {
-    broken(&[(is_label_shaped(text), LABEL)], text.len(), LABEL_MAX)
+    let rule = if text.contains('.') && text.split('.').all(is_label_shaped) { "must not contain dots" } else { LABEL };
+    broken(&[(is_label_shaped(text), rule)], text.len(), LABEL_MAX)
 }
 /// What is wrong with `text` as an RFC 1035 label (services).
 pub fn dns_1035_label(text: &str) -> Vec<String> {
@@ -54,6 +59,31 @@ pub fn dns_1035_label(text: &str) -> Vec<String> {
 /// What is wrong with `text` as an RFC 1123 subdomain: the rule of most names.
 pub fn dns_subdomain(text: &str) -> Vec<String> {
     broken(&[(text.split('.').all(is_label_shaped), SUBDOMAIN)], text.len(), SUBDOMAIN_MAX)
+}
+/// What is wrong with `text` as an RFC 1123 subdomain that may have underscores: the rule of DNS search paths.
+pub fn dns_subdomain_underscore(text: &str) -> Vec<String> {
+    let part = |part: &str| shaped(part.strip_prefix('_').unwrap_or(part), lower, |b| lower(b) || matches!(b, b'-' | b'_'));
+    broken(&[(text.split('.').all(part), SUBDOMAIN_UNDERSCORE)], text.len(), SUBDOMAIN_MAX)
+}
+/// What is wrong with `text` as the name of an HTTP header.
+pub fn http_header(text: &str) -> Vec<String> {
+    let form = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    broken(&[(form, HEADER)], 0, 0)
+}
+/// What is wrong with `text` as an IP address in a field that takes forms other than the canonical one.
+pub fn ip(text: &str) -> Vec<String> {
+    let why = match text.parse() {
+        Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
+        Ok(_) => return Vec::new(),
+        Err(_) if has_leading_zeros(text) => "must not have leading 0s",
+        Err(_) => IP,
+    };
+    vec![why.to_owned()]
+}
+/// Whether `text` would be an IPv4 address without the zeros before its numbers.
+fn has_leading_zeros(text: &str) -> bool {
+    let bare = text.split('.').map(|n| n.get(..n.len().saturating_sub(1)).map_or(n, |first| &n[first.len() - first.trim_start_matches('0').len()..]));
+    text.len() <= 64 && bare.collect::<Vec<_>>().join(".").parse::<Ipv4Addr>().is_ok()
 }
 /// What is wrong with `text` as one segment of a URL's path: the rule of RBAC's names.
 pub fn path_segment(text: &str) -> Vec<String> {
@@ -109,7 +139,7 @@ pub fn env_name(text: &str) -> Vec<String> {
 }
 /// What is wrong with `text` as a port's name (IANA service name).
 pub fn port_name(text: &str) -> Vec<String> {
-    let form = text.bytes().all(|b| lower(b) || b == b'-');
+    let form = !text.is_empty() && text.bytes().all(|b| lower(b) || b == b'-');
     let letter = text.bytes().any(|b| b.is_ascii_lowercase());
     let ends = !text.starts_with('-') && !text.ends_with('-');
     let mut all = broken(
@@ -162,6 +192,9 @@ mod tests {
             (env_name, &["A", "a.b", "1", "my var"], &["", "A=B", "ä"]),
             (port_name, &["http", "p-1"], &["", "80", "a--b", "-a", "Http", "sixteen-letters-"]),
             (path_segment, &["system:node", "A B"], &[".", "..", "a/b", "a%b"]),
+            (dns_subdomain_underscore, &["_tcp.a_b.c", "a"], &["", "__a", "a_", "a..b", "A"]),
+            (http_header, &["X-A", "1"], &["", "a b", "a:b", "a\r\nb", "ä"]),
+            (ip, &["1.2.3.4", "::1", "FE80:0:0:0:0:0:0:0abc"], &["", "1.2.3", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "é.1.1.1"]),
         ];
         for (rule, good, bad) in cases {
             good.iter().for_each(|t| assert_eq!(rule(t), Vec::<String>::new(), "{t}"));
@@ -172,6 +205,8 @@ mod tests {
     #[test]
     fn length() {
         assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 characters"]);
+        assert_eq!(dns_label("a.b"), ["must not contain dots"]);
+        assert_eq!([ip("010.0.0.1"), ip("10.00.0.1"), ip("x")].concat(), ["must not have leading 0s", "must not have leading 0s", IP]);
         assert!(is_dns_subdomain(&["a"; 127].join(".")));
         assert!(!is_dns_subdomain(&"a".repeat(254)));
     }

@@ -4,6 +4,7 @@
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
+mod audit;
 pub mod authz;
 mod call;
 mod claims;
@@ -21,6 +22,7 @@ pub mod store;
 pub mod subresource;
 mod verbs;
 pub mod view;
+mod warnings;
 
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use serve::{ServeError, Services, serve};

@@ -1,5 +1,6 @@
 //! The one way in: every read and write of every caller is authorised, admitted, defaulted, validated and committed here.
 use crate::admission::Admission;
+use crate::admission::pod_security::PodSecurity;
 use crate::admission::service::Ranges;
 use crate::authz::Authorizer;
 use crate::call::Call;
@@ -11,6 +12,7 @@ use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
+use crate::warnings;
 use arc_swap::ArcSwap;
 use bus::{Caller, Leases};
 use model::{ApiError, Key, Kinds, Stored};
@@ -38,6 +40,8 @@ pub struct PipelineOptions {
     pub kinds: Arc<ArcSwap<Kinds>>,
     /// Where Services' addresses and node ports come from.
     pub ranges: Ranges,
+    /// The cluster's defaults of pod security, and what is exempt from it.
+    pub pod_security: Arc<PodSecurity>,
     /// The keys of service account tokens; without them TokenRequest and TokenReview answer 503.
     pub token_keys: Option<TokenKeys>,
     /// What no other process is called while this one lives, and the next one on the same data is; `None` where nobody sees to that.
@@ -47,7 +51,7 @@ pub struct PipelineOptions {
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        Self { kinds, ranges: Ranges::default(), token_keys: None, identity: None }
+        Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None }
     }
 }
 
@@ -78,7 +82,7 @@ impl Pipeline {
     /// [`TokenError::Key`] for keys that can't be read.
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
         let authorizer = Authorizer::new(Arc::new(store.clone()));
-        let admission = Admission::new(authorizer.clone(), options.ranges);
+        let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -178,9 +182,17 @@ impl Pipeline {
     }
 }
 
+/// What a write made, and what its admission says of it.
+pub(crate) struct Written {
+    /// The object as it is now.
+    pub(crate) stored: Arc<Stored>,
+    /// For the client.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// The reply that is one object.
 pub(crate) fn object_reply(object: Arc<Stored>, created: bool, warnings: Vec<String>) -> Reply {
-    Reply::Object { object, created, warnings }
+    Reply::Object { object, created, warnings: warnings::bounded(warnings) }
 }
 
 /// The reply that is a document.

@@ -95,7 +95,7 @@ impl Strategy for Secret {
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         checks.immutable("type", new.at(&["type"]), old.at(&["type"]));
-        checks.0.extend(immutable(new, old, &["data"]));
+        checks.extend(immutable(new, old, &["data"]));
         checks.0
     }
 }

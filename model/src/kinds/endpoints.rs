@@ -5,6 +5,7 @@ use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most endpoints of one slice.
@@ -77,7 +78,7 @@ impl Strategy for Slice {
                 checks.all(format_args!("{path}.addresses[{i}]"), address, address_errors(kind, address));
             }
         }
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for (path, port) in top_items(slice, "ports") {
             checks.unique(format_args!("{path}.name"), &text(port, "name").into(), &mut seen);
             checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);

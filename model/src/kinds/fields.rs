@@ -3,6 +3,7 @@ use crate::error::Cause;
 use crate::object::Object;
 use crate::quantity::Quantity;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 
 /// The string at `key`, `""` when absent.
@@ -26,7 +27,7 @@ pub(super) fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or_default()
 }
 /// The items of a list with their paths: `spec.containers[0]`. A path is only written out where something is refused: most objects are right.
-pub(super) fn items<'a>(value: &'a Value, path: &'a dyn Display, key: &'a str) -> impl Iterator<Item = (impl Display, &'a Value)> {
+pub(super) fn items<'v, 'p>(value: &'v Value, path: &'p dyn Display, key: &'p str) -> impl Iterator<Item = (impl Display, &'v Value)> {
     list(value, key).iter().enumerate().map(move |(i, item)| (fmt::from_fn(move |f| write!(f, "{path}.{key}[{i}]")), item))
 }
 /// The items of a list of the object itself.
@@ -82,18 +83,30 @@ pub(super) fn keep(new: &mut Object, old: &Object, key: &str) {
     };
 }
 
+/// Most refused fields that are told of one object: an answer must not be many times as large as what was sent.
+const MAX_CAUSES: usize = 1_000;
+/// Most bytes of them, after which no more are collected.
+const MAX_CAUSE_BYTES: usize = 4 << 20;
+
 /// Collects refused fields.
 #[derive(Default)]
-pub(super) struct Checks(pub(super) Vec<Cause>);
+pub(super) struct Checks(pub(super) Vec<Cause>, usize);
 
 impl Checks {
     /// One more refused field.
     pub(super) fn add(&mut self, cause: Cause) {
-        self.0.push(cause);
+        if self.0.len() < MAX_CAUSES && self.1 < MAX_CAUSE_BYTES {
+            self.1 += cause.field.len() + cause.message.len();
+            self.0.push(cause);
+        }
+    }
+    /// More of them.
+    pub(super) fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+        causes.into_iter().for_each(|cause| self.add(cause));
     }
     /// Refuses a value for each of these sentences.
     pub(super) fn all(&mut self, path: impl Display, value: &str, errors: Vec<String>) {
-        self.0.extend(errors.into_iter().map(|e| Cause::invalid(&path, &value.into(), e)));
+        self.extend(errors.into_iter().map(|e| Cause::invalid(&path, &value.into(), e)));
     }
     /// A name that must be there and obey a rule.
     pub(super) fn name(&mut self, path: impl Display, value: &str, rule: fn(&str) -> Vec<String>) {
@@ -156,11 +169,21 @@ impl Checks {
         }
     }
     /// A value that occurs for the second time; `seen` collects the first ones.
-    pub(super) fn unique(&mut self, path: impl Display, value: &Value, seen: &mut Vec<Value>) {
-        if seen.contains(value) {
+    pub(super) fn unique(&mut self, path: impl Display, value: &Value, seen: &mut HashSet<String>) {
+        if !seen.insert(value.to_string()) {
             self.add(Cause::duplicate(path, value));
-        } else {
-            seen.push(value.clone());
+        }
+    }
+    /// A value, where it is there, that must be one of these; the empty one is none of them.
+    pub(super) fn choice(&mut self, path: impl Display, value: Option<&Value>, supported: &[&str]) {
+        if let Some(value) = value.filter(|v| !v.as_str().is_some_and(|v| supported.contains(&v))) {
+            self.add(Cause::not_supported(path, value, supported));
+        }
+    }
+    /// A user's or group's number, where it is there.
+    pub(super) fn id(&mut self, path: impl Display, value: Option<i64>) {
+        if let Some(n) = value.filter(|n| !(0..=i64::from(i32::MAX)).contains(n)) {
+            self.add(Cause::invalid(path, &n.into(), "must be between 0 and 2147483647, inclusive"));
         }
     }
     /// A quantity that must not be negative; `None` when it doesn't parse, which the schema refuses elsewhere.

@@ -5,6 +5,7 @@ use crate::object::Object;
 use crate::strategy::Strategy;
 use crate::{meta, names};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -116,7 +117,7 @@ fn validate(checks: &mut Checks, spec: &Value) {
     let kind = text(spec, "type");
     checks.one_of("spec.type", kind, &TYPES);
     checks.one_of("spec.sessionAffinity", text(spec, "sessionAffinity"), &["ClientIP", "None"]);
-    checks.0.extend(meta::labels("spec.selector", map(spec, "selector")));
+    checks.extend(meta::labels("spec.selector", map(spec, "selector")));
     let headless = text(spec, "clusterIP") == "None";
     match kind {
         "ExternalName" => {
@@ -153,7 +154,7 @@ fn ip(checks: &mut Checks, path: &dyn Display, address: &str) {
 
 fn ports(checks: &mut Checks, spec: &Value, kind: &str) {
     let many = list(spec, "ports").len() > 1;
-    let (mut names_seen, mut ports_seen, mut node_ports) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names_seen, mut ports_seen, mut node_ports) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (path, port) in items(spec, &"spec", "ports") {
         let name = text(port, "name");
         if !name.is_empty() {
@@ -171,10 +172,8 @@ fn ports(checks: &mut Checks, spec: &Value, kind: &str) {
         if matches!(kind, "ClusterIP" | "ExternalName") {
             checks.add(Cause::forbidden(format_args!("{path}.nodePort"), format!("may not be used when `type` is '{kind}'")));
         }
-        let id = json!([node, text(port, "protocol")]);
-        if node_ports.contains(&id) {
+        if !node_ports.insert((node, text(port, "protocol"))) {
             checks.add(Cause::duplicate(format_args!("{path}.nodePort"), &node.into()));
         }
-        node_ports.push(id);
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value, name: &str) {
     let template = spec.get("template").unwrap_or(&Value::Null);
     let labels = template.get("metadata").and_then(|m| map(m, "labels"));
     let equal = spec.get("selector").and_then(|s| map(s, "matchLabels"));
-    checks.0.extend(meta::labels("spec.selector.matchLabels", equal));
+    checks.extend(meta::labels("spec.selector.matchLabels", equal));
     match spec.get("selector") {
         None | Some(Value::Null) => checks.required("spec.selector", ""),
         Some(selector) => match LabelSelector::from_json(selector) {

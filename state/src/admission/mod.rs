@@ -1,6 +1,7 @@
 //! What a write must pass after it was allowed: one step a file, each a pure function of the request and the cache.
 pub mod lifecycle;
 pub mod node_restriction;
+pub mod pod_security;
 pub mod priority;
 pub mod rbac;
 pub mod service;
@@ -12,6 +13,7 @@ use crate::view::View;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
 use state_client::User;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A write that asks to be admitted.
@@ -86,8 +88,32 @@ impl Refusal {
     }
 }
 
-/// What a step holds on to until the write is done.
-pub type Held = Vec<service::Reservation>;
+/// What a step notes of a write for whoever audits it: Kubernetes' annotation of an audit event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The annotation's name, without its prefix.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+/// What steps leave beside the object that they admit.
+#[derive(Default)]
+pub struct Held {
+    /// What is held on to until the write is done.
+    pub reservations: Vec<service::Reservation>,
+    /// Sentences for the client's `Warning` headers.
+    pub warnings: Vec<String>,
+    /// For the audit.
+    pub notes: Vec<Note>,
+}
+
+impl Held {
+    /// One more note.
+    pub fn note(&mut self, key: &'static str, value: impl Into<String>) {
+        self.notes.push(Note { key, value: value.into() });
+    }
+}
 
 /// One step.
 pub trait Step: Send + Sync {
@@ -96,6 +122,13 @@ pub trait Step: Send + Sync {
     /// # Errors
     /// [`Refusal`].
     fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+        Ok(())
+    }
+    /// Admits or refuses what the kind's own rules have found right, with what steps have made of it. It may be asked twice of one write.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn judge(&self, _request: &Admit<'_>, _object: &Object, _held: &mut Held) -> Result<(), Refusal> {
         Ok(())
     }
     /// Admits or refuses a deletion of [`Admit::old`].
@@ -114,7 +147,7 @@ pub struct Admission {
 
 impl Admission {
     /// The steps of Kubernetes that are on by default, as far as their kinds exist.
-    pub fn new(authorizer: Authorizer, ranges: service::Ranges) -> Self {
+    pub fn new(authorizer: Authorizer, ranges: service::Ranges, pod_security: Arc<pod_security::PodSecurity>) -> Self {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
@@ -124,6 +157,7 @@ impl Admission {
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(service::Allocation::new(ranges)),
+                Box::new(pod_security::PodSecurityAdmission(pod_security)),
             ],
         }
     }
@@ -133,11 +167,19 @@ impl Admission {
     /// # Errors
     /// The first refusal.
     pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Held, Refusal> {
-        let mut held = Held::new();
+        let mut held = Held::default();
         for step in &self.steps {
             step.admit(request, object, &mut held)?;
         }
         Ok(held)
+    }
+
+    /// Passes what is right by its kind's rules through all steps once more. What they have to say of it is added to `held`.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Held) -> Result<(), Refusal> {
+        self.steps.iter().try_for_each(|step| step.judge(request, object, held))
     }
 
     /// Passes a deletion through all steps.

@@ -128,7 +128,7 @@ impl Step for Allocation {
         }
         reserved.ips.extend(&job.mine.ips);
         reserved.ports.extend(job.mine.ports.iter().cloned());
-        held.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
+        held.reservations.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ impl<'a> Case<'a> {
         let (kinds, view, old) = (kinds::builtin(), cluster(), self.old.map(object));
         let kind = kinds.rows().iter().find(|k| &*k.resource == self.resource).unwrap();
         let request = Admit { user: &self.user, kind, subresource: self.subresource, old: old.as_ref(), view: &view, entropy: 7 };
-        let (mut object, mut held) = (object(self.new), Held::new());
+        let (mut object, mut held) = (object(self.new), Held::default());
         step.admit(&request, &mut object, &mut held).map_err(|r| r.error)?;
         Ok((object, held))
     }

@@ -41,14 +41,25 @@ pub fn new_object(call: &Call, object: &Object) -> Result<(), ApiError> {
     refuse(call, object, causes)
 }
 
-/// Checks a changed object in its stored form.
+/// Checks a changed object in its stored form. What was wrong with it before may stay as it is: an object that was stored when less was refused
+/// can still be changed elsewhere, and deleted.
 ///
 /// # Errors
 /// 422 with every refused field.
 pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
     let mut causes = meta::validate(&call.row, new);
     causes.extend(meta::validate_update(new, old));
-    causes.extend(call.row.strategy.validate(new));
+    causes.extend(new_causes(call, new, old));
     causes.extend(call.row.strategy.validate_update(new, old));
     refuse(call, new, causes)
+}
+
+/// What the kind's rules refuse of `new` and didn't of `old`.
+fn new_causes(call: &Call, new: &Object, old: &Object) -> Vec<Cause> {
+    let mut causes = call.row.strategy.validate(new);
+    if !causes.is_empty() {
+        let before = call.row.strategy.validate(old);
+        causes.retain(|cause| !before.contains(cause));
+    }
+    causes
 }

@@ -1,12 +1,13 @@
 //! Create, and the actions that are created: bindings, evictions, tokens.
 use super::check;
-use crate::admission::{Admit, Held, Missing};
+use crate::admission::{Admit, Held, Missing, Refusal};
+use crate::audit;
 use crate::call::{self, Call};
 use crate::claims;
 use crate::deletion::Asked;
 use crate::form;
 use crate::meta;
-use crate::pipeline::{Pipeline, json_reply, object_reply, success};
+use crate::pipeline::{Pipeline, Written, json_reply, object_reply, success};
 use crate::store::{CommitError, Op, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
@@ -48,23 +49,26 @@ impl Pipeline {
             match (self.create_once(call, given).await, spare) {
                 (Err(e), Some(spare)) if e.is_already_exists() => given = spare,
                 (Err(e), _) => return Err(e),
-                (Ok(stored), _) => return Ok(object_reply(form::outward(&call.kind, stored)?, true, warnings)),
+                (Ok(written), _) => {
+                    warnings.extend(written.warnings);
+                    return Ok(object_reply(form::outward(&call.kind, written.stored)?, true, warnings));
+                }
             }
         }
     }
 
-    async fn create_once(&self, call: &Call, object: Object) -> Result<Arc<Stored>, ApiError> {
+    async fn create_once(&self, call: &Call, object: Object) -> Result<Written, ApiError> {
         let attempts = if claims::concerns(&call.key("")) { CLAIMS } else { 1 };
         for object in std::iter::repeat_n(object, attempts) {
-            if let Some(stored) = self.try_create(call, object).await? {
-                return Ok(stored);
+            if let Some(written) = self.try_create(call, object).await? {
+                return Ok(written);
             }
         }
         Err(ApiError::unavailable("others take each address that is chosen; try again"))
     }
 
     /// `None` when somebody else has claimed what was chosen.
-    async fn try_create(&self, call: &Call, mut object: Object) -> Result<Option<Arc<Stored>>, ApiError> {
+    async fn try_create(&self, call: &Call, mut object: Object) -> Result<Option<Written>, ApiError> {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
@@ -74,8 +78,11 @@ impl Pipeline {
         };
         call.row.strategy.prepare_create(&mut object);
         check::new_object(call, &object)?;
+        let mut held = self.judge(call, &object, None, held).await?;
+        let warnings = std::mem::take(&mut held.warnings);
+        let written = |stored| Some(Written { stored, warnings });
         if call.options.dry_run {
-            return self.put_new(call, object, held).await.map(Some);
+            return self.put_new(call, object, held).await.map(written);
         }
         let Some(made) = self.claim(&call.key(object.name()), &object, None).await? else { return Ok(None) };
         let outcome = self.put_new(call, object, held).await;
@@ -83,7 +90,7 @@ impl Pipeline {
         if outcome.as_ref().is_err_and(|e| e.reason != Reason::Timeout) {
             self.unclaim(made).await;
         }
-        outcome.map(Some)
+        outcome.map(written)
     }
 
     /// A Service that exists is refused for that, rather than for what it has being taken.
@@ -115,9 +122,14 @@ impl Pipeline {
         }
     }
 
+    /// A write as admission sees it.
+    fn asked<'a>(&'a self, call: &'a Call, old: Option<&'a Object>) -> Admit<'a> {
+        Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() }
+    }
+
     /// Passes a write through admission. When a step misses something, the cache is brought up to date before its refusal counts.
     pub(crate) async fn admit(&self, call: &Call, object: &mut Object, old: Option<&Object>) -> Result<Held, ApiError> {
-        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() };
+        let request = self.asked(call, old);
         let refusal = match self.admission().admit(&request, object) {
             Ok(held) => return Ok(held),
             Err(refusal) => refusal,
@@ -140,6 +152,21 @@ impl Pipeline {
                 return Err(refusal.error);
             }
         }
+    }
+
+    /// Passes what is right by its kind's rules through admission once more; `held` comes back with what there is to say of it.
+    pub(crate) async fn judge(&self, call: &Call, object: &Object, old: Option<&Object>, mut held: Held) -> Result<Held, ApiError> {
+        let request = self.asked(call, old);
+        let (warnings, notes) = (held.warnings.len(), held.notes.len());
+        let mut outcome = self.admission().judge(&request, object, &mut held);
+        if let Err(Refusal { missing: Some(missing), .. }) = &outcome {
+            self.store().barrier(missing.group, missing.resource).await?;
+            held.warnings.truncate(warnings);
+            held.notes.truncate(notes);
+            outcome = self.admission().judge(&request, object, &mut held);
+        }
+        audit::record(call, object, &held.notes, outcome.is_ok());
+        outcome.map(|()| held).map_err(|refusal| refusal.error)
     }
 
     async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {

@@ -6,7 +6,7 @@ use crate::claims::Made;
 use crate::deletion;
 use crate::form;
 use crate::meta;
-use crate::pipeline::{Pipeline, json_reply, object_reply};
+use crate::pipeline::{Pipeline, Written, json_reply, object_reply};
 use crate::store::Op;
 use crate::subresource::scale;
 use model::kind::Subresource;
@@ -25,21 +25,22 @@ impl Pipeline {
         let mut warnings = check::duplicates(call, &body)?;
         let mut given = call::object(body)?;
         if call.sub == Some(Subresource::Scale) {
-            let stored = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
-            return json_reply(&scale::of(stored.object()), 200);
+            let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
+            return json_reply(&scale::of(scaled.stored.object()), 200);
         }
         warnings.extend(accept(call, &mut given)?);
         let given = form::inward(&call.kind, given);
-        let stored = self.change(call, &|_| Ok(given.clone())).await?;
-        Ok(object_reply(form::outward(&call.kind, stored)?, false, warnings))
+        let written = self.change(call, &|_| Ok(given.clone())).await?;
+        warnings.extend(written.warnings);
+        Ok(object_reply(form::outward(&call.kind, written.stored)?, false, warnings))
     }
 
     pub(crate) async fn patch(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
         let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
         if call.sub == Some(Subresource::Scale) {
             let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
-            let stored = self.change(call, &propose).await?;
-            return json_reply(&scale::of(stored.object()), 200);
+            let scaled = self.change(call, &propose).await?;
+            return json_reply(&scale::of(scaled.stored.object()), 200);
         }
         let warnings = Mutex::new(Vec::new());
         let propose = |old: &Stored| {
@@ -50,22 +51,24 @@ impl Pipeline {
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
             Ok(form::inward(&call.kind, next))
         };
-        let stored = self.change(call, &propose).await?;
-        let warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(object_reply(form::outward(&call.kind, stored)?, false, warnings))
+        let written = self.change(call, &propose).await?;
+        let mut warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        warnings.extend(written.warnings);
+        Ok(object_reply(form::outward(&call.kind, written.stored)?, false, warnings))
     }
 
     /// Changes the object that `call` names. Returns it as it is afterwards: the same revision when nothing changed.
     ///
     /// # Errors
     /// What `propose` answers, a refusal, or 409 when others keep on writing.
-    pub(crate) async fn change(&self, call: &Call, propose: Propose<'_>) -> Result<Arc<Stored>, ApiError> {
+    pub(crate) async fn change(&self, call: &Call, propose: Propose<'_>) -> Result<Written, ApiError> {
         self.guarded(call, &call.name, |old| self.try_change(call, old, propose)).await
     }
 
-    async fn try_change(&self, call: &Call, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Arc<Stored>>, ApiError> {
+    async fn try_change(&self, call: &Call, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Written>, ApiError> {
         let proposed = propose(&old)?;
-        let (new, held) = self.prepare(call, proposed, old.object()).await?;
+        let (new, mut held) = self.prepare(call, proposed, old.object()).await?;
+        let warnings = std::mem::take(&mut held.warnings);
         let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
         let Some(made) = made else { return Ok(None) };
         let written = if deletion::due(&call.row, &new) {
@@ -80,7 +83,7 @@ impl Pipeline {
         if matches!(&written, Ok(None)) || written.as_ref().is_err_and(|e| e.reason != Reason::Timeout) {
             self.unclaim(made).await;
         }
-        written
+        Ok(written?.map(|stored| Written { stored, warnings }))
     }
 
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
@@ -102,6 +105,7 @@ impl Pipeline {
             check::changed_object(call, &new, old)?;
             meta::count_generation(&call.row, &mut new, old);
         }
+        let held = self.judge(call, &new, Some(old), held).await?;
         Ok((new, held))
     }
 }

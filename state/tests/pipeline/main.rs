@@ -6,5 +6,6 @@ mod crud;
 mod deletion;
 mod fences;
 mod fixture;
+mod security;
 mod subresources;
 mod watches;

@@ -1,53 +1,86 @@
-//! Containers: names, images, ports, mounts, resources.
-use super::{env, probes};
+//! Containers: names, images, ports, and what else they hold.
+use super::validate::Owner;
+use super::{env, mounts, probes, resources, security};
 use crate::error::Cause;
-use crate::kinds::fields::{Checks, flag, int, items, list, text};
+use crate::kinds::fields::{Checks, int, items, list, text};
 use crate::names;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt::Display;
 
-/// All containers of a spec. `volumes` are the names that mounts may use.
-pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, volumes: &[String]) {
+/// What the rules of a container need to know of its pod.
+pub(super) struct Within<'a> {
+    /// The volumes that mounts may name.
+    pub(super) volumes: HashSet<&'a str>,
+    /// The pod's grace period.
+    pub(super) grace: Option<i64>,
+    /// Whether what ended stays ended.
+    never_restarts: bool,
+    /// Whether the pod has its node's users.
+    host_users: bool,
+    owner: Owner,
+}
+
+/// All containers of a spec.
+pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, volumes: HashSet<&str>, owner: Owner) {
+    let within = Within {
+        volumes,
+        grace: int(spec, "terminationGracePeriodSeconds"),
+        never_restarts: text(spec, "restartPolicy") == "Never",
+        host_users: spec.get("hostUsers") != Some(&Value::Bool(false)),
+        owner,
+    };
     if list(spec, "containers").is_empty() {
         checks.required(format_args!("{path}.containers"), "");
     }
-    let mut names_seen = Vec::new();
-    for key in ["containers", "initContainers"] {
-        let mut host_ports = Vec::new();
-        for (path, container) in items(spec, path, key) {
-            one(checks, &path, container, key == "initContainers", volumes);
-            ports(checks, &path, container, flag(spec, "hostNetwork"), &mut host_ports);
-            if let Some(name) = container.get("name").filter(|n| n.as_str().is_some_and(|n| !n.is_empty())) {
-                checks.unique(format_args!("{path}.name"), name, &mut names_seen);
-            }
-        }
+    let mut names_seen = HashSet::new();
+    let mut host_ports = HashSet::new();
+    for (path, container) in items(spec, path, "containers") {
+        one(checks, &path, container, &within, false);
+        unique_ports(checks, &path, container, &mut host_ports);
+        unique_name(checks, &path, container, &mut names_seen);
+    }
+    for (path, container) in items(spec, path, "initContainers") {
+        one(checks, &path, container, &within, true);
+        // they run one after the other
+        unique_ports(checks, &path, container, &mut HashSet::new());
+        unique_name(checks, &path, container, &mut names_seen);
     }
 }
 
-fn one(checks: &mut Checks, path: &dyn Display, container: &Value, init: bool, volumes: &[String]) {
+fn unique_name(checks: &mut Checks, path: &dyn Display, container: &Value, seen: &mut HashSet<String>) {
+    if let Some(name) = container.get("name").filter(|n| n.as_str().is_some_and(|n| !n.is_empty())) {
+        checks.unique(format_args!("{path}.name"), name, seen);
+    }
+}
+
+fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>, init: bool) {
     checks.name(format_args!("{path}.name"), text(container, "name"), names::dns_label);
     let image = text(container, "image");
     if image.is_empty() {
         checks.required(format_args!("{path}.image"), "");
-    } else if image.trim() != image {
+    } else if image.trim() != image && within.owner == Owner::Pod {
         checks.add(Cause::invalid(format_args!("{path}.image"), &image.into(), "must not have leading or trailing whitespace"));
     }
-    checks.one_of(format_args!("{path}.imagePullPolicy"), text(container, "imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
-    checks.one_of(format_args!("{path}.terminationMessagePolicy"), text(container, "terminationMessagePolicy"), &["FallbackToLogsOnError", "File"]);
+    checks.one_of(format_args!("{path}.terminationMessagePolicy"), text(container, "terminationMessagePolicy"), &["File", "FallbackToLogsOnError"]);
+    ports(checks, path, container);
     env::validate(checks, path, container);
-    mounts(checks, path, container, volumes);
-    resources(checks, &format_args!("{path}.resources"), container.get("resources").unwrap_or(&Value::Null));
+    mounts::validate(checks, path, container, within);
+    checks.one_of(format_args!("{path}.imagePullPolicy"), text(container, "imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
+    resources::validate(checks, &format_args!("{path}.resources"), container.get("resources").unwrap_or(&Value::Null));
+    resize_policy(checks, path, container, within);
+    security::container(checks, path, container, within.host_users);
     let restarts = text(container, "restartPolicy");
-    match (init, restarts) {
-        (_, "") | (true, "Always") => {}
-        (true, other) => checks.add(Cause::not_supported(format_args!("{path}.restartPolicy"), &other.into(), &["Always"])),
+    match (init, container.get("restartPolicy")) {
+        (_, None) => {}
+        (true, given) => checks.choice(format_args!("{path}.restartPolicy"), given, &["Always"]),
         (false, _) => checks.add(Cause::forbidden(format_args!("{path}.restartPolicy"), "may not be set for non-init containers")),
     }
-    probes::validate(checks, path, container, !init || restarts == "Always");
+    probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
 }
 
-fn ports(checks: &mut Checks, path: &dyn Display, container: &Value, host_network: bool, host_ports: &mut Vec<Value>) {
-    let mut seen = Vec::new();
+fn ports(checks: &mut Checks, path: &dyn Display, container: &Value) {
+    let mut seen = HashSet::new();
     for (path, port) in items(container, path, "ports") {
         let name = text(port, "name");
         if !name.is_empty() {
@@ -57,88 +90,38 @@ fn ports(checks: &mut Checks, path: &dyn Display, container: &Value, host_networ
             }
             checks.all(format_args!("{path}.name"), name, errors);
         }
-        let number = int(port, "containerPort").unwrap_or_default();
-        match number {
+        match int(port, "containerPort").unwrap_or_default() {
             0 => checks.required(format_args!("{path}.containerPort"), ""),
             n => checks.port(format_args!("{path}.containerPort"), n),
         }
-        let host = int(port, "hostPort").unwrap_or_default();
-        if host != 0 {
+        if let Some(host) = int(port, "hostPort").filter(|n| *n != 0) {
             checks.port(format_args!("{path}.hostPort"), host);
-            let key = format!("{}/{}/{host}", text(port, "protocol"), text(port, "hostIP"));
-            checks.unique(format_args!("{path}.hostPort"), &key.into(), host_ports);
-        }
-        if host_network && host != number {
-            checks.add(Cause::invalid(format_args!("{path}.containerPort"), &number.into(), "must match `hostPort` when `hostNetwork` is true"));
         }
         checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
     }
 }
 
-fn mounts(checks: &mut Checks, path: &dyn Display, container: &Value, volumes: &[String]) {
-    let mut seen: Vec<&str> = Vec::new();
-    for (path, mount) in items(container, path, "volumeMounts") {
-        let name = text(mount, "name");
-        if name.is_empty() {
-            checks.required(format_args!("{path}.name"), "");
-        } else if !volumes.iter().any(|v| v == name) {
-            checks.add(Cause::not_found(format_args!("{path}.name"), &name.into()));
-        }
-        let target = text(mount, "mountPath");
-        checks.filled(format_args!("{path}.mountPath"), target);
-        if seen.contains(&target) {
-            checks.add(Cause::invalid(format_args!("{path}.mountPath"), &target.into(), "must be unique"));
-        }
-        seen.push(target);
-        let (sub, expr) = (text(mount, "subPath"), text(mount, "subPathExpr"));
-        relative(checks, &format_args!("{path}.subPath"), sub);
-        relative(checks, &format_args!("{path}.subPathExpr"), expr);
-        if !sub.is_empty() && !expr.is_empty() {
-            checks.add(Cause::invalid(format_args!("{path}.subPathExpr"), &expr.into(), "subPathExpr and subPath are mutually exclusive"));
+/// Two of one pod can't have the same port of the node.
+fn unique_ports(checks: &mut Checks, path: &dyn Display, container: &Value, seen: &mut HashSet<String>) {
+    for (path, port) in items(container, path, "ports") {
+        if let Some(host) = int(port, "hostPort").filter(|n| *n != 0) {
+            let key = format!("{}/{}/{host}", text(port, "protocol"), text(port, "hostIP"));
+            checks.unique(format_args!("{path}.hostPort"), &key.into(), seen);
         }
     }
 }
 
-/// A path below something: neither absolute nor leading out.
-pub(super) fn relative(checks: &mut Checks, path: &dyn Display, value: &str) {
-    if value.starts_with('/') {
-        checks.add(Cause::invalid(path, &value.into(), "must be a relative path"));
-    }
-    if value.split('/').any(|part| part == "..") {
-        checks.add(Cause::invalid(path, &value.into(), "must not contain '..'"));
-    }
-}
-
-/// Whether a container may ask for a resource of this name.
-fn resource_name(checks: &mut Checks, path: &dyn Display, name: &str) {
-    checks.all(path, name, names::qualified_name(name));
-    let standard = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
-    if !name.contains('/') && !standard {
-        checks.add(Cause::invalid(path, &name.into(), "must be a standard resource for containers"));
-    }
-}
-
-fn resources(checks: &mut Checks, path: &dyn Display, resources: &Value) {
-    let empty = serde_json::Map::new();
-    let of = |key: &str| resources.get(key).and_then(Value::as_object).unwrap_or(&empty);
-    for (name, limit) in of("limits") {
-        resource_name(checks, &format_args!("{path}.limits"), name);
-        checks.amount(format_args!("{path}.limits[{name}]"), limit);
-    }
-    for (name, request) in of("requests") {
-        resource_name(checks, &format_args!("{path}.requests"), name);
-        let asked = checks.amount(format_args!("{path}.requests[{name}]"), request);
-        let limit = of("limits").get(name).and_then(|l| crate::quantity::Quantity::from_json(l).ok());
-        match (asked, limit) {
-            (Some(asked), Some(limit)) if asked > limit => {
-                let why = format!("must be less than or equal to {name} limit of {limit}");
-                checks.add(Cause::invalid(format_args!("{path}.requests"), &asked.to_string().into(), why));
-            }
-            (Some(asked), Some(limit)) if asked != limit && name.contains('/') => {
-                let why = format!("must be equal to {name} limit of {limit}");
-                checks.add(Cause::invalid(format_args!("{path}.requests"), &asked.to_string().into(), why));
-            }
-            _ => {}
+/// Kubernetes names most of these fields without the index.
+fn resize_policy(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>) {
+    let all = format_args!("{path}.resizePolicy");
+    let mut seen = HashSet::new();
+    for (path, policy) in items(container, path, "resizePolicy") {
+        let (resource, restart) = (text(policy, "resourceName"), text(policy, "restartPolicy"));
+        checks.unique(path, &resource.into(), &mut seen);
+        checks.one_of(all, resource, &["cpu", "memory"]);
+        checks.one_of(all, restart, &["NotRequired", "RestartContainer"]);
+        if within.never_restarts && restart != "NotRequired" {
+            checks.add(Cause::invalid(all, &restart.into(), "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
         }
     }
 }

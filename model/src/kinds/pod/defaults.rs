@@ -128,7 +128,7 @@ fn volume(volume: &mut Value) {
     let Some(projected) = volume.get_mut("projected") else { return };
     for source in items_mut(projected, "sources") {
         if let Some(token) = source.get_mut("serviceAccountToken") {
-            fill_number(token, "expirationSeconds", 3600);
+            fill(token, "expirationSeconds", 3600);
         }
         if let Some(downward) = source.get_mut("downwardAPI") {
             items_mut(downward, "items").for_each(reference);

@@ -1,10 +1,19 @@
 //! Pods, and the pod templates of workloads.
+mod annotations;
 mod containers;
 mod defaults;
 mod env;
+mod mounts;
+mod network;
+mod os;
 mod placement;
 mod probes;
 mod qos;
+mod resources;
+mod security;
+mod selectors;
+mod spread;
+mod sysctls;
 mod unsupported;
 mod update;
 mod validate;
@@ -45,10 +54,7 @@ impl Strategy for Pod {
     }
     fn validate(&self, pod: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        validate::spec(&mut checks, &"spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
-        if !pod.list_at(&["spec", "ephemeralContainers"]).is_empty() {
-            checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
-        }
+        validate::pod(&mut checks, pod);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
@@ -68,5 +74,9 @@ impl Strategy for Pod {
     }
 }
 
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;

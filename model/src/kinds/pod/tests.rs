@@ -59,6 +59,7 @@ fn accepted() {
             "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}], "envFrom": [{"configMapRef": {"name": "c"}}],
             "readinessProbe": {"tcpSocket": {"port": "http"}, "successThreshold": 2}, "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi", "example.com/gpu": 1}}}],
         "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always", "startupProbe": {"exec": {"command": ["true"]}}}],
+        "serviceAccountName": "sa",
         "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}, {"name": "p", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "c", "items": [{"key": "k", "path": "p"}]}}]}}],
         "tolerations": [{"operator": "Exists"}, {"key": "k", "effect": "NoExecute", "tolerationSeconds": 3}], "nodeSelector": {"a": "b"},
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"a": "b"}}}],
@@ -100,7 +101,7 @@ fn refused() {
         (with(json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]})), "spec.containers[0].volumeMounts[0].name: Not found: \"x\""),
         (
             with(json!({"env": [{"name": "A", "valueFrom": {}}]})),
-            "spec.containers[0].env[0].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`",
+            "spec.containers[0].env[0].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
         ),
         (with(json!({"livenessProbe": {}})), "spec.containers[0].livenessProbe: Required value: must specify a handler type"),
         (
@@ -136,7 +137,7 @@ fn refused() {
             pod(json!({"topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}]})),
             "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero",
         ),
-        (pod(json!({"dnsPolicy": "None"})), "spec.dnsConfig: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"),
+        (pod(json!({"dnsPolicy": "None"})), "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"),
         (pod(json!({"ephemeralContainers": [{"name": "e"}]})), "spec.ephemeralContainers: Forbidden: cannot be set on create"),
         (pod(json!({"shareProcessNamespace": true})), "spec.shareProcessNamespace: Forbidden: not supported by this version"),
         (pod(json!({"hostUsers": false})), "spec.hostUsers: Forbidden: not supported by this version"),

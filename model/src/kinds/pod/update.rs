@@ -1,7 +1,8 @@
 //! What may change in a pod that exists.
 use crate::error::Cause;
-use crate::kinds::fields::{Checks, int, items, items_mut, list, text};
+use crate::kinds::fields::{Checks, int, items_mut, list};
 use serde_json::Value;
+use std::collections::HashSet;
 
 const ALLOWED: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
@@ -12,9 +13,6 @@ pub(super) fn validate(new: &Value, old: &Value) -> Vec<Cause> {
         if list(new, key).len() != list(old, key).len() {
             checks.add(Cause::forbidden(format!("spec.{key}"), "pod updates may not add or remove containers"));
             return checks.0;
-        }
-        for (path, container) in items(new, &"spec", key) {
-            checks.filled(format_args!("{path}.image"), text(container, "image"));
         }
     }
     deadline(&mut checks, new, old);
@@ -48,8 +46,8 @@ fn tolerations(checks: &mut Checks, new: &Value, old: &Value) {
         }
         bare
     };
-    let kept: Vec<Value> = list(new, "tolerations").iter().map(bare).collect();
-    if list(old, "tolerations").iter().any(|t| !kept.contains(&bare(t))) {
+    let kept: HashSet<String> = list(new, "tolerations").iter().map(|t| bare(t).to_string()).collect();
+    if list(old, "tolerations").iter().any(|t| !kept.contains(&bare(t).to_string())) {
         checks.add(Cause::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
     }
 }
@@ -68,8 +66,8 @@ fn forget_allowed(new: &mut Value, old: &Value) {
     if int(old, "terminationGracePeriodSeconds").is_some_and(|s| s < 0) && int(new, "terminationGracePeriodSeconds") == Some(1) {
         copy(new, old, "terminationGracePeriodSeconds");
     }
-    let gates = list(old, "schedulingGates");
-    if list(new, "schedulingGates").iter().all(|g| gates.contains(g)) {
+    let gates: HashSet<String> = list(old, "schedulingGates").iter().map(Value::to_string).collect();
+    if list(new, "schedulingGates").iter().all(|g| gates.contains(&g.to_string())) {
         copy(new, old, "schedulingGates");
     }
 }

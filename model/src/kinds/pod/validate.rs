@@ -1,19 +1,34 @@
 //! What is refused in a pod's spec.
-use super::{containers, placement, unsupported, volumes};
+use super::{annotations, containers, network, os, placement, security, unsupported, volumes};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, map, text};
+use crate::object::Object;
 use crate::{meta, names};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt::{self, Display};
-use std::net::IpAddr;
 
-/// A workload's template: labels and spec. Its pods are restarted, so only that policy is accepted.
+/// Whose spec it is. Some rules hold for pods only: a template may be wrong in that as long as no pod is made of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A pod.
+    Pod,
+    /// A workload's template.
+    Template,
+}
+
+/// A workload's template: metadata, which Kubernetes leaves out of its fields' paths, and spec. Its pods are restarted, so only that policy is accepted.
 pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, template: &Value) {
-    let labels = template.get("metadata").and_then(|m| map(m, "labels"));
-    checks.0.extend(meta::labels(format_args!("{path}.metadata.labels"), labels));
+    let of = |field| template.get("metadata").and_then(|m| map(m, field));
     let empty = Value::Null;
     let pod = template.get("spec").unwrap_or(&empty);
-    spec(checks, &format_args!("{path}.spec"), pod);
+    checks.extend(meta::labels(format_args!("{path}.labels"), of("labels")));
+    checks.extend(meta::annotations(&format_args!("{path}.annotations"), of("annotations")));
+    annotations::validate(checks, &format_args!("{path}.annotations"), of("annotations"), pod);
+    spec(checks, &format_args!("{path}.spec"), pod, Owner::Template);
+    if !list(pod, "ephemeralContainers").is_empty() {
+        checks.add(Cause::forbidden(format_args!("{path}.spec.ephemeralContainers"), "ephemeral containers not allowed in pod template"));
+    }
     let policy = text(pod, "restartPolicy");
     if matches!(policy, "Never" | "OnFailure") {
         checks.add(Cause::not_supported(format_args!("{path}.spec.restartPolicy"), &policy.into(), &["Always"]));
@@ -23,53 +38,78 @@ pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, templa
     }
 }
 
-/// A pod's spec at `path`.
-pub(super) fn spec(checks: &mut Checks, path: &dyn Display, spec: &Value) {
+/// A pod, but for what holds for all kinds.
+pub(super) fn pod(checks: &mut Checks, object: &Object) {
+    let pod = object.at(&["spec"]).unwrap_or(&Value::Null);
+    annotations::validate(checks, &"metadata.annotations", object.annotations(), pod);
+    spec(checks, &"spec", pod, Owner::Pod);
+    if text(pod, "serviceAccountName").is_empty() {
+        for (path, volume) in items(pod, &"spec", "volumes") {
+            let Some(projected) = volume.get("projected") else { continue };
+            for (path, _) in items(projected, &format_args!("{path}.projected"), "sources").filter(|(_, s)| s.get("serviceAccountToken").is_some()) {
+                checks.add(Cause::forbidden(format_args!("{path}.serviceAccountToken"), "must not be specified when serviceAccountName is not set"));
+            }
+        }
+    }
+    checks.not_negative("spec.terminationGracePeriodSeconds", int(pod, "terminationGracePeriodSeconds"));
+    if !list(pod, "ephemeralContainers").is_empty() {
+        checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+    }
+    if !text(pod, "nodeName").is_empty() && !list(pod, "schedulingGates").is_empty() {
+        checks.add(Cause::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+    }
+}
+
+/// The spec at `path`.
+fn spec(checks: &mut Checks, path: &dyn Display, spec: &Value, owner: Owner) {
     let at = |field: &'static str| fmt::from_fn(move |f| write!(f, "{path}.{field}"));
-    let volume_names = volumes::validate(checks, path, spec);
-    containers::validate(checks, path, spec, &volume_names);
+    let volumes = volumes::validate(checks, path, spec);
+    containers::validate(checks, path, spec, volumes, owner);
     checks.one_of(at("restartPolicy"), text(spec, "restartPolicy"), &["Always", "OnFailure", "Never"]);
     checks.one_of(at("dnsPolicy"), text(spec, "dnsPolicy"), &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
-    dns(checks, path, spec);
-    checks.not_negative(at("terminationGracePeriodSeconds"), int(spec, "terminationGracePeriodSeconds"));
+    security::pod(checks, path, spec);
+    network::validate(checks, path, spec, owner);
+    placement::validate(checks, path, spec);
+    gates(checks, path, spec);
+    references(checks, path, spec);
     if let Some(n) = int(spec, "activeDeadlineSeconds").filter(|n| !(1..=i64::from(i32::MAX)).contains(n)) {
         checks.add(Cause::invalid(at("activeDeadlineSeconds"), &n.into(), "must be between 1 and 2147483647, inclusive"));
     }
-    checks.optional_name(at("hostname"), text(spec, "hostname"), names::dns_label);
-    checks.optional_name(at("subdomain"), text(spec, "subdomain"), names::dns_label);
-    for field in ["nodeName", "serviceAccountName", "priorityClassName", "runtimeClassName"] {
-        checks.optional_name(at(field), text(spec, field), names::dns_subdomain);
-    }
-    for (path, alias) in items(spec, path, "hostAliases") {
-        ip(checks, &format_args!("{path}.ip"), text(alias, "ip"));
-        for (i, name) in list(alias, "hostnames").iter().filter_map(Value::as_str).enumerate() {
-            checks.all(format_args!("{path}.hostnames[{i}]"), name, names::dns_subdomain(name));
-        }
+    if let Some(policy) = spec.get("preemptionPolicy") {
+        checks.one_of(at("preemptionPolicy"), policy.as_str().unwrap_or_default(), &["PreemptLowerPriority", "Never"]);
     }
     if !list(spec, "resourceClaims").is_empty() {
         checks.add(Cause::forbidden(at("resourceClaims"), "dynamic resource allocation is not supported"));
     }
-    placement::validate(checks, path, spec);
+    os::validate(checks, path, spec);
     unsupported::validate(checks, path, spec);
 }
 
-fn ip(checks: &mut Checks, path: &dyn Display, text: &str) {
-    if text.parse::<IpAddr>().is_err() {
-        checks.add(Cause::invalid(path, &text.into(), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+/// Names of other objects. Those of `imagePullSecrets` are free, and so is the scheduler's: Kubernetes looks at neither.
+fn references(checks: &mut Checks, path: &dyn Display, spec: &Value) {
+    for field in ["serviceAccountName", "nodeName", "priorityClassName"] {
+        checks.optional_name(format_args!("{path}.{field}"), text(spec, field), names::dns_subdomain);
+    }
+    let (account, name) = (text(spec, "serviceAccount"), text(spec, "serviceAccountName"));
+    if account != name {
+        let why = format!("must be the same as serviceAccountName: \"{name}\"");
+        checks.add(Cause::invalid(format_args!("{path}.deprecatedServiceAccount"), &account.into(), why));
+    }
+    if let Some(class) = spec.get("runtimeClassName").and_then(Value::as_str) {
+        checks.all(format_args!("{path}.runtimeClassName"), class, names::dns_subdomain(class));
     }
 }
 
-fn dns(checks: &mut Checks, path: &dyn Display, spec: &Value) {
-    let config = spec.get("dnsConfig");
-    let servers = config.map(|c| list(c, "nameservers")).unwrap_or_default();
-    if text(spec, "dnsPolicy") == "None" && servers.is_empty() {
-        let path = format_args!("{path}.dnsConfig{}", if config.is_some() { ".nameservers" } else { "" });
-        checks.required(path, "must provide at least one DNS nameserver when `dnsPolicy` is None");
+/// What a pod waits for before it is scheduled, or ready.
+fn gates(checks: &mut Checks, path: &dyn Display, spec: &Value) {
+    for (path, gate) in items(spec, path, "readinessGates") {
+        let condition = text(gate, "conditionType");
+        checks.all(format_args!("{path}.conditionType"), condition, names::qualified_name(condition));
     }
-    if servers.len() > 3 {
-        checks.add(Cause::invalid(format_args!("{path}.dnsConfig.nameservers"), &servers.to_vec().into(), "must not have more than 3 nameservers"));
-    }
-    for (i, server) in servers.iter().filter_map(Value::as_str).enumerate() {
-        ip(checks, &format_args!("{path}.dnsConfig.nameservers[{i}]"), server);
+    let mut seen = HashSet::new();
+    for (path, gate) in items(spec, path, "schedulingGates") {
+        let name = text(gate, "name");
+        checks.all(&path, name, names::qualified_name(name));
+        checks.unique(&path, &name.into(), &mut seen);
     }
 }

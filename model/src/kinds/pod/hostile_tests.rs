@@ -1,0 +1,544 @@
+//! Every text and every number of a pod's spec, with values that somebody chose to do harm.
+//!
+//! The list of fields comes from the schema: a field that Kubernetes gets with its next version has to find its place here. What is accepted
+//! is what Kubernetes accepts; the node must then cope with it.
+use super::*;
+use crate::kind::Kind;
+use crate::kinds::builtin;
+use crate::schema::{FieldValidation, Node, Shape, definition, validate_and_prune};
+use serde_json::Map;
+use std::sync::Arc;
+
+const UP: &str = "../../../../etc/passwd";
+const THROUGH: &str = "a/../b";
+const DOTS: &str = "..";
+const EMPTY: &str = "";
+const NUL: &str = "a\0b";
+const NEWLINE: &str = "a\nb";
+/// Stands for 300 characters.
+const LONG: &str = "300";
+/// Stands for 70,000 characters.
+const HUGE: &str = "70000";
+const ALL: [&str; 8] = [UP, THROUGH, DOTS, EMPTY, NUL, NEWLINE, LONG, HUGE];
+
+fn written(value: &str) -> String {
+    match value {
+        LONG | HUGE => "a".repeat(value.parse().unwrap()),
+        other => other.to_owned(),
+    }
+}
+
+/// Free text: what a program or an image makes of it is its own affair.
+const FREE: &[&str] = &ALL;
+/// Free text that must be there.
+const GIVEN: &[&str] = &[UP, THROUGH, DOTS, NUL, NEWLINE, LONG, HUGE];
+/// Names, keys and choices that must be there.
+const NONE: &[&str] = &[];
+/// The same where they may be left out, or have a default.
+const OPTIONAL: &[&str] = &[EMPTY];
+/// Paths below something. Their characters and their length are the file system's affair, in Kubernetes as well.
+const BELOW: &[&str] = &[EMPTY, NUL, NEWLINE, LONG, HUGE];
+/// The same, where they must be there.
+const BELOW_GIVEN: &[&str] = &[NUL, NEWLINE, LONG, HUGE];
+/// Names of environment variables: printable, without a limit.
+const VARIABLE: &[&str] = &[UP, THROUGH, DOTS, LONG, HUGE];
+
+/// Which of these values each text may have. The longest path that a field's path ends with is the one that counts.
+const TEXTS: &[(&str, &[&str])] = &[
+    // free: commands, values, messages
+    ("command[]", FREE),
+    ("args[]", FREE),
+    ("env[].value", FREE),
+    ("workingDir", FREE),
+    ("terminationMessagePath", FREE),
+    ("image", GIVEN),
+    ("httpGet.host", FREE),
+    ("httpGet.path", FREE),
+    ("httpHeaders[].value", FREE),
+    ("tcpSocket.host", FREE),
+    ("grpc.service", FREE),
+    ("ports[].hostIP", FREE),
+    ("capabilities.add[]", FREE),
+    ("capabilities.drop[]", FREE),
+    ("sysctls[].value", FREE),
+    ("dnsConfig.options[].name", GIVEN),
+    ("dnsConfig.options[].value", FREE),
+    ("schedulerName", FREE),
+    ("serviceAccountToken.audience", FREE),
+    ("env[].valueFrom.resourceFieldRef.containerName", FREE),
+    ("resourceFieldRef.containerName", GIVEN),
+    // references of which Kubernetes asks only that they are there: no object has such a name, so none is found
+    ("imagePullSecrets[].name", FREE),
+    ("volumes[].secret.secretName", GIVEN),
+    ("volumes[].configMap.name", GIVEN),
+    ("sources[].secret.name", GIVEN),
+    ("sources[].configMap.name", GIVEN),
+    ("items[].key", GIVEN),
+    // paths
+    ("items[].path", BELOW_GIVEN),
+    ("serviceAccountToken.path", BELOW_GIVEN),
+    ("volumeMounts[].mountPath", GIVEN),
+    ("volumeMounts[].subPath", BELOW),
+    ("volumeMounts[].subPathExpr", BELOW),
+    ("hostPath.path", BELOW_GIVEN),
+    ("hostPath.type", OPTIONAL),
+    ("seccompProfile.localhostProfile", BELOW),
+    // names that must be there
+    ("containers[].name", NONE),
+    ("initContainers[].name", NONE),
+    ("volumes[].name", NONE),
+    ("volumeMounts[].name", NONE),
+    ("configMapKeyRef.name", NONE),
+    ("configMapKeyRef.key", NONE),
+    ("secretKeyRef.name", NONE),
+    ("secretKeyRef.key", NONE),
+    ("configMapRef.name", NONE),
+    ("secretRef.name", NONE),
+    ("sysctls[].name", NONE),
+    ("readinessGates[].conditionType", NONE),
+    ("schedulingGates[].name", NONE),
+    ("env[].name", VARIABLE),
+    ("envFrom[].prefix", &[UP, THROUGH, DOTS, EMPTY, LONG, HUGE]),
+    ("httpHeaders[].name", &[LONG, HUGE]),
+    ("port", NONE),
+    ("os.name", NONE),
+    // names that may be left out
+    ("ports[].name", OPTIONAL),
+    ("hostname", OPTIONAL),
+    ("subdomain", OPTIONAL),
+    ("nodeName", OPTIONAL),
+    ("priorityClassName", OPTIONAL),
+    // the pod to begin with has a token, which needs an account
+    ("serviceAccountName", NONE),
+    ("serviceAccount", OPTIONAL),
+    ("hostAliases[].ip", NONE),
+    ("hostnames[]", NONE),
+    ("nameservers[]", NONE),
+    ("searches[]", NONE),
+    // choices
+    ("fieldRef.apiVersion", OPTIONAL),
+    ("fieldRef.fieldPath", NONE),
+    ("resourceFieldRef.resource", NONE),
+    ("resourceFieldRef.divisor", NONE),
+    ("imagePullPolicy", OPTIONAL),
+    ("ports[].protocol", OPTIONAL),
+    ("httpGet.scheme", OPTIONAL),
+    ("httpGet.protocol", NONE),
+    ("grpc.mode", NONE),
+    ("resizePolicy[].resourceName", NONE),
+    ("resizePolicy[].restartPolicy", NONE),
+    ("containers[].restartPolicy", NONE),
+    ("initContainers[].restartPolicy", NONE),
+    ("terminationMessagePolicy", OPTIONAL),
+    ("mountPropagation", NONE),
+    ("recursiveReadOnly", NONE),
+    ("emptyDir.medium", OPTIONAL),
+    ("sizeLimit", NONE),
+    ("seccompProfile.type", NONE),
+    ("appArmorProfile.type", NONE),
+    ("procMount", NONE),
+    ("fsGroupChangePolicy", NONE),
+    ("seLinuxChangePolicy", NONE),
+    ("supplementalGroupsPolicy", NONE),
+    ("restartPolicy", OPTIONAL),
+    ("dnsPolicy", OPTIONAL),
+    ("preemptionPolicy", NONE),
+    ("limits{key}", NONE),
+    ("limits{}", NONE),
+    ("requests{key}", NONE),
+    ("requests{}", NONE),
+    // labels and what selects them
+    ("nodeSelector{key}", NONE),
+    ("nodeSelector{}", OPTIONAL),
+    ("matchLabels{key}", NONE),
+    ("matchLabels{}", OPTIONAL),
+    ("matchExpressions[].key", NONE),
+    ("matchExpressions[].operator", NONE),
+    ("matchExpressions[].values[]", OPTIONAL),
+    // a preference may be for what no label has
+    ("preference.matchExpressions[].values[]", FREE),
+    ("matchFields[].key", NONE),
+    ("matchFields[].operator", NONE),
+    ("matchFields[].values[]", NONE),
+    ("matchLabelKeys[]", NONE),
+    ("mismatchLabelKeys[]", NONE),
+    ("namespaces[]", NONE),
+    ("topologyKey", NONE),
+    ("topologySpreadConstraints[].topologyKey", GIVEN),
+    ("whenUnsatisfiable", NONE),
+    ("nodeAffinityPolicy", NONE),
+    ("nodeTaintsPolicy", NONE),
+    ("tolerations[].key", NONE),
+    ("tolerations[].operator", OPTIONAL),
+    ("tolerations[].value", OPTIONAL),
+    ("tolerations[].effect", NONE),
+];
+
+/// What is refused as a whole, whatever is in it: texts and numbers there are never read.
+const REFUSED: &[&str] = &[
+    "ephemeralContainers[]",
+    "evictionResponders[]",
+    "hostnameOverride",
+    "overhead",
+    "resourceClaims[]",
+    "resources",
+    "runtimeClassName",
+    "schedulingGroup",
+    "appArmorProfile.localhostProfile",
+    "seLinuxOptions",
+    "windowsOptions",
+    "containers[].restartPolicy",
+    "restartPolicyRules[]",
+    "resources.claims[]",
+    "volumeDevices[]",
+    "bindMountOptions[]",
+    "readinessProbe.terminationGracePeriodSeconds",
+    "fileKeyRef",
+    "stopSignal",
+    "emptyDir.mode",
+    "user",
+    "defaultUser",
+    "clusterTrustBundle",
+    "podCertificate",
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephfs",
+    "cinder",
+    "csi",
+    "ephemeral",
+    "fc",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "gitRepo",
+    "glusterfs",
+    "image.reference",
+    "image.pullPolicy",
+    "iscsi",
+    "nfs",
+    "persistentVolumeClaim",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "storageos",
+    "vsphereVolume",
+];
+/// How such a refusal ends.
+const REFUSALS: [&str; 5] = [
+    "not supported by this version",
+    "cannot be set on create",
+    "dynamic resource allocation is not supported",
+    "may not be set for non-init containers",
+    "must not be set for readinessProbes",
+];
+
+/// `-1`, `0`, the most that fits into 32 bits and one more, and both ends of 64 bits.
+const NUMBERS: [i64; 6] = [-1, 0, i32::MAX as i64, i32::MAX as i64 + 1, i64::MAX, i64::MIN];
+const SMALL: i64 = i32::MAX as i64;
+/// Any number that the schema lets pass.
+const ANY: &[i64] = &[-1, 0, SMALL];
+const ANY_64: &[i64] = &NUMBERS;
+/// Users and groups.
+const IDS: &[i64] = &[0, SMALL];
+/// Numbers of 32 bits that count or wait.
+const COUNTS: &[i64] = &[0, SMALL];
+const NO_NUMBER: &[i64] = &[];
+
+/// Which of these values each number may have, as with texts.
+const INTEGERS: &[(&str, &[i64])] = &[
+    ("runAsUser", IDS),
+    ("runAsGroup", IDS),
+    ("fsGroup", IDS),
+    ("supplementalGroups[]", IDS),
+    ("activeDeadlineSeconds", &[SMALL]),
+    ("terminationGracePeriodSeconds", &[SMALL, SMALL + 1, i64::MAX]),
+    ("sleep.seconds", &[0]),
+    ("initialDelaySeconds", COUNTS),
+    ("timeoutSeconds", COUNTS),
+    ("periodSeconds", COUNTS),
+    ("failureThreshold", COUNTS),
+    // 0 is left out, and then 1
+    ("livenessProbe.successThreshold", &[0]),
+    ("startupProbe.successThreshold", &[0]),
+    ("readinessProbe.successThreshold", COUNTS),
+    ("grpc.port", NO_NUMBER),
+    ("containerPort", NO_NUMBER),
+    ("hostPort", &[0]),
+    ("priority", ANY),
+    ("tolerationSeconds", ANY_64),
+    ("weight", NO_NUMBER),
+    ("maxSkew", &[SMALL]),
+    ("minDomains", &[SMALL]),
+    ("defaultMode", &[0]),
+    ("items[].mode", &[0]),
+    ("expirationSeconds", &[SMALL, SMALL + 1]),
+];
+
+/// One step from a spec to a field.
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Field(String),
+    Item,
+    Key,
+    Value,
+}
+
+fn name(steps: &[Step]) -> String {
+    let mut all = String::new();
+    for step in steps {
+        match step {
+            Step::Field(field) if all.is_empty() => all.push_str(field),
+            Step::Field(field) => all = format!("{all}.{field}"),
+            Step::Item => all.push_str("[]"),
+            Step::Key => all.push_str("{key}"),
+            Step::Value => all.push_str("{}"),
+        }
+    }
+    all
+}
+
+/// Every text or number below `node`.
+fn leaves(node: &Node, at: &mut Vec<Step>, wanted: Shape, found: &mut Vec<Vec<Step>>) {
+    let node = node.resolve().1;
+    let below = |step: Step, child: &Node, at: &mut Vec<Step>, found: &mut Vec<Vec<Step>>| {
+        at.push(step);
+        leaves(child, at, wanted, found);
+        at.pop();
+    };
+    for (field, child) in &node.properties {
+        below(Step::Field(field.to_string()), child, at, found);
+    }
+    if let Some(child) = &node.items {
+        below(Step::Item, child, at, found);
+    }
+    if let Some(child) = &node.values {
+        if wanted == Shape::String {
+            found.push([at.as_slice(), &[Step::Key]].concat());
+        }
+        below(Step::Value, child, at, found);
+    }
+    if node.shape == Some(wanted) || (node.int_or_string && wanted == Shape::String) {
+        found.push(at.clone());
+    }
+}
+
+fn all(wanted: Shape) -> Vec<Vec<Step>> {
+    let mut found = Vec::new();
+    leaves(definition("io.k8s.api.core.v1.PodSpec").unwrap(), &mut Vec::new(), wanted, &mut found);
+    found
+}
+
+/// Puts `value` where `steps` lead, in the first place that has something there. `make` makes what is missing on the way.
+fn put(at: &mut Value, steps: &[Step], value: &Value, make: bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        *at = value.clone();
+        return true;
+    };
+    match step {
+        Step::Field(field) => {
+            if make && !at.is_object() {
+                *at = json!({});
+            }
+            let Some(map) = at.as_object_mut() else { return false };
+            if make {
+                map.entry(field.as_str()).or_insert(Value::Null);
+            }
+            map.get_mut(field).is_some_and(|inner| put(inner, rest, value, make))
+        }
+        Step::Item => {
+            if make && at.as_array().is_none_or(Vec::is_empty) {
+                *at = json!([null]);
+            }
+            at.as_array_mut().is_some_and(|items| items.iter_mut().any(|item| put(item, rest, value, make)))
+        }
+        Step::Key | Step::Value => {
+            if make && !at.is_object() {
+                *at = json!({"x": "1"});
+            }
+            let Some(map) = at.as_object_mut() else { return false };
+            let Some(key) = map.keys().next().cloned() else { return false };
+            if *step == Step::Key {
+                let inner = map.remove(&key).unwrap();
+                return map.insert(value.as_str().unwrap_or("x").to_owned(), inner).is_none();
+            }
+            put(&mut map[&key], rest, value, make)
+        }
+    }
+}
+
+fn kind() -> Arc<Kind> {
+    builtin().resource("", "pods").unwrap().clone()
+}
+
+/// What is refused of a pod with this spec, on its way in.
+fn refused(spec: Value) -> Vec<String> {
+    let mut pod = Object::from_value(json!({"metadata": {"name": "x", "namespace": "default"}, "spec": spec})).unwrap();
+    if let Err(e) = validate_and_prune(&kind(), &mut pod, FieldValidation::Strict) {
+        return vec![e.message];
+    }
+    STRATEGY.default(&mut pod);
+    STRATEGY.prepare_create(&mut pod);
+    STRATEGY.validate(&pod).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+}
+
+/// Containers with each kind of probe and hook, which exclude each other.
+fn containers(prefix: &str, restart: Option<&str>) -> Vec<Value> {
+    let http = json!({"path": "/", "port": "http", "host": "h", "scheme": "HTTP", "protocol": "HTTP1", "httpHeaders": [{"name": "X", "value": "y"}]});
+    let probes = [
+        json!({"exec": {"command": ["a"]}}),
+        json!({"httpGet": http}),
+        json!({"tcpSocket": {"port": "http", "host": "h"}}),
+        json!({"grpc": {"port": 1, "service": "s", "mode": "Plaintext"}}),
+    ];
+    let hooks =
+        [json!({"exec": {"command": ["a"]}}), json!({"httpGet": http}), json!({"tcpSocket": {"port": "http", "host": "h"}}), json!({"sleep": {"seconds": 1}})];
+    let numbers = json!({"initialDelaySeconds": 1, "timeoutSeconds": 1, "periodSeconds": 1, "successThreshold": 1, "failureThreshold": 1});
+    let made = probes.into_iter().zip(hooks).enumerate().map(|(i, (mut probe, hook))| {
+        probe.as_object_mut().unwrap().extend(numbers.as_object().unwrap().clone());
+        let mut slow = probe.clone();
+        slow["terminationGracePeriodSeconds"] = json!(1);
+        json!({"name": format!("{prefix}{i}"), "image": "i", "livenessProbe": slow, "readinessProbe": probe, "startupProbe": slow, "lifecycle": {"postStart": hook, "preStop": hook}})
+    });
+    let mut all: Vec<Value> = made.collect();
+    let first = all[0].as_object_mut().unwrap();
+    first.extend(serde_json::from_str::<Map<String, Value>>(FULL).unwrap());
+    first.insert("ports".to_owned(), json!([{"name": "http", "containerPort": 80, "hostPort": 80, "hostIP": "1.2.3.4", "protocol": "TCP"}]));
+    all.iter_mut().for_each(|c| c["restartPolicy"] = json!(restart));
+    all
+}
+
+/// All else that a container has and nodes act on.
+const FULL: &str = r#"{
+    "command": ["a"], "args": ["a"], "workingDir": "/", "imagePullPolicy": "Always", "terminationMessagePath": "/x", "terminationMessagePolicy": "File",
+    "env": [{"name": "A", "value": "v"}, {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "n", "key": "k"}}}, {"name": "C", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}},
+        {"name": "D", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}, {"name": "E", "valueFrom": {"resourceFieldRef": {"containerName": "c0", "resource": "limits.cpu", "divisor": "1"}}}],
+    "envFrom": [{"prefix": "P", "configMapRef": {"name": "n"}}, {"secretRef": {"name": "n"}}],
+    "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+    "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "a", "mountPropagation": "None", "recursiveReadOnly": "Disabled"}, {"name": "e", "mountPath": "/f", "subPathExpr": "a"}],
+    "securityContext": {"runAsUser": 1, "runAsGroup": 1, "procMount": "Default", "capabilities": {"add": ["X"], "drop": ["Y"]}, "appArmorProfile": {"type": "RuntimeDefault"},
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}}
+}"#;
+
+/// All that a pod has and nodes act on, but for its containers.
+const POD: &str = r#"{
+    "activeDeadlineSeconds": 1, "terminationGracePeriodSeconds": 30, "priority": 1, "restartPolicy": "Always", "dnsPolicy": "Default", "preemptionPolicy": "Never",
+    "hostname": "a", "subdomain": "a", "nodeName": "a", "priorityClassName": "a", "schedulerName": "a", "serviceAccountName": "a", "imagePullSecrets": [{"name": "a"}],
+    "os": {"name": "linux"}, "nodeSelector": {"a": "b"}, "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["a"]}], "readinessGates": [{"conditionType": "a"}],
+    "dnsConfig": {"nameservers": ["1.2.3.4"], "searches": ["a"], "options": [{"name": "a", "value": "b"}]},
+    "securityContext": {"runAsUser": 1, "runAsGroup": 1, "fsGroup": 1, "supplementalGroups": [1], "supplementalGroupsPolicy": "Merge", "fsGroupChangePolicy": "Always", "seLinuxChangePolicy": "Recursive",
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}, "appArmorProfile": {"type": "RuntimeDefault"}, "sysctls": [{"name": "net.a", "value": "1"}]},
+    "tolerations": [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute", "tolerationSeconds": 1}],
+    "topologySpreadConstraints": [{"maxSkew": 1, "minDomains": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule", "nodeAffinityPolicy": "Honor", "nodeTaintsPolicy": "Honor", "matchLabelKeys": ["x"],
+        "labelSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}}],
+    "volumes": [
+        {"name": "e", "emptyDir": {"medium": "Memory", "sizeLimit": "1"}}, {"name": "h", "hostPath": {"path": "/a", "type": "Directory"}},
+        {"name": "c", "configMap": {"name": "n", "defaultMode": 1, "items": [{"key": "k", "path": "p", "mode": 1}]}}, {"name": "s", "secret": {"secretName": "n", "defaultMode": 1, "items": [{"key": "k", "path": "p", "mode": 1}]}},
+        {"name": "d", "downwardAPI": {"defaultMode": 1, "items": [{"path": "a", "mode": 1, "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}, {"path": "b", "resourceFieldRef": {"containerName": "c0", "resource": "limits.cpu", "divisor": "1"}}]}},
+        {"name": "p", "projected": {"defaultMode": 1, "sources": [{"configMap": {"name": "n", "items": [{"key": "k", "path": "c", "mode": 1}]}}, {"secret": {"name": "n", "items": [{"key": "k", "path": "s", "mode": 1}]}},
+            {"serviceAccountToken": {"path": "t", "audience": "a", "expirationSeconds": 600}},
+            {"downwardAPI": {"items": [{"path": "a", "mode": 1, "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}, {"path": "b", "resourceFieldRef": {"containerName": "c0", "resource": "limits.cpu", "divisor": "1"}}]}}]}}
+    ]
+}"#;
+
+/// A selector, and the affinities that have it.
+fn affinity() -> Value {
+    let selector = json!({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]});
+    let term = json!({"labelSelector": selector, "namespaceSelector": selector, "namespaces": ["a"], "topologyKey": "a", "matchLabelKeys": ["x"], "mismatchLabelKeys": ["y"]});
+    let pods = json!({"requiredDuringSchedulingIgnoredDuringExecution": [term], "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term}]});
+    let node = json!({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}], "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]});
+    let nodes = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [node]}, "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": node}]});
+    json!({"nodeAffinity": nodes, "podAffinity": pods, "podAntiAffinity": pods})
+}
+
+/// Pods that are right, and together have every field that nodes act on.
+fn bases() -> [Value; 2] {
+    let mut full: Value = serde_json::from_str(POD).unwrap();
+    full["containers"] = containers("c", None).into();
+    full["initContainers"] = containers("i", Some("Always")).into();
+    full["affinity"] = affinity();
+    let gated = json!({"containers": [{"name": "c", "image": "i"}], "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always"}], "serviceAccount": "a", "schedulingGates": [{"name": "a"}]});
+    [full, gated]
+}
+
+/// The longest row that fits.
+fn row<'a, T>(table: &'a [(&str, T)], path: &str) -> Option<&'a T> {
+    let fits = |end: &str| path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    table.iter().filter(|(end, _)| fits(end)).max_by_key(|(end, _)| end.len()).map(|(_, value)| value)
+}
+
+/// Whether all of a path's surroundings are refused.
+fn is_refused(path: &str) -> bool {
+    let at = format!(".{path}.");
+    let within = |part: &str| at.contains(&format!(".{part}.")) || at.contains(&format!(".{part}{{"));
+    match path {
+        p if p.starts_with("containers[].resources.") || p.starts_with("initContainers[].resources.") => p.contains(".claims[]"),
+        p if p.starts_with("containers[].restartPolicy") => true,
+        "containers[].image" | "initContainers[].image" => false,
+        _ => REFUSED.iter().any(|part| within(part)),
+    }
+}
+
+/// Puts each of `values` into each of `fields` and compares what is accepted with the table.
+fn check<T: PartialEq + Copy + std::fmt::Debug>(fields: Vec<Vec<Step>>, table: &[(&str, &[T])], values: &[T], json: impl Fn(T) -> Value, nothing: T) {
+    let bases = bases();
+    let mut wrong = Vec::new();
+    for steps in fields {
+        let path = name(&steps);
+        let base = bases.iter().find(|base| put(&mut (*base).clone(), &steps, &Value::Null, false));
+        let (Some(base), Some(accepted)) = (base, row(table, &path)) else {
+            wrong.extend(whole(&bases[1], &steps, &path, values.iter().filter(|v| **v != nothing).map(|v| json(*v))));
+            continue;
+        };
+        for value in values {
+            let mut spec = base.clone();
+            assert!(put(&mut spec, &steps, &json(*value), false));
+            let refusals = refused(spec);
+            if refusals.is_empty() != accepted.contains(value) {
+                let first = refusals.first().map(|r| r.chars().take(200).collect::<String>());
+                wrong.push(format!("{path} = {value:?}: {}", first.unwrap_or_else(|| "accepted".to_owned())));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A field that no right pod has must be refused for being there.
+fn whole(base: &Value, steps: &[Step], path: &str, values: impl Iterator<Item = Value>) -> Option<String> {
+    if !is_refused(path) {
+        return Some(format!("{path}: neither in a right pod and the table, nor refused as a whole"));
+    }
+    for value in values {
+        let mut spec = base.clone();
+        assert!(put(&mut spec, steps, &value, true), "{path}");
+        let refusals = refused(spec);
+        let type_error = refusals.len() == 1 && refusals[0].contains("cannot be handled as a Pod");
+        if !type_error && !refusals.iter().any(|r| REFUSALS.iter().any(|end| r.ends_with(end))) {
+            return Some(format!("{path}: {refusals:?}").chars().take(300).collect());
+        }
+    }
+    None
+}
+
+#[test]
+fn the_pods_to_begin_with_are_right() {
+    for base in bases() {
+        assert_eq!(refused(base), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn texts() {
+    let fields = all(Shape::String);
+    assert!(fields.len() > 600, "{}", fields.len());
+    check(fields, TEXTS, &ALL, |value| written(value).into(), EMPTY);
+}
+
+#[test]
+fn numbers() {
+    let fields = all(Shape::Integer);
+    assert!(fields.len() > 120, "{}", fields.len());
+    check(fields, INTEGERS, &NUMBERS, Value::from, i64::MIN);
+}

@@ -4,6 +4,7 @@
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
+mod allow;
 pub mod authz;
 mod call;
 mod claims;

@@ -1,23 +1,22 @@
 //! The one way in: every read and write of every caller is authorised, admitted, defaulted, validated and committed here.
 use crate::admission::Admission;
 use crate::admission::service::Ranges;
+use crate::allow::Known;
 use crate::authz::Authorizer;
-use crate::call::Call;
 use crate::claims::Claimant;
 use crate::fence::Fences;
-use crate::identity;
 use crate::metrics::Metrics;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bus::{Caller, Leases};
 use model::{ApiError, Key, Kinds, Stored};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state_client::token::TokenError;
-use state_client::{Body, Reply, Request, Verb};
+use state_client::{Reply, Request, Verb};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -77,7 +76,8 @@ impl Pipeline {
     /// # Errors
     /// [`TokenError::Key`] for keys that can't be read.
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
-        let authorizer = Authorizer::new(Arc::new(store.clone()));
+        let routes = Routes::default();
+        let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
         let admission = Admission::new(authorizer.clone(), options.ranges);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner {
@@ -87,7 +87,7 @@ impl Pipeline {
             admission,
             tokens,
             claimant: Claimant::new(options.identity),
-            routes: Routes::default(),
+            routes,
             fences: Fences::new(leases),
             places: Semaphore::new(WRITES),
             metrics: Metrics::default(),
@@ -120,12 +120,8 @@ impl Pipeline {
         &self.0.metrics
     }
 
-    /// Finds out for whom and of what a request is, and whether it is allowed.
-    pub(crate) fn admit_call(&self, caller: &Caller, mut request: Request) -> Result<(Call, Body), ApiError> {
-        let user = identity::resolve(caller, request.user.take())?;
-        let (call, body) = Call::resolve(&self.0.kinds.load(), user, request, jiff::Timestamp::now())?;
-        call.authorize(|what| self.0.authorizer.require(what))?;
-        Ok((call, body))
+    pub(crate) fn kinds(&self) -> Guard<Arc<Kinds>> {
+        self.0.kinds.load()
     }
 
     /// Answers one request of `caller`.
@@ -136,7 +132,7 @@ impl Pipeline {
         let began = Instant::now();
         let (verb, resource) = (request.verb, request.resource.clone());
         let _place = self.place(verb).await;
-        let reply = match self.0.fences.admit(&request).await {
+        let reply = match self.0.fences.admit(caller, &request).await {
             Ok(()) => self.answer(caller, request).await,
             Err(refusal) => Err(refusal),
         };
@@ -160,7 +156,7 @@ impl Pipeline {
 
     /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on.
     async fn answer(&self, caller: &Caller, request: Box<Request>) -> Result<Reply, ApiError> {
-        let (call, body) = self.admit_call(caller, *request)?;
+        let (call, body) = self.admit_call(caller, *request).await?;
         match call.verb {
             Verb::Get => Box::pin(self.get(&call)).await,
             Verb::List => Box::pin(self.list(&call)).await,

@@ -5,7 +5,7 @@ use crate::fence;
 use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::store::{Store, WatchFrom};
-use bus::{Bus, BusError, Incoming, Opening, Service};
+use bus::{Bus, BusError, Caller, Incoming, Opening, Service};
 use futures::future::join_all;
 use model::{ApiError, Object};
 use serde_json::json;
@@ -86,7 +86,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
 /// Works on all requests of a batch at once, so that their commits share the log's next write. Replies keep the order.
 async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
     use futures::StreamExt;
-    if let Err(refusal) = fenced(pipeline, &mut asked.message.0).await {
+    if let Err(refusal) = fenced(pipeline, &asked.caller, &mut asked.message.0).await {
         return vec![Err(refusal); asked.message.0.len()];
     }
     let caller = asked.caller;
@@ -95,10 +95,10 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
 }
 
 /// One question for a whole batch that is asked under one lease; others ask for themselves.
-async fn fenced(pipeline: &Pipeline, requests: &mut [Request]) -> Result<(), ApiError> {
+async fn fenced(pipeline: &Pipeline, caller: &Caller, requests: &mut [Request]) -> Result<(), ApiError> {
     let write = requests.iter().find(|r| r.fence.is_some() && fence::writes(r.verb));
     let Some(write) = write.filter(|write| requests.iter().all(|r| r.fence == write.fence)) else { return Ok(()) };
-    pipeline.fences().admit(write).await?;
+    pipeline.fences().admit(caller, write).await?;
     requests.iter_mut().for_each(|request| request.fence = None);
     Ok(())
 }

@@ -98,6 +98,13 @@ pub trait Step: Send + Sync {
     fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
         Ok(())
     }
+    /// Admits or refuses an update as its client proposes it, before what its address doesn't cover is put back.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn admit_proposed(&self, _request: &Admit<'_>, _object: &Object) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// Admits or refuses a deletion of [`Admit::old`].
     ///
     /// # Errors
@@ -140,6 +147,14 @@ impl Admission {
         Ok(held)
     }
 
+    /// Passes the proposal of an update through all steps.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn admit_proposed(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
+        self.steps.iter().try_for_each(|step| step.admit_proposed(request, object))
+    }
+
     /// Passes a deletion through all steps.
     ///
     /// # Errors
@@ -149,5 +164,7 @@ impl Admission {
     }
 }
 
+#[cfg(test)]
+mod node_tests;
 #[cfg(test)]
 mod tests;

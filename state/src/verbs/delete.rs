@@ -50,7 +50,7 @@ impl Pipeline {
 
     async fn try_delete(&self, call: &Call, old: Arc<Stored>, asked: &Asked) -> Result<Option<Deleted>, ApiError> {
         deletion::check_preconditions(&call.row, old.object(), asked)?;
-        let request = Admit { user: &call.user, kind: &call.row, subresource: None, old: Some(old.object()), view: self.store(), entropy: 0 };
+        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old.object()), view: self.store(), entropy: 0 };
         self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
             Plan::Pending => Ok(Some(Deleted::Marked(old))),

@@ -9,7 +9,7 @@ use crate::store::{Change, WatchFrom};
 use bus::stream::Sender;
 use bus::{Caller, Duplex, Opening, StreamError};
 use model::{ApiError, Stored};
-use state_client::{Event, WatchRequest};
+use state_client::{Event, Verb, WatchRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ struct Ready {
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
+    /// Asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
+    judge: Option<Pipeline>,
 }
 
 impl Pipeline {
@@ -44,8 +46,12 @@ impl Pipeline {
     }
 
     async fn ready(&self, caller: &Caller, asked: WatchRequest) -> Result<Ready, ApiError> {
-        let (call, _) = self.admit_call(caller, asked.request)?;
-        let selection = Selection::parse(&call.kind, &call.options)?;
+        // its verb is what it is allowed by
+        if asked.request.verb != Verb::Watch {
+            return Err(ApiError::bad_request("only a watch can be opened as a stream of events"));
+        }
+        let (call, _) = self.admit_call(caller, asked.request).await?;
+        let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
         let from = match (call.options.resource_version.as_str(), asked.initial_events) {
             ("" | "0", Some(false)) => WatchFrom::Now,
@@ -59,13 +65,15 @@ impl Pipeline {
         if call.options.resource_version.is_empty() {
             self.store().barrier(group, resource).await?;
         }
+        self.allow_again(&call).await?;
         let (store, routes) = (self.store().clone(), self.routes().clone());
         let node = selection.exact(routes::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
         let (source, (initial, revision)) = match node {
             Some(node) => Source::of_node(store, routes, node, from).await?,
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
-        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
+        let judge = call.node().filter(|_| !call.of_pods()).map(|_| self.clone());
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true), judge })
     }
 }
 
@@ -106,13 +114,21 @@ impl Ready {
         loop {
             let events = tokio::select! {
                 () = sender.closed() => return Err(End::Closed),
-                changes = self.source.next() => self.events(&changes?)?,
+                changes = self.source.next() => self.judged(&changes?).await?,
                 _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
             };
             if !events.is_empty() {
                 sender.send(events).await?;
             }
         }
+    }
+
+    async fn judged(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
+        let events = self.events(changes)?;
+        if let Some(pipeline) = self.judge.as_ref().filter(|_| !events.is_empty()) {
+            pipeline.allow_again(&self.call).await?;
+        }
+        Ok(events)
     }
 
     fn events(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {

@@ -113,6 +113,7 @@ impl Cluster {
 /// Group and resource of what a test works with.
 pub type At = (&'static str, &'static str);
 pub const CONFIG_MAPS: At = ("", "configmaps");
+pub const SECRETS: At = ("", "secrets");
 pub const PODS: At = ("", "pods");
 pub const SERVICES: At = ("", "services");
 pub const NAMESPACES: At = ("", "namespaces");

@@ -6,5 +6,7 @@ mod crud;
 mod deletion;
 mod fences;
 mod fixture;
+mod nodes;
+mod rights;
 mod subresources;
 mod watches;

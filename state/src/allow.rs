@@ -2,14 +2,13 @@
 //! change while the request waits for the cache; so it is asked again once that is current.
 use crate::authz::{self, node};
 use crate::call::Call;
-use crate::identity;
 use crate::pipeline::Pipeline;
+use crate::places::Guest;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::view::View;
-use bus::Caller;
 use model::{ApiError, Key, Reason, Stored};
-use state_client::{Body, Request};
+use state_client::{Body, Request, User};
 use std::sync::Arc;
 
 /// The store, and which pods are on which node without looking through all of them.
@@ -31,11 +30,10 @@ impl View for Known {
 }
 
 impl Pipeline {
-    /// Finds out for whom and of what a request is, and whether it is allowed. A node's pod may be newer than this cache: before a node is refused
+    /// Finds out of what a request is, and whether it is allowed. A node's pod may be newer than this cache: before a node is refused
     /// for that, the cache is made current.
-    pub(crate) async fn admit_call(&self, caller: &Caller, mut request: Request) -> Result<(Call, Body), ApiError> {
-        let user = identity::resolve(caller, request.user.take())?;
-        let (call, body) = Call::resolve(&self.kinds(), user, request, jiff::Timestamp::now())?;
+    pub(crate) async fn admit_call(&self, user: User, guest: Guest, request: Request) -> Result<(Call, Body), ApiError> {
+        let (call, body) = Call::resolve(&self.kinds(), user, guest, request, jiff::Timestamp::now())?;
         match self.allow(&call) {
             Err(refusal) if refusal.reason == Reason::Forbidden && call.node().is_some() => Box::pin(self.allow_late(&call)).await?,
             decided => decided?,

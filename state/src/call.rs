@@ -1,6 +1,7 @@
 //! A request that is understood: who asks for what, of which kind.
 use crate::authz::{Attributes, Target, node};
 use crate::identity;
+use crate::places::Guest;
 use crate::routes;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub struct Call {
     /// For whom.
     pub user: User,
+    /// Its stay here.
+    pub guest: Guest,
     /// The kind as the client sees it.
     pub kind: Arc<Kind>,
     /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
@@ -39,7 +42,7 @@ impl Call {
     ///
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
-    pub fn resolve(kinds: &Kinds, user: User, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
+    pub fn resolve(kinds: &Kinds, user: User, guest: Guest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
         let kind = kinds.resource(&request.group, &request.resource).ok_or_else(unknown)?.clone();
         if !request.version.is_empty() && !kind.versions.contains(&request.version) {
             return Err(unknown());
@@ -58,7 +61,7 @@ impl Call {
             Some((group, resource)) => kinds.resource(group, resource).ok_or_else(unknown)?.clone(),
             None => kind.clone(),
         };
-        let call = Self { user, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
+        let call = Self { user, guest, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
         call.check_address()?;
         Ok((call, request.body))
     }
@@ -172,6 +175,8 @@ pub fn optional_object(body: Body) -> Result<Option<Object>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::places::{Places, Rooms};
+    use bus::{Caller, Role};
     use model::Stored;
     use model::object::MAX_DEPTH;
     use serde_json::{Value, json};
@@ -195,7 +200,8 @@ mod tests {
             let namespace = if resource == "namespaces" { "" } else { "web" };
             let mut request = Request::new(verb, "", resource, namespace, name).subresource(sub);
             request.options.field_selector = selector.to_owned();
-            let (call, _) = Call::resolve(&kinds, User::default(), request, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            let guest = Places::new(Rooms::of_requests()).inside(&Caller::new(Role::Gateway, "g"), &User::default());
+            let (call, _) = Call::resolve(&kinds, User::default(), guest, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
             let got = call.attributes(|what| {
                 let Target::Resource { namespace, name, .. } = what.target else { panic!("{what:?}") };
                 (format!("{namespace}/{name}"), what.bound_to.map(str::to_owned))

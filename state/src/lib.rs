@@ -15,6 +15,7 @@ pub mod identity;
 pub mod meta;
 pub mod metrics;
 pub mod pipeline;
+pub mod places;
 mod routes;
 pub mod selection;
 mod serve;

@@ -10,8 +10,8 @@ const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const VOLUME: &str = "kube-api-access-";
 /// An hour and seven seconds, as Kubernetes asks for: recognisable as not chosen by a user.
 const TOKEN_SECONDS: i64 = 3607;
-/// How long a pod waits for its new namespace's own account.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a pod waits for its new namespace's own account; in Kubernetes it is between one and two seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The step.
 pub struct ServiceAccount;

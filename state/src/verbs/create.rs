@@ -124,7 +124,7 @@ impl Pipeline {
             Err(refusal) => refusal,
         };
         let Some(missing) = refusal.missing else { return Err(refusal.error) };
-        self.admit_late(&request, object, missing).await
+        self.admit_late(call, &request, object, missing).await
     }
 
     /// Passes an update as its client proposes it.
@@ -133,14 +133,20 @@ impl Pipeline {
         self.admission().admit_proposed(&request, object).map_err(|refusal| refusal.error)
     }
 
-    /// Once more with a current cache, and as long as it is worth waiting. Steps are idempotent: those before the one that refused find their work done.
-    async fn admit_late(&self, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+    /// Once more with a current cache, and as long as it is worth waiting; others have the place meanwhile. Steps are idempotent: those before the one
+    /// that refused find their work done.
+    async fn admit_late(&self, call: &Call, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+        let aside = call.guest.aside()?;
         let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
         self.store().barrier(missing.group, missing.resource).await?;
         let end = tokio::time::Instant::now() + missing.patience;
         loop {
             let refusal = match self.admission().admit(request, object) {
-                Ok(held) => return Ok(held),
+                Ok(held) => {
+                    drop(aside);
+                    call.guest.work().await;
+                    return Ok(held);
+                }
                 Err(refusal) => refusal,
             };
             if refusal.missing != Some(missing) || tokio::time::timeout_at(end, feed.next()).await.is_err() {

@@ -7,6 +7,7 @@ mod deletion;
 mod fences;
 mod fixture;
 mod nodes;
+mod places;
 mod rights;
 mod subresources;
 mod watches;

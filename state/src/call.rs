@@ -1,6 +1,8 @@
 //! A request that is understood: who asks for what, of which kind.
-use crate::authz::{Attributes, Target};
+use crate::authz::{Attributes, Target, node};
 use crate::identity;
+use crate::places::Guest;
+use crate::routes;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
 use model::{ApiError, Key, Kind, Kinds, Object, Reason};
@@ -11,6 +13,8 @@ use std::sync::Arc;
 pub struct Call {
     /// For whom.
     pub user: User,
+    /// Its stay here.
+    pub guest: Guest,
     /// The kind as the client sees it.
     pub kind: Arc<Kind>,
     /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
@@ -38,7 +42,7 @@ impl Call {
     ///
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
-    pub fn resolve(kinds: &Kinds, user: User, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
+    pub fn resolve(kinds: &Kinds, user: User, guest: Guest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
         let kind = kinds.resource(&request.group, &request.resource).ok_or_else(unknown)?.clone();
         if !request.version.is_empty() && !kind.versions.contains(&request.version) {
             return Err(unknown());
@@ -57,7 +61,7 @@ impl Call {
             Some((group, resource)) => kinds.resource(group, resource).ok_or_else(unknown)?.clone(),
             None => kind.clone(),
         };
-        let call = Self { user, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
+        let call = Self { user, guest, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
         call.check_address()?;
         Ok((call, request.body))
     }
@@ -93,14 +97,19 @@ impl Call {
         }
     }
 
-    /// Asks `allow` whether the user may do this. A field selector for one name makes a list or watch one of that name.
+    /// Says to `ask` what the user wants to do. A field selector for one name makes a list or watch one of that name; what is created or deleted in
+    /// numbers has none, as its address doesn't say it.
     ///
     /// # Errors
-    /// What `allow` answers; 400 for a bad field selector.
-    pub fn authorize(&self, allow: impl FnOnce(&Attributes<'_>) -> Result<(), ApiError>) -> Result<(), ApiError> {
+    /// 400 for a bad field selector.
+    pub fn attributes<T>(&self, ask: impl FnOnce(&Attributes<'_>) -> T) -> Result<T, ApiError> {
         let fields = FieldSelector::parse(&self.options.field_selector, &self.kind)?;
-        let many = matches!(self.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
-        let name = if many { fields.exact("metadata.name").unwrap_or_default() } else { &*self.name };
+        let name = match self.verb {
+            Verb::List | Verb::Watch => fields.exact("metadata.name").unwrap_or_default(),
+            Verb::DeleteCollection => "",
+            Verb::Create if self.sub.is_none() => "",
+            _ => &*self.name,
+        };
         let one_namespace = &*self.kind.resource == "namespaces" && self.kind.group.is_empty();
         let target = Target::Resource {
             group: &self.kind.group,
@@ -109,16 +118,18 @@ impl Call {
             namespace: if one_namespace { name } else { &self.namespace },
             name,
         };
-        let what = Attributes { user: &self.user, verb: self.rbac_verb(), target };
-        allow(&what)?;
-        // a node sees its own pods only: those of others are a selector away
-        let node = identity::node(&self.user).filter(|_| many && name.is_empty() && &*self.kind.resource == "pods" && self.kind.group.is_empty());
-        match node {
-            Some(node) if fields.exact("spec.nodeName") != Some(node) => {
-                Err(crate::authz::refusal(&what, "can only list/watch pods with spec.nodeName field selector"))
-            }
-            _ => Ok(()),
-        }
+        let bound_to = if self.of_pods() { fields.exact(routes::FIELD) } else { None };
+        Ok(ask(&Attributes { user: &self.user, verb: self.rbac_verb(), target, bound_to }))
+    }
+
+    /// Whether it is about pods.
+    pub fn of_pods(&self) -> bool {
+        self.kind.group.is_empty() && &*self.kind.resource == "pods"
+    }
+
+    /// The node that asks for something that follows from its pods.
+    pub fn node(&self) -> Option<&str> {
+        identity::node(&self.user).filter(|_| node::follows_pods(&self.kind.group, &self.kind.resource))
     }
 }
 
@@ -164,9 +175,40 @@ pub fn optional_object(body: Body) -> Result<Option<Object>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::places::{Places, Rooms};
+    use bus::{Caller, Role};
     use model::Stored;
     use model::object::MAX_DEPTH;
     use serde_json::{Value, json};
+
+    /// RBAC's `resourceNames` hold for what the address says, whatever a body or the wire says beside it.
+    #[test]
+    fn what_is_asked_for_by_which_name() {
+        let kinds = model::kinds::builtin();
+        let cases = [
+            (Verb::Get, "pods", "", "a", "", "web/a", None),
+            (Verb::List, "pods", "", "a", "", "web/", None),
+            (Verb::List, "pods", "", "", "metadata.name=b", "web/b", None),
+            (Verb::Watch, "pods", "", "", "metadata.name=b,spec.nodeName=n1", "web/b", Some("n1")),
+            (Verb::Watch, "pods", "", "", "metadata.name!=b,spec.nodeName!=n1", "web/", None),
+            (Verb::DeleteCollection, "pods", "", "a", "metadata.name=b", "web/", None),
+            (Verb::Create, "pods", "", "a", "", "web/", None),
+            (Verb::Create, "pods", "binding", "a", "", "web/a", None),
+            (Verb::Get, "namespaces", "", "a", "", "a/a", None),
+        ];
+        for (verb, resource, sub, name, selector, want, node) in cases {
+            let namespace = if resource == "namespaces" { "" } else { "web" };
+            let mut request = Request::new(verb, "", resource, namespace, name).subresource(sub);
+            request.options.field_selector = selector.to_owned();
+            let guest = Places::new(Rooms::of_requests()).inside(&Caller::new(Role::Gateway, "g"), &User::default());
+            let (call, _) = Call::resolve(&kinds, User::default(), guest, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            let got = call.attributes(|what| {
+                let Target::Resource { namespace, name, .. } = what.target else { panic!("{what:?}") };
+                (format!("{namespace}/{name}"), what.bound_to.map(str::to_owned))
+            });
+            assert_eq!(got, Ok((want.to_owned(), node.map(str::to_owned))), "{verb:?} {name} {selector}");
+        }
+    }
 
     #[test]
     fn what_could_not_be_read_again_is_refused() {

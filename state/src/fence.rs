@@ -2,7 +2,7 @@
 //!
 //! The lease is read when the write comes, from where it stands, so that no process of `state` can be behind. A write that was let in just
 //! before the lease went may still reach the log just after: against that stands the compare-and-swap of each object.
-use bus::{Fence, LeaseError, Leases};
+use bus::{Caller, Fence, LeaseError, Leases, Role};
 use model::{ApiError, Reason};
 use state_client::{Request, Verb};
 use std::collections::HashMap;
@@ -29,6 +29,11 @@ pub fn writes(verb: Verb) -> bool {
     matches!(verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection)
 }
 
+/// Whether a component may hold leases. Others would only ask about those of components, and have these wait for the answers.
+fn holds_leases(role: Role) -> bool {
+    matches!(role, Role::State | Role::Scheduler | Role::Controllers)
+}
+
 impl Fences {
     /// Over these leases.
     pub fn new(leases: Leases) -> Self {
@@ -38,9 +43,15 @@ impl Fences {
     /// Lets a request in, unless it is a deposed holder's write.
     ///
     /// # Errors
-    /// 409 when the lease is another's or nobody's; 503 when that can't be known now.
-    pub async fn admit(&self, request: &Request) -> Result<(), ApiError> {
-        let Some(fence) = request.fence.as_deref().filter(|_| writes(request.verb)) else { return Ok(()) };
+    /// 403 to those who can't hold a lease; 409 when the lease is another's or nobody's; 503 when that can't be known now.
+    pub async fn admit(&self, caller: &Caller, request: &Request) -> Result<(), ApiError> {
+        let Some(fence) = request.fence.as_deref() else { return Ok(()) };
+        if !holds_leases(caller.role) {
+            return Err(ApiError::new(Reason::Forbidden, format!("{caller} can't hold a lease")));
+        }
+        if !writes(request.verb) {
+            return Ok(());
+        }
         // on the heap: few requests have a fence, and what asks for a lease would be ten times the rest of a request's future
         match Box::pin(self.current(&fence.lease)).await {
             Ok(Some(current)) if current == *fence => Ok(()),

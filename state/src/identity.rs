@@ -41,9 +41,9 @@ pub fn resolve(caller: &Caller, named: Option<User>) -> Result<User, ApiError> {
     }
 }
 
-/// The node that a user is, if it is one.
+/// The node that a user is, if it is one. Whoever says that he is a node but not which is `""`, which is the name of none.
 pub fn node(user: &User) -> Option<&str> {
-    let name = user.name.strip_prefix(NODE_PREFIX).filter(|n| !n.is_empty())?;
+    let name = user.name.strip_prefix(NODE_PREFIX)?;
     user.groups.iter().any(|g| g == NODES).then_some(name)
 }
 

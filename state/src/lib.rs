@@ -4,6 +4,7 @@
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
+mod allow;
 mod audit;
 pub mod authz;
 mod call;
@@ -15,6 +16,7 @@ pub mod identity;
 pub mod meta;
 pub mod metrics;
 pub mod pipeline;
+pub mod places;
 mod routes;
 pub mod selection;
 mod serve;

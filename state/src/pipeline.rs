@@ -2,27 +2,27 @@
 use crate::admission::Admission;
 use crate::admission::pod_security::PodSecurity;
 use crate::admission::service::Ranges;
+use crate::allow::Known;
 use crate::authz::Authorizer;
-use crate::call::Call;
 use crate::claims::Claimant;
-use crate::fence::Fences;
+use crate::fence::{self, Fences};
 use crate::identity;
 use crate::metrics::Metrics;
+use crate::places::{Guest, Places, Rooms, weight};
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
 use crate::warnings;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bus::{Caller, Leases};
 use model::{ApiError, Key, Kinds, Stored};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state_client::token::TokenError;
-use state_client::{Body, Reply, Request, Verb};
+use state_client::{Reply, Request, User, Verb};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 impl View for Store {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
@@ -46,17 +46,17 @@ pub struct PipelineOptions {
     pub token_keys: Option<TokenKeys>,
     /// What no other process is called while this one lives, and the next one on the same data is; `None` where nobody sees to that.
     pub identity: Option<String>,
+    /// How much room there is for requests.
+    pub rooms: Rooms,
 }
 
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None }
+        let rooms = Rooms::of_requests();
+        Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None, rooms }
     }
 }
-
-/// Writes that are worked on at once. What each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
-const WRITES: usize = 512;
 
 struct Inner {
     store: Store,
@@ -67,7 +67,9 @@ struct Inner {
     claimant: Claimant,
     routes: Routes,
     fences: Fences,
-    places: Semaphore,
+    requests: Places,
+    batches: Places,
+    watches: Places,
     metrics: Metrics,
 }
 
@@ -81,7 +83,8 @@ impl Pipeline {
     /// # Errors
     /// [`TokenError::Key`] for keys that can't be read.
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
-        let authorizer = Authorizer::new(Arc::new(store.clone()));
+        let routes = Routes::default();
+        let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
         let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner {
@@ -91,9 +94,11 @@ impl Pipeline {
             admission,
             tokens,
             claimant: Claimant::new(options.identity),
-            routes: Routes::default(),
+            routes,
             fences: Fences::new(leases),
-            places: Semaphore::new(WRITES),
+            requests: Places::new(options.rooms),
+            batches: Places::new(Rooms::of_batches()),
+            watches: Places::new(Rooms::of_watches()),
             metrics: Metrics::default(),
         })))
     }
@@ -119,52 +124,74 @@ impl Pipeline {
     pub(crate) fn routes(&self) -> &Routes {
         &self.0.routes
     }
+    pub(crate) fn batches(&self) -> &Places {
+        &self.0.batches
+    }
+    pub(crate) fn watches(&self) -> &Places {
+        &self.0.watches
+    }
     /// What was asked so far.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    /// Finds out for whom and of what a request is, and whether it is allowed.
-    pub(crate) fn admit_call(&self, caller: &Caller, mut request: Request) -> Result<(Call, Body), ApiError> {
-        let user = identity::resolve(caller, request.user.take())?;
-        let (call, body) = Call::resolve(&self.0.kinds.load(), user, request, jiff::Timestamp::now())?;
-        call.authorize(|what| self.0.authorizer.require(what))?;
-        Ok((call, body))
+    pub(crate) fn kinds(&self) -> Guard<Arc<Kinds>> {
+        self.0.kinds.load()
     }
 
     /// Answers one request of `caller`.
     ///
     /// # Errors
     /// What the client is told.
-    pub async fn handle(&self, caller: &Caller, request: Box<Request>) -> Result<Reply, ApiError> {
+    pub async fn handle(&self, caller: &Caller, mut request: Box<Request>) -> Result<Reply, ApiError> {
         let began = Instant::now();
         let (verb, resource) = (request.verb, request.resource.clone());
-        let _place = self.place(verb).await;
-        let reply = match self.0.fences.admit(&request).await {
-            Ok(()) => self.answer(caller, request).await,
+        let reply = match self.let_in(caller, &mut request) {
+            Ok((user, guest)) => self.answer(caller, user, guest, request).await,
             Err(refusal) => Err(refusal),
         };
-        let code = match &reply {
+        self.count(verb, &resource, &reply, began);
+        reply
+    }
+
+    fn let_in(&self, caller: &Caller, request: &mut Request) -> Result<(User, Guest), ApiError> {
+        let user = identity::resolve(caller, request.user.take())?;
+        let guest = self.0.requests.enter(caller, &user, weight(request))?;
+        Ok((user, guest))
+    }
+
+    /// Answers one request of a batch, which was let in as a whole.
+    pub(crate) async fn handle_inside(&self, caller: &Caller, mut request: Box<Request>) -> Result<Reply, ApiError> {
+        let began = Instant::now();
+        let (verb, resource) = (request.verb, request.resource.clone());
+        let reply = match identity::resolve(caller, request.user.take()) {
+            Ok(user) => {
+                let guest = self.0.requests.inside(caller, &user);
+                self.answer(caller, user, guest, request).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        self.count(verb, &resource, &reply, began);
+        reply
+    }
+
+    fn count(&self, verb: Verb, resource: &Arc<str>, reply: &Result<Reply, ApiError>, began: Instant) {
+        let code = match reply {
             Ok(Reply::Object { created: true, .. }) => 201,
             Ok(Reply::Json { code, .. }) => *code,
             Ok(_) => 200,
             Err(e) => e.code(),
         };
-        self.0.metrics.count(verb, &resource, code, began.elapsed());
-        reply
-    }
-
-    /// Waits for a place among the writes that are worked on.
-    async fn place(&self, verb: Verb) -> Option<SemaphorePermit<'_>> {
-        match verb {
-            Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection => self.0.places.acquire().await.ok(),
-            Verb::Get | Verb::List | Verb::Watch | Verb::Connect => None,
-        }
+        self.0.metrics.count(verb, resource, code, began.elapsed());
     }
 
     /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on.
-    async fn answer(&self, caller: &Caller, request: Box<Request>) -> Result<Reply, ApiError> {
-        let (call, body) = self.admit_call(caller, *request)?;
+    async fn answer(&self, caller: &Caller, user: User, guest: Guest, request: Box<Request>) -> Result<Reply, ApiError> {
+        self.0.fences.admit(caller, &request).await?;
+        let (call, body) = self.admit_call(user, guest, *request).await?;
+        if fence::writes(call.verb) {
+            call.guest.work().await;
+        }
         match call.verb {
             Verb::Get => Box::pin(self.get(&call)).await,
             Verb::List => Box::pin(self.list(&call)).await,

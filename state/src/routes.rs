@@ -171,8 +171,13 @@ impl Routes {
         }
     }
 
+    /// The pods of `node` up to what was given out; `None` while nobody reads the feed.
+    pub fn on_node(&self, node: &str) -> Option<Vec<Arc<Stored>>> {
+        self.table().as_ref().map(|table| table.nodes.get(node).map(|n| n.pods.clone()).unwrap_or_default())
+    }
+
     /// Waits until everything up to `revision` was given out; says whether it was.
-    async fn reach(&self, revision: u64) -> bool {
+    pub async fn reach(&self, revision: u64) -> bool {
         let mut done = self.0.done.subscribe();
         self.0.asked.notify_one();
         matches!(tokio::time::timeout(PATIENCE, done.wait_for(|done| *done >= revision)).await, Ok(Ok(_)))

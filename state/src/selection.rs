@@ -1,15 +1,19 @@
 //! What a list or watch selects, and how a change looks to somebody who sees only that.
+use crate::authz::node::bound_to;
+use crate::routes::FIELD;
 use crate::store::Change;
 use model::selector::{FieldSelector, LabelSelector};
 use model::{ApiError, Kind, Object, Stored};
 use state_client::{Event, Options};
 use std::sync::Arc;
 
-/// A label selector and a field selector.
+/// A label selector and a field selector, and what the reader may see of that.
 #[derive(Clone, Debug)]
 pub struct Selection {
     labels: LabelSelector,
     fields: FieldSelector,
+    /// Only pods that are bound to this node.
+    node: Option<String>,
 }
 
 impl Selection {
@@ -18,12 +22,19 @@ impl Selection {
     /// # Errors
     /// 400 for a selector that doesn't parse or names a field that can't be selected.
     pub fn parse(kind: &Kind, options: &Options) -> Result<Self, ApiError> {
-        Ok(Self { labels: LabelSelector::parse(&options.label_selector)?, fields: FieldSelector::parse(&options.field_selector, kind)? })
+        Ok(Self { labels: LabelSelector::parse(&options.label_selector)?, fields: FieldSelector::parse(&options.field_selector, kind)?, node: None })
+    }
+
+    /// The same, for one who sees of pods only those that are bound to `node`, whatever else is selected.
+    #[must_use]
+    pub fn limited(self, node: Option<String>) -> Self {
+        let node = node.filter(|node| self.exact(FIELD) != Some(node));
+        Self { node, ..self }
     }
 
     /// Whether it selects everything.
     pub fn is_everything(&self) -> bool {
-        self.labels.is_empty() && self.fields.is_empty()
+        self.labels.is_empty() && self.fields.is_empty() && self.node.is_none()
     }
 
     /// The value that the field selector demands of a field.
@@ -33,7 +44,9 @@ impl Selection {
 
     /// Whether it selects this object.
     pub fn matches(&self, object: &Object) -> bool {
-        (self.labels.is_empty() || self.labels.matches(object.labels())) && (self.fields.is_empty() || self.fields.matches(object))
+        (self.labels.is_empty() || self.labels.matches(object.labels()))
+            && (self.fields.is_empty() || self.fields.matches(object))
+            && self.node.as_ref().is_none_or(|node| bound_to(object, node))
     }
 
     /// Whether it selects this object, of which as little as possible is parsed.

@@ -4,21 +4,26 @@ use crate::authz::{Authorizer, bootstrap, policy};
 use crate::fence;
 use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::places::{self, Guest};
 use crate::store::{Store, WatchFrom};
-use bus::{Bus, BusError, Incoming, Opening, Service};
+use bus::{Bus, BusError, Caller, Incoming, Opening, Role, Service};
+use futures::StreamExt;
 use futures::future::join_all;
 use model::{ApiError, Object};
 use serde_json::json;
 use state_client::token::TokenError;
-use state_client::{Batch, Body, Request, Verb, WatchRequest};
+use state_client::{Batch, Body, Reply, Request, User, Verb, WatchRequest};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Requests that are worked on at once; most of them wait for the log.
 const CONCURRENCY: usize = 4_096;
-/// Batches that are worked on at once.
-const BATCHES: usize = 64;
+/// Batches that are here at once; how many of them are worked on, their room says.
+const BATCHES: usize = 1_024;
 /// Requests of one batch that are worked on at once.
 const AT_ONCE: usize = 1_024;
+/// Bytes of the replies to one batch, about.
+const REPLIES: usize = 64 << 20;
 
 /// Why the services can't start.
 #[derive(Debug, thiserror::Error)]
@@ -85,20 +90,71 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
 
 /// Works on all requests of a batch at once, so that their commits share the log's next write. Replies keep the order.
 async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
-    use futures::StreamExt;
-    if let Err(refusal) = fenced(pipeline, &mut asked.message.0).await {
-        return vec![Err(refusal); asked.message.0.len()];
-    }
+    let all = asked.message.0.len();
+    let guest = match batch_in(pipeline, &mut asked).await {
+        Ok(guest) => guest,
+        Err(refusal) => return vec![Err(refusal); all],
+    };
     let caller = asked.caller;
-    let one = |request| pipeline.handle(&caller, Box::new(request));
-    futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(AT_ONCE).collect().await
+    let bounds = Bounds::of(caller.role);
+    let room = AtomicUsize::new(bounds.bytes);
+    let one = async |request| {
+        // what others of the batch were answered takes room until all are
+        if room.load(Ordering::Relaxed) == 0 {
+            return Err(places::too_many());
+        }
+        let reply = pipeline.handle_inside(&caller, Box::new(request)).await;
+        let took = reply.as_ref().map_or(0, size);
+        room.update(Ordering::Relaxed, Ordering::Relaxed, |room| room.saturating_sub(took));
+        reply
+    };
+    let replies = futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(bounds.at_once).collect().await;
+    drop(guest);
+    replies
+}
+
+/// Lets a batch in: as a whole it counts as one.
+async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<Guest, ApiError> {
+    let requests = &mut asked.message.0;
+    let speaks_for_itself = asked.caller.role != Role::Gateway;
+    let user = if speaks_for_itself { identity::resolve(&asked.caller, None)? } else { User::default() };
+    let bytes = requests.iter().map(places::weight).sum::<usize>() + requests.len() * size_of::<Request>();
+    let guest = pipeline.batches().enter(&asked.caller, &user, bytes)?;
+    fenced(pipeline, &asked.caller, requests).await?;
+    guest.work().await;
+    Ok(guest)
+}
+
+/// What the requests of one batch may take together.
+struct Bounds {
+    /// Requests that are worked on at once.
+    at_once: usize,
+    /// Bytes of their replies: when these are used up, the rest is refused.
+    bytes: usize,
+}
+
+impl Bounds {
+    fn of(role: Role) -> Self {
+        match role {
+            Role::State | Role::Scheduler | Role::Controllers => Self { at_once: AT_ONCE, bytes: REPLIES },
+            Role::Gateway | Role::Admin | Role::Agent | Role::Join => Self { at_once: AT_ONCE / 16, bytes: REPLIES / 4 },
+        }
+    }
+}
+
+fn size(reply: &Reply) -> usize {
+    match reply {
+        Reply::Object { object, .. } => object.json().len(),
+        Reply::List(list) => list.items.iter().map(|item| item.json().len()).sum(),
+        Reply::Json { json, .. } => json.len(),
+    }
 }
 
 /// One question for a whole batch that is asked under one lease; others ask for themselves.
-async fn fenced(pipeline: &Pipeline, requests: &mut [Request]) -> Result<(), ApiError> {
+async fn fenced(pipeline: &Pipeline, caller: &Caller, requests: &mut [Request]) -> Result<(), ApiError> {
     let write = requests.iter().find(|r| r.fence.is_some() && fence::writes(r.verb));
     let Some(write) = write.filter(|write| requests.iter().all(|r| r.fence == write.fence)) else { return Ok(()) };
-    pipeline.fences().admit(write).await?;
+    pipeline.fences().admit(caller, write).await?;
     requests.iter_mut().for_each(|request| request.fence = None);
     Ok(())
 }

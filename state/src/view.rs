@@ -1,4 +1,5 @@
 //! What pure parts may see of the cluster: the cache as it is, without waiting.
+use crate::authz::node::node_of;
 use model::{Key, Stored};
 use std::sync::Arc;
 
@@ -8,6 +9,12 @@ pub trait View: Send + Sync {
     fn get(&self, key: &Key) -> Option<Arc<Stored>>;
     /// All objects of a resource, in one namespace or (`""`) in all.
     fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Stored>>;
+    /// All pods that are bound to a node.
+    fn on_node(&self, node: &str) -> Vec<Arc<Stored>> {
+        let mut pods = self.list("", "pods", "");
+        pods.retain(|pod| node_of(pod) == node);
+        pods
+    }
 }
 
 #[cfg(test)]

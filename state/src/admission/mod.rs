@@ -131,6 +131,13 @@ pub trait Step: Send + Sync {
     fn judge(&self, _request: &Admit<'_>, _object: &Object, _held: &mut Held) -> Result<(), Refusal> {
         Ok(())
     }
+    /// Admits or refuses an update as its client proposes it, before what its address doesn't cover is put back.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn admit_proposed(&self, _request: &Admit<'_>, _object: &Object) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// Admits or refuses a deletion of [`Admit::old`].
     ///
     /// # Errors
@@ -182,6 +189,14 @@ impl Admission {
         self.steps.iter().try_for_each(|step| step.judge(request, object, held))
     }
 
+    /// Passes the proposal of an update through all steps.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn admit_proposed(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
+        self.steps.iter().try_for_each(|step| step.admit_proposed(request, object))
+    }
+
     /// Passes a deletion through all steps.
     ///
     /// # Errors
@@ -191,5 +206,7 @@ impl Admission {
     }
 }
 
+#[cfg(test)]
+mod node_tests;
 #[cfg(test)]
 mod tests;

@@ -1,87 +1,210 @@
 //! NodeRestriction: what a node writes is limited to itself and to its own pods, beyond what authorisation can tell from names.
+//!
+//! An update is judged as it is proposed: what its address doesn't cover is ignored of others, and refused to nodes.
 use super::{Admit, Held, Refusal, Step};
-use crate::authz::node::bound_to;
+use crate::authz::node::{LEASES, bound_to};
+use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
-use model::Object;
 use model::kind::Subresource;
+use model::{ApiError, Key, Object};
 use serde_json::Value;
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Labels that only an administrator sets on a node.
-const RESERVED: &str = "node-restriction.kubernetes.io/";
+const RESERVED: &str = "node-restriction.kubernetes.io";
+/// Those of Kubernetes' own that nodes set on themselves.
+const OWN_LABELS: [&str; 12] = [
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "kubernetes.io/arch",
+    "beta.kubernetes.io/os",
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "node.kubernetes.io/instance-type",
+    "node.kubernetes.io/windows-build",
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+];
+const OWN_DOMAINS: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+const DOMAINS: [&str; 2] = ["kubernetes.io", "k8s.io"];
+/// What of a pod's status others decide.
+const CLAIMS: [(&str, &str); 3] = [
+    ("resourceClaimStatuses", "resource claim statues"),
+    ("extendedResourceClaimStatus", "extended resource claim status"),
+    ("nodeAllocatableResourceClaimStatuses", "node allocatable resource claim statuses"),
+];
 
 /// The step.
 pub struct NodeRestriction;
 
 impl Step for NodeRestriction {
     fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
-        let Some(node) = identity::node(request.user) else { return Ok(()) };
-        match (&*request.kind.group, &*request.kind.resource) {
-            ("", "nodes") => own_node(request, node, object),
-            ("", "pods") => own_pod(request, node, object),
-            ("coordination.k8s.io", "leases") if object.name() != node => {
-                Err(request.forbidden(object, "can only access node lease with the same name as the requesting node"))
-            }
-            _ => Ok(()),
-        }
+        if request.old.is_none() { restrict(request, object) } else { Ok(()) }
+    }
+
+    fn admit_proposed(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
+        restrict(request, object)
     }
 
     fn admit_delete(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
-        let Some(node) = identity::node(request.user) else { return Ok(()) };
-        if request.of("", "pods") && !bound_to(object, node) {
-            return Err(request.forbidden(object, format!("node \"{node}\" can only delete pods with spec.nodeName set to itself")));
+        let Some(node) = node(request, object)? else { return Ok(()) };
+        match (&*request.kind.group, &*request.kind.resource, request.subresource) {
+            ("", "pods", Some(Subresource::Eviction)) if !bound_to(object, node) => {
+                Err(request.forbidden(object, format!("node {node} can only evict pods with spec.nodeName set to itself")))
+            }
+            ("", "pods", None) if !bound_to(object, node) => {
+                Err(request.forbidden(object, format!("node {node:?} can only delete pods with spec.nodeName set to itself")))
+            }
+            ("", "nodes", _) => own_node(request, node, object),
+            ("coordination.k8s.io", "leases", _) => own_lease(request, node, object),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
-fn own_node(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
-    if object.name() != node {
-        let verb = if request.old.is_some() { "modify" } else { "create" };
-        return Err(request.forbidden(object, format!("node \"{node}\" is not allowed to {verb} node \"{}\"", object.name())));
+/// The node that writes, if one does.
+fn node<'a>(request: &Admit<'a>, object: &Object) -> Result<Option<&'a str>, Refusal> {
+    match identity::node(request.user) {
+        Some("") => Err(request.forbidden(object, format!("could not determine node from user {:?}", request.user.name))),
+        node => Ok(node),
     }
-    let label = |o: Option<&Object>, key: &str| o.and_then(|o| o.label(key)).map(str::to_owned);
-    let names = |o: &Object| o.labels().map(|l| l.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let mut all = names(object);
-    all.extend(request.old.map(names).unwrap_or_default());
-    all.sort();
-    all.dedup();
-    all.retain(|key| key.contains(RESERVED) && label(Some(object), key) != label(request.old, key));
-    if !all.is_empty() {
-        return Err(request.forbidden(object, format!("is not allowed to modify labels: {}", all.join(", "))));
-    }
-    if let Some(old) = request.old
-        && request.subresource.is_none()
-        && old.at(&["spec", "taints"]) != object.at(&["spec", "taints"])
-    {
-        return Err(request.forbidden(object, format!("node \"{node}\" is not allowed to modify taints")));
-    }
-    Ok(())
 }
 
-fn own_pod(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
-    match (request.subresource, request.old) {
-        (None, None) => {
-            if object.annotation(MIRROR).is_none() {
-                return Err(request.forbidden(object, format!("pod does not have \"{MIRROR}\" annotation, node \"{node}\" can only create mirror pods")));
-            }
-            if !bound_to(object, node) {
-                return Err(request.forbidden(object, format!("node \"{node}\" can only create pods with spec.nodeName set to itself")));
-            }
-            if !object.str_at(&["spec", "serviceAccountName"]).is_empty()
-                || object.at(&["spec", "volumes"]).and_then(Value::as_array).is_some_and(|v| v.iter().any(refers_to_api))
-            {
-                return Err(request.forbidden(object, format!("node \"{node}\" can not create pods that reference API objects")));
-            }
-            Ok(())
-        }
-        (Some(Subresource::Status), Some(old)) if !bound_to(old, node) => {
-            Err(request.forbidden(object, format!("node \"{node}\" can only update pod status for pods with spec.nodeName set to itself")))
-        }
+fn restrict(request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
+    let Some(node) = node(request, object)? else { return Ok(()) };
+    match (&*request.kind.group, &*request.kind.resource) {
+        ("", "nodes") => own_node(request, node, object),
+        ("", "pods") => own_pod(request, node, object),
+        ("coordination.k8s.io", "leases") => own_lease(request, node, object),
         _ => Ok(()),
     }
 }
 
-fn refers_to_api(volume: &Value) -> bool {
-    ["secret", "configMap", "projected", "persistentVolumeClaim"].iter().any(|source| volume.get(source).is_some())
+fn own_lease(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    if object.namespace() != LEASES {
+        return Err(request.forbidden(object, format!("can only access leases in the {LEASES:?} system namespace")));
+    }
+    if object.name() != node {
+        return Err(request.forbidden(object, "can only access node lease with the same name as the requesting node"));
+    }
+    Ok(())
+}
+
+fn own_node(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(request.forbidden(object, why));
+    if object.name() != node {
+        return refuse(format!("node {node:?} is not allowed to modify node {:?}", object.name()));
+    }
+    let source = &["spec", "configSource"];
+    let labels = reserved(object, request.old).join(", ");
+    let Some(old) = request.old else {
+        if set(object, source).is_some() {
+            return refuse(format!("node {node:?} is not allowed to create pods with a non-nil configSource"));
+        }
+        return if labels.is_empty() { Ok(()) } else { refuse(format!("node {node:?} is not allowed to set the following labels: {labels}")) };
+    };
+    if set(object, source).is_some_and(|new| Some(new) != set(old, source)) {
+        return refuse(format!("node {node:?} is not allowed to update configSource to a new non-nil configSource"));
+    }
+    for (what, path) in [("taints", &["spec", "taints"]), ("ownerReferences", &["metadata", "ownerReferences"])] {
+        if object.list_at(path) != old.list_at(path) {
+            return refuse(format!("node {node:?} is not allowed to modify {what}"));
+        }
+    }
+    if labels.is_empty() { Ok(()) } else { refuse(format!("is not allowed to modify labels: {labels}")) }
+}
+
+fn set<'a>(object: &'a Object, path: &[&str]) -> Option<&'a Value> {
+    object.at(path).filter(|value| !value.is_null())
+}
+
+/// The labels that differ and that a node may not set, change or remove.
+fn reserved(new: &Object, old: Option<&Object>) -> Vec<String> {
+    let names = |o: &Object| o.labels().map(|l| l.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let mut all = names(new);
+    all.extend(old.map(names).unwrap_or_default());
+    all.sort();
+    all.dedup();
+    all.retain(|key| new.label(key) != old.and_then(|old| old.label(key)) && is_reserved(key));
+    all
+}
+
+fn within(domain: &str, of: &str) -> bool {
+    domain.strip_suffix(of).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+fn is_reserved(label: &str) -> bool {
+    let domain = label.split_once('/').map_or("", |(domain, _)| domain);
+    let own = OWN_LABELS.contains(&label) || OWN_DOMAINS.iter().any(|of| within(domain, of));
+    within(domain, RESERVED) || (DOMAINS.iter().any(|of| within(domain, of)) && !own)
+}
+
+fn own_pod(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    match (request.subresource, request.old) {
+        (None, None) => mirror(request, node, object),
+        (None, Some(_)) => Err(request.forbidden(object, format!("unexpected operation \"UPDATE\", node {node:?} can only create and delete mirror pods"))),
+        (Some(Subresource::Status), Some(old)) => own_status(request, node, object, old),
+        (Some(sub), _) => Err(request.forbidden(object, format!("unexpected pod subresource {:?}, only 'status' and 'eviction' are allowed", sub.name()))),
+    }
+}
+
+/// A mirror pod shows what its node runs by itself: it belongs to it, and needs nothing of the API.
+fn mirror(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(request.forbidden(object, why));
+    if !is_mirror(object) {
+        return refuse(format!("pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods"));
+    }
+    if !bound_to(object, node) {
+        return refuse(format!("node {node:?} can only create pods with spec.nodeName set to itself"));
+    }
+    own_reference(request, node, object)?;
+    match references::needs(object) {
+        Ok(None) => Ok(()),
+        Ok(Some(resource)) => refuse(format!("node {node:?} can not create pods that reference {resource}")),
+        Err(why) => refuse(format!("error checking mirror pod for API references: {why}")),
+    }
+}
+
+/// The node is the one owner, by the UID of the node that exists.
+fn own_reference(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(request.forbidden(object, why));
+    let own = format!("node {node:?} can only create pods with an owner reference set to itself");
+    let owner = match object.list_at(&["metadata", "ownerReferences"]) {
+        [] => return refuse(own),
+        [one] => one,
+        _ => return refuse(format!("node {node:?} can only create pods with a single owner reference set to itself")),
+    };
+    let text = |field: &str| owner.get(field).and_then(Value::as_str).unwrap_or_default();
+    let is = |field: &str| owner.get(field).and_then(Value::as_bool).unwrap_or_default();
+    if (text("apiVersion"), text("kind"), text("name")) != ("v1", "Node", node) {
+        return refuse(own);
+    }
+    if !is("controller") {
+        return refuse(format!("node {node:?} can only create pods with a controller owner reference set to itself"));
+    }
+    if is("blockOwnerDeletion") {
+        return refuse(format!("node {node:?} must not set blockOwnerDeletion on an owner reference"));
+    }
+    let Some(found) = request.view.get(&Key::new("", "nodes", "", node)) else {
+        return Err(Refusal::missing("", "nodes", ApiError::not_found("", "nodes", node)));
+    };
+    if text("uid") == found.uid() { Ok(()) } else { refuse(format!("node {node} UID mismatch: expected {} got {}", text("uid"), found.uid())) }
+}
+
+fn own_status(request: &Admit<'_>, node: &str, object: &Object, old: &Object) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(request.forbidden(object, why));
+    if !bound_to(old, node) {
+        return refuse(format!("node {node:?} can only update pod status for pods with spec.nodeName set to itself"));
+    }
+    let labels = |o: &Object| o.labels().filter(|l| !l.is_empty()).cloned();
+    if labels(object) != labels(old) {
+        return refuse(format!("node {node:?} cannot update labels through pod status"));
+    }
+    for (field, what) in CLAIMS {
+        if set(object, &["status", field]) != set(old, &["status", field]) {
+            return refuse(format!("node {node:?} cannot update {what}"));
+        }
+    }
+    Ok(())
 }

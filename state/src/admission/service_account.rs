@@ -1,5 +1,6 @@
 //! ServiceAccount: a pod acts as an account of its namespace, and finds that account's token where clients look for it.
 use super::{Admit, Held, Refusal, Step};
+use crate::authz::references::{self, Reference, is_mirror, refers_to_any};
 use crate::meta;
 use model::{Key, Object};
 use serde_json::{Map, Value, json};
@@ -9,17 +10,19 @@ const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const VOLUME: &str = "kube-api-access-";
 /// An hour and seven seconds, as Kubernetes asks for: recognisable as not chosen by a user.
 const TOKEN_SECONDS: i64 = 3607;
-/// How long a pod waits for its new namespace's own account.
-const PATIENCE: Duration = Duration::from_secs(1);
-const MIRROR: &str = "kubernetes.io/config.mirror";
+/// How long a pod waits for its new namespace's own account; in Kubernetes it is between one and two seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The step.
 pub struct ServiceAccount;
 
 impl Step for ServiceAccount {
     fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
-        if !request.creates("", "pods") || object.annotation(MIRROR).is_some() {
+        if !request.creates("", "pods") {
             return Ok(());
+        }
+        if is_mirror(object) {
+            return mirror(object).map_or(Ok(()), |why| Err(request.forbidden(object, why)));
         }
         if object.str_at(&["spec", "serviceAccountName"]).is_empty() {
             let name = match object.str_at(&["spec", "serviceAccount"]) {
@@ -38,6 +41,16 @@ impl Step for ServiceAccount {
         apply(object, account.object(), request.entropy);
         Ok(())
     }
+}
+
+/// What a mirror pod may not have, whoever makes it: its node would be given it.
+fn mirror(pod: &Object) -> Option<&'static str> {
+    let rows = [
+        (refers_to_any(pod, Reference::ServiceAccount), "a mirror pod may not reference service accounts"),
+        (refers_to_any(pod, Reference::Secret), "a mirror pod may not reference secrets"),
+        (references::tokens(pod).next().is_some(), "a mirror pod may not use ServiceAccountToken volume projections"),
+    ];
+    rows.into_iter().find_map(|(found, why)| found.then_some(why))
 }
 
 fn apply(pod: &mut Object, account: &Object, entropy: u64) {

@@ -11,10 +11,6 @@ fn root() -> User {
     User { name: "root".into(), groups: vec!["system:masters".into()], ..User::default() }
 }
 
-fn node(name: &str) -> User {
-    User { name: format!("system:node:{name}"), groups: vec!["system:nodes".into()], ..User::default() }
-}
-
 fn cluster() -> MapView {
     MapView::default()
         .with("", "namespaces", json!({"metadata": {"name": "default"}}))
@@ -126,27 +122,6 @@ fn tolerations_by_default() {
         let (got, _) = Case::create("pods", pod("default", spec)).run(&tolerations::DefaultTolerationSeconds).unwrap();
         assert_eq!(got.list_at(&["spec", "tolerations"]).len(), want);
     }
-}
-
-#[test]
-fn nodes_write_themselves() {
-    let step = node_restriction::NodeRestriction;
-    let own = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
-    let as_n1 = |case: Case<'_>| Case { user: node("n1"), ..case }.run(&step).is_ok();
-    assert!(as_n1(Case::create("nodes", own("n1", json!({"a": "b"})))));
-    assert!(!as_n1(Case::create("nodes", own("n2", json!({})))));
-    assert!(!as_n1(Case::create("nodes", own("n1", json!({"node-restriction.kubernetes.io/tier": "gold"})))));
-    let update = Case { old: Some(own("n1", json!({"node-restriction.kubernetes.io/tier": "gold"}))), ..Case::create("nodes", own("n1", json!({}))) };
-    assert!(!as_n1(update));
-    let status = |node: &str| Case {
-        subresource: Some(Subresource::Status),
-        old: Some(pod("default", json!({"nodeName": node}))),
-        ..Case::create("pods", pod("default", json!({"nodeName": node})))
-    };
-    assert!(as_n1(status("n1")));
-    assert!(!as_n1(status("n2")));
-    assert!(!as_n1(Case::create("pods", pod("default", json!({"nodeName": "n1"})))));
-    assert!(!as_n1(Case::create("leases", json!({"metadata": {"namespace": "kube-node-lease", "name": "n2"}}))));
 }
 
 fn service(spec: Value) -> Value {

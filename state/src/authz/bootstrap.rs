@@ -119,6 +119,7 @@ const NODE: &[Row] = &[
     (&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
     (&["create"], &["authorization.k8s.io"], &["localsubjectaccessreviews", "subjectaccessreviews"]),
     (READ, &[""], &["services"]),
+    (&["get"], &[""], &["endpoints"]),
     (&["create", "get", "list", "watch"], &[""], &["nodes"]),
     (&["patch", "update"], &[""], &["nodes", "nodes/status"]),
     (&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
@@ -127,7 +128,7 @@ const NODE: &[Row] = &[
     (&["create"], &[""], &["pods/eviction", "serviceaccounts/token"]),
     (READ, &[""], &["configmaps", "secrets"]),
     (&["get"], &[""], &["serviceaccounts"]),
-    (READ, &["discovery.k8s.io"], &["endpointslices"]),
+    (&["list", "watch"], &["discovery.k8s.io"], &["endpointslices"]),
     (&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
 ];
 

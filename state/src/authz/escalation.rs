@@ -39,7 +39,12 @@ pub fn check(authorizer: &Authorizer, grant: &Grant<'_>) -> Result<(), ApiError>
 }
 
 fn may(authorizer: &Authorizer, grant: &Grant<'_>, verb: &str, resource: &str, namespace: &str, name: &str) -> bool {
-    authorizer.allows(&Attributes { user: grant.user, verb, target: Target::Resource { group: GROUP, resource, subresource: "", namespace, name } })
+    authorizer.allows(&Attributes {
+        user: grant.user,
+        verb,
+        target: Target::Resource { group: GROUP, resource, subresource: "", namespace, name },
+        bound_to: None,
+    })
 }
 
 fn role(authorizer: &Authorizer, grant: &Grant<'_>) -> Result<(), ApiError> {

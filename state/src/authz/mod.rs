@@ -3,6 +3,9 @@ pub mod bootstrap;
 pub mod escalation;
 pub mod node;
 pub mod policy;
+#[cfg(test)]
+mod properties;
+pub mod references;
 pub mod review;
 pub mod rule;
 #[cfg(test)]
@@ -24,6 +27,8 @@ pub struct Attributes<'a> {
     pub verb: &'a str,
     /// To what.
     pub target: Target<'a>,
+    /// The node whose pods alone the request's field selector lets through.
+    pub bound_to: Option<&'a str>,
 }
 
 impl Attributes<'_> {
@@ -117,6 +122,11 @@ impl Authorizer {
     pub fn allows(&self, what: &Attributes<'_>) -> bool {
         let by_node = || identity::node(what.user).is_some_and(|name| node::authorize(&*self.view, name, what).is_ok());
         what.user.groups.iter().any(|g| g == MASTERS) || by_node() || self.with(|policy| policy.allows(what))
+    }
+
+    /// Whether it is allowed for another reason than being a node.
+    pub fn grants(&self, what: &Attributes<'_>) -> bool {
+        what.user.groups.iter().any(|g| g == MASTERS) || self.with(|policy| policy.allows(what))
     }
 
     /// Refuses what isn't allowed.

@@ -1,25 +1,17 @@
 //! The node authorizer: what a node's agent may do follows from which pods are bound to the node.
+//!
+//! It decides by names, as Kubernetes' does. What can only be told from an object (a mirror pod's content, whose pod is deleted) is left to
+//! [`crate::admission::node_restriction`].
+use super::references::{Reference, is_mirror, refers};
 use super::{Attributes, Target};
 use crate::view::View;
 use model::{Key, Object, Stored};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The namespace of nodes' leases.
 pub const LEASES: &str = "kube-node-lease";
 
 const READ: &[&str] = &["get", "list", "watch"];
-
-/// What a pod may refer to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reference {
-    /// Secrets: volumes, environment, image pulls.
-    Secret,
-    /// ConfigMaps: volumes, environment.
-    ConfigMap,
-    /// Its service account.
-    ServiceAccount,
-}
 
 struct Asked<'a> {
     node: &'a str,
@@ -27,6 +19,8 @@ struct Asked<'a> {
     subresource: &'a str,
     namespace: &'a str,
     name: &'a str,
+    /// The node whose pods alone a field selector lets through.
+    bound_to: Option<&'a str>,
 }
 
 impl Asked<'_> {
@@ -38,13 +32,16 @@ impl Asked<'_> {
     }
 }
 
-/// Whether node `node` may do this.
+/// Whether node `node` may do this. An empty name is that of no node.
 ///
 /// # Errors
 /// The reason why it may not, possibly empty.
 pub fn authorize(view: &dyn View, node: &str, what: &Attributes<'_>) -> Result<(), String> {
+    if node.is_empty() {
+        return Err(format!("unknown node for user {:?}", what.user.name));
+    }
     let Target::Resource { group, resource, subresource, namespace, name } = what.target else { return Err(String::new()) };
-    let asked = Asked { node, verb: what.verb, subresource, namespace, name };
+    let asked = Asked { node, verb: what.verb, subresource, namespace, name, bound_to: what.bound_to };
     match (group, resource) {
         ("", "nodes") => own_node(&asked),
         ("", "pods") => pods(view, &asked),
@@ -53,70 +50,91 @@ pub fn authorize(view: &dyn View, node: &str, what: &Attributes<'_>) -> Result<(
         ("", "serviceaccounts") => service_account(view, &asked),
         ("coordination.k8s.io", "leases") => lease(&asked),
         ("" | "events.k8s.io", "events") => asked.plain(&["create", "update", "patch"]),
-        ("", "services" | "endpoints" | "namespaces") | ("discovery.k8s.io", "endpointslices") => asked.plain(READ),
+        ("", "services") => asked.plain(READ),
+        ("", "endpoints") => asked.plain(&["get"]),
+        // what a node's own proxy needs
+        ("discovery.k8s.io", "endpointslices") => asked.plain(&["list", "watch"]),
         ("authentication.k8s.io", "tokenreviews") | ("authorization.k8s.io", "subjectaccessreviews" | "localsubjectaccessreviews") => asked.plain(&["create"]),
         _ => Err(String::new()),
     }
 }
 
-/// Reads all nodes (services and affinity need their labels), writes its own.
+/// Whether what a node may do to this resource follows from its pods, so that it is worth asking again when more of them are known.
+pub fn follows_pods(group: &str, resource: &str) -> bool {
+    group.is_empty() && matches!(resource, "pods" | "secrets" | "configmaps" | "serviceaccounts")
+}
+
+/// Whose node is written, admission sees. A node may read its own before it exists.
 fn own_node(asked: &Asked<'_>) -> Result<(), String> {
-    match asked.verb {
-        "get" | "list" | "watch" if asked.subresource.is_empty() => Ok(()),
-        "create" if asked.subresource.is_empty() && (asked.name.is_empty() || asked.name == asked.node) => Ok(()),
-        "update" | "patch" if matches!(asked.subresource, "" | "status") && asked.name == asked.node => Ok(()),
-        "update" | "patch" => Err(format!("node '{}' cannot modify node '{}'", asked.node, asked.name)),
+    let node = asked.node;
+    match (asked.subresource, asked.verb) {
+        ("", "create" | "update" | "patch") | ("status", "update" | "patch") => Ok(()),
+        ("", "get" | "list" | "watch") if asked.name == node => Ok(()),
+        ("", "get" | "list" | "watch") if asked.name.is_empty() => Err(format!("node '{node}' cannot read all nodes, only its own Node object")),
+        ("", "get" | "list" | "watch") => Err(format!("node '{node}' cannot read '{}', only its own Node object", asked.name)),
         _ => Err(String::new()),
     }
 }
 
+/// Whose pods are written, admission sees.
 fn pods(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
-    let verbs: &[&str] = match asked.subresource {
-        "" => &["get", "list", "watch", "create", "delete"],
-        "status" => &["get", "update", "patch"],
-        "eviction" => &["create"],
-        _ => &[],
-    };
-    asked.verb_in(verbs)?;
-    // lists and watches without a name are limited by their field selector, which the verbs check; a mirror pod's create is checked by admission
-    if asked.name.is_empty() || (asked.verb == "create" && asked.subresource.is_empty()) {
-        return Ok(());
-    }
-    match view.get(&Key::new("", "pods", asked.namespace, asked.name)) {
-        // who asks for a pod that is gone is told so
-        None => Ok(()),
-        Some(pod) if node_of(&pod) == asked.node => Ok(()),
-        Some(_) => Err(no_relationship(asked)),
+    match (asked.subresource, asked.verb) {
+        ("", "get") => own_pod(view, asked),
+        ("", "list" | "watch") if asked.bound_to == Some(asked.node) => Ok(()),
+        ("", "list" | "watch") if !asked.name.is_empty() => own_pod(view, asked),
+        ("", "list" | "watch") => Err("can only list/watch pods with spec.nodeName field selector".to_owned()),
+        ("", "create" | "delete") | ("status", "update" | "patch") | ("eviction", "create") => Ok(()),
+        _ => Err(String::new()),
     }
 }
 
-fn no_relationship(asked: &Asked<'_>) -> String {
-    format!("no relationship found between node '{}' and this object", asked.node)
+fn own_pod(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
+    named(asked)?;
+    let pod = view.get(&Key::new("", "pods", asked.namespace, asked.name));
+    if pod.is_some_and(|pod| node_of(&pod) == asked.node) { Ok(()) } else { Err(no_relationship(asked.node)) }
+}
+
+fn named(asked: &Asked<'_>) -> Result<(), String> {
+    if asked.name.is_empty() { Err("No Object name found".to_owned()) } else { Ok(()) }
+}
+
+/// Why a node may not read something.
+pub fn no_relationship(node: &str) -> String {
+    format!("no relationship found between node '{node}' and this object")
 }
 
 fn referenced(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(), String> {
-    if !READ.contains(&asked.verb) || !asked.subresource.is_empty() {
+    if !READ.contains(&asked.verb) {
         return Err("can only read resources of this type".to_owned());
     }
-    if asked.name.is_empty() {
-        return Err("No Object name found".to_owned());
+    if !asked.subresource.is_empty() {
+        return Err("cannot read subresource".to_owned());
     }
+    if asked.namespace.is_empty() {
+        return Err("can only read namespaced object of this type".to_owned());
+    }
+    named(asked)?;
     related(view, asked, kind)
 }
 
+/// A mirror pod gives no right to read anything: its node makes it.
 fn related(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(), String> {
-    let mut pods = view.list("", "pods", asked.namespace).into_iter();
-    let found = pods.any(|pod| node_of(&pod) == asked.node && pod.read(|pod| refers(pod, kind, asked.name)));
-    if found { Ok(()) } else { Err(no_relationship(asked)) }
+    let pods = view.on_node(asked.node);
+    let mut pods = pods.iter().filter(|pod| *pod.key.namespace == *asked.namespace);
+    if pods.any(|pod| pod.read(|pod| !is_mirror(pod) && refers(pod, kind, asked.name))) { Ok(()) } else { Err(no_relationship(asked.node)) }
 }
 
 fn service_account(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
-    match (asked.verb, asked.subresource) {
-        ("get", "") => related(view, asked, Reference::ServiceAccount),
-        ("create", "token") if asked.name.is_empty() => Err("can only create tokens for individual service accounts".to_owned()),
-        ("create", "token") => related(view, asked, Reference::ServiceAccount),
-        _ => Err("can only create tokens for individual service accounts".to_owned()),
+    if (asked.verb, asked.subresource) == ("get", "") {
+        return referenced(view, asked, Reference::ServiceAccount);
     }
+    if asked.verb != "create" || asked.name.is_empty() {
+        return Err("can only create tokens for individual service accounts".to_owned());
+    }
+    if asked.subresource != "token" {
+        return Err("can only create token subresource of serviceaccount".to_owned());
+    }
+    related(view, asked, Reference::ServiceAccount)
 }
 
 fn lease(asked: &Asked<'_>) -> Result<(), String> {
@@ -125,7 +143,7 @@ fn lease(asked: &Asked<'_>) -> Result<(), String> {
         return Err(format!("can only access leases in the \"{LEASES}\" system namespace"));
     }
     // the name of a lease to create is in its body: admission checks it
-    let own = asked.name == asked.node || (asked.verb == "create" && asked.name.is_empty());
+    let own = asked.name == asked.node || asked.verb == "create";
     if own { Ok(()) } else { Err("can only access node lease with the same name as the requesting node".to_owned()) }
 }
 
@@ -147,28 +165,4 @@ pub fn node_of(pod: &Stored) -> String {
         spec: Spec,
     }
     pod.peek::<Pod>().spec.node_name
-}
-
-fn name_is(value: &Value, path: &[&str], name: &str) -> bool {
-    path.iter().try_fold(value, |v, step| v.get(step)).and_then(Value::as_str) == Some(name)
-}
-
-fn any_of<'a>(value: &'a Value, field: &str, test: impl FnMut(&'a Value) -> bool) -> bool {
-    value.get(field).and_then(Value::as_array).is_some_and(|list| list.iter().any(test))
-}
-
-/// Whether a pod refers to the object of this name in its namespace.
-pub fn refers(pod: &Object, kind: Reference, name: &str) -> bool {
-    let Some(spec) = pod.at(&["spec"]) else { return false };
-    let (volume, projected, env, env_from): (&[&str], &[&str], &str, &str) = match kind {
-        Reference::ServiceAccount => return name_is(spec, &["serviceAccountName"], name),
-        Reference::Secret => (&["secret", "secretName"], &["secret", "name"], "secretKeyRef", "secretRef"),
-        Reference::ConfigMap => (&["configMap", "name"], &["configMap", "name"], "configMapKeyRef", "configMapRef"),
-    };
-    let in_volume = |v: &Value| name_is(v, volume, name) || v.get("projected").is_some_and(|p| any_of(p, "sources", |s| name_is(s, projected, name)));
-    let in_container =
-        |c: &Value| any_of(c, "env", |e| name_is(e, &["valueFrom", env, "name"], name)) || any_of(c, "envFrom", |e| name_is(e, &[env_from, "name"], name));
-    any_of(spec, "volumes", in_volume)
-        || ["containers", "initContainers", "ephemeralContainers"].iter().any(|list| any_of(spec, list, in_container))
-        || (kind == Reference::Secret && any_of(spec, "imagePullSecrets", |s| name_is(s, &["name"], name)))
 }

@@ -2,7 +2,7 @@
 use super::policy::Verdict;
 use super::rule::Rule;
 use super::{Attributes, Authorizer, Target};
-use crate::identity::MASTERS;
+use crate::identity::{self, MASTERS};
 use model::{ApiError, Cause, Object};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -20,6 +20,30 @@ struct ResourceAttributes {
     resource: String,
     subresource: String,
     name: String,
+    field_selector: Option<Fields>,
+}
+
+/// `FieldSelectorAttributes`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Fields {
+    requirements: Vec<Requirement>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Requirement {
+    key: String,
+    operator: String,
+    values: Vec<String>,
+}
+
+impl ResourceAttributes {
+    fn bound_to(&self) -> Option<&str> {
+        let all = self.field_selector.iter().flat_map(|f| &f.requirements);
+        let mut nodes = all.filter(|r| r.key == crate::routes::FIELD && r.operator == "In");
+        nodes.find_map(|r| if let [one] = r.values.as_slice() { Some(one.as_str()) } else { None })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,8 +76,9 @@ impl AccessSpec {
                 user,
                 verb: &r.verb,
                 target: Target::Resource { group: &r.group, resource: &r.resource, subresource: &r.subresource, namespace: &r.namespace, name: &r.name },
+                bound_to: r.bound_to(),
             }),
-            (None, Some(p)) => Ok(Attributes { user, verb: &p.verb, target: Target::Path(&p.path) }),
+            (None, Some(p)) => Ok(Attributes { user, verb: &p.verb, target: Target::Path(&p.path), bound_to: None }),
             (Some(_), Some(_)) => Err(Cause::invalid("spec.nonResourceAttributes", &json!({}), "cannot be specified in combination with resourceAttributes")),
             (None, None) => {
                 Err(Cause::invalid("spec.resourceAttributes", &Value::Null, "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
@@ -132,7 +157,12 @@ pub fn own_rules(authorizer: &Authorizer, user: &User, review: &Object) -> Resul
     let (on_paths, on_resources): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(|r| !r.non_resource_urls.is_empty());
     let resource_rules: Vec<Value> = on_resources.iter().map(resource_rule).collect();
     let path_rules: Vec<Value> = on_paths.iter().map(|r| json!({"verbs": r.verbs, "nonResourceURLs": r.non_resource_urls})).collect();
-    Ok(answered(review, "SelfSubjectRulesReview", json!({"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": false})))
+    let mut status = json!({"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": false});
+    if identity::node(user).is_some() {
+        status["incomplete"] = json!(true);
+        status["evaluationError"] = json!("node authorizer does not support user rule resolution");
+    }
+    Ok(answered(review, "SelfSubjectRulesReview", status))
 }
 
 fn resource_rule(rule: &Rule) -> Value {

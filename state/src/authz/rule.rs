@@ -162,7 +162,7 @@ mod tests {
         for case in cases {
             let (groups, resources, names, verb, group, resource, subresource, name, want) = *case;
             let rule = rule(json!({"verbs": ["get", "list"], "apiGroups": groups, "resources": resources, "resourceNames": names}));
-            let what = Attributes { user: &user, verb, target: Target::Resource { group, resource, subresource, namespace: "", name } };
+            let what = Attributes { user: &user, verb, target: Target::Resource { group, resource, subresource, namespace: "", name }, bound_to: None };
             assert_eq!(rule.allows(&what), want, "{case:?}");
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let user = User::default();
         let rule = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/apis/*"]}));
         for (path, want) in [("/healthz", true), ("/healthz/x", false), ("/apis/apps/v1", true), ("/api", false), ("/apis", false)] {
-            assert_eq!(rule.allows(&Attributes { user: &user, verb: "get", target: Target::Path(path) }), want, "{path}");
+            assert_eq!(rule.allows(&Attributes { user: &user, verb: "get", target: Target::Path(path), bound_to: None }), want, "{path}");
         }
     }
 

@@ -37,7 +37,9 @@ fn cluster() -> MapView {
         "volumes": [{"name": "a", "secret": {"secretName": "vol"}}, {"name": "b", "projected": {"sources": [{"configMap": {"name": "proj"}}]}}],
         "containers": [{"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "envsecret"}}}], "envFrom": [{"configMapRef": {"name": "from"}}]}],
         "imagePullSecrets": [{"name": "pull"}]}});
-    view.with("", "pods", pod).with("", "pods", json!({"metadata": {"namespace": "web", "name": "p2"}, "spec": {"nodeName": "n2"}}))
+    let mirror = json!({"metadata": {"namespace": "web", "name": "m", "annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {
+        "nodeName": "n1", "imagePullSecrets": [{"name": "mirrored"}]}});
+    view.with("", "pods", pod).with("", "pods", mirror).with("", "pods", json!({"metadata": {"namespace": "web", "name": "p2"}, "spec": {"nodeName": "n2"}}))
 }
 
 fn authorizer() -> Authorizer {
@@ -50,7 +52,7 @@ fn ask<'a>(user: &'a User, what: &'a str) -> Attributes<'a> {
     let resource: Vec<&str> = words[1].split('/').collect();
     let (namespace, name) = words[2].split_once('/').unwrap();
     let subresource = resource.get(2).copied().unwrap_or("");
-    Attributes { user, verb: words[0], target: Target::Resource { group: resource[0], resource: resource[1], subresource, namespace, name } }
+    Attributes { user, verb: words[0], target: Target::Resource { group: resource[0], resource: resource[1], subresource, namespace, name }, bound_to: None }
 }
 
 #[test]
@@ -99,14 +101,21 @@ fn nodes_may_what_their_pods_need() {
     let no_relation = "no relationship found between node 'n1' and this object";
     let cases = [
         ("get /nodes /n1", Ok(())),
-        ("list /nodes /", Ok(())),
+        ("get /nodes /n2", Err("node 'n1' cannot read 'n2', only its own Node object")),
+        ("list /nodes /", Err("node 'n1' cannot read all nodes, only its own Node object")),
+        ("get /nodes/status /n1", Err("")),
         ("patch /nodes/status /n1", Ok(())),
-        ("patch /nodes/status /n2", Err("node 'n1' cannot modify node 'n2'")),
         ("delete /nodes /n1", Err("")),
         ("update /pods/status web/p1", Ok(())),
-        ("update /pods/status web/p2", Err(no_relation)),
+        ("get /pods/status web/p1", Err("")),
+        ("get /pods web/p1", Ok(())),
+        ("get /pods web/p2", Err(no_relation)),
+        ("get /pods web/unknown", Err(no_relation)),
+        ("watch /pods web/p1", Ok(())),
+        ("list /pods /p1", Err(no_relation)),
+        ("list /pods web/", Err("can only list/watch pods with spec.nodeName field selector")),
+        ("deletecollection /pods web/", Err("")),
         ("delete /pods web/p1", Ok(())),
-        ("delete /pods web/p2", Err(no_relation)),
         ("update /pods web/p1", Err("")),
         ("create /pods/exec web/p1", Err("")),
         ("get /secrets web/vol", Ok(())),
@@ -114,17 +123,28 @@ fn nodes_may_what_their_pods_need() {
         ("watch /secrets web/pull", Ok(())),
         ("get /secrets web/other", Err(no_relation)),
         ("get /secrets default/vol", Err(no_relation)),
+        ("get /secrets web/mirrored", Err(no_relation)),
         ("list /secrets web/", Err("No Object name found")),
+        ("list /secrets /vol", Err("can only read namespaced object of this type")),
+        ("get /secrets/status web/vol", Err("cannot read subresource")),
         ("update /secrets web/vol", Err("can only read resources of this type")),
         ("get /configmaps web/proj", Ok(())),
         ("get /configmaps web/from", Ok(())),
         ("get /configmaps web/vol", Err(no_relation)),
+        ("get /serviceaccounts web/app", Ok(())),
+        ("list /serviceaccounts web/app", Err("can only create tokens for individual service accounts")),
+        ("create /serviceaccounts web/app", Err("can only create token subresource of serviceaccount")),
         ("create /serviceaccounts/token web/app", Ok(())),
         ("create /serviceaccounts/token web/other", Err(no_relation)),
         ("update coordination.k8s.io/leases kube-node-lease/n1", Ok(())),
         ("update coordination.k8s.io/leases kube-node-lease/n2", Err("can only access node lease with the same name as the requesting node")),
         ("update coordination.k8s.io/leases default/n1", Err("can only access leases in the \"kube-node-lease\" system namespace")),
+        ("list coordination.k8s.io/leases kube-node-lease/n1", Err("can only get, create, update, patch, or delete a node lease")),
         ("watch /services /", Ok(())),
+        ("get /endpoints web/x", Ok(())),
+        ("list /endpoints web/", Err("")),
+        ("list /namespaces /", Err("")),
+        ("get /events web/x", Err("")),
         ("update /services web/x", Err("")),
         ("watch discovery.k8s.io/endpointslices /", Ok(())),
         ("create /events web/", Ok(())),
@@ -157,7 +177,7 @@ fn refusals_in_kubernetes_words() {
         message(ask(&bob, "list /pods web/")),
         r#"pods is forbidden: User "bob" cannot list resource "pods" in API group "" in the namespace "web": RBAC: role.rbac.authorization.k8s.io "gone" not found"#
     );
-    let path = Attributes { user: &alice, verb: "get", target: Target::Path("/metrics") };
+    let path = Attributes { user: &alice, verb: "get", target: Target::Path("/metrics"), bound_to: None };
     assert_eq!(message(path), r#"forbidden: User "alice" cannot get path "/metrics""#);
 }
 
@@ -225,6 +245,19 @@ fn reviews() {
     assert_eq!(review::access_of(&authorizer, None, &path).unwrap()["status"]["allowed"], json!(true));
     assert_eq!(review::own_access(&authorizer, &alice, &review(json!({"spec": {}}))).unwrap_err().code(), 422);
     assert_eq!(review::access_of(&authorizer, None, &own).unwrap_err().code(), 422);
+    let n1 = user("system:node:n1", &["system:nodes"]);
+    for (requirement, allowed) in [
+        (json!({"key": "spec.nodeName", "operator": "In", "values": ["n1"]}), true),
+        (json!({"key": "spec.nodeName", "operator": "In", "values": ["n2"]}), false),
+        (json!({"key": "spec.nodeName", "operator": "In", "values": ["n1", "n2"]}), false),
+        (json!({"key": "spec.nodeName", "operator": "NotIn", "values": ["n1"]}), false),
+    ] {
+        let attributes = json!({"verb": "list", "resource": "pods", "fieldSelector": {"requirements": [requirement]}});
+        let asked = review(json!({"spec": {"resourceAttributes": attributes}}));
+        assert_eq!(review::own_access(&authorizer, &n1, &asked).unwrap()["status"]["allowed"], json!(allowed), "{attributes}");
+    }
+    let of_a_node = review::own_rules(&authorizer, &n1, &review(json!({"spec": {"namespace": "default"}}))).unwrap();
+    assert_eq!(of_a_node["status"]["incomplete"], json!(true));
     let rules = review::own_rules(&authorizer, &alice, &review(json!({"spec": {"namespace": "default"}}))).unwrap();
     let resources: Vec<&Value> = rules["status"]["resourceRules"].as_array().unwrap().iter().map(|r| &r["resources"]).collect();
     assert!(resources.contains(&&json!(["pods", "pods/log"])), "{rules}");

@@ -1,10 +1,11 @@
 //! `serviceaccounts/token`: a signed token, bound to its account and, where asked, to a pod; and the review of such tokens.
 use crate::authz::node::bound_to;
+use crate::authz::references::has_token_for;
 use crate::authz::review::user_info;
 use crate::identity;
 use crate::view::View;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use model::{ApiError, Cause, Key, Object, time};
+use model::{ApiError, Cause, Key, Object, Stored, time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use state_client::User;
@@ -37,6 +38,7 @@ pub struct Tokens {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct BoundObject {
+    api_version: String,
     kind: String,
     name: String,
     uid: String,
@@ -58,6 +60,8 @@ pub struct Asked<'a> {
     pub request: &'a Object,
     /// The account.
     pub account: &'a Object,
+    /// Whether the user was given the right to tokens for an audience, whatever the pod has.
+    pub granted: &'a dyn Fn(&str) -> bool,
     /// The cluster.
     pub view: &'a dyn View,
     /// Now.
@@ -74,6 +78,7 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
     let spec = asked.request.at(&["spec"]).cloned().unwrap_or_else(|| json!({}));
     let spec =
         Spec::deserialize(spec).map_err(|e| ApiError::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {e}")))?;
+    check_node(asked, &spec)?;
     let seconds = spec.expiration_seconds.unwrap_or(DEFAULT);
     let name = asked.account.name();
     let too = |detail: &str| Err(ApiError::invalid(GROUP, "TokenRequest", name, vec![Cause::invalid("spec.expirationSeconds", &json!(seconds), detail)]));
@@ -84,11 +89,10 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
         return too("may not specify a duration larger than 2^32 seconds");
     }
     let pod = spec.bound_object_ref.as_ref().map(|r| bound_pod(asked, r)).transpose()?;
-    check_node(asked, pod.as_deref())?;
     let namespace = asked.account.namespace();
     let now = asked.now.as_second();
     let reference = |o: &Object| Ref { name: o.name().to_owned(), uid: o.uid().to_owned() };
-    let node = pod.as_ref().and_then(|p| asked.view.get(&Key::new("", "nodes", "", p.str_at(&["spec", "nodeName"]))));
+    let node = pod.as_ref().and_then(|p| asked.view.get(&Key::new("", "nodes", "", p.object().str_at(&["spec", "nodeName"]))));
     Ok(Claims {
         iss: ISSUER.to_owned(),
         sub: format!("{USER_PREFIX}{namespace}:{name}"),
@@ -100,42 +104,67 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
         bound: Bound {
             namespace: namespace.to_owned(),
             serviceaccount: reference(asked.account),
-            pod: pod.as_deref().map(reference),
+            pod: pod.as_ref().map(|pod| reference(pod.object())),
             node: node.map(|n| reference(n.object())),
         },
     })
 }
 
-fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Box<Object>, ApiError> {
-    let namespace = asked.account.namespace();
+fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
     if wanted.kind != "Pod" {
         return Err(ApiError::bad_request(format!("cannot bind token for serviceaccount \"{}\" to an object of kind {:?}", asked.account.name(), wanted.kind)));
     }
-    let pod = asked.view.get(&Key::new("", "pods", namespace, wanted.name.as_str())).ok_or_else(|| ApiError::not_found("", "pods", &wanted.name))?;
-    let pod = pod.object();
-    if !wanted.uid.is_empty() && wanted.uid != pod.uid() {
-        let why = format!(
-            "the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated",
-            wanted.uid
-        );
-        return Err(ApiError::conflict("", "pods", &wanted.name, why));
+    let pod = find_pod(asked, wanted)?;
+    if !wanted.uid.is_empty() && wanted.uid != pod.object().uid() {
+        return Err(ApiError::conflict("", "pods", &wanted.name, replaced(wanted)));
     }
     let account = asked.account.name();
-    if pod.str_at(&["spec", "serviceAccountName"]) != account {
+    if pod.object().str_at(&["spec", "serviceAccountName"]) != account {
         let why = format!("cannot bind token for serviceaccount \"{account}\" to pod running with different serviceaccount name.");
         return Err(ApiError::bad_request(why));
     }
-    Ok(Box::new(pod.clone()))
+    Ok(pod)
 }
 
-fn check_node(asked: &Asked<'_>, pod: Option<&Object>) -> Result<(), ApiError> {
+/// A node is given tokens of its own pods, for those for whom the pod's volumes have one.
+fn check_node(asked: &Asked<'_>, spec: &Spec) -> Result<(), ApiError> {
     let Some(node) = identity::node(asked.user) else { return Ok(()) };
-    let refuse = |why: &str| Err(ApiError::forbidden("", "serviceaccounts", asked.account.name(), why));
-    match pod {
-        None => refuse("node requested token not bound to a pod"),
-        Some(pod) if !bound_to(pod, node) => refuse("node requested token bound to a pod scheduled on a different node"),
-        Some(_) => Ok(()),
+    let refuse = |why: String| Err(ApiError::forbidden("", "serviceaccounts", asked.account.name(), why));
+    if node.is_empty() {
+        return refuse(format!("could not determine node from user {:?}", asked.user.name));
     }
+    let Some(wanted) = spec.bound_object_ref.as_ref().filter(|r| r.api_version == "v1" && r.kind == "Pod" && !r.name.is_empty()) else {
+        return refuse("node requested token not bound to a pod".to_owned());
+    };
+    if wanted.uid.is_empty() {
+        return refuse("node requested token with a pod binding without a uid".to_owned());
+    }
+    let pod = find_pod(asked, wanted)?;
+    let pod = pod.object();
+    if wanted.uid != pod.uid() {
+        return refuse(replaced(wanted));
+    }
+    if !bound_to(pod, node) {
+        return refuse("node requested token bound to a pod scheduled on a different node".to_owned());
+    }
+    let audience = match spec.audiences.as_slice() {
+        [] => "",
+        [one] => one,
+        _ => return refuse("node may only request 0 or 1 audiences".to_owned()),
+    };
+    if has_token_for(pod, audience) || (asked.granted)(audience) {
+        return Ok(());
+    }
+    refuse(format!("{} is not authorized to request tokens for audience {audience:?}", asked.user.name))
+}
+
+fn find_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
+    let key = Key::new("", "pods", asked.account.namespace(), wanted.name.as_str());
+    asked.view.get(&key).map(|pod| pod.own()).ok_or_else(|| ApiError::not_found("", "pods", &wanted.name))
+}
+
+fn replaced(wanted: &BoundObject) -> String {
+    format!("the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated", wanted.uid)
 }
 
 impl Tokens {
@@ -215,7 +244,9 @@ mod tests {
             .with(
                 "",
                 "pods",
-                json!({"metadata": {"namespace": "default", "name": "p", "uid": pod_uid}, "spec": {"nodeName": "n1", "serviceAccountName": "app"}}),
+                json!({"metadata": {"namespace": "default", "name": "p", "uid": pod_uid}, "spec": {"nodeName": "n1", "serviceAccountName": "app", "volumes": [
+                    {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "a"}}, {"serviceAccountToken": {"path": "b", "audience": "vault"}}]}},
+                ]}}),
             )
             .with("", "nodes", json!({"metadata": {"name": "n1", "uid": "node-1"}}))
     }
@@ -230,19 +261,66 @@ mod tests {
         let request = Object::from_value(json!({"spec": spec})).unwrap();
         let account = view.get(&Key::new("", "serviceaccounts", "default", "app")).unwrap();
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        claims(&Asked { user: &user, request: &request, account: account.object(), view, now, id: "id".into() })
+        let granted = |audience: &str| audience == "granted";
+        claims(&Asked { user: &user, request: &request, account: account.object(), granted: &granted, view, now, id: "id".into() })
     }
 
     #[test]
     fn who_gets_which_token() {
         let view = cluster("pod-1");
-        let bound = |uid: &str| json!({"boundObjectRef": {"kind": "Pod", "name": "p", "uid": uid}});
+        let bound = |uid: &str| json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid}});
         assert!(ask("alice", &view, json!({})).is_ok());
         assert_eq!(ask("alice", &view, json!({"expirationSeconds": 599})).unwrap_err().code(), 422);
         assert_eq!(ask("alice", &view, bound("other")).unwrap_err().code(), 409);
         assert!(ask("system:node:n1", &view, bound("pod-1")).is_ok_and(|c| c.bound.node.is_some_and(|n| n.uid == "node-1")));
-        assert_eq!(ask("system:node:n1", &view, json!({})).unwrap_err().code(), 403);
-        assert_eq!(ask("system:node:n2", &view, bound("pod-1")).unwrap_err().code(), 403);
+    }
+
+    #[test]
+    fn a_node_gets_the_tokens_that_its_pods_have() {
+        let view = cluster("pod-1");
+        let spec = |more: Value| {
+            let mut spec = json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "pod-1"}});
+            patch(&mut spec, &more);
+            spec
+        };
+        let forbidden = |why: &str| Err((403, format!("serviceaccounts \"app\" is forbidden: {why}")));
+        let unbound = || forbidden("node requested token not bound to a pod");
+        let not_for = |audience: &str| forbidden(&format!("system:node:n1 is not authorized to request tokens for audience \"{audience}\""));
+        let cases = [
+            ("n1", spec(json!({})), Ok(())),
+            ("n1", spec(json!({"audiences": ["vault"]})), Ok(())),
+            ("n1", spec(json!({"audiences": ["granted"]})), Ok(())),
+            ("n1", spec(json!({"audiences": ["other"]})), not_for("other")),
+            ("n1", spec(json!({"audiences": ["vault", "other"]})), forbidden("node may only request 0 or 1 audiences")),
+            ("n1", json!({}), unbound()),
+            ("n1", spec(json!({"boundObjectRef": {"apiVersion": "v2"}})), unbound()),
+            ("n1", spec(json!({"boundObjectRef": {"kind": "Secret"}})), unbound()),
+            ("n1", spec(json!({"boundObjectRef": {"name": ""}})), unbound()),
+            ("n1", spec(json!({"boundObjectRef": {"uid": null}})), forbidden("node requested token with a pod binding without a uid")),
+            ("n1", spec(json!({"boundObjectRef": {"name": "gone"}})), Err((404, "pods \"gone\" not found".to_owned()))),
+            (
+                "n1",
+                spec(json!({"boundObjectRef": {"uid": "x"}})),
+                forbidden("the UID in the bound object reference (x) does not match the UID in record. The object might have been deleted and then recreated"),
+            ),
+            ("n2", spec(json!({})), forbidden("node requested token bound to a pod scheduled on a different node")),
+            ("", spec(json!({})), forbidden("could not determine node from user \"system:node:\"")),
+        ];
+        for (node, spec, want) in cases {
+            let got = ask(&format!("system:node:{node}"), &view, spec.clone()).map(|_| ()).map_err(|e| (e.code(), e.message));
+            assert_eq!(got, want, "{node} {spec}");
+        }
+    }
+
+    /// A merge: what is null is removed.
+    fn patch(value: &mut Value, more: &Value) {
+        for (field, new) in more.as_object().unwrap() {
+            match new {
+                Value::Object(_) => patch(&mut value[field], new),
+                Value::Null => _ = value.as_object_mut().unwrap().remove(field),
+                _ => value[field] = new.clone(),
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use super::check;
 use crate::admission::{Admit, Held, Missing, Refusal};
 use crate::audit;
+use crate::authz::{Attributes, Target};
 use crate::call::{self, Call};
 use crate::claims;
 use crate::deletion::Asked;
@@ -135,17 +136,29 @@ impl Pipeline {
             Err(refusal) => refusal,
         };
         let Some(missing) = refusal.missing else { return Err(refusal.error) };
-        self.admit_late(&request, object, missing).await
+        self.admit_late(call, &request, object, missing).await
     }
 
-    /// Once more with a current cache, and as long as it is worth waiting. Steps are idempotent: those before the one that refused find their work done.
-    async fn admit_late(&self, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+    /// Passes an update as its client proposes it.
+    pub(crate) fn admit_proposed(&self, call: &Call, object: &Object, old: &Object) -> Result<(), ApiError> {
+        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old), view: self.store(), entropy: 0 };
+        self.admission().admit_proposed(&request, object).map_err(|refusal| refusal.error)
+    }
+
+    /// Once more with a current cache, and as long as it is worth waiting; others have the place meanwhile. Steps are idempotent: those before the one
+    /// that refused find their work done.
+    async fn admit_late(&self, call: &Call, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+        let aside = call.guest.aside()?;
         let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
         self.store().barrier(missing.group, missing.resource).await?;
         let end = tokio::time::Instant::now() + missing.patience;
         loop {
             let refusal = match self.admission().admit(request, object) {
-                Ok(held) => return Ok(held),
+                Ok(held) => {
+                    drop(aside);
+                    call.guest.work().await;
+                    return Ok(held);
+                }
                 Err(refusal) => refusal,
             };
             if refusal.missing != Some(missing) || tokio::time::timeout_at(end, feed.next()).await.is_err() {
@@ -186,13 +199,20 @@ impl Pipeline {
         success(201, None)
     }
 
+    /// Whether the user was given the right to tokens of this account for an audience.
+    fn may_request(&self, call: &Call, audience: &str) -> bool {
+        let target = Target::Resource { group: "", resource: audience, subresource: "", namespace: &call.namespace, name: &call.name };
+        self.authorizer().allows(&Attributes { user: &call.user, verb: "request-serviceaccounts-token-audience", target, bound_to: None })
+    }
+
     async fn token(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
         let request = call::object(body)?;
         let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
         self.store().barrier("", "pods").await?;
         let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         let id = uuid::Uuid::new_v4().to_string();
-        let asked = token::Asked { user: &call.user, request: &request, account: account.object(), view: self.store(), now: call.now, id };
+        let granted = |audience: &str| self.may_request(call, audience);
+        let asked = token::Asked { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
         json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201)
     }
 }

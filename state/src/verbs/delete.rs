@@ -50,7 +50,7 @@ impl Pipeline {
 
     async fn try_delete(&self, call: &Call, old: Arc<Stored>, asked: &Asked) -> Result<Option<Deleted>, ApiError> {
         deletion::check_preconditions(&call.row, old.object(), asked)?;
-        let request = Admit { user: &call.user, kind: &call.row, subresource: None, old: Some(old.object()), view: self.store(), entropy: 0 };
+        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old.object()), view: self.store(), entropy: 0 };
         self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
             Plan::Pending => Ok(Some(Deleted::Marked(old))),
@@ -62,6 +62,8 @@ impl Pipeline {
     pub(crate) async fn delete_collection(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
         let asked = asked(call, body)?;
         let selection = Selection::parse(&call.kind, &call.options)?;
+        // each deletion takes a place of its own, so that a long collection lets others go between
+        call.guest.rest();
         self.store().barrier(&call.row.group, &call.row.resource).await?;
         let list = self.page(call, &selection, None)?;
         let names: Vec<String> = list.items.iter().map(|s| s.key.name.to_string()).collect();
@@ -74,6 +76,7 @@ impl Pipeline {
     }
 
     async fn delete_named(&self, call: &Call, name: String, asked: &Asked) -> Result<Deleted, ApiError> {
+        let _place = call.guest.place().await;
         self.delete_one(call, &name, asked).await
     }
 }

@@ -59,7 +59,9 @@ impl Pipeline {
 
     pub(crate) async fn get(&self, call: &Call) -> Result<Reply, ApiError> {
         self.freshen(&call.row, freshness(call)?).await?;
+        self.allow_again(call).await?;
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
+        self.check_read(call, &stored)?;
         match call.sub {
             None | Some(Subresource::Status) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
             Some(Subresource::Scale) => json_reply(&stored.read(scale::of), 200),
@@ -70,18 +72,20 @@ impl Pipeline {
     /// Answers a request for a stream with the pod, once the stream may be opened.
     pub(crate) async fn connect(&self, call: &Call, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
         self.freshen(&call.row, Freshness::Latest).await?;
+        self.allow_again(call).await?;
         let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         connected(sub, pod, body)
     }
 
     pub(crate) async fn list(&self, call: &Call) -> Result<Reply, ApiError> {
-        let selection = Selection::parse(&call.kind, &call.options)?;
+        let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(call)?);
         let going_on = !call.options.continue_token.is_empty();
         if going_on && !matches!(call.options.resource_version.as_str(), "" | "0") {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
         let wanted = if going_on { Freshness::Any } else { freshness(call)? };
         self.freshen(&call.row, wanted).await?;
+        self.allow_again(call).await?;
         let at = if let Freshness::Exact(revision) = wanted { Some(revision) } else { None };
         self.page(call, &selection, at).map(Reply::List)
     }

@@ -91,6 +91,7 @@ impl Pipeline {
         check_built_on(call, &new, old)?;
         meta::carry_over(&mut new, old);
         new.set(&["metadata", "resourceVersion"], old.resource_version());
+        self.admit_proposed(call, &new, old)?;
         let mut new = part(call, new, old);
         if call.sub.is_none() {
             call.row.strategy.default(&mut new);

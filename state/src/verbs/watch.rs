@@ -2,6 +2,7 @@
 use super::read::revision;
 use crate::call::Call;
 use crate::form;
+use crate::identity;
 use crate::pipeline::Pipeline;
 use crate::routes::{self, Source};
 use crate::selection::Selection;
@@ -9,7 +10,7 @@ use crate::store::{Change, WatchFrom};
 use bus::stream::Sender;
 use bus::{Caller, Duplex, Opening, StreamError};
 use model::{ApiError, Stored};
-use state_client::{Event, WatchRequest};
+use state_client::{Event, Verb, WatchRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use std::time::Duration;
 const BOOKMARK: Duration = Duration::from_secs(60);
 /// So many initial events travel in one frame.
 const FRAME: usize = 500;
+/// Bytes of objects in one frame.
+const BYTES: usize = 1 << 20;
+/// How long a reader may leave the initial events where they are.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// A watch that was allowed and is ready to be opened.
 struct Ready {
@@ -29,6 +34,8 @@ struct Ready {
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
+    /// Asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
+    judge: Option<Pipeline>,
 }
 
 impl Pipeline {
@@ -43,9 +50,15 @@ impl Pipeline {
         }
     }
 
-    async fn ready(&self, caller: &Caller, asked: WatchRequest) -> Result<Ready, ApiError> {
-        let (call, _) = self.admit_call(caller, asked.request)?;
-        let selection = Selection::parse(&call.kind, &call.options)?;
+    async fn ready(&self, caller: &Caller, mut asked: WatchRequest) -> Result<Ready, ApiError> {
+        // its verb is what it is allowed by
+        if asked.request.verb != Verb::Watch {
+            return Err(ApiError::bad_request("only a watch can be opened as a stream of events"));
+        }
+        let user = identity::resolve(caller, asked.request.user.take())?;
+        let guest = self.watches().enter(caller, &user, 0)?;
+        let (call, _) = self.admit_call(user, guest, asked.request).await?;
+        let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
         let from = match (call.options.resource_version.as_str(), asked.initial_events) {
             ("" | "0", Some(false)) => WatchFrom::Now,
@@ -59,13 +72,16 @@ impl Pipeline {
         if call.options.resource_version.is_empty() {
             self.store().barrier(group, resource).await?;
         }
+        self.allow_again(&call).await?;
         let (store, routes) = (self.store().clone(), self.routes().clone());
         let node = selection.exact(routes::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
         let (source, (initial, revision)) = match node {
             Some(node) => Source::of_node(store, routes, node, from).await?,
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
-        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true) })
+        call.guest.hold(initial.len() * size_of::<Arc<Stored>>())?;
+        let judge = call.node().filter(|_| !call.of_pods()).map(|_| self.clone());
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true), judge })
     }
 }
 
@@ -106,13 +122,19 @@ impl Ready {
         loop {
             let events = tokio::select! {
                 () = sender.closed() => return Err(End::Closed),
-                changes = self.source.next() => self.events(&changes?)?,
+                changes = self.source.next() => self.judged(&changes?).await?,
                 _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
             };
-            if !events.is_empty() {
-                sender.send(events).await?;
-            }
+            send(sender, events).await?;
         }
+    }
+
+    async fn judged(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
+        let events = self.events(changes)?;
+        if let Some(pipeline) = self.judge.as_ref().filter(|_| !events.is_empty()) {
+            pipeline.allow_again(&self.call).await?;
+        }
+        Ok(events)
     }
 
     fn events(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
@@ -123,24 +145,89 @@ impl Ready {
         Ok(events)
     }
 
-    /// Sends the objects that exist.
+    /// Sends the objects that exist. Who takes none of them for long is left, so that old ones aren't held for those who never read.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
-        let mut frame = Vec::new();
+        let mut events = Vec::new();
         for stored in std::mem::take(&mut self.initial) {
             let shown = form::outward(&self.call.kind, stored)?;
             if self.selection.selects(&shown) {
-                frame.push(Event::Added(shown));
+                events.push(Event::Added(shown));
             }
-            if frame.len() == FRAME {
-                sender.send(std::mem::take(&mut frame)).await?;
+            if events.len() == FRAME {
+                in_time(send(sender, std::mem::take(&mut events))).await?;
             }
         }
         if self.announced {
-            frame.push(Event::Bookmark { revision: self.revision, initial_events_end: true });
+            events.push(Event::Bookmark { revision: self.revision, initial_events_end: true });
         }
-        if !frame.is_empty() {
-            sender.send(frame).await?;
-        }
+        in_time(send(sender, events)).await?;
+        self.call.guest.release();
         Ok(())
+    }
+}
+
+async fn in_time(sent: impl Future<Output = Result<(), StreamError>>) -> Result<(), End> {
+    match tokio::time::timeout(STALLED, sent).await {
+        Ok(sent) => Ok(sent?),
+        Err(_) => Err(End::Closed),
+    }
+}
+
+/// Sends events in as many frames as their sizes ask for.
+async fn send(sender: &mut Sender<Vec<Event>>, mut events: Vec<Event>) -> Result<(), StreamError> {
+    while !events.is_empty() {
+        let frame = frame(&mut events);
+        sender.send(frame).await?;
+    }
+    Ok(())
+}
+
+/// Takes the first of these events that one frame has room for; one that is larger by itself has a frame of its own.
+fn frame(events: &mut Vec<Event>) -> Vec<Event> {
+    let mut bytes = 0;
+    let fit = events.iter().take_while(|event| {
+        bytes += size(event);
+        bytes <= BYTES
+    });
+    let fit = fit.count().max(1);
+    if fit >= events.len() { std::mem::take(events) } else { events.drain(..fit).collect() }
+}
+
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Added(object) | Event::Modified(object) | Event::Deleted(object) => object.json().len(),
+        Event::Bookmark { .. } | Event::Error(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Key, Object};
+    use serde_json::json;
+
+    #[test]
+    fn frames_are_bounded_in_bytes() {
+        let event = |bytes: usize| {
+            let object = Object::from_value(json!({"metadata": {"name": "a"}, "data": "x".repeat(bytes)})).unwrap();
+            Event::Added(Arc::new(Stored::from_object(Key::new("", "x", "", "a"), object).unwrap()))
+        };
+        let end = || Event::Bookmark { revision: 1, initial_events_end: true };
+        let half = BYTES / 2;
+        let cases = [
+            (vec![], vec![]),
+            (vec![end()], vec![1]),
+            (vec![event(1), event(1), end()], vec![3]),
+            (vec![event(half), event(half), event(half), end()], vec![1, 1, 2]),
+            (vec![event(half - 100), event(half - 100), event(1)], vec![3]),
+            (vec![event(1), event(2 * BYTES), event(2 * BYTES), event(1)], vec![1, 1, 1, 1]),
+        ];
+        for (mut events, want) in cases {
+            let mut got = Vec::new();
+            while !events.is_empty() {
+                got.push(frame(&mut events).len());
+            }
+            assert_eq!(got, want);
+        }
     }
 }

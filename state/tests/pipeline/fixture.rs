@@ -58,6 +58,11 @@ pub struct Speaker {
 
 impl Cluster {
     pub async fn start() -> Self {
+        Self::start_with(|options| options).await
+    }
+
+    /// One whose pipeline is told something else than by default.
+    pub async fn start_with(change: impl FnOnce(PipelineOptions) -> PipelineOptions) -> Self {
         let nats = Nats::start();
         let js = async_nats::jetstream::new(async_nats::connect(format!("nats://127.0.0.1:{}", nats.port)).await.unwrap());
         let table = Arc::new(ArcSwap::from_pointee(kinds::builtin()));
@@ -65,7 +70,7 @@ impl Cluster {
         let bus = Bus::local("test", Caller::new(Role::State, "s1"));
         let pair = rcgen::KeyPair::generate().unwrap();
         let token_keys = Some(TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() });
-        let services = state::serve(&bus, store, PipelineOptions { token_keys, ..PipelineOptions::new(table) }).await.unwrap();
+        let services = state::serve(&bus, store, change(PipelineOptions { token_keys, ..PipelineOptions::new(table) })).await.unwrap();
         Self { bus, services, nats }
     }
 
@@ -113,6 +118,7 @@ impl Cluster {
 /// Group and resource of what a test works with.
 pub type At = (&'static str, &'static str);
 pub const CONFIG_MAPS: At = ("", "configmaps");
+pub const SECRETS: At = ("", "secrets");
 pub const PODS: At = ("", "pods");
 pub const SERVICES: At = ("", "services");
 pub const NAMESPACES: At = ("", "namespaces");

@@ -1,0 +1,78 @@
+//! Whether a request is allowed: decided on what it is answered with. What a node may read follows from its pods, and both the pods and what it reads
+//! change while the request waits for the cache; so it is asked again once that is current.
+use crate::authz::{self, node};
+use crate::call::Call;
+use crate::pipeline::Pipeline;
+use crate::places::Guest;
+use crate::routes::Routes;
+use crate::store::Store;
+use crate::view::View;
+use model::{ApiError, Key, Reason, Stored};
+use state_client::{Body, Request, User};
+use std::sync::Arc;
+
+/// The store, and which pods are on which node without looking through all of them.
+pub struct Known {
+    pub store: Store,
+    pub routes: Routes,
+}
+
+impl View for Known {
+    fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        self.store.get(key)
+    }
+    fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Stored>> {
+        self.store.list(group, resource, namespace).items
+    }
+    fn on_node(&self, node: &str) -> Vec<Arc<Stored>> {
+        self.routes.on_node(node).unwrap_or_else(|| self.store.on_node(node))
+    }
+}
+
+impl Pipeline {
+    /// Finds out of what a request is, and whether it is allowed. A node's pod may be newer than this cache: before a node is refused
+    /// for that, the cache is made current.
+    pub(crate) async fn admit_call(&self, user: User, guest: Guest, request: Request) -> Result<(Call, Body), ApiError> {
+        let (call, body) = Call::resolve(&self.kinds(), user, guest, request, jiff::Timestamp::now())?;
+        match self.allow(&call) {
+            Err(refusal) if refusal.reason == Reason::Forbidden && call.node().is_some() => Box::pin(self.allow_late(&call)).await?,
+            decided => decided?,
+        }
+        Ok((call, body))
+    }
+
+    fn allow(&self, call: &Call) -> Result<(), ApiError> {
+        call.attributes(|what| self.authorizer().require(what))?
+    }
+
+    async fn allow_late(&self, call: &Call) -> Result<(), ApiError> {
+        self.store().barrier("", "pods").await?;
+        self.allow_again(call).await
+    }
+
+    /// Asks once more whether a node may read what the cache has now; it isn't asked of others, whose rights don't follow from what is read.
+    pub(crate) async fn allow_again(&self, call: &Call) -> Result<(), ApiError> {
+        if call.node().is_none() {
+            return Ok(());
+        }
+        if !self.routes().reach(self.store().revision("", "pods")).await {
+            return Err(ApiError::unavailable("the pods of the node are not known now"));
+        }
+        self.allow(call)
+    }
+
+    /// The node to whose pods a reader of pods is limited; `None` for those who aren't.
+    pub(crate) fn limit(&self, call: &Call) -> Result<Option<String>, ApiError> {
+        let Some(node) = call.node().filter(|_| call.of_pods()) else { return Ok(None) };
+        let granted = call.attributes(|what| self.authorizer().grants(what))?;
+        Ok((!granted).then(|| node.to_owned()))
+    }
+
+    /// Refuses a node another's pod, whatever its name stood for when it was asked for.
+    pub(crate) fn check_read(&self, call: &Call, stored: &Stored) -> Result<(), ApiError> {
+        match self.limit(call)? {
+            Some(node) if node::node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Room for requests: how many are here, and how many of them are worked on at once.
+//!
+//! Components, nodes and users have rooms of their own, so that nobody occupies what another kind of caller needs. Within a room those who come are let
+//! in by what they would leave to others: each has at most as much as is still free, so that some always is. Who is in waits for a place to be worked on,
+//! and places go around among those who wait for one.
+use crate::identity;
+use bus::{Caller, Role};
+use model::ApiError;
+use serde_json::Value;
+use state_client::{Body, Request, User};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// How large a room is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that are worked on at once.
+    pub places: usize,
+    /// Requests that are here, be they worked on or waiting.
+    pub present: usize,
+    /// Bytes of their bodies.
+    pub bytes: usize,
+    /// Bytes of those that were begun and wait for something to come about.
+    pub aside: usize,
+}
+
+/// How large the rooms are.
+#[derive(Clone, Copy, Debug)]
+pub struct Rooms {
+    /// Of this process, the scheduler and the controllers. They don't compete with each other.
+    pub components: Limits,
+    /// Of the nodes.
+    pub nodes: Limits,
+    /// Of everybody else.
+    pub users: Limits,
+}
+
+const MIB: usize = 1 << 20;
+/// What a request is at least, where what it has parsed is held.
+const LEAST: usize = 1 << 10;
+
+impl Rooms {
+    /// For writes: what each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
+    pub fn of_requests() -> Self {
+        Self {
+            components: Limits { places: 512, present: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
+            nodes: Limits { places: 256, present: 768, bytes: 64 * MIB, aside: MIB },
+            users: Limits { places: 512, present: 2_560, bytes: 128 * MIB, aside: 16 * MIB },
+        }
+    }
+
+    /// For batches of requests.
+    pub(crate) fn of_batches() -> Self {
+        Self {
+            components: Limits { places: 64, present: usize::MAX, bytes: 256 * MIB, aside: 0 },
+            nodes: Limits { places: 64, present: 512, bytes: 64 * MIB, aside: 0 },
+            users: Limits { places: 16, present: 256, bytes: 64 * MIB, aside: 0 },
+        }
+    }
+
+    /// For watches; what counts as their bytes is what they begin with.
+    pub(crate) fn of_watches() -> Self {
+        let all = Limits { places: 0, present: usize::MAX, bytes: 512 * MIB, aside: 0 };
+        Self { components: all, nodes: Limits { present: 1 << 20, ..all }, users: Limits { present: 1 << 16, ..all } }
+    }
+}
+
+/// Who has how much of a room.
+#[derive(Default)]
+struct Party {
+    present: usize,
+    bytes: usize,
+    aside: usize,
+    waiting: VecDeque<oneshot::Sender<Place>>,
+}
+
+struct State {
+    free: usize,
+    present: usize,
+    bytes: usize,
+    aside: usize,
+    parties: HashMap<u64, Party>,
+    /// Those who wait for a place, in the order in which they get one.
+    turns: VecDeque<u64>,
+}
+
+/// Whether somebody who has `mine` of a room may have `more`, when all have `all` of `limit`. Who shares leaves as much free as is theirs.
+fn fits(shares: bool, limit: usize, all: usize, mine: usize, more: usize) -> bool {
+    let free = limit.saturating_sub(all);
+    let own = if shares { mine } else { 0 };
+    own.saturating_add(more) <= free
+}
+
+/// One kind of callers' room.
+struct Room {
+    limits: Limits,
+    /// Whether those in it compete with each other.
+    shares: bool,
+    /// Whether one request of each is let in even into a full room: who they are was decided by an administrator.
+    invited: bool,
+    state: Mutex<State>,
+}
+
+impl Room {
+    fn new(limits: Limits, shares: bool, invited: bool) -> Arc<Self> {
+        let state = State { free: limits.places, present: 0, bytes: 0, aside: 0, parties: HashMap::new(), turns: VecDeque::new() };
+        Arc::new(Self { limits, shares, invited, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, who: u64, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let (present, held) = state.parties.get(&who).map_or((0, 0), |party| (party.present, party.bytes));
+        let invited = self.invited && present == 0;
+        let fit = invited || fits(self.shares, self.limits.present, state.present, present, 1);
+        if !fit || !fits(self.shares, self.limits.bytes, state.bytes, held, bytes) {
+            return false;
+        }
+        state.present += 1;
+        state.bytes += bytes;
+        let party = state.parties.entry(who).or_default();
+        party.present += 1;
+        party.bytes += bytes;
+        true
+    }
+
+    fn leave(&self, who: u64, bytes: usize) {
+        let mut state = self.lock();
+        state.present -= 1;
+        state.bytes -= bytes;
+        if let Some(party) = state.parties.get_mut(&who) {
+            party.present -= 1;
+            party.bytes -= bytes;
+        }
+        state.settle(who);
+    }
+
+    /// Counts bytes that somebody who is here has beyond those of the body.
+    fn grow(&self, who: u64, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let held = state.parties.get(&who).map_or(0, |party| party.bytes);
+        let fit = fits(self.shares, self.limits.bytes, state.bytes, held, bytes);
+        if fit {
+            state.bytes += bytes;
+            state.parties.entry(who).or_default().bytes += bytes;
+        }
+        fit
+    }
+
+    fn shrink(&self, who: u64, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let mut state = self.lock();
+        state.bytes -= bytes;
+        if let Some(party) = state.parties.get_mut(&who) {
+            party.bytes -= bytes;
+        }
+        state.settle(who);
+    }
+
+    fn set_aside(&self, who: u64, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let held = state.parties.get(&who).map_or(0, |party| party.aside);
+        let fit = fits(self.shares, self.limits.aside, state.aside, held, bytes);
+        if fit {
+            state.aside += bytes;
+            state.parties.entry(who).or_default().aside += bytes;
+        }
+        fit
+    }
+
+    fn take_up(&self, who: u64, bytes: usize) {
+        let mut state = self.lock();
+        state.aside -= bytes;
+        if let Some(party) = state.parties.get_mut(&who) {
+            party.aside -= bytes;
+        }
+        state.settle(who);
+    }
+
+    /// A place now, or where one will come.
+    fn ask(self: &Arc<Self>, who: u64) -> Result<Place, oneshot::Receiver<Place>> {
+        let mut state = self.lock();
+        if state.free > 0 {
+            state.free -= 1;
+            return Ok(Place(Some(self.clone())));
+        }
+        let (sender, place) = oneshot::channel();
+        let waiting = &mut state.parties.entry(who).or_default().waiting;
+        waiting.push_back(sender);
+        if waiting.len() == 1 {
+            state.turns.push_back(who);
+        }
+        Err(place)
+    }
+
+    /// Hands a place that became free to who is next.
+    fn pass_on(self: &Arc<Self>) {
+        let mut state = self.lock();
+        while let Some(next) = state.next() {
+            match next.send(Place(Some(self.clone()))) {
+                Ok(()) => return,
+                // who gave up waiting: the place goes to another, and not back while the room is locked
+                Err(mut place) => place.0 = None,
+            }
+        }
+        state.free += 1;
+    }
+
+    /// Forgets who gave up waiting.
+    fn tidy(&self, who: u64) {
+        let mut state = self.lock();
+        let Some(party) = state.parties.get_mut(&who) else { return };
+        party.waiting.retain(|sender| !sender.is_closed());
+        if party.waiting.is_empty() {
+            state.turns.retain(|turn| *turn != who);
+            state.settle(who);
+        }
+    }
+}
+
+impl State {
+    /// Forgets who has nothing here any more.
+    fn settle(&mut self, who: u64) {
+        let idle = |party: &Party| party.present == 0 && party.bytes == 0 && party.aside == 0 && party.waiting.is_empty();
+        if self.parties.get(&who).is_some_and(idle) {
+            self.parties.remove(&who);
+        }
+    }
+
+    /// Who waits for a place and is next: one of each party in turn.
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        while let Some(who) = self.turns.pop_front() {
+            let Some(party) = self.parties.get_mut(&who) else { continue };
+            let next = party.waiting.pop_front();
+            if party.waiting.is_empty() {
+                self.settle(who);
+            } else {
+                self.turns.push_back(who);
+            }
+            if next.is_some() {
+                return next;
+            }
+        }
+        None
+    }
+}
+
+/// A place among those that are worked on. Dropping it gives it to the next.
+pub struct Place(Option<Arc<Room>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(room) = self.0.take() {
+            room.pass_on();
+        }
+    }
+}
+
+/// Somebody's wait for a place.
+struct Waiting<'a> {
+    room: &'a Room,
+    who: u64,
+    place: oneshot::Receiver<Place>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.place.close();
+        self.room.tidy(self.who);
+    }
+}
+
+/// A request that is here.
+pub struct Guest {
+    room: Arc<Room>,
+    who: u64,
+    /// Of its body; `None` for one that isn't counted.
+    bytes: Option<usize>,
+    /// What it has beyond its body.
+    more: AtomicUsize,
+    place: Mutex<Option<Place>>,
+}
+
+/// The 429 for what there is no room for.
+pub(crate) fn too_many() -> ApiError {
+    ApiError::too_many_requests("The server has received too many requests and has asked us to try again later", 1)
+}
+
+impl Guest {
+    /// Waits for one more place.
+    pub async fn place(&self) -> Place {
+        match self.room.ask(self.who) {
+            Ok(place) => place,
+            Err(place) => {
+                let mut waiting = Waiting { room: &self.room, who: self.who, place };
+                // a place is handed on as long as there is a room
+                (&mut waiting.place).await.unwrap_or(Place(None))
+            }
+        }
+    }
+
+    /// Waits until it is worked on.
+    pub async fn work(&self) {
+        let place = self.place().await;
+        *self.own() = Some(place);
+    }
+
+    /// Lets others be worked on.
+    pub fn rest(&self) {
+        let place = self.own().take();
+        drop(place);
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rests while something comes about that it waits for.
+    ///
+    /// # Errors
+    /// 429 when too much waits so.
+    pub fn aside(&self) -> Result<Aside<'_>, ApiError> {
+        let bytes = self.bytes.unwrap_or_default().max(LEAST);
+        if !self.room.set_aside(self.who, bytes) {
+            return Err(too_many());
+        }
+        self.rest();
+        Ok(Aside { guest: self, bytes })
+    }
+
+    /// Counts bytes that it holds beyond its body.
+    ///
+    /// # Errors
+    /// 429 when they are too many.
+    pub fn hold(&self, bytes: usize) -> Result<(), ApiError> {
+        if !self.room.grow(self.who, bytes) {
+            return Err(too_many());
+        }
+        self.more.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// It no longer holds more than its body.
+    pub fn release(&self) {
+        self.room.shrink(self.who, self.more.swap(0, Ordering::Relaxed));
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.rest();
+        self.release();
+        if let Some(bytes) = self.bytes {
+            self.room.leave(self.who, bytes);
+        }
+    }
+}
+
+/// A request that waits for something without a place.
+pub struct Aside<'a> {
+    guest: &'a Guest,
+    bytes: usize,
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        self.guest.room.take_up(self.guest.who, self.bytes);
+    }
+}
+
+/// The rooms of one kind of requests.
+pub struct Places {
+    components: Arc<Room>,
+    nodes: Arc<Room>,
+    users: Arc<Room>,
+    names: RandomState,
+}
+
+impl Places {
+    /// Rooms of these sizes.
+    pub fn new(rooms: Rooms) -> Self {
+        Self {
+            components: Room::new(rooms.components, false, true),
+            nodes: Room::new(rooms.nodes, true, true),
+            users: Room::new(rooms.users, true, false),
+            names: RandomState::new(),
+        }
+    }
+
+    fn room(&self, caller: &Caller, user: &User) -> &Arc<Room> {
+        match caller.role {
+            Role::State | Role::Scheduler | Role::Controllers => &self.components,
+            Role::Agent => &self.nodes,
+            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => &self.nodes,
+            Role::Gateway | Role::Admin | Role::Join => &self.users,
+        }
+    }
+
+    fn guest(&self, caller: &Caller, user: &User) -> Guest {
+        let who = self.names.hash_one(&user.name);
+        Guest { room: self.room(caller, user).clone(), who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
+    }
+
+    /// Lets a request of `bytes` in.
+    ///
+    /// # Errors
+    /// 429 when too many are here.
+    pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<Guest, ApiError> {
+        let mut guest = self.guest(caller, user);
+        if !guest.room.enter(guest.who, bytes) {
+            return Err(too_many());
+        }
+        guest.bytes = Some(bytes);
+        Ok(guest)
+    }
+
+    /// A request that came with others, which were let in together.
+    pub fn inside(&self, caller: &Caller, user: &User) -> Guest {
+        self.guest(caller, user)
+    }
+}
+
+/// How many bytes a request brings, about.
+pub fn weight(request: &Request) -> usize {
+    let options = &request.options;
+    let body = match &request.body {
+        Body::None => 0,
+        Body::Json(json) | Body::Patch(_, json) => json.len(),
+        Body::Object(object) => object.0.iter().map(|(name, value)| name.len() + of(value)).sum(),
+    };
+    body + options.label_selector.len() + options.field_selector.len() + options.continue_token.len()
+}
+
+/// A value's bytes as JSON, about.
+fn of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(list) => list.iter().map(|v| of(v) + 1).sum(),
+        Value::Object(map) => map.iter().map(|(name, v)| name.len() + 4 + of(v)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests;

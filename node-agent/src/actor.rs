@@ -4,7 +4,8 @@ use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
 use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
-use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
+use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
+use crate::recorder::Subject;
 use crate::reports::Report;
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
 use bus::actor::{Actor, ActorRef, Context};
@@ -174,11 +175,24 @@ impl PodActor {
             self.revision = object.revision;
             self.pod = object.typed::<Pod>()?;
             self.compare_status();
+            self.admit();
         }
         if self.seen.gone || self.pod.metadata.deletion_timestamp.is_some() {
             self.ending.cancel();
         }
         Ok(())
+    }
+
+    /// Whether this node runs the pod at all.
+    fn admit(&mut self) {
+        let refused = self.edge.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
+        let why = refused.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN, message });
+        if let Some(Rejection { reason, message }) =
+            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
+        {
+            self.edge.recorder.warning(&Subject::pod(&self.pod), reason, message);
+        }
+        self.seen.rejected = why;
     }
 
     /// Somebody else may have written the status (a node that was silent too long): then ours is written again.

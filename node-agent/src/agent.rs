@@ -1,5 +1,6 @@
 //! The root: follows the node's pods, gives each its actor, and keeps the node registered.
 use crate::actor::{Message, POD, PodActor, Wanted};
+use crate::component::Component;
 use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::{Machine, own_address};
@@ -10,6 +11,7 @@ use crate::reports::Reports;
 use crate::runtime::podman::Podman;
 use crate::runtime::podman::service::{self, ServiceError, Socket};
 use crate::runtime::{Container, Runtime, RuntimeError};
+use crate::sysctl::Allowlist;
 use bus::Bus;
 use bus::actor::{ActorRef, Options, System};
 use futures::StreamExt;
@@ -50,6 +52,10 @@ pub struct AgentOptions {
     pub max_pods: u32,
     /// How long containers' logs may become.
     pub logs: Rotation,
+    /// Kernel settings that pods may have beside the safe ones, as `kernel.msg*` or `net.core.somaxconn`: the kubelet's `--allowed-unsafe-sysctls`.
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// Where the profiles are that pods name as `localhostProfile`.
+    pub seccomp_profile_root: PathBuf,
 }
 
 impl Default for AgentOptions {
@@ -66,6 +72,8 @@ impl Default for AgentOptions {
             cluster_domain: "cluster.local".to_owned(),
             max_pods: 110,
             logs: Rotation::default(),
+            allowed_unsafe_sysctls: Vec::new(),
+            seccomp_profile_root: PathBuf::from("/var/lib/kubelet/seccomp"),
         }
     }
 }
@@ -85,6 +93,9 @@ pub enum AgentError {
     /// The bus refuses the node's services.
     #[error(transparent)]
     Bus(#[from] bus::BusError),
+    /// A kernel setting that pods can't be allowed.
+    #[error("--allowed-unsafe-sysctls: {0}")]
+    Sysctl(#[from] crate::sysctl::PatternError),
     /// No address.
     #[error("this machine has no address that others could reach: give one with --node-ip")]
     NoAddress,
@@ -141,6 +152,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let socket = service::find(&options.podman, &options.data_dir).await?;
     let runtime: Arc<dyn Runtime> = Arc::new(Podman::new(&socket, network));
     let machine = Machine::here(&pods_dir);
+    let sysctls = Allowlist::new(&machine.kernel, &options.allowed_unsafe_sysctls)?;
     let address = options.node_ip.or_else(|| address(&options.data_dir)).ok_or(AgentError::NoAddress)?;
     let client = Client::new(bus.clone());
     let (references, changed) = References::new(client.clone(), options.data_dir.join("objects"));
@@ -155,6 +167,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         memory: machine.memory,
         cluster_dns: options.cluster_dns.map(|ip| ip.to_string()),
         cluster_domain: options.cluster_domain.clone(),
+        sysctls,
+        seccomp: options.seccomp_profile_root.clone(),
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, pods: pods_dir, real: true });
@@ -303,7 +317,7 @@ impl Agent {
         let kept = kept(&self.edge.pods);
         let uids: HashSet<String> = kept.iter().map(|o| o.object().uid().to_owned()).collect();
         for container in self.edge.runtime.list(None).await? {
-            if !uids.contains(&container.pod.uid) && self.edge.pods.join(&container.pod.uid).starts_with(&self.edge.pods) {
+            if !uids.contains(&container.pod.uid) {
                 self.strays().entry(container.pod.uid.clone()).or_default().push(container);
             }
         }
@@ -355,14 +369,21 @@ pub fn has_pods(data: &Path) -> bool {
     !kept(&data.join("pods")).is_empty()
 }
 
+/// The longest object that is believed; a cluster's are shorter.
+const POD_MAX: u64 = 16 << 20;
+
 fn kept(pods: &Path) -> Vec<Arc<Stored>> {
     let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
-    let read = |path: PathBuf| -> Option<Arc<Stored>> {
-        let object = Object::from_json(&std::fs::read(path.join(POD)).ok()?).ok()?;
+    let read = |entry: std::fs::DirEntry| -> Option<Arc<Stored>> {
+        let object = Object::from_json(&crate::beneath::read(&entry.path().join(POD), POD_MAX).ok()?).ok()?;
+        // In the directory of another pod it is not what this agent put there.
+        if Component::of(object.uid()).as_str() != entry.file_name() {
+            return None;
+        }
         let key = Key::new("", "pods", object.namespace(), object.name());
         Stored::from_object(key, object).ok().map(Arc::new)
     };
-    entries.filter_map(|e| read(e.ok()?.path())).collect()
+    entries.filter_map(|e| read(e.ok()?)).collect()
 }
 
 /// Whether a change must be on disk: not one of status alone.

@@ -1,5 +1,6 @@
 //! ConfigMaps and Secrets that pods of this node refer to: each is watched while a pod needs it, and kept on the node's disk so that a pod can be
 //! restarted while the cluster can't be reached.
+use crate::component::Component;
 use base64::Engine;
 use model::{ApiError, Key, Object, Stored};
 use state_client::{Change, Client, Reflector, Request, Verb};
@@ -87,6 +88,9 @@ pub struct References {
     watched: Mutex<HashMap<RefKey, Watched>>,
     changed: tokio::sync::mpsc::UnboundedSender<RefKey>,
 }
+
+/// The longest copy that is believed; a cluster's objects are shorter.
+const COPY_MAX: u64 = 16 << 20;
 
 /// How long a start waits for the cluster before it takes the copy on disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -176,7 +180,7 @@ impl References {
                 None => continue,
             };
             // Pods may have been given the copy on disk before the cluster could be asked.
-            let copy = std::fs::read(self.path(&key)).ok();
+            let copy = crate::beneath::read(&self.path(&key), COPY_MAX).ok();
             let news = if first { copy.as_ref().is_some_and(|copy| *copy != json) } else { true };
             if copy.as_ref() != Some(&json) {
                 self.keep(&key, &json);
@@ -189,7 +193,7 @@ impl References {
     }
 
     fn path(&self, key: &RefKey) -> PathBuf {
-        self.disk.join(format!("{}_{}_{}.json", key.resource, key.namespace, key.name))
+        self.disk.join(Component::joined(&[key.resource, &key.namespace, &key.name]).with(".json"))
     }
 
     fn keep(&self, key: &RefKey, json: &[u8]) {
@@ -200,7 +204,8 @@ impl References {
     }
 
     fn copy(&self, key: &RefKey) -> Result<Known, ApiError> {
-        let json = std::fs::read(self.path(key)).map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
+        let json = crate::beneath::read(&self.path(key), COPY_MAX)
+            .map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
         if json.is_empty() {
             return Ok(Known::Absent);
         }

@@ -1,6 +1,8 @@
 //! A run's log on disk: the file that is written, and beside it those that were put aside when they had become too long (`0.log.1`, `0.log.2`, …).
 use super::Edge;
-use crate::runtime::{RunState, RuntimeError};
+use crate::component::Component;
+use crate::runtime::{Container, RunState, RuntimeError};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,10 +69,10 @@ fn prune(live: &Path, most: usize) -> io::Result<()> {
     list.iter().take(over).try_for_each(|(_, path)| std::fs::remove_file(path))
 }
 
-/// A log that is too long.
+/// A log that is too long, by the names of the files that it is in.
 struct Long {
-    uid: String,
-    container: String,
+    pod: OsString,
+    container: OsString,
     attempt: u32,
     live: PathBuf,
 }
@@ -78,15 +80,13 @@ struct Long {
 /// All logs below the pods' directory that are longer than this.
 fn long(pods: &Path, size: u64) -> Vec<Long> {
     let inside = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let text = |name: std::ffi::OsString| name.into_string().unwrap_or_default();
     let mut found = Vec::new();
     for pod in inside(pods) {
         for container in inside(&pod.path().join("logs")) {
             for file in inside(&container.path()) {
-                let name = text(file.file_name());
-                let attempt = name.strip_suffix(".log").and_then(|n| n.parse().ok());
+                let attempt = file.file_name().to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
                 if let (Some(attempt), true) = (attempt, file.metadata().is_ok_and(|m| m.len() > size)) {
-                    found.push(Long { uid: text(pod.file_name()), container: text(container.file_name()), attempt, live: file.path() });
+                    found.push(Long { pod: pod.file_name(), container: container.file_name(), attempt, live: file.path() });
                 }
             }
         }
@@ -113,8 +113,10 @@ pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) 
 
 /// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.
 async fn put_aside(edge: &Edge, log: &Long, most: usize) -> Result<(), RotateError> {
-    let runs = edge.runtime.list(Some(&log.uid)).await?;
-    let writes = |r: &&crate::runtime::Container| r.name == log.container && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
+    let runs = edge.runtime.list(Component::name(&log.pod).as_deref()).await?;
+    let is = |name: &str, file: &OsString| Component::of(name).as_str() == file;
+    let writes =
+        |r: &&Container| is(&r.pod.uid, &log.pod) && is(&r.name, &log.container) && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
     let Some(run) = runs.iter().find(writes) else { return Ok(()) };
     let aside = next(&log.live);
     std::fs::rename(&log.live, &aside)?;
@@ -154,7 +156,7 @@ mod tests {
         for (name, length) in [("0.log", 5), ("1.log", 20), ("1.log.1", 20)] {
             std::fs::write(logs.join(name), vec![b'x'; length]).unwrap();
         }
-        let found: Vec<(String, String, u32)> = long(dir.path(), 10).into_iter().map(|l| (l.uid, l.container, l.attempt)).collect();
-        assert_eq!(found, [("u".to_owned(), "c".to_owned(), 1)]);
+        let found: Vec<(OsString, OsString, u32)> = long(dir.path(), 10).into_iter().map(|l| (l.pod, l.container, l.attempt)).collect();
+        assert_eq!(found, [("u".into(), "c".into(), 1)]);
     }
 }

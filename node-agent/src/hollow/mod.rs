@@ -99,6 +99,7 @@ fn node(
         memory: machine.memory,
         cluster_dns: None,
         cluster_domain: "cluster.local".to_owned(),
+        ..NodeInfo::default()
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let edge = Edge { runtime, client, references, reports, images, recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };

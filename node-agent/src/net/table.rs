@@ -70,16 +70,17 @@ table ip {table} {{
 
 fn element(port: &HostPort, ip: Ipv4Addr) -> String {
     let at = port.address.map(|a| format!("{a} . ")).unwrap_or_default();
-    format!("{at}{} . {} : {ip} . {}", port.protocol, port.port, port.target)
+    format!("{at}{} . {} : {ip} . {}", port.protocol.name(), port.port, port.target)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Protocol;
 
     #[test]
     fn ports_lead_to_pods() {
-        let port = |address: Option<Ipv4Addr>| HostPort { protocol: "tcp".into(), address, port: 80, target: 8080 };
+        let port = |address: Option<Ipv4Addr>| HostPort { protocol: Protocol::Tcp, address, port: 80, target: 8080 };
         let ip = Ipv4Addr::new(10, 244, 0, 7);
         let sandbox = Sandbox { ip: Some(ip.into()), ports: vec![port(None), port(Some(Ipv4Addr::new(10, 0, 0, 1)))], ..Sandbox::default() };
         let got = script(Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 24), "ws0", &[sandbox, Sandbox::default()]);

@@ -87,6 +87,15 @@ impl TroubleKind {
     }
 }
 
+/// Why a node doesn't run a pod that it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason, as statuses and events show it.
+    pub reason: &'static str,
+    /// In the kubelet's words.
+    pub message: String,
+}
+
 /// What is known of a pod on this node.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -118,6 +127,8 @@ pub struct Observed {
     pub released: bool,
     /// Whether the object was deleted by us.
     pub confirmed: bool,
+    /// Why this node doesn't run it.
+    pub rejected: Option<Rejection>,
     /// The status computed last: transition times are taken from it.
     pub reported: Option<PodStatus>,
 }

@@ -23,6 +23,8 @@ mod resources;
 pub mod runtime;
 mod stream;
 pub mod sysctl;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod volumes;
 

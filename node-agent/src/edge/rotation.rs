@@ -2,6 +2,8 @@
 use super::Edge;
 use crate::component::Component;
 use crate::runtime::{Container, RunState, RuntimeError};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,9 @@ impl Default for Rotation {
         Self { size: 10 << 20, files: 5, every: Duration::from_secs(10) }
     }
 }
+
+/// Logs that are put aside at once.
+const AT_ONCE: usize = 16;
 
 /// Why a log can't be put aside.
 #[derive(Debug, thiserror::Error)]
@@ -102,13 +107,23 @@ pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) 
     let mut look = tokio::time::interval(rotation.every);
     while cancel.run_until_cancelled(look.tick()).await.is_some() {
         let pods = edge.pods.clone();
-        for log in tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await? {
-            if let Err(error) = put_aside(edge, &log, rotation.files).await {
-                tracing::warn!(path = %log.live.display(), %error, "a container's log could not be put aside");
-            }
+        let logs = tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await?;
+        // Side by side: a container that the runtime doesn't answer for keeps nobody else's log from being put aside.
+        let each: Vec<BoxFuture<'_, ()>> = logs.into_iter().map(|log| log.put_aside(edge, rotation.files).boxed()).collect();
+        let each = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<()>>();
+        if cancel.run_until_cancelled(each).await.is_none() {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+impl Long {
+    async fn put_aside(self, edge: &Edge, most: usize) {
+        if let Err(error) = put_aside(edge, &self, most).await {
+            tracing::warn!(path = %self.live.display(), %error, "a container's log could not be put aside");
+        }
+    }
 }
 
 /// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.

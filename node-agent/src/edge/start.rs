@@ -49,7 +49,12 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
     let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
         return Ok(Outcome::Run(as_begun(spec, id, RunState::Running(started))));
     };
-    if let Err(why) = hook::run(edge, job, c, &id, handler).await {
+    let hooked = tokio::select! {
+        hooked = hook::run(edge, job, c, &id, handler) => hooked,
+        // A hook that doesn't end is no reason for a pod to stay.
+        () = job.ending.cancelled() => return Ok(Outcome::Run(edge.runtime.inspect(&id).await?)),
+    };
+    if let Err(why) = hooked {
         edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
         edge.recorder.container(job, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);

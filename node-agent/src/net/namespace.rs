@@ -14,6 +14,9 @@ const NSFS: i64 = 0x6e73_6673;
 
 const NONE: Option<&Path> = None;
 
+/// How long a loopback may take to answer.
+const DIAL: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Makes `dir` a mount whose later mounts appear in other mount namespaces too (Podman's may be another one).
 pub fn share(dir: &Path) -> Result<(), NetError> {
     let dir = dir.canonicalize().map_err(kernel("finding the pods' directory"))?;
@@ -115,7 +118,8 @@ pub fn inside<T: Send>(path: &Path, work: impl FnOnce() -> Result<T, NetError> +
 pub async fn connect(path: Option<std::path::PathBuf>, port: u16) -> Result<TcpStream, NetError> {
     let dial = move || {
         let both = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
-        std::net::TcpStream::connect(both.as_slice()).map_err(kernel("connecting to the pod's port"))
+        let [four, six] = both.map(|address| move || std::net::TcpStream::connect_timeout(&address, DIAL));
+        four().or_else(|_| six()).map_err(kernel("connecting to the pod's port"))
     };
     let work = move || match &path {
         Some(path) => inside(path, dial),

@@ -72,6 +72,11 @@ pub enum TroubleKind {
 }
 
 impl TroubleKind {
+    /// Whether an object that comes, or changes, may be what is missing.
+    pub fn may_lack_an_object(self) -> bool {
+        matches!(self, Self::CreateContainerConfigError | Self::FailedMount | Self::ErrImagePull | Self::CreateContainerError)
+    }
+
     /// The reason, as statuses and events show it.
     pub fn reason(self) -> &'static str {
         match self {

@@ -227,6 +227,28 @@ fn config_arrives_by_volume_and_environment() {
 }
 
 #[test]
+fn a_container_starts_when_its_secret_comes() {
+    inside("pods::a_container_starts_when_its_secret_comes", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let mut c = sh("c", "sleep 1000");
+        c["env"] = json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "late", "key": "x"}}}]);
+        state.create("pods", "default", pod("w", json!({"containers": [c]}))).await;
+        // So often that the next try by itself is four seconds away.
+        let tries =
+            |state: &State| state.all("events").iter().filter(|e| e.object().str_at(&["reason"]) == "Failed").map(|e| e.object().0["count"].as_i64()).max();
+        state.until("events", "default", "", "told three times", |_| tries(&state).flatten() >= Some(3)).await;
+        let waiting = first(state.get("pods", "default", "w").unwrap().object())["state"]["waiting"].clone();
+        assert_eq!((&waiting["reason"], &waiting["message"]), (&json!("CreateContainerConfigError"), &json!("secret \"late\" not found")));
+        let came = Instant::now();
+        state.create("secrets", "default", json!({"metadata": {"name": "late"}, "data": {"x": "eQ=="}})).await;
+        state.pod("w", "ready", ready).await;
+        assert!(came.elapsed() < Duration::from_secs(3), "{:?}", came.elapsed());
+        state.delete_pod("w", 1).await;
+        state.no_pod("w").await;
+    });
+}
+
+#[test]
 fn many_at_once_and_services_between_them() {
     inside("pods::many_at_once_and_services_between_them", |dir| async move {
         let (state, _system) = node(&dir).await;

@@ -147,6 +147,7 @@ fn user(pod: &Pod, c: &Spec, own: &SecurityContext, of_pod: &PodSecurityContext,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn built(container: Value, pod_security: Value, image_user: &str) -> Result<ContainerSpec, String> {
@@ -189,5 +190,41 @@ mod tests {
         assert!(refused("web", json!({})).contains("non-numeric user (web)"));
         assert!(refused("5", json!({"runAsUser": 0})).contains("breaks non-root policy"));
         assert!(built(json!({"name": "c"}), json!({"runAsNonRoot": true}), "5").is_ok());
+    }
+
+    proptest! {
+        /// Whatever a pod's fields say: what the runtime is told is a container of this pod, in its own directory, without anything that wasn't asked for.
+        #[test]
+        fn no_field_gives_more_than_it_says(words in proptest::collection::vec("(\\.\\./|/|\u{0}|[a-z\"{}:,%\n]){0,8}|.{0,40}", 16), numbers in proptest::collection::vec(any::<i64>(), 6)) {
+            let w = |i: usize| words[i].clone();
+            let security = json!({"runAsUser": numbers[0], "runAsGroup": numbers[1], "capabilities": {"add": [w(0)], "drop": [w(1)]},
+                "seccompProfile": {"type": "Localhost", "localhostProfile": w(2)}});
+            let container = json!({"name": w(3), "image": w(4), "command": [w(5)], "args": [w(6)], "workingDir": w(7), "terminationMessagePath": w(8),
+                "securityContext": security, "resources": {"limits": {"cpu": numbers[2].to_string(), "memory": numbers[3].to_string()}}});
+            let spec = json!({"containers": [container], "hostname": w(9), "subdomain": w(10), "terminationGracePeriodSeconds": numbers[4],
+                "securityContext": {"fsGroup": numbers[5], "sysctls": [{"name": w(11), "value": w(12)}, {"name": "kernel.domainname", "value": w(12)}]}});
+            let pod: Pod = serde_json::from_value(json!({"metadata": {"name": w(13), "namespace": w(14), "uid": w(15)}, "spec": spec})).unwrap();
+            let id = PodRef { uid: w(15), namespace: w(14), name: w(13) };
+            let dir = Path::new("/pods").join(Component::of(&id.uid));
+            let net = dir.join("ns/net");
+            let sandbox = Sandbox { namespaces: crate::runtime::NamespacePaths { net: Some(net.clone()), ipc: None }, ..Sandbox::default() };
+            let image = Image { id: "i".into(), ..Image::default() };
+            let parts = Parts { pod: &pod, id, container: &crate::pod::spec(&pod).containers[0], attempt: 0, sandbox: &sandbox, image: &image, env: Vec::new(), dir: &dir, memory: 1 << 30 };
+            if let Ok(Built { spec, profile, .. }) = build(parts) {
+                let inside = |p: &Path| p.starts_with(&dir) && p.components().all(|s| matches!(s, std::path::Component::Normal(_) | std::path::Component::RootDir));
+                prop_assert!(inside(&spec.log) && spec.mounts.iter().all(|m| inside(&m.source)));
+                prop_assert!(!spec.privileged && !spec.host_pid && !spec.host_uts);
+                match &spec.seccomp {
+                    Seccomp::File(path) => prop_assert!(inside(path) && profile.is_some()),
+                    other => prop_assert!(*other == Seccomp::Unconfined && w(2).is_empty()),
+                }
+                prop_assert!(spec.sysctls.iter().all(|(name, _)| name == "kernel.domainname"));
+                let body = crate::runtime::podman::body(&spec);
+                let read: Value = serde_json::from_str(&body.to_string()).unwrap();
+                prop_assert_eq!(&read["netns"], &json!({"nsmode": "path", "value": net}));
+                prop_assert_eq!((&read["image"], &read["privileged"], &read["labels"][crate::runtime::podman::UID]), (&json!("i"), &json!(false), &json!(w(15))));
+                prop_assert!(read["stop_timeout"].as_u64().is_some());
+            }
+        }
     }
 }

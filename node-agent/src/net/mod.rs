@@ -23,6 +23,9 @@ pub enum NetError {
     /// All addresses of the node's range are used.
     #[error("no address is left in {0}")]
     Exhausted(Ipv4Net),
+    /// Another pod has a port of the node.
+    #[error("host port {0} is another pod's")]
+    PortTaken(String),
     /// The kernel refused.
     #[error("{step}: {source}")]
     Kernel {
@@ -129,6 +132,11 @@ impl Network {
         let uid = &spec.pod.uid;
         let before = read(&self.dir(uid)).and_then(|s| s.ip);
         self.remove(uid).await?;
+        if !spec.ports.is_empty()
+            && let Some(port) = table::conflict(&spec.ports, &all(&self.options.pods))
+        {
+            return Err(NetError::PortTaken(port));
+        }
         let dir = self.dir(uid).join("ns");
         std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
         let mut sandbox = Sandbox { id: uuid::Uuid::new_v4().simple().to_string(), ..Sandbox::default() };

@@ -9,6 +9,9 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// The most of all containers' termination messages together.
+const MESSAGES_MAX: usize = 12 << 10;
+
 /// Where a pod is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -220,7 +223,10 @@ impl Shown<'_> {
             Exit { code: 0, .. } => "Completed",
             _ => "Error",
         };
-        let message = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).cloned().or_else(|| (!exit.error.is_empty()).then(|| exit.error.clone()));
+        let left = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).or(Some(&exit.error).filter(|e| !e.is_empty()));
+        // All containers of a pod share the room.
+        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len()).max(1);
+        let message = left.map(|text| beginning(text, room).to_owned());
         let terminated = ContainerStateTerminated {
             exit_code: exit.code,
             reason: Some(reason.to_owned()),
@@ -359,6 +365,12 @@ impl Shown<'_> {
             ..PodCondition::default()
         }
     }
+}
+
+/// The beginning of a text: at most so many bytes, and whole characters.
+fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
 }
 
 fn waiting((reason, message): (String, Option<String>)) -> ContainerState {

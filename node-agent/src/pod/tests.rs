@@ -238,3 +238,16 @@ fn a_pod_that_the_node_rejects_fails_and_runs_nothing() {
     assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [super::sync::Op::Stop { .. }]));
     assert_eq!(status(&p, &known, &NodeFacts::default(), at(1)).unwrap().phase.as_deref(), Some("Running"));
 }
+
+#[test]
+fn termination_messages_share_their_room() {
+    for (n, want) in [(1, 6000), (4, 3 << 10)] {
+        let containers: Vec<Value> = (0..n).map(|i| json!({"name": format!("c{i}")})).collect();
+        let p = pod(json!({"restartPolicy": "Never", "containers": containers}), json!({}));
+        let mut known = seen(&p, &["c0 0 exit 1 3"]);
+        known.messages.insert("c00".to_owned(), "é".repeat(3000));
+        let shown = status(&p, &known, &NodeFacts::default(), at(4)).unwrap().container_statuses.unwrap();
+        let message = shown[0].state.clone().unwrap().terminated.unwrap().message.unwrap();
+        assert_eq!(message.len(), want);
+    }
+}

@@ -21,6 +21,8 @@ const BASE: &str = "/v4.0.0/libpod";
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The longest answer that is believed.
 const ANSWER_MAX: usize = 32 << 20;
+/// The most that is passed on of why Podman refused: it becomes a part of the pod's status.
+const WORDS_MAX: usize = 4096;
 /// The longest line of an answer that comes line by line.
 const LINE_MAX: usize = 1 << 20;
 
@@ -48,8 +50,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> RuntimeError {
     let words = match serde_json::from_slice::<Refusal>(body) {
         Ok(r) if r.message.is_empty() => r.cause,
         Ok(r) => r.message,
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
+        Err(_) => String::from_utf8_lossy(body.get(..WORDS_MAX).unwrap_or(body)).into_owned(),
     };
+    let words: String = words.chars().take(WORDS_MAX).collect();
     if status == StatusCode::NOT_FOUND { RuntimeError::NotFound(words) } else { RuntimeError::Refused(words) }
 }
 

@@ -7,6 +7,9 @@ pub mod session;
 mod spec;
 pub mod wire;
 
+#[cfg(test)]
+pub(crate) use spec::{body, label::UID};
+
 use crate::net::Network;
 use crate::runtime::{
     Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,

@@ -4,15 +4,16 @@ use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
 use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
-use crate::pod::{Observed, Slot, Trouble, TroubleKind, full_name};
+use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
+use crate::recorder::Subject;
 use crate::reports::Report;
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
-use bus::actor::{Actor, ActorRef, Context};
+use bus::actor::{Actor, ActorRef, Context, TrySendError};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{ApiError, Stored};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,8 @@ pub struct Wanted {
     pub gone: AtomicBool,
     /// Whether the runtime may already have containers of it.
     pub known: AtomicBool,
+    /// Whether something could not be told: its mailbox was full.
+    behind: AtomicBool,
     /// Held while the object is written to disk: what is there last is what was seen last.
     disk: Mutex<()>,
 }
@@ -60,7 +63,14 @@ pub const POD: &str = "pod.json";
 impl Wanted {
     /// Of a pod that is there. `known`: the runtime may have containers of it.
     pub fn new(uid: String, object: Arc<Stored>, known: bool) -> Self {
-        Self { uid, object: Mutex::new(object), gone: AtomicBool::new(false), known: AtomicBool::new(known), disk: Mutex::default() }
+        Self {
+            uid,
+            object: Mutex::new(object),
+            gone: AtomicBool::new(false),
+            known: AtomicBool::new(known),
+            behind: AtomicBool::new(false),
+            disk: Mutex::default(),
+        }
     }
 
     /// Puts the object on the node's own disk: after a reboot without the cluster the pod is run from there.
@@ -68,6 +78,20 @@ impl Wanted {
         let _turn = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = crate::disk::keep(&dir.join(POD), self.object().json()) {
             tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
+        }
+    }
+
+    /// Tells the pod's actor something, without waiting for it: nobody else's pods wait for one that is busy. What its mailbox has no room for, it makes
+    /// up for by looking at everything.
+    pub fn tell(&self, actor: &ActorRef<Box<Message>>, message: Message) {
+        let mut next = Some(message);
+        while let Some(message) = next.take() {
+            match actor.try_send(Box::new(message)) {
+                Ok(()) => {}
+                Err(TrySendError::Stopped(path)) => tracing::trace!(%path, "a pod had ended"),
+                // What it has taken out meanwhile may have been the last: it is woken, or is still to take something out.
+                Err(TrySendError::Full(_)) => next = (!self.behind.swap(true, Ordering::SeqCst)).then_some(Message::Wake),
+            }
         }
     }
 
@@ -98,6 +122,8 @@ pub struct PodActor {
     ending: CancellationToken,
     /// When volumes must be made again.
     refresh: Option<Timestamp>,
+    /// What is being done with objects that have changed since.
+    renewed: BTreeSet<Slot>,
     /// The status that the cluster has.
     acknowledged: Option<PodStatus>,
     writing: bool,
@@ -122,6 +148,7 @@ impl PodActor {
             seen: Observed::default(),
             ending: CancellationToken::new(),
             refresh: None,
+            renewed: BTreeSet::new(),
             acknowledged: None,
             writing: false,
             write_failures: 0,
@@ -151,15 +178,20 @@ impl Actor for PodActor {
 
     async fn handle(&mut self, message: Box<Message>, ctx: &Context<Box<Message>>) -> Result<(), PodError> {
         let now = Timestamp::now();
+        if self.wanted.behind.swap(false, Ordering::SeqCst) {
+            self.read_object()?;
+            self.renew(now);
+            self.relist().await;
+        }
         match *message {
             Message::Changed => self.read_object()?,
             Message::Event(event) => self.event(&event, ctx),
             Message::Wake => {}
-            Message::Refresh => self.refresh = Some(now),
+            Message::Refresh => self.renew(now),
             Message::Done(slot, outcome) => self.done(slot, outcome, now, ctx),
             Message::Seen(id, run, message) => self.saw(id, run, message),
             Message::Written(status, result) => self.written(*status, result, now),
-            Message::Relist => self.observe().await?,
+            Message::Relist => self.relist().await,
         }
         self.advance(ctx, now);
         Ok(())
@@ -174,11 +206,24 @@ impl PodActor {
             self.revision = object.revision;
             self.pod = object.typed::<Pod>()?;
             self.compare_status();
+            self.admit();
         }
         if self.seen.gone || self.pod.metadata.deletion_timestamp.is_some() {
             self.ending.cancel();
         }
         Ok(())
+    }
+
+    /// Whether this node runs the pod at all.
+    fn admit(&mut self) {
+        let refused = self.edge.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
+        let why = refused.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN, message });
+        if let Some(Rejection { reason, message }) =
+            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
+        {
+            self.edge.recorder.warning(&Subject::pod(&self.pod), reason, message);
+        }
+        self.seen.rejected = why;
     }
 
     /// Somebody else may have written the status (a node that was silent too long): then ours is written again.
@@ -216,6 +261,23 @@ impl PodActor {
             }
         }
         Ok(())
+    }
+
+    /// The same of what is known already, which is good enough where the runtime doesn't answer.
+    async fn relist(&mut self) {
+        if let Err(error) = self.observe().await {
+            tracing::warn!(pod = full_name(&self.pod), %error, "a pod could not be compared with what the runtime has");
+        }
+    }
+
+    /// Something that the pod refers to is another one, or is there at last: what failed for want of it is tried at once, and what is being tried with
+    /// what was there before is tried again.
+    fn renew(&mut self, now: Timestamp) {
+        self.refresh = Some(now);
+        self.renewed.clone_from(&self.seen.busy);
+        for trouble in self.seen.troubles.values_mut().filter(|t| t.kind.may_lack_an_object()) {
+            trouble.retry = trouble.retry.min(now);
+        }
     }
 
     fn event(&mut self, event: &crate::runtime::Event, ctx: &Context<Box<Message>>) {
@@ -260,19 +322,21 @@ impl PodActor {
 
     fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Box<Message>>) {
         self.seen.busy.remove(&slot);
+        let stale = self.renewed.remove(&slot);
         if let Outcome::Failed(kind, message) = outcome {
             if kind == TroubleKind::CreateContainerError {
                 // What an agent before had begun to create may be in the way.
                 let me = ctx.me();
                 tokio::spawn(async move { tell(&me, Message::Relist).await });
             }
-            return self.failed(slot, kind, message, now);
+            return self.failed(slot, kind, message, now, stale);
         }
         self.seen.troubles.remove(&slot);
         match outcome {
             Outcome::Volumes(refresh) => {
                 self.seen.volumes = true;
-                self.refresh = refresh;
+                // Whoever asked for it meanwhile means what has come since.
+                self.refresh = [self.refresh, refresh].into_iter().flatten().min();
             }
             Outcome::Sandbox(sandbox) => self.seen.sandbox = sandbox,
             Outcome::Run(run) if matches!(run.state, RunState::Running(_)) && self.seen.has_ended(&run.id) => {}
@@ -305,7 +369,7 @@ impl PodActor {
         self.seen.probes.insert((name, kind), before.after(probe, success, now));
     }
 
-    fn failed(&mut self, slot: Slot, kind: TroubleKind, message: String, now: Timestamp) {
+    fn failed(&mut self, slot: Slot, kind: TroubleKind, message: String, now: Timestamp, stale: bool) {
         tracing::debug!(pod = full_name(&self.pod), ?slot, ?kind, message, "an op failed");
         let failures = self.seen.troubles.get(&slot).filter(|t| t.kind == kind).map_or(0, |t| t.failures).saturating_add(1);
         let initial = match kind {
@@ -313,7 +377,8 @@ impl PodActor {
             TroubleKind::FailedMount | TroubleKind::Failed => SignedDuration::from_millis(500),
             _ => SignedDuration::from_secs(1),
         };
-        let retry = now.saturating_add(backoff::after(failures, initial)).unwrap_or(now);
+        let wait = if stale && kind.may_lack_an_object() { SignedDuration::ZERO } else { backoff::after(failures, initial) };
+        let retry = now.saturating_add(wait).unwrap_or(now);
         self.seen.troubles.insert(slot, Trouble { kind, message, failures, since: now, retry });
     }
 
@@ -457,3 +522,6 @@ async fn tell(me: &ActorRef<Box<Message>>, message: Message) {
         tracing::trace!(%stopped, "a pod's actor ended before its op");
     }
 }
+
+#[cfg(test)]
+mod tests;

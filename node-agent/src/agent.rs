@@ -1,15 +1,17 @@
 //! The root: follows the node's pods, gives each its actor, and keeps the node registered.
 use crate::actor::{Message, POD, PodActor, Wanted};
+use crate::component::Component;
 use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::{Machine, own_address};
 use crate::node::{Heart, Registration};
-use crate::objects::{RefKey, References};
+use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::podman::Podman;
 use crate::runtime::podman::service::{self, ServiceError, Socket};
 use crate::runtime::{Container, Runtime, RuntimeError};
+use crate::sysctl::Allowlist;
 use bus::Bus;
 use bus::actor::{ActorRef, Options, System};
 use futures::StreamExt;
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +52,10 @@ pub struct AgentOptions {
     pub max_pods: u32,
     /// How long containers' logs may become.
     pub logs: Rotation,
+    /// Kernel settings that pods may have beside the safe ones, as `kernel.msg*` or `net.core.somaxconn`: the kubelet's `--allowed-unsafe-sysctls`.
+    pub allowed_unsafe_sysctls: Vec<String>,
+    /// Where the profiles are that pods name as `localhostProfile`.
+    pub seccomp_profile_root: PathBuf,
 }
 
 impl Default for AgentOptions {
@@ -66,6 +72,8 @@ impl Default for AgentOptions {
             cluster_domain: "cluster.local".to_owned(),
             max_pods: 110,
             logs: Rotation::default(),
+            allowed_unsafe_sysctls: Vec::new(),
+            seccomp_profile_root: PathBuf::from("/var/lib/kubelet/seccomp"),
         }
     }
 }
@@ -85,11 +93,15 @@ pub enum AgentError {
     /// The bus refuses the node's services.
     #[error(transparent)]
     Bus(#[from] bus::BusError),
+    /// A kernel setting that pods can't be allowed.
+    #[error("--allowed-unsafe-sysctls: {0}")]
+    Sysctl(#[from] crate::sysctl::PatternError),
     /// No address.
     #[error("this machine has no address that others could reach: give one with --node-ip")]
     NoAddress,
 }
 
+#[derive(Clone)]
 struct Entry {
     actor: ActorRef<Box<Message>>,
     wanted: Arc<Wanted>,
@@ -101,17 +113,23 @@ pub struct Pods {
     entries: Mutex<HashMap<String, Entry>>,
 }
 
+impl Entry {
+    fn tell(&self, message: Message) {
+        self.wanted.tell(&self.actor, message);
+    }
+}
+
 impl Pods {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn actor(&self, uid: &str) -> Option<ActorRef<Box<Message>>> {
-        self.lock().get(uid).map(|e| e.actor.clone())
+    fn entry(&self, uid: &str) -> Option<Entry> {
+        self.lock().get(uid).cloned()
     }
 
-    fn actors(&self) -> Vec<ActorRef<Box<Message>>> {
-        self.lock().values().map(|e| e.actor.clone()).collect()
+    fn entries(&self) -> Vec<Entry> {
+        self.lock().values().cloned().collect()
     }
 
     /// A pod that this node has, as last seen, by namespace and name and (where not empty) UID.
@@ -141,9 +159,10 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let socket = service::find(&options.podman, &options.data_dir).await?;
     let runtime: Arc<dyn Runtime> = Arc::new(Podman::new(&socket, network));
     let machine = Machine::here(&pods_dir);
+    let sysctls = Allowlist::new(&machine.kernel, &options.allowed_unsafe_sysctls)?;
     let address = options.node_ip.or_else(|| address(&options.data_dir)).ok_or(AgentError::NoAddress)?;
     let client = Client::new(bus.clone());
-    let (references, changed) = References::new(client.clone(), options.data_dir.join("objects"));
+    let references = References::new(client.clone(), options.data_dir.join("objects"));
     let (recorder, events) = Recorder::new(client.clone(), options.node_name.clone());
     tokio::spawn(events);
     let memory = crate::proxy::Memory::open(&options.data_dir).await;
@@ -155,6 +174,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         memory: machine.memory,
         cluster_dns: options.cluster_dns.map(|ip| ip.to_string()),
         cluster_domain: options.cluster_domain.clone(),
+        sysctls,
+        seccomp: options.seccomp_profile_root.clone(),
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, pods: pods_dir, real: true });
@@ -162,7 +183,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
     agent.clone().begin(registration, Duration::ZERO);
-    follow_references(agent.clone(), changed);
+    follow_references(agent.clone());
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
     let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
     system.task("proxy", move |cancel| proxy.clone().follow(cancel));
@@ -218,16 +239,16 @@ impl Agent {
                 match change {
                     Change::Applied { old, new } => {
                         if let Some(old) = old.map(|old| old.uid()).filter(|old| *old != new.uid()) {
-                            self.gone(&old).await;
+                            self.gone(&old);
                         }
-                        self.applied(new).await;
+                        self.applied(new);
                     }
-                    Change::Deleted(last) => self.gone(&last.uid()).await,
+                    Change::Deleted(last) => self.gone(&last.uid()),
                     Change::Synced => {
                         let present: HashSet<String> = reflector.objects().map(|o| o.uid()).collect();
                         let missing: Vec<String> = self.pods.lock().keys().filter(|uid| !present.contains(*uid)).cloned().collect();
                         for uid in missing {
-                            self.gone(&uid).await;
+                            self.gone(&uid);
                         }
                         self.end_strays();
                     }
@@ -236,16 +257,15 @@ impl Agent {
         }
     }
 
-    async fn applied(&self, object: Arc<Stored>) {
+    fn applied(&self, object: Arc<Stored>) {
         let uid = object.uid();
-        let existing = self.pods.lock().get(&uid).map(|e| (e.actor.clone(), e.wanted.clone()));
-        match existing {
-            Some((actor, wanted)) => {
-                let before = std::mem::replace(&mut *wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.light());
+        match self.pods.entry(&uid) {
+            Some(entry) => {
+                let before = std::mem::replace(&mut *entry.wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.light());
                 if self.edge.real && matters(before.object(), object.object()) {
-                    wanted.keep(&self.edge.dir(&uid));
+                    entry.wanted.keep(&self.edge.dir(&uid));
                 }
-                self.tell(&actor, Message::Changed).await;
+                entry.tell(Message::Changed);
             }
             None => {
                 let left = self.strays().remove(&uid).is_some();
@@ -254,16 +274,10 @@ impl Agent {
         }
     }
 
-    async fn gone(&self, uid: &str) {
-        let Some((actor, wanted)) = self.pods.lock().get(uid).map(|e| (e.actor.clone(), e.wanted.clone())) else { return };
-        wanted.gone.store(true, Ordering::Relaxed);
-        self.tell(&actor, Message::Changed).await;
-    }
-
-    async fn tell(&self, actor: &ActorRef<Box<Message>>, message: Message) {
-        if let Err(stopped) = actor.send(Box::new(message)).await {
-            tracing::trace!(%stopped, "a pod had ended");
-        }
+    fn gone(&self, uid: &str) {
+        let Some(entry) = self.pods.entry(uid) else { return };
+        entry.wanted.gone.store(true, Ordering::Relaxed);
+        entry.tell(Message::Changed);
     }
 
     fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
@@ -303,7 +317,7 @@ impl Agent {
         let kept = kept(&self.edge.pods);
         let uids: HashSet<String> = kept.iter().map(|o| o.object().uid().to_owned()).collect();
         for container in self.edge.runtime.list(None).await? {
-            if !uids.contains(&container.pod.uid) && self.edge.pods.join(&container.pod.uid).starts_with(&self.edge.pods) {
+            if !uids.contains(&container.pod.uid) {
                 self.strays().entry(container.pod.uid.clone()).or_default().push(container);
             }
         }
@@ -355,14 +369,21 @@ pub fn has_pods(data: &Path) -> bool {
     !kept(&data.join("pods")).is_empty()
 }
 
+/// The longest object that is believed; a cluster's are shorter.
+const POD_MAX: u64 = 16 << 20;
+
 fn kept(pods: &Path) -> Vec<Arc<Stored>> {
     let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
-    let read = |path: PathBuf| -> Option<Arc<Stored>> {
-        let object = Object::from_json(&std::fs::read(path.join(POD)).ok()?).ok()?;
+    let read = |entry: std::fs::DirEntry| -> Option<Arc<Stored>> {
+        let object = Object::from_json(&crate::beneath::read(&entry.path().join(POD), POD_MAX).ok()?).ok()?;
+        // In the directory of another pod it is not what this agent put there.
+        if Component::of(object.uid()).as_str() != entry.file_name() {
+            return None;
+        }
         let key = Key::new("", "pods", object.namespace(), object.name());
         Stored::from_object(key, object).ok().map(Arc::new)
     };
-    entries.filter_map(|e| read(e.ok()?.path())).collect()
+    entries.filter_map(|e| read(e.ok()?)).collect()
 }
 
 /// Whether a change must be on disk: not one of status alone.
@@ -373,13 +394,12 @@ fn matters(old: &Object, new: &Object) -> bool {
     strip(old) != strip(new)
 }
 
-fn follow_references(agent: Arc<Agent>, mut changed: mpsc::UnboundedReceiver<RefKey>) {
+fn follow_references(agent: Arc<Agent>) {
     tokio::spawn(async move {
-        while let Some(key) = changed.recv().await {
-            for uid in agent.edge.references.pods(&key) {
-                if let Some(actor) = agent.pods.actor(&uid) {
-                    agent.tell(&actor, Message::Refresh).await;
-                }
+        loop {
+            let key = agent.edge.references.changed().await;
+            for entry in agent.edge.references.pods(&key).iter().filter_map(|uid| agent.pods.entry(uid)) {
+                entry.tell(Message::Refresh);
             }
         }
     });
@@ -410,18 +430,19 @@ async fn listen(agent: &Agent) -> Result<(), AgentError> {
         tokio::select! {
             event = events.next() => match event {
                 Some(Ok(event)) => {
-                    if let Some(actor) = agent.pods.actor(&event.uid) {
-                        agent.tell(&actor, Message::Event(event)).await;
+                    if let Some(entry) = agent.pods.entry(&event.uid) {
+                        entry.tell(Message::Event(event));
                     }
                 }
                 Some(Err(e)) => return Err(e.into()),
                 None => return Err(RuntimeError::Unreachable("its event stream ended".to_owned()).into()),
             },
             _ = relist.tick() => {
-                for actor in agent.pods.actors() {
-                    agent.tell(&actor, Message::Relist).await;
-                }
+                agent.pods.entries().iter().for_each(|entry| entry.tell(Message::Relist));
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
 //! A node's agent: runs the node's pods with Podman and reports what happens to them; keeps services' addresses in nftables.
 pub mod actor;
 pub mod agent;
+mod beneath;
+mod component;
 mod disk;
 mod downward;
 pub mod edge;
 mod env;
 pub mod hollow;
 pub mod logs;
+mod mounts;
 pub mod net;
 pub mod nft;
 pub mod node;
@@ -19,6 +22,9 @@ pub mod reports;
 mod resources;
 pub mod runtime;
 mod stream;
+pub mod sysctl;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod volumes;
 

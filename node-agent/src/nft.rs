@@ -1,7 +1,11 @@
 //! Hands whole rulesets to nftables: each script is one transaction.
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+/// How long a ruleset may take.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Why a ruleset wasn't taken.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +16,9 @@ pub enum NftError {
     /// The script didn't get to it.
     #[error("nft did not read its script: {0}")]
     Pipe(std::io::Error),
+    /// It doesn't come to an end.
+    #[error("nft took longer than {0:?}")]
+    Late(Duration),
     /// It refused.
     #[error("nft refused the ruleset: {0}")]
     Refused(String),
@@ -30,9 +37,13 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
         .kill_on_drop(true)
         .spawn()
         .map_err(NftError::NotInstalled)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(script.as_bytes()).await.map_err(NftError::Pipe)?;
-    }
-    let out = child.wait_with_output().await.map_err(NftError::Pipe)?;
+    // What isn't done in time is killed with this future.
+    let talk = async {
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(script.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let out = tokio::time::timeout(LONGEST, talk).await.map_err(|_| NftError::Late(LONGEST))?.map_err(NftError::Pipe)?;
     if out.status.success() { Ok(()) } else { Err(NftError::Refused(String::from_utf8_lossy(&out.stderr).into_owned())) }
 }

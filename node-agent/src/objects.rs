@@ -1,5 +1,6 @@
 //! ConfigMaps and Secrets that pods of this node refer to: each is watched while a pod needs it, and kept on the node's disk so that a pod can be
 //! restarted while the cluster can't be reached.
+use crate::component::Component;
 use base64::Engine;
 use model::{ApiError, Key, Object, Stored};
 use state_client::{Change, Client, Reflector, Request, Verb};
@@ -7,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Names an object that a pod refers to.
@@ -75,6 +77,8 @@ enum Known {
 struct Watched {
     value: watch::Receiver<Known>,
     pods: BTreeSet<String>,
+    /// Whether somebody asked before anything was known.
+    in_vain: bool,
     _stop: DropGuard,
 }
 
@@ -85,8 +89,13 @@ pub struct References {
     /// Copies of objects; an empty one of an object that doesn't exist.
     disk: PathBuf,
     watched: Mutex<HashMap<RefKey, Watched>>,
-    changed: tokio::sync::mpsc::UnboundedSender<RefKey>,
+    /// Whose object changed, as long as nobody has asked: each once.
+    changed: Mutex<BTreeSet<RefKey>>,
+    change: Notify,
 }
+
+/// The longest copy that is believed; a cluster's objects are shorter.
+const COPY_MAX: u64 = 16 << 20;
 
 /// How long a start waits for the cluster before it takes the copy on disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,11 +103,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_ALONE: Duration = Duration::from_millis(100);
 
 impl References {
-    /// Nothing is watched yet. Keys whose object changed come out of the receiver.
-    pub fn new(client: Client, disk: PathBuf) -> (Arc<Self>, tokio::sync::mpsc::UnboundedReceiver<RefKey>) {
-        let (changed, changes) = tokio::sync::mpsc::unbounded_channel();
+    /// Nothing is watched yet.
+    pub fn new(client: Client, disk: PathBuf) -> Arc<Self> {
         let connected = client.bus().connected();
-        (Arc::new(Self { client, connected, disk, watched: Mutex::default(), changed }), changes)
+        Arc::new(Self { client, connected, disk, watched: Mutex::default(), changed: Mutex::default(), change: Notify::new() })
+    }
+
+    /// The next key whose object changed. One asks at a time.
+    pub async fn changed(&self) -> RefKey {
+        loop {
+            let next = self.changed.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            match next {
+                Some(key) => return key,
+                None => self.change.notified().await,
+            }
+        }
+    }
+
+    fn tell(&self, key: RefKey) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.change.notify_one();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RefKey, Watched>> {
@@ -111,13 +135,19 @@ impl References {
     /// 503 when the cluster can't be asked and the disk has no copy.
     pub async fn get(self: &Arc<Self>, pod: &str, keys: impl IntoIterator<Item = RefKey>) -> Result<Objects, ApiError> {
         let mut out = Objects::default();
-        for key in keys {
-            let mut value = self.watch(pod, &key);
-            let patience = if *self.connected.borrow() { PATIENCE } else { PATIENCE_ALONE };
-            let known = tokio::time::timeout(patience, value.wait_for(|v| !matches!(v, Known::NotYet))).await;
+        let values: Vec<_> = keys.into_iter().map(|key| (self.watch(pod, &key), key)).collect();
+        // For all of them together: a pod may refer to many.
+        let until = Instant::now() + if *self.connected.borrow() { PATIENCE } else { PATIENCE_ALONE };
+        for (mut value, key) in values {
+            let known = tokio::time::timeout_at(until, value.wait_for(|v| !matches!(v, Known::NotYet))).await;
             let known = match known {
                 Ok(Ok(known)) => known.clone(),
-                Ok(Err(_)) | Err(_) => self.copy(&key)?,
+                Ok(Err(_)) | Err(_) => {
+                    if let Some(watched) = self.lock().get_mut(&key) {
+                        watched.in_vain = true;
+                    }
+                    self.copy(&key)?
+                }
             };
             if let Known::Present(stored) = known {
                 out.0.insert(key, stored);
@@ -154,7 +184,7 @@ impl References {
             let follow = self.clone().follow(key.clone(), sender);
             let stopped = stop.clone();
             tokio::spawn(async move { stopped.run_until_cancelled(follow).await });
-            Watched { value, pods: BTreeSet::new(), _stop: stop.drop_guard() }
+            Watched { value, pods: BTreeSet::new(), in_vain: false, _stop: stop.drop_guard() }
         });
         entry.pods.insert(pod.to_owned());
         entry.value.clone()
@@ -176,20 +206,21 @@ impl References {
                 None => continue,
             };
             // Pods may have been given the copy on disk before the cluster could be asked.
-            let copy = std::fs::read(self.path(&key)).ok();
-            let news = if first { copy.as_ref().is_some_and(|copy| *copy != json) } else { true };
+            let copy = crate::beneath::read(&self.path(&key), COPY_MAX).ok();
+            let in_vain = self.lock().get_mut(&key).is_some_and(|watched| std::mem::take(&mut watched.in_vain));
+            let news = if first { in_vain || copy.as_ref().is_some_and(|copy| *copy != json) } else { true };
             if copy.as_ref() != Some(&json) {
                 self.keep(&key, &json);
             }
             sender.send_replace(known);
-            if news && self.changed.send(key.clone()).is_err() {
-                return;
+            if news {
+                self.tell(key.clone());
             }
         }
     }
 
     fn path(&self, key: &RefKey) -> PathBuf {
-        self.disk.join(format!("{}_{}_{}.json", key.resource, key.namespace, key.name))
+        self.disk.join(Component::joined(&[key.resource, &key.namespace, &key.name]).with(".json"))
     }
 
     fn keep(&self, key: &RefKey, json: &[u8]) {
@@ -200,11 +231,65 @@ impl References {
     }
 
     fn copy(&self, key: &RefKey) -> Result<Known, ApiError> {
-        let json = std::fs::read(self.path(key)).map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
+        let json = crate::beneath::read(&self.path(key), COPY_MAX)
+            .map_err(|_| ApiError::unavailable(format!("{} \"{}\" cannot be read now", key.resource, key.name)))?;
         if json.is_empty() {
             return Ok(Known::Absent);
         }
         let stored = Stored::from_object(Key::new("", key.resource, &*key.namespace, &*key.name), Object::from_json(&json)?)?;
         Ok(Known::Present(Arc::new(stored)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::{Bus, Caller, Role};
+
+    fn references(dir: &std::path::Path) -> Arc<References> {
+        References::new(Client::new(Bus::local("test", Caller::new(Role::Agent, "n"))), dir.to_owned())
+    }
+
+    #[tokio::test]
+    async fn each_change_is_told_once_however_often_it_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let references = references(dir.path());
+        for _ in 0..1000 {
+            references.tell(RefKey::secret("a", "s"));
+            references.tell(RefKey::config_map("a", "c"));
+        }
+        assert_eq!(references.changed().await, RefKey::config_map("a", "c"));
+        assert_eq!(references.changed().await, RefKey::secret("a", "s"));
+        assert!(tokio::time::timeout(Duration::from_millis(10), references.changed()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_references_are_waited_for_together_and_asking_in_vain_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let references = references(dir.path());
+        let keys: Vec<RefKey> = (0..1000).map(|i| RefKey::secret("a", &format!("s{i}"))).collect();
+        std::fs::create_dir_all(dir.path()).unwrap();
+        keys.iter().for_each(|key| std::fs::write(references.path(key), "").unwrap());
+        let began = Instant::now();
+        references.get("pod", keys.clone()).await.unwrap();
+        assert!(began.elapsed() <= PATIENCE);
+        assert!(references.lock().values().all(|w| w.in_vain));
+        references.forget("pod");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn copies_stay_in_their_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let references = references(&dir.path().join("objects"));
+        std::fs::write(dir.path().join("victim.json"), "of the node").unwrap();
+        for way in ["../victim", "x/../../victim", "/victim", "..", ".", "", "a_b", "a\0b"] {
+            for key in [RefKey::secret(way, way), RefKey::config_map("a", way)] {
+                references.keep(&key, b"");
+                assert!(matches!(references.copy(&key), Ok(Known::Absent)), "{way:?}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("victim.json")).unwrap(), "of the node");
+        assert_eq!((dir.path().read_dir().unwrap().count(), dir.path().join("objects").read_dir().unwrap().count()), (2, 16));
     }
 }

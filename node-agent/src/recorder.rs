@@ -51,6 +51,8 @@ pub struct Recorder {
     notes: Option<mpsc::Sender<Note>>,
 }
 
+/// The most of an event's message; probes say 10 KiB at most.
+const MESSAGE_MAX: usize = 12 << 10;
 /// Events that may wait; when the cluster can't be reached for long, more are dropped.
 const WAITING: usize = 1024;
 
@@ -68,8 +70,10 @@ impl Recorder {
 
     fn record(&self, subject: Subject, warning: bool, reason: &'static str, message: &str) {
         let Some(notes) = &self.notes else { return };
-        if notes.try_send(Note { subject, warning, reason, message: message.to_owned() }).is_err() {
-            tracing::debug!(reason, message, "an event was dropped");
+        let end = (0..=MESSAGE_MAX.min(message.len())).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+        let message = message.get(..end).unwrap_or_default().to_owned();
+        if notes.try_send(Note { subject, warning, reason, message }).is_err() {
+            tracing::debug!(reason, "an event was dropped");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Takes away what an agent left on its machine: `whalesong down`.
 use crate::agent::{AgentError, AgentOptions};
+use crate::component::Component;
 use crate::net::{self, NetOptions, Network};
 use crate::runtime::podman::{Podman, service};
 use crate::runtime::{Container, Runtime, RuntimeError};
@@ -18,7 +19,7 @@ pub async fn remove_all(options: &AgentOptions) -> Result<usize, AgentError> {
     let runtime = Podman::new(&socket, network);
     let containers = runtime.list(None).await?;
     let mut uids: BTreeSet<String> = containers.iter().map(|c| c.pod.uid.clone()).collect();
-    uids.extend(std::fs::read_dir(&pods).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned()));
+    uids.extend(std::fs::read_dir(&pods).into_iter().flatten().flatten().filter_map(|e| Component::name(&e.file_name())));
     try_join_all(containers.iter().map(|c| end(&runtime, c))).await?;
     for uid in &uids {
         runtime.remove_sandbox(uid).await?;

@@ -124,14 +124,24 @@ async fn send(client: &Client, mut sent: Sent<'_>) -> bool {
             }
             reply => {
                 let written = Message::Written(report.status, reply.and_then(object));
-                if let Err(stopped) = report.from.send(Box::new(written)).await {
-                    tracing::trace!(%stopped, "a pod's actor ended before its report");
-                }
+                tell(report.from, written).await;
             }
         }
     }
     sent.reports = away;
     sent.reports.is_empty()
+}
+
+/// Nobody else's reports wait for a pod that is busy.
+async fn tell(actor: ActorRef<Box<Message>>, written: Message) {
+    let mut telling = Box::pin(async move {
+        if let Err(stopped) = actor.send(Box::new(written)).await {
+            tracing::trace!(%stopped, "a pod's actor ended before its report");
+        }
+    });
+    if futures::poll!(&mut telling).is_pending() {
+        tokio::spawn(telling);
+    }
 }
 
 /// Whether all of the node's reports would fail like this one.

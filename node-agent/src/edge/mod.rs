@@ -4,15 +4,18 @@ mod grpc;
 mod hook;
 mod image;
 mod lookup;
+mod mounts;
 mod probe;
 mod rotation;
 mod spec;
 mod start;
 mod stop;
+mod sub_path;
 
 pub use lookup::Lookups;
 pub use rotation::{Rotation, log_files, rotate};
 
+use crate::component::Component;
 use crate::downward::{View, pod_ips};
 use crate::objects::References;
 use crate::pod::probe::ProbeKind;
@@ -20,7 +23,7 @@ use crate::pod::sync::Op;
 use crate::pod::{Observed, TroubleKind};
 use crate::recorder::{Recorder, Subject};
 use crate::reports::Reports;
-use crate::runtime::{Container, HostPort, PodRef, Runtime, RuntimeError, Sandbox, SandboxSpec};
+use crate::runtime::{Container, HostPort, PodRef, Protocol, Runtime, RuntimeError, Sandbox, SandboxSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerPort, Pod, PodSpec};
 use model::Stored;
@@ -47,6 +50,10 @@ pub struct NodeInfo {
     pub cluster_dns: Option<String>,
     /// The cluster's DNS domain.
     pub cluster_domain: String,
+    /// Kernel settings that pods may have.
+    pub sysctls: crate::sysctl::Allowlist,
+    /// Where the profiles are that pods name as `localhostProfile`.
+    pub seccomp: PathBuf,
 }
 
 /// All that ops are carried out with. Shared by the node's pods.
@@ -145,7 +152,7 @@ impl From<RuntimeError> for Failed {
 impl Edge {
     /// A pod's directory.
     pub fn dir(&self, uid: &str) -> PathBuf {
-        self.pods.join(uid)
+        self.pods.join(Component::of(uid))
     }
 
     /// Carries an op out.
@@ -159,7 +166,7 @@ impl Edge {
             Op::Remove { id } => self.remove(job, id).await,
             Op::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
             Op::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| Outcome::Sandbox(None)).map_err(Failed::from),
-            Op::Release => self.release(&job.pod_ref().uid),
+            Op::Release => self.release(&job.pod_ref().uid).await,
             Op::Confirm => self.confirm(&job.pod_ref()).await,
         };
         done.unwrap_or_else(|Failed(kind, why)| Outcome::Failed(kind, why))
@@ -205,9 +212,11 @@ impl Edge {
         let objects = self.references.get(&uid, crate::volumes::references(&job.pod)).await.map_err(|e| failed(e.to_string()))?;
         let ips = self.pod_ips(job);
         let setup = crate::volumes::Setup { view: self.view(job, &ips), objects: &objects, client: &self.client, now: Timestamp::now() };
-        for volume in crate::pod::spec(&job.pod).volumes.iter().flatten() {
+        let volumes = crate::pod::spec(&job.pod).volumes.as_deref().unwrap_or_default();
+        crate::volumes::distinct(volumes).map_err(|e| failed(e.to_string()))?;
+        for volume in volumes {
             match crate::volumes::set_up(&setup, &self.dir(&uid), volume).await {
-                Ok(ready) => refresh = [refresh, ready.refresh].into_iter().flatten().min(),
+                Ok(again) => refresh = [refresh, again].into_iter().flatten().min(),
                 Err(e) => {
                     let message = format!("MountVolume.SetUp failed for volume \"{}\" : {e}", volume.name);
                     self.recorder.warning(&job.subject(), "FailedMount", &message);
@@ -232,12 +241,12 @@ impl Edge {
         Ok(Outcome::Removed(id.to_owned()))
     }
 
-    fn release(&self, uid: &str) -> Result<Outcome, Failed> {
+    async fn release(&self, uid: &str) -> Result<Outcome, Failed> {
         if !self.real {
             return Ok(Outcome::Released);
         }
         self.references.forget(uid);
-        crate::volumes::release(&self.dir(uid)).map_err(|e| Failed(TroubleKind::Failed, e.0))?;
+        crate::volumes::release(self.dir(uid)).await.map_err(|e| Failed(TroubleKind::Failed, e.0))?;
         Ok(Outcome::Released)
     }
 
@@ -260,7 +269,7 @@ fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
     let of = |p: &ContainerPort| {
         let number = |n: i32| u16::try_from(n).ok().filter(|n| *n > 0);
         Some(HostPort {
-            protocol: p.protocol.as_deref().unwrap_or("TCP").to_lowercase(),
+            protocol: Protocol::read(p.protocol.as_deref())?,
             address: p.host_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
             port: number(p.host_port?)?,
             target: number(p.container_port)?,
@@ -271,7 +280,7 @@ fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
 
 /// Where a run's log is.
 pub fn log_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
-    pod_dir.join("logs").join(container).join(format!("{attempt}.log"))
+    pod_dir.join("logs").join(Component::of(container)).join(Component::of(&attempt.to_string()).with(".log"))
 }
 
 impl Edge {
@@ -283,17 +292,19 @@ impl Edge {
             let numbers = std::fs::read_dir(dir).ok()?.flatten();
             numbers.filter_map(|f| f.file_name().to_str()?.strip_suffix(".log")?.parse::<u32>().ok()).max()?.checked_add(1)
         };
-        names.filter_map(|entry| Some((entry.file_name().into_string().ok()?, next(&entry.path())?))).collect()
+        names.filter_map(|entry| Some((Component::name(&entry.file_name())?, next(&entry.path())?))).collect()
     }
 }
 
 /// Where a run's termination message is.
 pub fn message_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
-    pod_dir.join("messages").join(container).join(attempt.to_string())
+    pod_dir.join("messages").join(Component::of(container)).join(Component::of(&attempt.to_string()))
 }
 
-/// The most of a termination message that is shown.
-const MESSAGE_MAX: usize = 4096;
+/// The most of a termination message that is shown: its end.
+const MESSAGE_MAX: u64 = 4096;
+/// What is read of a log for its last words: a runtime writes pieces of 8 KiB at most.
+const LOG_END: u64 = 64 << 10;
 /// The most of a log that stands in for one: bytes and lines.
 const FALLBACK: (usize, usize) = (2048, 80);
 
@@ -305,21 +316,75 @@ impl Edge {
             return None;
         }
         let dir = self.dir(&run.pod.uid);
-        if let Ok(bytes) = tokio::fs::read(message_path(&dir, &run.name, run.attempt)).await
-            && !bytes.is_empty()
-        {
-            return Some(String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(&bytes)).into_owned());
-        }
-        let policy = crate::pod::container(pod, &run.name)?.termination_message_policy.as_deref();
-        if policy != Some("FallbackToLogsOnError") || exit.code == 0 {
-            return None;
-        }
-        // The newest file may have been begun just before.
-        let files = log_files(&log_path(&dir, &run.name, run.attempt));
-        let mut log = Vec::new();
-        for path in files.iter().skip(files.len().saturating_sub(2)) {
-            log.extend(tokio::fs::read(path).await.ok()?);
-        }
-        Some(crate::logs::last_words(&log, FALLBACK.0, FALLBACK.1))
+        let policy = crate::pod::container(pod, &run.name).and_then(|c| c.termination_message_policy.as_deref());
+        let from_log = policy == Some("FallbackToLogsOnError") && exit.code != 0;
+        let (message, log) = (message_path(&dir, &run.name, run.attempt), log_path(&dir, &run.name, run.attempt));
+        let read = tokio::task::spawn_blocking(move || left_message(&message).or_else(|| from_log.then(|| last_words(&log)).flatten())).await;
+        read.unwrap_or_default()
+    }
+}
+
+/// The end of the file that a container may write anything to.
+fn left_message(path: &Path) -> Option<String> {
+    let (bytes, _) = crate::beneath::read_end(path, MESSAGE_MAX).ok()?;
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The end of a log, of which no more is read than the words that are wanted can be in.
+fn last_words(live: &Path) -> Option<String> {
+    // The newest file may have been begun just before.
+    let files = log_files(live);
+    let mut log = Vec::new();
+    for path in files.iter().skip(files.len().saturating_sub(2)) {
+        let (bytes, cut) = crate::beneath::read_end(path, LOG_END).ok()?;
+        let whole = if cut { bytes.iter().position(|b| *b == b'\n').and_then(|at| bytes.get(at + 1..)).unwrap_or_default() } else { &bytes };
+        log.extend_from_slice(whole);
+    }
+    Some(crate::logs::last_words(&log, FALLBACK.0, FALLBACK.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_container_left_the_end_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("message");
+        assert_eq!(left_message(&path), None);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(left_message(&path), None);
+        std::fs::write(&path, format!("{}end", "x".repeat(5000))).unwrap();
+        assert_eq!(left_message(&path).unwrap(), format!("{}end", "x".repeat(4093)));
+        std::fs::File::create(&path).unwrap().set_len(100 << 30).unwrap();
+        assert_eq!(left_message(&path).unwrap().len(), 4096);
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", &path).unwrap();
+        assert_eq!(left_message(&path), None);
+        std::fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(left_message(&path), None);
+    }
+
+    #[test]
+    fn last_words_are_read_from_the_end_of_a_log_of_any_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = dir.path().join("0.log");
+        let line = |i: u32| format!("2026-01-01T00:00:00Z stdout F {i} line\n");
+        std::fs::write(dir.path().join("0.log.1"), (0..100_000).map(line).collect::<String>()).unwrap();
+        std::fs::write(&live, (100_000..100_010).map(line).collect::<String>()).unwrap();
+        let want: String = (99_930..100_010).map(|i| format!("{i} line\n")).collect();
+        assert_eq!(last_words(&live).unwrap(), want);
+        std::fs::write(&live, "x".repeat(1 << 20)).unwrap();
+        assert!(last_words(&live).unwrap().ends_with("99999 line\n"), "what is no line is nothing");
+    }
+
+    #[test]
+    fn ports_are_of_known_protocols() {
+        let port = |protocol: &str| serde_json::json!({"containerPort": 80, "hostPort": 80, "protocol": protocol});
+        let hostile = "tcp . 1 : 1.1.1.1 . 1 } } include \"/etc/shadow\"";
+        let spec = serde_json::json!({"containers": [{"name": "c", "ports": [port("TCP"), port(hostile), port("SCTP")]}]});
+        let got: Vec<&str> = host_ports(&serde_json::from_value(spec).unwrap()).iter().map(|p| p.protocol.name()).collect();
+        assert_eq!(got, ["tcp", "sctp"]);
     }
 }

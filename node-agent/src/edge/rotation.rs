@@ -1,6 +1,10 @@
 //! A run's log on disk: the file that is written, and beside it those that were put aside when they had become too long (`0.log.1`, `0.log.2`, …).
 use super::Edge;
-use crate::runtime::{RunState, RuntimeError};
+use crate::component::Component;
+use crate::runtime::{Container, RunState, RuntimeError};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +26,9 @@ impl Default for Rotation {
         Self { size: 10 << 20, files: 5, every: Duration::from_secs(10) }
     }
 }
+
+/// Logs that are put aside at once.
+const AT_ONCE: usize = 16;
 
 /// Why a log can't be put aside.
 #[derive(Debug, thiserror::Error)]
@@ -67,10 +74,10 @@ fn prune(live: &Path, most: usize) -> io::Result<()> {
     list.iter().take(over).try_for_each(|(_, path)| std::fs::remove_file(path))
 }
 
-/// A log that is too long.
+/// A log that is too long, by the names of the files that it is in.
 struct Long {
-    uid: String,
-    container: String,
+    pod: OsString,
+    container: OsString,
     attempt: u32,
     live: PathBuf,
 }
@@ -78,15 +85,13 @@ struct Long {
 /// All logs below the pods' directory that are longer than this.
 fn long(pods: &Path, size: u64) -> Vec<Long> {
     let inside = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let text = |name: std::ffi::OsString| name.into_string().unwrap_or_default();
     let mut found = Vec::new();
     for pod in inside(pods) {
         for container in inside(&pod.path().join("logs")) {
             for file in inside(&container.path()) {
-                let name = text(file.file_name());
-                let attempt = name.strip_suffix(".log").and_then(|n| n.parse().ok());
+                let attempt = file.file_name().to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
                 if let (Some(attempt), true) = (attempt, file.metadata().is_ok_and(|m| m.len() > size)) {
-                    found.push(Long { uid: text(pod.file_name()), container: text(container.file_name()), attempt, live: file.path() });
+                    found.push(Long { pod: pod.file_name(), container: container.file_name(), attempt, live: file.path() });
                 }
             }
         }
@@ -102,19 +107,31 @@ pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) 
     let mut look = tokio::time::interval(rotation.every);
     while cancel.run_until_cancelled(look.tick()).await.is_some() {
         let pods = edge.pods.clone();
-        for log in tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await? {
-            if let Err(error) = put_aside(edge, &log, rotation.files).await {
-                tracing::warn!(path = %log.live.display(), %error, "a container's log could not be put aside");
-            }
+        let logs = tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await?;
+        // Side by side: a container that the runtime doesn't answer for keeps nobody else's log from being put aside.
+        let each: Vec<BoxFuture<'_, ()>> = logs.into_iter().map(|log| log.put_aside(edge, rotation.files).boxed()).collect();
+        let each = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<()>>();
+        if cancel.run_until_cancelled(each).await.is_none() {
+            return Ok(());
         }
     }
     Ok(())
 }
 
+impl Long {
+    async fn put_aside(self, edge: &Edge, most: usize) {
+        if let Err(error) = put_aside(edge, &self, most).await {
+            tracing::warn!(path = %self.live.display(), %error, "a container's log could not be put aside");
+        }
+    }
+}
+
 /// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.
 async fn put_aside(edge: &Edge, log: &Long, most: usize) -> Result<(), RotateError> {
-    let runs = edge.runtime.list(Some(&log.uid)).await?;
-    let writes = |r: &&crate::runtime::Container| r.name == log.container && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
+    let runs = edge.runtime.list(Component::name(&log.pod).as_deref()).await?;
+    let is = |name: &str, file: &OsString| Component::of(name).as_str() == file;
+    let writes =
+        |r: &&Container| is(&r.pod.uid, &log.pod) && is(&r.name, &log.container) && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
     let Some(run) = runs.iter().find(writes) else { return Ok(()) };
     let aside = next(&log.live);
     std::fs::rename(&log.live, &aside)?;
@@ -154,7 +171,7 @@ mod tests {
         for (name, length) in [("0.log", 5), ("1.log", 20), ("1.log.1", 20)] {
             std::fs::write(logs.join(name), vec![b'x'; length]).unwrap();
         }
-        let found: Vec<(String, String, u32)> = long(dir.path(), 10).into_iter().map(|l| (l.uid, l.container, l.attempt)).collect();
-        assert_eq!(found, [("u".to_owned(), "c".to_owned(), 1)]);
+        let found: Vec<(OsString, OsString, u32)> = long(dir.path(), 10).into_iter().map(|l| (l.pod, l.container, l.attempt)).collect();
+        assert_eq!(found, [("u".into(), "c".into(), 1)]);
     }
 }

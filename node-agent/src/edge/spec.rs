@@ -1,11 +1,14 @@
 //! From a pod's container to what the runtime is told: pure.
 use super::files::hostname;
-use super::{log_path, message_path};
+use super::log_path;
+use super::mounts::{SubPath, mounts};
+use crate::component::Component;
 use crate::env::expand;
 use crate::pod::{TroubleKind, container_hash};
-use crate::runtime::{ContainerSpec, Image, Mount, PodRef, Sandbox, Seccomp};
-use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSecurityContext, SecurityContext, VolumeMount};
-use std::path::{Component, Path, PathBuf};
+use crate::runtime::{ContainerSpec, Image, PodRef, Sandbox, Seccomp};
+use crate::sysctl::{Namespace, Setting};
+use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSecurityContext, SecurityContext};
+use std::path::Path;
 
 /// What a container is made from.
 pub struct Parts<'a> {
@@ -29,11 +32,21 @@ pub struct Parts<'a> {
     pub memory: i64,
 }
 
-/// What the runtime is told.
+/// What comes of it.
+pub struct Built {
+    /// What the runtime is told.
+    pub spec: ContainerSpec,
+    /// Parts of volumes that are mounted, to be found before.
+    pub sub_paths: Vec<SubPath>,
+    /// The profile that [`Seccomp::File`] is to hold, by its name below the node's directory of profiles.
+    pub profile: Option<String>,
+}
+
+/// What the runtime is told, and what it needs for it.
 ///
 /// # Errors
 /// The message of `CreateContainerConfigError`.
-pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
+pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
     let c = parts.container;
     let spec = crate::pod::spec(parts.pod);
     let security = c.security_context.clone().unwrap_or_default();
@@ -43,11 +56,12 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
     let lookup = |name: &str| parts.env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
     let expanded = |words: &Option<Vec<String>>| words.as_ref().filter(|w| !w.is_empty()).map(|w| w.iter().map(|a| expand(a, lookup)).collect());
     let (entrypoint, args) = (expanded(&c.command), expanded(&c.args));
-    let mounts = mounts(&parts, lookup).map_err(config)?;
+    let (mounts, sub_paths) = mounts(&parts, lookup).map_err(config)?;
+    let profile = profile(&security, &pod_security).map_err(config)?;
     let groups = pod_security.supplemental_groups.iter().flatten().chain(&pod_security.fs_group).map(ToString::to_string).collect();
     let capabilities = security.capabilities.clone().unwrap_or_default();
     let host_network = spec.host_network == Some(true);
-    Ok(ContainerSpec {
+    let spec = ContainerSpec {
         name: c.name.clone(),
         attempt: parts.attempt,
         hash: container_hash(c),
@@ -73,21 +87,35 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, (TroubleKind, String)> {
         cap_drop: capabilities.drop.unwrap_or_default(),
         no_new_privileges: security.allow_privilege_escalation == Some(false),
         read_only_root: security.read_only_root_filesystem == Some(true),
-        seccomp: seccomp(&security, &pod_security),
+        seccomp: if profile.is_some() { Seccomp::File(parts.dir.join("seccomp").join(Component::of(&c.name))) } else { seccomp(&security, &pod_security) },
         host_pid: spec.host_pid == Some(true),
         host_uts: host_network,
         hostname: hostname(&parts.id.name, spec),
+        sysctls: own_settings(&pod_security),
         pod: parts.id,
         env: parts.env,
-    })
+    };
+    Ok(Built { spec, sub_paths, profile })
+}
+
+/// Settings of namespaces that each container has for itself; the others are the sandbox's.
+fn own_settings(pod: &PodSecurityContext) -> Vec<(String, String)> {
+    let own = |name: &str| Setting::find(name).filter(|s| s.namespace == Namespace::Uts).map(|s| s.name);
+    pod.sysctls.iter().flatten().filter_map(|s| Some((own(&s.name)?, s.value.clone()))).collect()
 }
 
 fn seccomp(own: &SecurityContext, pod: &PodSecurityContext) -> Seccomp {
     match own.seccomp_profile.as_ref().or(pod.seccomp_profile.as_ref()) {
         Some(p) if p.type_ == "RuntimeDefault" => Seccomp::RuntimeDefault,
-        Some(p) if p.type_ == "Localhost" => Seccomp::File(Path::new("/var/lib/kubelet/seccomp").join(p.localhost_profile.as_deref().unwrap_or_default())),
         _ => Seccomp::Unconfined,
     }
+}
+
+/// The name of the node's own profile that is asked for.
+fn profile(own: &SecurityContext, pod: &PodSecurityContext) -> Result<Option<String>, String> {
+    let Some(asked) = own.seccomp_profile.as_ref().or(pod.seccomp_profile.as_ref()).filter(|p| p.type_ == "Localhost") else { return Ok(None) };
+    let named = asked.localhost_profile.clone().filter(|name| !name.is_empty());
+    named.map(Some).ok_or_else(|| "localhostProfile must be set if seccompProfile type is Localhost.".to_owned())
 }
 
 fn user(pod: &Pod, c: &Spec, own: &SecurityContext, of_pod: &PodSecurityContext, image: &Image) -> Result<Option<String>, String> {
@@ -116,57 +144,10 @@ fn user(pod: &Pod, c: &Spec, own: &SecurityContext, of_pod: &PodSecurityContext,
     })
 }
 
-fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Vec<Mount>, String> {
-    let c = parts.container;
-    let mut out = Vec::new();
-    for m in c.volume_mounts.iter().flatten() {
-        out.push(volume_mount(parts, m, lookup)?);
-    }
-    let own = |source: PathBuf, target: &str| Mount { source, target: target.to_owned(), read_only: false, propagation: "rprivate" };
-    let taken = |target: &str, list: &[Mount]| list.iter().any(|m| m.target == target);
-    let files = [("etc-hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
-    for (file, target) in files.into_iter().filter(|(_, target)| !taken(target, &out)).collect::<Vec<_>>() {
-        out.push(own(parts.dir.join(file), target));
-    }
-    if parts.sandbox.namespaces.ipc.is_some() && !taken("/dev/shm", &out) {
-        out.push(own(parts.dir.join("shm"), "/dev/shm"));
-    }
-    let message = c.termination_message_path.as_deref().filter(|p| !p.is_empty()).unwrap_or("/dev/termination-log");
-    out.push(own(message_path(parts.dir, &c.name, parts.attempt), message));
-    Ok(out)
-}
-
-fn volume_mount(parts: &Parts<'_>, m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<Mount, String> {
-    let volumes = crate::pod::spec(parts.pod).volumes.as_deref().unwrap_or_default();
-    let volume = volumes
-        .iter()
-        .find(|v| v.name == m.name)
-        .ok_or_else(|| format!("cannot find volume \"{}\" to mount into container \"{}\"", m.name, parts.container.name))?;
-    let mut source = crate::volumes::path_of(parts.dir, volume);
-    let sub = match (&m.sub_path, &m.sub_path_expr) {
-        (Some(path), _) if !path.is_empty() => Some(path.clone()),
-        (_, Some(expression)) if !expression.is_empty() => Some(expand(expression, lookup)),
-        _ => None,
-    };
-    if let Some(sub) = sub {
-        if !Path::new(&sub).components().all(|s| matches!(s, Component::Normal(_) | Component::CurDir)) {
-            return Err(format!("failed to prepare subPath for volumeMount \"{}\" of container \"{}\"", m.name, parts.container.name));
-        }
-        source = source.join(sub);
-    }
-    // Content that the agent keeps up to date can't be written by containers.
-    let ours = volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some();
-    let propagation = match m.mount_propagation.as_deref() {
-        Some("HostToContainer") => "rslave",
-        Some("Bidirectional") => "rshared",
-        _ => "rprivate",
-    };
-    Ok(Mount { source, target: m.mount_path.clone(), read_only: ours || m.read_only == Some(true), propagation })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn built(container: Value, pod_security: Value, image_user: &str) -> Result<ContainerSpec, String> {
@@ -185,7 +166,7 @@ mod tests {
             dir: Path::new("/d"),
             memory: 1 << 30,
         };
-        build(parts).map_err(|(_, why)| why)
+        build(parts).map(|built| built.spec).map_err(|(_, why)| why)
     }
 
     #[test]
@@ -211,26 +192,39 @@ mod tests {
         assert!(built(json!({"name": "c"}), json!({"runAsNonRoot": true}), "5").is_ok());
     }
 
-    #[test]
-    fn volumes_are_mounted() {
-        let got = built(
-            json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/a", "subPathExpr": "x-$(A)"}, {"name": "c", "mountPath": "/etc/hosts"}]}),
-            json!({}),
-            "",
-        )
-        .unwrap();
-        let list: Vec<String> = got.mounts.iter().map(|m| format!("{}:{}:{}", m.source.display(), m.target, m.read_only)).collect();
-        assert_eq!(
-            list,
-            [
-                "/d/volumes/v/x-1:/a:false",
-                "/d/volumes/c:/etc/hosts:true",
-                "/d/resolv.conf:/etc/resolv.conf:false",
-                "/d/messages/c/2:/dev/termination-log:false"
-            ]
-        );
-        let missing = built(json!({"name": "c", "volumeMounts": [{"name": "z", "mountPath": "/a"}]}), json!({}), "").unwrap_err();
-        assert_eq!(missing, "cannot find volume \"z\" to mount into container \"c\"");
-        assert!(built(json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/a", "subPath": "../x"}]}), json!({}), "").is_err());
+    proptest! {
+        /// Whatever a pod's fields say: what the runtime is told is a container of this pod, in its own directory, without anything that wasn't asked for.
+        #[test]
+        fn no_field_gives_more_than_it_says(words in proptest::collection::vec("(\\.\\./|/|\u{0}|[a-z\"{}:,%\n]){0,8}|.{0,40}", 16), numbers in proptest::collection::vec(any::<i64>(), 6)) {
+            let w = |i: usize| words[i].clone();
+            let security = json!({"runAsUser": numbers[0], "runAsGroup": numbers[1], "capabilities": {"add": [w(0)], "drop": [w(1)]},
+                "seccompProfile": {"type": "Localhost", "localhostProfile": w(2)}});
+            let container = json!({"name": w(3), "image": w(4), "command": [w(5)], "args": [w(6)], "workingDir": w(7), "terminationMessagePath": w(8),
+                "securityContext": security, "resources": {"limits": {"cpu": numbers[2].to_string(), "memory": numbers[3].to_string()}}});
+            let spec = json!({"containers": [container], "hostname": w(9), "subdomain": w(10), "terminationGracePeriodSeconds": numbers[4],
+                "securityContext": {"fsGroup": numbers[5], "sysctls": [{"name": w(11), "value": w(12)}, {"name": "kernel.domainname", "value": w(12)}]}});
+            let pod: Pod = serde_json::from_value(json!({"metadata": {"name": w(13), "namespace": w(14), "uid": w(15)}, "spec": spec})).unwrap();
+            let id = PodRef { uid: w(15), namespace: w(14), name: w(13) };
+            let dir = Path::new("/pods").join(Component::of(&id.uid));
+            let net = dir.join("ns/net");
+            let sandbox = Sandbox { namespaces: crate::runtime::NamespacePaths { net: Some(net.clone()), ipc: None }, ..Sandbox::default() };
+            let image = Image { id: "i".into(), ..Image::default() };
+            let parts = Parts { pod: &pod, id, container: &crate::pod::spec(&pod).containers[0], attempt: 0, sandbox: &sandbox, image: &image, env: Vec::new(), dir: &dir, memory: 1 << 30 };
+            if let Ok(Built { spec, profile, .. }) = build(parts) {
+                let inside = |p: &Path| p.starts_with(&dir) && p.components().all(|s| matches!(s, std::path::Component::Normal(_) | std::path::Component::RootDir));
+                prop_assert!(inside(&spec.log) && spec.mounts.iter().all(|m| inside(&m.source)));
+                prop_assert!(!spec.privileged && !spec.host_pid && !spec.host_uts);
+                match &spec.seccomp {
+                    Seccomp::File(path) => prop_assert!(inside(path) && profile.is_some()),
+                    other => prop_assert!(*other == Seccomp::Unconfined && w(2).is_empty()),
+                }
+                prop_assert!(spec.sysctls.iter().all(|(name, _)| name == "kernel.domainname"));
+                let body = crate::runtime::podman::body(&spec);
+                let read: Value = serde_json::from_str(&body.to_string()).unwrap();
+                prop_assert_eq!(&read["netns"], &json!({"nsmode": "path", "value": net}));
+                prop_assert_eq!((&read["image"], &read["privileged"], &read["labels"][crate::runtime::podman::UID]), (&json!("i"), &json!(false), &json!(w(15))));
+                prop_assert!(read["stop_timeout"].as_u64().is_some());
+            }
+        }
     }
 }

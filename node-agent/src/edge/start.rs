@@ -1,13 +1,19 @@
 //! Starts one run of a container: image, environment, files, create, start, postStart hook.
 use super::files;
-use super::spec::{Parts, build};
+use super::mounts::SubPath;
+use super::spec::{Built, Parts, build};
+use super::sub_path::{self, Bound};
 use super::{Edge, Failed, Job, Outcome, hook, image, message_path};
+use crate::beneath::{self, Dir};
 use crate::pod::TroubleKind;
-use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState};
+use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState, Seccomp};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container as Spec;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Exit code of a run that could not be started, as container runtimes give it.
@@ -17,7 +23,7 @@ const START_ERROR: i32 = 128;
 pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<Outcome, Failed> {
     let Some(c) = crate::pod::container(&job.pod, name) else { return Err(Failed(TroubleKind::Failed, format!("the pod has no container {name}"))) };
     let image = image::ensure(edge, job, c).await?;
-    let spec = prepare(edge, job, c, attempt, &image)
+    let (spec, bound) = prepare(edge, job, c, attempt, &image)
         .await
         .inspect_err(|Failed(_, why)| edge.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
     if job.ending.is_cancelled() {
@@ -31,7 +37,9 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
         }
     };
     edge.recorder.container(job, c, "Created", &format!("Created container: {name}"));
-    if let Err(e) = edge.runtime.start(&id).await {
+    let begun = edge.runtime.start(&id).await;
+    drop(bound);
+    if let Err(e) = begun {
         edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
         let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
         return Ok(Outcome::Run(as_begun(spec, id, RunState::Exited(exit))));
@@ -41,7 +49,12 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
     let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
         return Ok(Outcome::Run(as_begun(spec, id, RunState::Running(started))));
     };
-    if let Err(why) = hook::run(edge, job, c, &id, handler).await {
+    let hooked = tokio::select! {
+        hooked = hook::run(edge, job, c, &id, handler) => hooked,
+        // A hook that doesn't end is no reason for a pod to stay.
+        () = job.ending.cancelled() => return Ok(Outcome::Run(edge.runtime.inspect(&id).await?)),
+    };
+    if let Err(why) = hooked {
         edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
         edge.recorder.container(job, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
@@ -65,18 +78,22 @@ fn as_begun(spec: ContainerSpec, id: String, state: RunState) -> Container {
     }
 }
 
-async fn prepare(edge: &Edge, job: &Job, c: &Spec, attempt: u32, image: &Image) -> Result<ContainerSpec, Failed> {
+/// What the runtime is told, with the files that it needs in place; parts of volumes are bound as long as the second is kept.
+async fn prepare(edge: &Edge, job: &Job, c: &Spec, attempt: u32, image: &Image) -> Result<(ContainerSpec, Bound), Failed> {
     let config = |why: String| Failed(TroubleKind::CreateContainerConfigError, why);
     let pod = job.pod_ref();
     let dir = edge.dir(&pod.uid);
     let Some(sandbox) = &job.seen.sandbox else { return Err(config("the pod has no sandbox".to_owned())) };
     let env = if edge.real { environment(edge, job, c, &pod.uid).await? } else { Vec::new() };
     let parts = Parts { pod: &job.pod, id: pod, container: c, attempt, sandbox, image, env, dir: &dir, memory: edge.node.memory };
-    let spec = build(parts).map_err(|(kind, why)| Failed(kind, why))?;
-    if edge.real {
-        write_files(edge, job, c, &spec, &dir).map_err(|e| Failed(TroubleKind::CreateContainerError, format!("{}: {e}", dir.display())))?;
+    let Built { spec, sub_paths, profile } = build(parts).map_err(|(kind, why)| Failed(kind, why))?;
+    if !edge.real {
+        return Ok((spec, Bound::default()));
     }
-    Ok(spec)
+    let files =
+        Files { hosts: hosts(edge, job, &spec), resolver: resolver(edge, job, &spec), profiles: edge.node.seccomp.clone(), profile, sub_paths, dir, spec };
+    // A volume may be on somebody else's disk: only this container waits for it.
+    tokio::task::spawn_blocking(move || files.place()).await.map_err(|e| config(e.to_string()))?
 }
 
 async fn environment(edge: &Edge, job: &Job, c: &Spec, uid: &str) -> Result<Vec<(String, String)>, Failed> {
@@ -92,43 +109,124 @@ async fn environment(edge: &Edge, job: &Job, c: &Spec, uid: &str) -> Result<Vec<
     crate::env::environment(edge.view(job, &ips), c, &services, &objects).map_err(|e| config(e.0))
 }
 
-fn write_files(edge: &Edge, job: &Job, c: &Spec, spec: &ContainerSpec, dir: &Path) -> std::io::Result<()> {
+fn hosts(edge: &Edge, job: &Job, spec: &ContainerSpec) -> String {
     let pod_spec = crate::pod::spec(&job.pod);
-    let namespace = &spec.pod.namespace;
-    let hosts = if spec.host_uts {
+    if spec.host_uts {
         std::fs::read_to_string("/etc/hosts").unwrap_or_default() + &files::aliases(pod_spec)
     } else {
-        files::hosts(namespace, &spec.hostname, pod_spec, &edge.pod_ips(job), &edge.node)
-    };
-    write_if_new(&dir.join("etc-hosts"), &hosts)?;
-    let node_file = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    write_if_new(&dir.join("resolv.conf"), &files::resolv_conf(namespace, pod_spec, &edge.node, &node_file))?;
-    if spec.namespaces.ipc.is_some() {
-        shared_memory(&dir.join("shm"))?;
+        files::hosts(&spec.pod.namespace, &spec.hostname, pod_spec, &edge.pod_ips(job), &edge.node)
     }
-    spec.log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    let message = message_path(dir, &c.name, spec.attempt);
-    message.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    std::fs::write(&message, "")?;
-    std::fs::set_permissions(&message, std::fs::Permissions::from_mode(0o666))?;
-    for mount in spec.mounts.iter().filter(|m| !m.source.exists()) {
-        std::fs::create_dir_all(&mount.source)?;
-    }
-    Ok(())
 }
 
-/// A file that is bind-mounted must stay the same file.
-fn write_if_new(path: &Path, text: &str) -> std::io::Result<()> {
-    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) { Ok(()) } else { std::fs::write(path, text) }
+fn resolver(edge: &Edge, job: &Job, spec: &ContainerSpec) -> String {
+    let node_file = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    files::resolv_conf(&spec.pod.namespace, crate::pod::spec(&job.pod), &edge.node, &node_file)
+}
+
+/// What has to be on disk before a container is made.
+struct Files {
+    hosts: String,
+    resolver: String,
+    /// The node's directory of seccomp profiles, and which of them is wanted.
+    profiles: PathBuf,
+    profile: Option<String>,
+    sub_paths: Vec<SubPath>,
+    dir: PathBuf,
+    spec: ContainerSpec,
+}
+
+impl Files {
+    fn place(self) -> Result<(ContainerSpec, Bound), Failed> {
+        self.write().map_err(|e| Failed(TroubleKind::CreateContainerError, format!("{}: {e}", self.dir.display())))?;
+        if let (Seccomp::File(copy), Some(name)) = (&self.spec.seccomp, &self.profile) {
+            copy_profile(&self.profiles, name, copy)
+                .map_err(|e| Failed(TroubleKind::CreateContainerError, format!("cannot load seccomp profile {name:?}: {e}")))?;
+        }
+        let bound = sub_path::bind(&self.sub_paths).map_err(|why| Failed(TroubleKind::CreateContainerConfigError, why))?;
+        Ok((self.spec, bound))
+    }
+
+    fn write(&self) -> io::Result<()> {
+        write_if_new(&self.dir.join("etc-hosts"), &self.hosts)?;
+        write_if_new(&self.dir.join("resolv.conf"), &self.resolver)?;
+        if self.spec.namespaces.ipc.is_some() {
+            shared_memory(&self.dir.join("shm"))?;
+        }
+        self.spec.log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        let message = message_path(&self.dir, &self.spec.name, self.spec.attempt);
+        message.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        rewrite(&message, "")?.set_permissions(Permissions::from_mode(0o666))
+    }
+}
+
+/// The longest seccomp profile.
+const PROFILE_MAX: u64 = 1 << 20;
+
+/// The runtime reads the copy: the name can't lead it to another file than was looked at here.
+fn copy_profile(profiles: &Path, name: &str, copy: &Path) -> io::Result<()> {
+    let place = Dir::open_following(profiles)?.resolve(Path::new(name))?;
+    crate::disk::note(copy, &beneath::read_place(&place, PROFILE_MAX)?)
+}
+
+/// A file that is bind-mounted must stay the same file. What a container made of it is looked at, and no longer than it should be.
+fn write_if_new(path: &Path, text: &str) -> io::Result<()> {
+    if beneath::read(path, text.len() as u64).is_ok_and(|old| old == text.as_bytes()) { Ok(()) } else { rewrite(path, text).map(drop) }
+}
+
+fn rewrite(path: &Path, text: &str) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(flags).open(path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// `/dev/shm`, which the pod's containers share as they share its IPC namespace.
-fn shared_memory(path: &Path) -> std::io::Result<()> {
+fn shared_memory(path: &Path) -> io::Result<()> {
     use nix::mount::{MsFlags, mount};
-    if path.exists() {
+    if path.symlink_metadata().is_ok() {
         return Ok(());
     }
     std::fs::create_dir_all(path)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     Ok(mount(Some("shm"), path, Some("tmpfs"), flags, Some("mode=1777,size=64m"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_container_made_long_is_short_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("etc-hosts");
+        write_if_new(&path, "text").unwrap();
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(100 << 30).unwrap();
+        write_if_new(&path, "text").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(file.metadata().unwrap().len(), 4, "it is the same file");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("other"), &path).unwrap();
+        write_if_new(&path, "text").unwrap_err();
+        assert!(!dir.path().join("other").exists());
+    }
+
+    #[test]
+    fn profiles_are_those_of_their_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (profiles, copy) = (dir.path().join("profiles"), dir.path().join("pod/seccomp/c"));
+        std::fs::create_dir_all(profiles.join("sub")).unwrap();
+        std::fs::write(profiles.join("sub/p.json"), "{}").unwrap();
+        std::fs::write(dir.path().join("secret"), "host").unwrap();
+        std::os::unix::fs::symlink("sub/p.json", profiles.join("link")).unwrap();
+        std::os::unix::fs::symlink("../secret", profiles.join("out")).unwrap();
+        for name in ["sub/p.json", "link", "./sub/../link"] {
+            copy_profile(&profiles, name, &copy).unwrap();
+            assert_eq!(std::fs::read_to_string(&copy).unwrap(), "{}");
+        }
+        for name in ["../secret", "out", "/etc/hostname", "sub", "", "none", "../../../../../../dev/zero"] {
+            copy_profile(&profiles, name, &copy).unwrap_err();
+        }
+        assert_eq!(std::fs::read_to_string(&copy).unwrap(), "{}");
+    }
 }

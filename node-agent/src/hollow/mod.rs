@@ -90,7 +90,7 @@ fn node(
     options: &HollowOptions,
 ) -> (Edge, Registration) {
     let machine = Machine::simulated();
-    let (references, _) = References::new(client.clone(), PathBuf::new());
+    let references = References::new(client.clone(), PathBuf::new());
     let address = Ipv4Addr::from(0x0a80_0000 | (i & 0x003f_ffff));
     let node = NodeInfo {
         name,
@@ -99,6 +99,7 @@ fn node(
         memory: machine.memory,
         cluster_dns: None,
         cluster_domain: "cluster.local".to_owned(),
+        ..NodeInfo::default()
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let edge = Edge { runtime, client, references, reports, images, recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };

@@ -7,10 +7,12 @@ mod namespace;
 mod table;
 mod wire;
 
+use crate::component::Component;
 use crate::runtime::{NamespacePaths, Sandbox, SandboxSpec};
 use ipam::Ipam;
 pub use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -21,6 +23,9 @@ pub enum NetError {
     /// All addresses of the node's range are used.
     #[error("no address is left in {0}")]
     Exhausted(Ipv4Net),
+    /// Another pod has a port of the node.
+    #[error("host port {0} is another pod's")]
+    PortTaken(String),
     /// The kernel refused.
     #[error("{step}: {source}")]
     Kernel {
@@ -88,6 +93,8 @@ impl Network {
     /// What the kernel says, with the step.
     pub async fn open(options: NetOptions) -> Result<Self, NetError> {
         std::fs::create_dir_all(&options.pods).map_err(kernel("making the pods' directory"))?;
+        // What containers leave there may be set-user-id: nobody of the node's users is to get at it.
+        std::fs::set_permissions(&options.pods, std::fs::Permissions::from_mode(0o700)).map_err(kernel("closing the pods' directory"))?;
         namespace::share(&options.pods)?;
         let gateway = options.pod_cidr.hosts().next().unwrap_or(options.pod_cidr.addr());
         let bridge = wire::bridge(&options.bridge, gateway, options.pod_cidr.prefix_len()).await?;
@@ -114,7 +121,7 @@ impl Network {
     }
 
     fn dir(&self, uid: &str) -> PathBuf {
-        self.options.pods.join(uid)
+        self.options.pods.join(Component::of(uid))
     }
 
     /// Makes a pod's namespaces and wires them.
@@ -125,10 +132,15 @@ impl Network {
         let uid = &spec.pod.uid;
         let before = read(&self.dir(uid)).and_then(|s| s.ip);
         self.remove(uid).await?;
+        if !spec.ports.is_empty()
+            && let Some(port) = table::conflict(&spec.ports, &all(&self.options.pods))
+        {
+            return Err(NetError::PortTaken(port));
+        }
         let dir = self.dir(uid).join("ns");
         std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
         let mut sandbox = Sandbox { id: uuid::Uuid::new_v4().simple().to_string(), ..Sandbox::default() };
-        let wanted = NamespacePaths { net: (!spec.host_network).then(|| dir.join("net")), ipc: (!spec.host_ipc).then(|| dir.join("ipc")) };
+        let wanted = held(&self.dir(uid), !spec.host_network, !spec.host_ipc);
         let (paths, sysctls) = (wanted.clone(), spec.sysctls.clone());
         // The kernel may be busy taking other namespaces away, and makes this wait.
         let held = tokio::task::spawn_blocking(move || namespace::hold(&paths, &sysctls)).await;
@@ -203,11 +215,38 @@ fn record(dir: &Path, sandbox: &Sandbox) -> Result<(), NetError> {
     crate::disk::note(&dir.join(RECORD), &json).map_err(kernel("recording the sandbox"))
 }
 
+/// Where a pod's namespaces are held.
+fn held(dir: &Path, net: bool, ipc: bool) -> NamespacePaths {
+    let at = |name: &str, own: bool| own.then(|| dir.join("ns").join(Component::of(name)));
+    NamespacePaths { net: at("net", net), ipc: at("ipc", ipc) }
+}
+
+/// The longest record that is believed.
+const RECORD_MAX: u64 = 1 << 20;
+
+/// What was recorded. Its paths are what they must be: those that the file says may have been tampered with, and what they name is removed.
 fn read(dir: &Path) -> Option<Sandbox> {
-    serde_json::from_slice(&std::fs::read(dir.join(RECORD)).ok()?).ok()
+    let mut sandbox: Sandbox = serde_json::from_slice(&crate::beneath::read(&dir.join(RECORD), RECORD_MAX).ok()?).ok()?;
+    sandbox.namespaces = held(dir, sandbox.namespaces.net.is_some(), sandbox.namespaces.ipc.is_some());
+    Some(sandbox)
 }
 
 fn all(pods: &Path) -> Vec<Sandbox> {
     let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
     entries.filter_map(|e| read(&e.ok()?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_names_only_files_of_its_own_pod() {
+        let dir = tempfile::tempdir().unwrap();
+        let foreign = Sandbox { namespaces: NamespacePaths { net: Some("/etc/passwd".into()), ipc: None }, ..Sandbox::default() };
+        record(dir.path(), &foreign).unwrap();
+        assert_eq!(read(dir.path()).unwrap().namespaces, held(dir.path(), true, false));
+        std::fs::write(dir.path().join(RECORD), "{}").unwrap();
+        assert_eq!(read(dir.path()), None);
+    }
 }

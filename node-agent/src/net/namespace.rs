@@ -1,6 +1,7 @@
 //! Namespaces that are held by files, made and entered on threads that live only for that.
 use super::{NetError, kernel};
 use crate::runtime::NamespacePaths;
+use crate::sysctl::{Namespace, Setting};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
@@ -13,11 +14,14 @@ const NSFS: i64 = 0x6e73_6673;
 
 const NONE: Option<&Path> = None;
 
+/// How long a loopback may take to answer.
+const DIAL: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Makes `dir` a mount whose later mounts appear in other mount namespaces too (Podman's may be another one).
 pub fn share(dir: &Path) -> Result<(), NetError> {
     let dir = dir.canonicalize().map_err(kernel("finding the pods' directory"))?;
-    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(kernel("reading the mounts"))?;
-    if is_shared(&table, &dir) {
+    let table = std::fs::read("/proc/self/mountinfo").map_err(kernel("reading the mounts"))?;
+    if is_shared(&String::from_utf8_lossy(&table), &dir) {
         return Ok(());
     }
     mount(Some(&dir), &dir, NONE, MsFlags::MS_BIND, NONE).map_err(|e| kernel("binding the pods' directory")(e.into()))?;
@@ -26,13 +30,10 @@ pub fn share(dir: &Path) -> Result<(), NetError> {
 
 /// Takes away what was mounted on and below `dir`.
 pub fn unmount_all(dir: &Path) -> Result<(), NetError> {
-    let Ok(dir) = dir.canonicalize() else { return Ok(()) };
-    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(kernel("reading the mounts"))?;
-    let targets = table.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new).filter(|target| target.starts_with(&dir));
-    for target in targets.collect::<Vec<_>>().into_iter().rev() {
-        nix::mount::umount2(target, nix::mount::MntFlags::MNT_DETACH).map_err(|e| kernel("unmounting the pods' directory")(e.into()))?;
+    if !dir.exists() {
+        return Ok(());
     }
-    Ok(())
+    crate::mounts::unmount_below(dir, true).map_err(kernel("unmounting the pods' directory"))
 }
 
 /// Whether the mount that `dir` is in propagates.
@@ -69,11 +70,21 @@ pub fn hold(paths: &NamespacePaths, sysctls: &[(String, String)]) -> Result<(), 
                 std::fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/accept_redirects"), "0").map_err(kernel("silencing redirects"))?;
             }
         }
-        for (name, value) in sysctls {
-            std::fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).map_err(kernel("setting a sysctl"))?;
-        }
-        Ok(())
+        sysctls.iter().try_for_each(|(name, value)| set(name, value, paths))
     })
+}
+
+/// Sets one of a pod's settings, if it is one of a namespace that was just made. Those of a container's own namespace are the runtime's to set.
+fn set(name: &str, value: &str, made: &NamespacePaths) -> Result<(), NetError> {
+    let nobodys = || kernel("setting a sysctl")(std::io::Error::other(format!("{name:?} is none of the pod's own")));
+    let setting = Setting::find(name).ok_or_else(nobodys)?;
+    match setting.namespace {
+        Namespace::Net if made.net.is_some() => {}
+        Namespace::Ipc if made.ipc.is_some() => {}
+        Namespace::Uts => return Ok(()),
+        _ => return Err(nobodys()),
+    }
+    setting.write(value).map_err(|e| kernel("setting a sysctl")(std::io::Error::new(e.kind(), format!("{name:?}: {e}"))))
 }
 
 /// Whether the file holds a namespace.
@@ -107,7 +118,8 @@ pub fn inside<T: Send>(path: &Path, work: impl FnOnce() -> Result<T, NetError> +
 pub async fn connect(path: Option<std::path::PathBuf>, port: u16) -> Result<TcpStream, NetError> {
     let dial = move || {
         let both = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
-        std::net::TcpStream::connect(both.as_slice()).map_err(kernel("connecting to the pod's port"))
+        let [four, six] = both.map(|address| move || std::net::TcpStream::connect_timeout(&address, DIAL));
+        four().or_else(|_| six()).map_err(kernel("connecting to the pod's port"))
     };
     let work = move || match &path {
         Some(path) => inside(path, dial),

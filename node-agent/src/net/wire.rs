@@ -4,6 +4,7 @@ use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -41,9 +42,12 @@ async fn index(handle: &Handle, name: &str) -> Result<Option<u32>, NetError> {
     }
 }
 
-/// The node's end of a pod's wire: 15 characters at most.
+/// The node's end of a pod's wire: 15 characters at most. A UID that is no UUID may begin as another one does, and has a name by its hash.
 pub fn port_name(uid: &str) -> String {
-    let hex: String = uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let hex: String = match uuid::Uuid::try_parse(uid) {
+        Ok(uuid) if uuid.hyphenated().to_string() == uid => uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect(),
+        _ => Sha256::digest(uid).iter().take(6).map(|b| format!("{b:02x}")).collect(),
+    };
     format!("ws-{hex}")
 }
 
@@ -130,6 +134,9 @@ mod tests {
     #[test]
     fn port_names_fit_the_kernel() {
         assert_eq!(port_name("0b5c9d1e-2f34-4a6b-8c7d-9e0f1a2b3c4d"), "ws-0b5c9d1e2f34");
-        assert!(port_name("x").len() <= 15);
+        for uid in ["x", "", "../../..", "0b5c9d1e2f34zzzz"] {
+            assert_eq!(port_name(uid).len(), 15, "{uid}");
+        }
+        assert_ne!(port_name("0b5c9d1e2f34zzzz"), "ws-0b5c9d1e2f34", "another pod's");
     }
 }

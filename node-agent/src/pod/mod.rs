@@ -72,6 +72,11 @@ pub enum TroubleKind {
 }
 
 impl TroubleKind {
+    /// Whether an object that comes, or changes, may be what is missing.
+    pub fn may_lack_an_object(self) -> bool {
+        matches!(self, Self::CreateContainerConfigError | Self::FailedMount | Self::ErrImagePull | Self::CreateContainerError)
+    }
+
     /// The reason, as statuses and events show it.
     pub fn reason(self) -> &'static str {
         match self {
@@ -85,6 +90,15 @@ impl TroubleKind {
             Self::Failed => "Failed",
         }
     }
+}
+
+/// Why a node doesn't run a pod that it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason, as statuses and events show it.
+    pub reason: &'static str,
+    /// In the kubelet's words.
+    pub message: String,
 }
 
 /// What is known of a pod on this node.
@@ -118,6 +132,8 @@ pub struct Observed {
     pub released: bool,
     /// Whether the object was deleted by us.
     pub confirmed: bool,
+    /// Why this node doesn't run it.
+    pub rejected: Option<Rejection>,
     /// The status computed last: transition times are taken from it.
     pub reported: Option<PodStatus>,
 }

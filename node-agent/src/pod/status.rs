@@ -9,6 +9,9 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// The most of all containers' termination messages together.
+const MESSAGES_MAX: usize = 12 << 10;
+
 /// Where a pod is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -27,6 +30,8 @@ pub enum Life {
 pub enum Failure {
     /// `activeDeadlineSeconds`.
     DeadlineExceeded,
+    /// The node doesn't run it: [`Observed::rejected`] says why.
+    Rejected,
 }
 
 impl Life {
@@ -38,6 +43,9 @@ impl Life {
         if was_over(pod) || is_over(pod, seen) {
             return Self::Over;
         }
+        if seen.rejected.is_some() {
+            return Self::Failing(Failure::Rejected);
+        }
         match deadline(pod, seen) {
             Some(at) if at <= now => Self::Failing(Failure::DeadlineExceeded),
             _ => Self::Lives,
@@ -46,7 +54,7 @@ impl Life {
 }
 
 /// Whether the cluster knows that the pod has ended: it never runs again.
-fn was_over(pod: &Pod) -> bool {
+pub fn was_over(pod: &Pod) -> bool {
     pod.status.as_ref().is_some_and(says_over)
 }
 
@@ -113,8 +121,11 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
     let shown = Shown { pod, seen, now };
     let init_container_statuses: Vec<ContainerStatus> = inits(pod).iter().map(|c| shown.container(c)).collect();
     let container_statuses: Vec<ContainerStatus> = spec(pod).containers.iter().map(|c| shown.container(c)).collect();
-    let failure = match Life::of(pod, seen, now) {
-        Life::Failing(Failure::DeadlineExceeded) => Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")),
+    // of what never ran here there is nothing to show
+    let nothing = seen.rejected.is_some() && seen.all().next().is_none();
+    let failure = match (Life::of(pod, seen, now), &seen.rejected) {
+        (Life::Failing(Failure::DeadlineExceeded), _) => Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline".to_owned())),
+        (Life::Failing(Failure::Rejected), Some(why)) => Some((why.reason, format!("Pod was rejected: {}", why.message))),
         _ => None,
     };
     let computed = if failure.is_some() && !seen.any_running() { "Failed" } else { shown.phase(&init_container_statuses, &container_statuses) };
@@ -125,8 +136,8 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
     let ips = shown.ips(node);
     let mut status = PodStatus {
         phase: Some(phase.to_owned()),
-        reason: failure.map(|(reason, _)| reason.to_owned()).or_else(|| kept(|s| &s.reason)),
-        message: failure.map(|(_, message)| message.to_owned()).or_else(|| kept(|s| &s.message)),
+        reason: failure.as_ref().map(|(reason, _)| (*reason).to_owned()).or_else(|| kept(|s| &s.reason)),
+        message: failure.map(|(_, message)| message).or_else(|| kept(|s| &s.message)),
         start_time: seen.start_time.map(Time),
         host_ip: node.addresses.first().cloned(),
         host_ips: Some(node.addresses.iter().map(|ip| HostIP { ip: ip.clone() }).collect()),
@@ -134,8 +145,8 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
         pod_ips: (!ips.is_empty()).then(|| ips.into_iter().map(|ip| PodIP { ip }).collect()),
         qos_class: pod.status.as_ref().and_then(|s| s.qos_class.clone()).or_else(|| Some(crate::resources::qos_class(pod).to_owned())),
         observed_generation: pod.metadata.generation,
-        container_statuses: Some(container_statuses),
-        init_container_statuses: (!init_container_statuses.is_empty()).then_some(init_container_statuses),
+        container_statuses: (!nothing).then_some(container_statuses),
+        init_container_statuses: (!init_container_statuses.is_empty() && !nothing).then_some(init_container_statuses),
         ..PodStatus::default()
     };
     status.conditions = Some(shown.conditions(&status));
@@ -212,7 +223,10 @@ impl Shown<'_> {
             Exit { code: 0, .. } => "Completed",
             _ => "Error",
         };
-        let message = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).cloned().or_else(|| (!exit.error.is_empty()).then(|| exit.error.clone()));
+        let left = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).or(Some(&exit.error).filter(|e| !e.is_empty()));
+        // All containers of a pod share the room.
+        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len()).max(1);
+        let message = left.map(|text| beginning(text, room).to_owned());
         let terminated = ContainerStateTerminated {
             exit_code: exit.code,
             reason: Some(reason.to_owned()),
@@ -351,6 +365,12 @@ impl Shown<'_> {
             ..PodCondition::default()
         }
     }
+}
+
+/// The beginning of a text: at most so many bytes, and whole characters.
+fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
 }
 
 fn waiting((reason, message): (String, Option<String>)) -> ContainerState {

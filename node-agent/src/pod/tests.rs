@@ -222,3 +222,32 @@ fn a_runs_end_may_be_told_before_its_beginning() {
     assert_eq!(known.newest("c").unwrap().state, RunState::Running(at(1)), "since when it runs is said once");
     assert!(seen(&p, &["c 0 exit 0 3"]).has_ended(&run.id));
 }
+
+#[test]
+fn a_pod_that_the_node_rejects_fails_and_runs_nothing() {
+    let p = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let rejected = Some(Rejection { reason: "SysctlForbidden", message: "forbidden sysctl: \"vm.x\" not allowlisted".to_owned() });
+    let known = Observed { start_time: Some(at(0)), rejected, ..Observed::default() };
+    assert_eq!(sync(&p, &known, at(1)), Default::default());
+    let shown = status(&p, &known, &NodeFacts::default(), at(1)).unwrap();
+    assert_eq!((shown.phase.as_deref(), shown.reason.as_deref()), (Some("Failed"), Some("SysctlForbidden")));
+    assert_eq!(shown.message.as_deref(), Some("Pod was rejected: forbidden sysctl: \"vm.x\" not allowlisted"));
+    assert!(shown.container_statuses.is_none());
+    // One that ran before this was known is stopped.
+    let known = Observed { rejected: known.rejected.clone(), ..seen(&p, &["c 0 run"]) };
+    assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [super::sync::Op::Stop { .. }]));
+    assert_eq!(status(&p, &known, &NodeFacts::default(), at(1)).unwrap().phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn termination_messages_share_their_room() {
+    for (n, want) in [(1, 6000), (4, 3 << 10)] {
+        let containers: Vec<Value> = (0..n).map(|i| json!({"name": format!("c{i}")})).collect();
+        let p = pod(json!({"restartPolicy": "Never", "containers": containers}), json!({}));
+        let mut known = seen(&p, &["c0 0 exit 1 3"]);
+        known.messages.insert("c00".to_owned(), "é".repeat(3000));
+        let shown = status(&p, &known, &NodeFacts::default(), at(4)).unwrap().container_statuses.unwrap();
+        let message = shown[0].state.clone().unwrap().terminated.unwrap().message.unwrap();
+        assert_eq!(message.len(), want);
+    }
+}

@@ -1,4 +1,5 @@
 //! From services and endpoint slices to one nft script: pure.
+use crate::runtime::Protocol;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use serde::{Deserialize, Serialize};
@@ -101,26 +102,28 @@ impl Tables {
         let Some(spec) = &service.spec else { return };
         let ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
         let elsewhere = service.metadata.labels.as_ref().is_some_and(|l| l.contains_key(OTHER_PROXY));
-        let (Some(ip), false) = (ip, elsewhere) else { return };
+        // Names are words of the script.
+        let words = [namespace, name].into_iter().all(is_word);
+        let (Some(ip), false, true) = (ip, elsewhere, words) else { return };
         let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
             let config = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
-            config.and_then(|c| c.timeout_seconds).unwrap_or(10_800)
+            config.and_then(|c| c.timeout_seconds).filter(|seconds| *seconds > 0).unwrap_or(10_800)
         });
         let external_ips = spec.external_ips.iter().flatten().cloned();
         let ingress = service.status.as_ref().and_then(|s| s.load_balancer.as_ref()).and_then(|l| l.ingress.as_ref());
         let outside: Vec<Ipv4Addr> = external_ips.chain(ingress.into_iter().flatten().filter_map(|i| i.ip.clone())).filter_map(|ip| ip.parse().ok()).collect();
-        for port in spec.ports.iter().flatten() {
+        for port in spec.ports.iter().flatten().filter(|p| u16::try_from(p.port).is_ok_and(|p| p > 0)) {
             let all = targets(slices, port, node);
-            let protocol = port.protocol.as_deref().unwrap_or("TCP").to_lowercase();
+            let Some(protocol) = Protocol::read(port.protocol.as_deref()).map(Protocol::name) else { continue };
             let stem = format!("{namespace}/{name}/{protocol}/{}", port.port);
             let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
-            let inside = self.fate(&format!("svc-{stem}"), fate(&all, local(&spec.internal_traffic_policy)), affinity, false, &protocol);
-            self.address(&[ip], &protocol, port.port, &inside);
-            let node_port = port.node_port.filter(|p| *p > 0);
+            let inside = self.fate(&format!("svc-{stem}"), fate(&all, local(&spec.internal_traffic_policy)), affinity, false, protocol);
+            self.address(&[ip], protocol, port.port, &inside);
+            let node_port = port.node_port.filter(|p| u16::try_from(*p).is_ok_and(|p| p > 0));
             if node_port.is_some() || !outside.is_empty() {
                 let only_local = local(&spec.external_traffic_policy);
-                let verdict = self.fate(&format!("ext-{stem}"), fate(&all, only_local), affinity, !only_local, &protocol);
-                self.address(&outside, &protocol, port.port, &verdict);
+                let verdict = self.fate(&format!("ext-{stem}"), fate(&all, only_local), affinity, !only_local, protocol);
+                self.address(&outside, protocol, port.port, &verdict);
                 if let Some(node_port) = node_port {
                     let list = if matches!(verdict.as_str(), "reject" | "drop") { &mut self.refused_ports } else { &mut self.node_ports };
                     list.push(format!("{protocol} . {node_port} : {}", refusable(&verdict)));
@@ -185,6 +188,11 @@ impl Tables {
             write!(out, "  set hairpin {{\n    type ipv4_addr . ipv4_addr\n{elements}  }}\n  chain refuse {{\n    reject\n  }}\n{}{FIXED}}}\n", self.chains);
         if written.is_err() { String::new() } else { out }
     }
+}
+
+/// Whether it is a name as Kubernetes allows them: what it would otherwise say in the script is anybody's guess.
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 63 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
 }
 
 /// `reject` can't stand in a map: it is a chain there.
@@ -328,6 +336,22 @@ mod tests {
         let deleted: Vec<&str> = script.lines().filter(|l| l.starts_with("delete")).collect();
         assert_eq!(deleted, ["delete chain ip whalesong-services a", "delete set ip whalesong-services aff-a"]);
         assert!(script.starts_with("flush table") && script.ends_with('T') && !script.contains("flush set ip whalesong-services aff"), "{script}");
+    }
+
+    #[test]
+    fn nothing_of_a_service_is_more_than_a_word_of_the_script() {
+        let hostile = "x {}; delete table ip whalesong-services; include \"/etc/shadow\"";
+        let there = json!([endpoint("10.0.0.2", "here")]);
+        for port in [json!({"port": 80, "protocol": hostile}), json!({"port": -1}), json!({"port": 70000}), json!({"port": 80, "nodePort": -1})] {
+            let got = rules(json!({"clusterIP": "10.96.0.5", "ports": [port, {"port": 81}]}), there.clone());
+            assert!(!got.contains("include") && !got.contains("-1 :") && !got.contains("70000") && got.contains("tcp . 81 : goto"), "{got}");
+        }
+        for meta in [json!({"name": hostile, "namespace": "n"}), json!({"name": "s", "namespace": hostile}), json!({"name": "a".repeat(64), "namespace": "n"})]
+        {
+            let service = json!({"metadata": meta, "spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}});
+            let got = ruleset(&[Arc::new(serde_json::from_value(service).unwrap())], &[], "here").whole();
+            assert!(!got.contains("10.96.0.5"), "{got}");
+        }
     }
 
     #[test]

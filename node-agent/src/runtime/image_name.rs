@@ -25,6 +25,17 @@ pub fn full(image: &str) -> String {
     }
 }
 
+/// `registry.example:5000`, `[::1]:5000`. What ends with a colon is no host but a way to something else: `dir:/etc`.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let label = |l: &str| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-') && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let address = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
+    port.is_none_or(|p| p.parse::<u16>().is_ok()) && (address || name.split('.').all(label))
+}
+
 /// Whether it is a name.
 ///
 /// # Errors
@@ -42,7 +53,7 @@ pub fn check(image: &str) -> Result<(), &'static str> {
         d.split_once(':').is_some_and(|(algorithm, hex)| !algorithm.is_empty() && hex.len() >= 32 && hex.chars().all(|c| c.is_ascii_hexdigit()))
     });
     let (host, rest) = split(path);
-    let host_ok = host.is_none_or(|h| h.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c)));
+    let host_ok = host.is_none_or(is_host);
     if rest.chars().any(|c| c.is_ascii_uppercase()) {
         return Err("invalid reference format: repository name must be lowercase");
     }
@@ -63,12 +74,31 @@ mod tests {
             "nginx",
             "nginx:1.27",
             "localhost/busybox:1",
+            "[::1]:5000/a",
             "registry:5000/a/b_c:x",
             "a.b/c@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["", "nginx:", "a//b", "!", "a:b c", "-x", "a/", "x@sha256:1"] {
+        for bad in [
+            "",
+            "nginx:",
+            "a//b",
+            "!",
+            "a:b c",
+            "-x",
+            "a/",
+            "x@sha256:1",
+            "dir:/etc",
+            "docker-archive:/etc/x",
+            "docker://x",
+            "a.b:/x",
+            "a.b:99999/x",
+            "[x]/y",
+            "../x",
+            "./x",
+            "a.-/x",
+        ] {
             assert_eq!(check(bad), Err("invalid reference format"), "{bad}");
         }
         assert_eq!(check("Nginx"), Err("invalid reference format: repository name must be lowercase"));

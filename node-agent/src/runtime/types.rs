@@ -56,11 +56,44 @@ pub struct Sandbox {
     pub ports: Vec<HostPort>,
 }
 
+/// What a port is of. Whatever else a pod or a service says is none: it would be a part of nftables' script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Protocol {
+    /// As objects write it: `TCP` where nothing is said.
+    pub fn read(text: Option<&str>) -> Option<Self> {
+        match text.unwrap_or("TCP") {
+            "TCP" => Some(Self::Tcp),
+            "UDP" => Some(Self::Udp),
+            "SCTP" => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+
+    /// As nftables names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
 /// A port of the node that leads to one of a pod's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostPort {
-    /// `tcp`, `udp` or `sctp`.
-    pub protocol: String,
+    /// Of which protocol.
+    pub protocol: Protocol,
     /// At which of the node's addresses; none: at each.
     pub address: Option<Ipv4Addr>,
     /// The node's port.
@@ -169,6 +202,8 @@ pub struct ContainerSpec {
     pub host_uts: bool,
     /// Its host name.
     pub hostname: String,
+    /// Settings of namespaces that are the container's own.
+    pub sysctls: Vec<(String, String)>,
 }
 
 /// Which system calls are filtered.

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
+/// The longest line of a log file: a runtime writes pieces of 8 KiB.
+const LINE_MAX: usize = 1 << 20;
+
 /// A log to be sent.
 pub struct Source {
     live: PathBuf,
@@ -107,6 +110,10 @@ impl Source {
             while let Some(end) = pending.iter().position(|b| *b == b'\n') {
                 let line = pending.split_to(end + 1);
                 self.render(line.get(..end).unwrap_or_default(), &mut out);
+            }
+            // No runtime writes a line that long; what it is the rest of is none either.
+            if pending.len() > LINE_MAX {
+                pending.clear();
             }
             if let Some(limit) = &mut self.limit {
                 out.truncate(*limit);

@@ -3,11 +3,14 @@ use super::VolumeError;
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 use std::fs::FileType;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Checks or makes what its type says.
 pub fn set_up(source: &HostPathVolumeSource) -> Result<(), VolumeError> {
     let path = Path::new(&source.path);
+    if !path.is_absolute() || path.components().any(|c| matches!(c, Component::ParentDir)) {
+        return Err(VolumeError(format!("hostPath {:?}: must be absolute and must not contain '..'", source.path)));
+    }
     let kind = source.type_.as_deref().unwrap_or_default();
     let io = |e: std::io::Error| VolumeError::at(path, &e);
     match kind {
@@ -51,5 +54,8 @@ mod tests {
         assert_eq!(at("f", "File"), Ok(()));
         assert!(at("f", "Socket").is_err());
         assert_eq!(at("anything", ""), Ok(()));
+        for path in ["", "relative", "../x", "/a/../b"] {
+            assert!(set_up(&HostPathVolumeSource { path: path.into(), type_: Some("DirectoryOrCreate".into()) }).is_err(), "{path}");
+        }
     }
 }

@@ -8,11 +8,14 @@ mod host_path;
 mod projected;
 mod secret;
 
+use crate::beneath::{self, Dir};
+use crate::component::Component;
 use crate::downward::View;
 use crate::objects::{Objects, RefKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Volume};
 use state_client::Client;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Why a volume isn't there: the second half of the `FailedMount` event's message.
@@ -48,35 +51,26 @@ impl Setup<'_> {
     }
 }
 
-/// A volume that is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// Where it is on the node.
-    pub path: PathBuf,
-    /// When its content should be made again.
-    pub refresh: Option<Timestamp>,
-}
-
 /// Where a volume's content lives.
 pub fn path_of(pod_dir: &Path, volume: &Volume) -> PathBuf {
     match &volume.host_path {
         Some(host) => PathBuf::from(&host.path),
-        None => pod_dir.join("volumes").join(&volume.name),
+        None => pod_dir.join("volumes").join(Component::of(&volume.name)),
     }
 }
 
-/// Sets a volume up, or brings it up to date.
+/// Sets a volume up, or brings it up to date. When its content should be made again comes back.
 ///
 /// # Errors
 /// [`VolumeError`] in the kubelet's words.
-pub async fn set_up(setup: &Setup<'_>, pod_dir: &Path, volume: &Volume) -> Result<Ready, VolumeError> {
+pub async fn set_up(setup: &Setup<'_>, pod_dir: &Path, volume: &Volume) -> Result<Option<Timestamp>, VolumeError> {
     let path = path_of(pod_dir, volume);
-    let ready = |refresh| Ready { path: path.clone(), refresh };
-    if let Some(source) = &volume.empty_dir {
-        return empty_dir::set_up(setup, source, &path).map(|()| ready(None));
+    let group = setup.fs_group();
+    if let Some(source) = volume.empty_dir.clone() {
+        return on_disk(move || empty_dir::set_up(&source, group, &path)).await.map(|()| None);
     }
-    if let Some(source) = &volume.host_path {
-        return host_path::set_up(source).map(|()| ready(None));
+    if let Some(source) = volume.host_path.clone() {
+        return on_disk(move || host_path::set_up(&source)).await.map(|()| None);
     }
     let content = if let Some(source) = &volume.config_map {
         config_map::content(setup, source)?
@@ -90,8 +84,24 @@ pub async fn set_up(setup: &Setup<'_>, pod_dir: &Path, volume: &Volume) -> Resul
         return Err(VolumeError(format!("no volume plugin matched volume {:?}", volume.name)));
     };
     let refresh = content.refresh;
-    atomic::write(&path, &content, setup.fs_group())?;
-    Ok(ready(refresh))
+    on_disk(move || atomic::write(&path, &content, group)).await.map(|()| refresh)
+}
+
+/// Work that waits for a disk, which may be somebody else's: nobody else's work waits with it.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, VolumeError> + Send + 'static) -> Result<T, VolumeError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(VolumeError(e.to_string())))
+}
+
+/// Whether each volume has a name of its own: two of one name would be one directory.
+///
+/// # Errors
+/// The name that two of them have.
+pub fn distinct(volumes: &[Volume]) -> Result<(), VolumeError> {
+    let mut names = BTreeSet::new();
+    match volumes.iter().find(|v| !names.insert(&v.name)) {
+        Some(twice) => Err(VolumeError(format!("two volumes are named {:?}", twice.name))),
+        None => Ok(()),
+    }
 }
 
 /// Which objects the pod's volumes need.
@@ -113,17 +123,14 @@ pub fn references(pod: &Pod) -> Vec<RefKey> {
 ///
 /// # Errors
 /// What could not be unmounted or removed.
-pub fn release(pod_dir: &Path) -> Result<(), VolumeError> {
-    let io = |e: std::io::Error| VolumeError::at(pod_dir, &e);
-    if !pod_dir.exists() {
-        return Ok(());
+pub async fn release(pod_dir: PathBuf) -> Result<(), VolumeError> {
+    on_disk(move || take_away(&pod_dir).map_err(|e| VolumeError::at(&pod_dir, &e))).await
+}
+
+fn take_away(pod_dir: &Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (pod_dir.parent(), pod_dir.file_name()) else { return Ok(()) };
+    if pod_dir.symlink_metadata().is_ok() {
+        crate::mounts::unmount_below(pod_dir, false)?;
     }
-    let dir = pod_dir.canonicalize().map_err(io)?;
-    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(io)?;
-    let mut below: Vec<PathBuf> = table.lines().filter_map(|l| l.split(' ').nth(4)).map(PathBuf::from).filter(|p| p.starts_with(&dir) && *p != dir).collect();
-    below.reverse();
-    for mounted in below {
-        nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH).map_err(|e| VolumeError::at(&mounted, &e.into()))?;
-    }
-    std::fs::remove_dir_all(&dir).map_err(io)
+    beneath::remove(&Dir::open(parent)?, name)
 }

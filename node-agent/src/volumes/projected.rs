@@ -1,12 +1,16 @@
 //! `projected`: several sources in one directory, service account tokens among them.
-use super::content::{Content, MODE};
+use super::content::{Content, MODE, is_inside};
 use super::{Setup, VolumeError, downward_api};
+use crate::beneath::{self, Dir};
 use crate::objects::RefKey;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ProjectedVolumeSource, ServiceAccountTokenProjection, VolumeProjection};
 use serde_json::{Value, json};
 use state_client::{Body, Reply, Request, Verb};
 use std::path::Path;
+
+/// The longest token that is believed.
+const TOKEN_MAX: u64 = 1 << 20;
 
 /// Its files; `path` is where the last ones are.
 pub async fn content(setup: &Setup<'_>, source: &ProjectedVolumeSource, path: &Path) -> Result<Content, VolumeError> {
@@ -59,14 +63,21 @@ async fn add_token(setup: &Setup<'_>, content: &mut Content, token: &ServiceAcco
     let (text, refresh) = match setup.client.call(request).await {
         Ok(reply) => read_token(reply, setup.now)?,
         // Without the cluster the token that is there serves on, until it can be asked again.
-        Err(e) if e.is_transient() => match std::fs::read_to_string(dir.join(&token.path)) {
-            Ok(text) => (text, setup.now.saturating_add(SignedDuration::from_secs(30)).unwrap_or(setup.now)),
-            Err(_) => return Err(VolumeError(format!("failed to fetch token: {e}"))),
+        Err(e) if e.is_transient() => match last_token(dir, &token.path) {
+            Some(text) => (text, setup.now.saturating_add(SignedDuration::from_secs(30)).unwrap_or(setup.now)),
+            None => return Err(VolumeError(format!("failed to fetch token: {e}"))),
         },
         Err(e) => return Err(VolumeError(format!("failed to fetch token: {e}"))),
     };
     content.refresh = Some(content.refresh.map_or(refresh, |r| r.min(refresh)));
     content.add(&token.path, text.into_bytes(), mode)
+}
+
+/// The token that the volume has.
+fn last_token(dir: &Path, path: &str) -> Option<String> {
+    let place = Dir::open(dir).ok()?.resolve(Path::new(path)).ok().filter(|_| is_inside(path))?;
+    let bytes = beneath::read_place(&place, TOKEN_MAX).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 fn read_token(reply: Reply, now: Timestamp) -> Result<(String, Timestamp), VolumeError> {

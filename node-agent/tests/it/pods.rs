@@ -12,18 +12,17 @@ use std::time::{Duration, Instant};
 const NODE: &str = "n1";
 
 async fn agent(state: &State, dir: &Path) -> System {
-    agent_with(state, dir, Rotation::default()).await
+    agent_with(state, dir, AgentOptions::default()).await
 }
 
-async fn agent_with(state: &State, dir: &Path, logs: Rotation) -> System {
+async fn agent_with(state: &State, dir: &Path, own: AgentOptions) -> System {
     let system = System::new();
     let options = AgentOptions {
         node_name: NODE.into(),
         podman: Socket::Own { root: dir.join("root"), runroot: dir.join("runroot") },
         data_dir: dir.join("data"),
         node_ip: Some([10, 244, 0, 1].into()),
-        logs,
-        ..AgentOptions::default()
+        ..own
     };
     node_agent::run(state.bus.speaking_as(Caller::new(Role::Agent, NODE)), &system, options).await.unwrap();
     system
@@ -31,10 +30,10 @@ async fn agent_with(state: &State, dir: &Path, logs: Rotation) -> System {
 
 /// A cluster of one node with the image in place.
 async fn node(dir: &Path) -> (State, System) {
-    node_with(dir, Rotation::default()).await
+    node_with(dir, AgentOptions::default()).await
 }
 
-async fn node_with(dir: &Path, logs: Rotation) -> (State, System) {
+pub async fn node_with(dir: &Path, own: AgentOptions) -> (State, System) {
     let state = State::start().await;
     state
         .create(
@@ -43,12 +42,12 @@ async fn node_with(dir: &Path, logs: Rotation) -> (State, System) {
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes"}, "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}}),
         )
         .await;
-    let system = agent_with(&state, dir, logs).await;
+    let system = agent_with(&state, dir, own).await;
     import(&dir.join("data/podman.sock"));
     (state, system)
 }
 
-fn pod(name: &str, spec: Value) -> Value {
+pub fn pod(name: &str, spec: Value) -> Value {
     let mut spec = spec;
     spec["nodeName"] = json!(NODE);
     for list in ["containers", "initContainers"] {
@@ -59,7 +58,7 @@ fn pod(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec})
 }
 
-fn sh(name: &str, script: &str) -> Value {
+pub fn sh(name: &str, script: &str) -> Value {
     json!({"name": name, "command": ["sh", "-c", script], "terminationMessagePath": "/dev/termination-log"})
 }
 
@@ -67,7 +66,7 @@ fn condition(o: &Object, type_: &str) -> bool {
     o.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == type_ && c["status"] == "True")
 }
 
-fn ready(o: &Object) -> bool {
+pub fn ready(o: &Object) -> bool {
     condition(o, "Ready")
 }
 
@@ -97,7 +96,7 @@ fn a_pod_runs_and_ends() {
 }
 
 /// Opens a stream at the node; everything that comes back, and the exit code.
-async fn stream(state: &State, pod: &str, action: NodeAction, input: &[ToNode]) -> (String, Option<i32>) {
+pub async fn stream(state: &State, pod: &str, action: NodeAction, input: &[ToNode]) -> (String, Option<i32>) {
     let request = NodeRequest { namespace: "default".into(), pod: pod.into(), uid: String::new(), action };
     let opened = state.bus.speaking_as(Caller::new(Role::Gateway, "g")).open(&To::instance(NODE), request, Duration::from_secs(10)).await.unwrap();
     let mut stream = match opened {
@@ -154,7 +153,7 @@ fn streams_reach_into_pods() {
 fn logs_are_put_aside_and_read_as_one() {
     inside("pods::logs_are_put_aside_and_read_as_one", |dir| async move {
         let logs = Rotation { size: 100_000, files: 20, every: Duration::from_millis(100) };
-        let (state, _system) = node_with(&dir, logs).await;
+        let (state, _system) = node_with(&dir, AgentOptions { logs, ..AgentOptions::default() }).await;
         let lines = |from: usize| (from..6000).map(|i| format!("{i} a line of a container that has much to say\n")).collect::<String>();
         let print = "i=0; while [ $i -lt 6000 ]; do echo $i a line of a container that has much to say; i=$((i+1)); [ $((i % 500)) = 0 ] && sleep 0.2; done";
         state.create("pods", "default", pod("talker", json!({"containers": [sh("c", &format!("{print}; sleep 1; exit 0"))], "restartPolicy": "Never"}))).await;
@@ -224,6 +223,28 @@ fn config_arrives_by_volume_and_environment() {
         state.delete_pod("v", 1).await;
         state.no_pod("v").await;
         assert!(!dir.join("data/pods").read_dir().unwrap().any(|_| true), "nothing is left");
+    });
+}
+
+#[test]
+fn a_container_starts_when_its_secret_comes() {
+    inside("pods::a_container_starts_when_its_secret_comes", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let mut c = sh("c", "sleep 1000");
+        c["env"] = json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "late", "key": "x"}}}]);
+        state.create("pods", "default", pod("w", json!({"containers": [c]}))).await;
+        // So often that the next try by itself is four seconds away.
+        let tries =
+            |state: &State| state.all("events").iter().filter(|e| e.object().str_at(&["reason"]) == "Failed").map(|e| e.object().0["count"].as_i64()).max();
+        state.until("events", "default", "", "told three times", |_| tries(&state).flatten() >= Some(3)).await;
+        let waiting = first(state.get("pods", "default", "w").unwrap().object())["state"]["waiting"].clone();
+        assert_eq!((&waiting["reason"], &waiting["message"]), (&json!("CreateContainerConfigError"), &json!("secret \"late\" not found")));
+        let came = Instant::now();
+        state.create("secrets", "default", json!({"metadata": {"name": "late"}, "data": {"x": "eQ=="}})).await;
+        state.pod("w", "ready", ready).await;
+        assert!(came.elapsed() < Duration::from_secs(3), "{:?}", came.elapsed());
+        state.delete_pod("w", 1).await;
+        state.no_pod("w").await;
     });
 }
 

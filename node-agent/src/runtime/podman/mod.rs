@@ -1,4 +1,4 @@
-//! Podman through its libpod socket: podman-api where it does what it says (pulls, image lists, events), short raw calls where it doesn't.
+//! Podman through its libpod socket.
 mod conmon;
 pub mod http;
 mod oom;
@@ -7,39 +7,45 @@ pub mod session;
 mod spec;
 pub mod wire;
 
+#[cfg(test)]
+pub(crate) use spec::{body, label::UID};
+
 use crate::net::Network;
 use crate::runtime::{
     Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
     image_name,
 };
 use ::http::Method;
+use base64::Engine;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
-use podman_api::opts::{EventsOpts, ImageListOpts, PullOpts, RegistryAuth};
 use serde_json::json;
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// Exit code of what SIGKILL ended.
 const KILLED: i32 = 137;
 
+/// How long what is only read may take.
+const READ: Duration = Duration::from_secs(30);
+/// How long the heartbeat waits: a node whose runtime is silent must still be able to say so.
+const BEAT: Duration = Duration::from_secs(5);
+/// The longest grace of a container that was made by another agent; nobody waits for it but its own removal.
+const UNKNOWN_GRACE: Duration = Duration::from_secs(3600);
+/// How long a pull may go on without a word. Podman says nothing while it fetches a layer, so this is what the largest one may take.
+const PULL_SILENCE: Duration = Duration::from_secs(1800);
+
 /// Podman and the network that the agent makes for its pods.
 pub struct Podman {
     http: Http,
-    api: podman_api::Podman,
     network: Network,
-}
-
-fn refused(e: podman_api::Error) -> RuntimeError {
-    RuntimeError::Refused(e.to_string())
 }
 
 impl Podman {
     /// Podman behind this socket.
     pub fn new(socket: &Path, network: Network) -> Self {
-        Self { http: Http::new(socket), api: podman_api::Podman::unix(socket), network }
+        Self { http: Http::new(socket), network }
     }
 
     async fn session(&self, id: String, path: &str, body: Option<&serde_json::Value>, tty: bool) -> Result<Session, RuntimeError> {
@@ -54,6 +60,24 @@ async fn absent_is_fine(call: impl Future<Output = Result<bytes::Bytes, RuntimeE
     }
 }
 
+/// What the kernel is asked for ends too.
+async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, crate::net::NetError>>) -> Result<T, RuntimeError> {
+    let late = |_| Err(RuntimeError::Network(format!("{what} took longer than {:?}", http::PATIENCE)));
+    tokio::time::timeout(http::PATIENCE, work).await.map_or_else(late, |done| done.map_err(|e| RuntimeError::Network(e.to_string())))
+}
+
+/// What is gone meanwhile is in no list; of all pods' containers neither is one that Podman doesn't answer for, so that it is no other pod's trouble.
+fn is_left_out(found: &Result<Container, RuntimeError>, of_all: bool) -> bool {
+    match found {
+        Err(RuntimeError::NotFound(_)) => true,
+        Err(error) if of_all => {
+            tracing::warn!(%error, "a container is left out of the list");
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Podman takes whole seconds: nobody gets less than was promised.
 fn seconds(grace: Duration) -> u64 {
     grace.as_secs() + u64::from(grace.subsec_nanos() > 0)
@@ -62,14 +86,14 @@ fn seconds(grace: Duration) -> u64 {
 impl Runtime for Podman {
     fn version(&self) -> Answer<'_, Version> {
         async {
-            let v: wire::Version = self.http.json(Method::GET, "/version", None).await?;
+            let v: wire::Version = self.http.within(BEAT).json(Method::GET, "/version", None).await?;
             Ok(Version { name: "podman".into(), version: v.version })
         }
         .boxed()
     }
 
     fn create_sandbox<'a>(&'a self, spec: &'a SandboxSpec) -> Answer<'a, Sandbox> {
-        async { self.network.create(spec).await.map_err(|e| RuntimeError::Network(e.to_string())) }.boxed()
+        in_time("making the pod's network", self.network.create(spec)).boxed()
     }
 
     fn sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, Option<Sandbox>> {
@@ -77,7 +101,7 @@ impl Runtime for Podman {
     }
 
     fn remove_sandbox<'a>(&'a self, uid: &'a str) -> Answer<'a, ()> {
-        async { self.network.remove(uid).await.map_err(|e| RuntimeError::Network(e.to_string())) }.boxed()
+        in_time("removing the pod's network", self.network.remove(uid)).boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String> {
@@ -100,7 +124,7 @@ impl Runtime for Podman {
                     tracing::debug!(id, why, "a container had ended before it was killed");
                 }
             }
-            absent_is_fine(self.http.call(
+            absent_is_fine(self.http.longer(grace.unwrap_or(UNKNOWN_GRACE)).call(
                 Method::POST,
                 &format!("/containers/{id}/stop{}", grace.map_or_else(String::new, |g| format!("?timeout={}", seconds(g)))),
                 None,
@@ -116,7 +140,7 @@ impl Runtime for Podman {
 
     fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         async move {
-            let bundle: wire::Bundle = self.http.json(Method::GET, &format!("/containers/{id}/json"), None).await?;
+            let bundle: wire::Bundle = self.http.within(READ).json(Method::GET, &format!("/containers/{id}/json"), None).await?;
             conmon::reopen_log(&bundle.config).map_err(|e| RuntimeError::Refused(format!("the log of container {id} is not begun anew: {e}")))
         }
         .boxed()
@@ -124,7 +148,7 @@ impl Runtime for Podman {
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
         async move {
-            let inspected: wire::Inspect = self.http.json(Method::GET, &format!("/containers/{id}/json"), None).await?;
+            let inspected: wire::Inspect = self.http.within(READ).json(Method::GET, &format!("/containers/{id}/json"), None).await?;
             let mut run = inspected.container().ok_or_else(|| RuntimeError::NotFound(format!("container {id} belongs to no pod")))?;
             if let RunState::Exited(exit) = &mut run.state
                 && exit.code == KILLED
@@ -141,17 +165,18 @@ impl Runtime for Podman {
         async move {
             let wanted = uid.map_or_else(|| spec::label::UID.to_owned(), |uid| format!("{}={uid}", spec::label::UID));
             let filters = json!({"label": [wanted]}).to_string();
-            let listed: Vec<wire::Listed> = self.http.json(Method::GET, &format!("/containers/json?all=true&filters={}", escape(&filters)), None).await?;
+            let path = format!("/containers/json?all=true&filters={}", escape(&filters));
+            let listed: Vec<wire::Listed> = self.http.within(READ).json(Method::GET, &path, None).await?;
             let each = futures::stream::iter(listed).map(|l| async move { self.inspect(&l.id).await }).buffer_unordered(8);
             let found: Vec<Result<Container, RuntimeError>> = each.collect().await;
-            found.into_iter().filter(|c| !matches!(c, Err(RuntimeError::NotFound(_)))).collect()
+            found.into_iter().filter(|c| !is_left_out(c, uid.is_none())).collect()
         }
         .boxed()
     }
 
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {
         async move {
-            match self.http.json::<wire::ImageInspect>(Method::GET, &format!("/images/{}/json", escape(name)), None).await {
+            match self.http.within(READ).json::<wire::ImageInspect>(Method::GET, &format!("/images/{}/json", escape(name)), None).await {
                 Ok(image) => Ok(Some(image.image())),
                 Err(RuntimeError::NotFound(_)) => Ok(None),
                 Err(e) => Err(e),
@@ -162,12 +187,8 @@ impl Runtime for Podman {
 
     fn images(&self) -> Answer<'_, Vec<Image>> {
         async {
-            let listed = self.api.images().list(&ImageListOpts::builder().build()).await.map_err(refused)?;
-            let image = |i: podman_api::models::LibpodImageSummary| {
-                let tags = i.repo_tags.unwrap_or_default().into_iter().chain(i.repo_digests.unwrap_or_default());
-                Image { id: i.id.unwrap_or_default(), names: tags.collect(), size: i.size.unwrap_or_default(), ..Image::default() }
-            };
-            Ok(listed.into_iter().map(image).collect())
+            let listed: Vec<wire::ListedImage> = self.http.within(BEAT).json(Method::GET, "/images/json", None).await?;
+            Ok(listed.into_iter().map(wire::ListedImage::image).collect())
         }
         .boxed()
     }
@@ -175,14 +196,9 @@ impl Runtime for Podman {
     fn pull<'a>(&'a self, name: &'a str, secret: Option<&'a PullSecret>) -> Answer<'a, Image> {
         async move {
             let name = &image_name::full(name);
-            let mut opts = PullOpts::builder().reference(name).quiet(false);
-            if let Some(s) = secret {
-                opts.auth(RegistryAuth::builder().username(&s.username).password(&s.password).build());
-            }
-            let images = self.api.images();
-            let opts = opts.build();
-            let mut reports = images.pull(&opts);
-            while let Some(report) = reports.try_next().await.map_err(refused)? {
+            let path = format!("/images/pull?quiet=false&reference={}", escape(name));
+            let mut reports = self.http.within(PULL_SILENCE).lines(Method::POST, &path, &credentials(secret), Some(PULL_SILENCE)).await?;
+            while let Some(report) = reports.next::<wire::PullReport>().await? {
                 if let Some(why) = report.error.filter(|e| !e.is_empty()) {
                     return Err(RuntimeError::Refused(why));
                 }
@@ -205,7 +221,7 @@ impl Runtime for Podman {
 
     fn exec_exit<'a>(&'a self, session: &'a str) -> Answer<'a, i32> {
         async move {
-            let exec: wire::ExecInspect = self.http.json(Method::GET, &format!("/exec/{session}/json"), None).await?;
+            let exec: wire::ExecInspect = self.http.within(READ).json(Method::GET, &format!("/exec/{session}/json"), None).await?;
             Ok(exec.exit_code)
         }
         .boxed()
@@ -225,41 +241,52 @@ impl Runtime for Podman {
     }
 
     fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>> {
-        let api = self.api.clone();
+        let http = self.http.clone();
         let (sender, receiver) = tokio::sync::mpsc::channel(256);
         tokio::spawn(async move {
-            let opts = EventsOpts::builder().stream(true).build();
-            let mut events = api.events(&opts);
-            while let Some(event) = events.next().await {
-                let event = match event {
-                    Ok(event) => match event_of(&event) {
-                        Some(event) => Ok(event),
-                        None => continue,
-                    },
-                    Err(e) => Err(RuntimeError::Unreachable(e.to_string())),
-                };
-                let failed = event.is_err();
-                if sender.send(event).await.is_err() || failed {
-                    return;
-                }
+            if let Err(error) = pass_on(&http, &sender).await
+                && sender.send(Err(error)).await.is_err()
+            {
+                tracing::trace!("nobody listens to Podman's events any more");
             }
         });
         tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
     }
 
     fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        async move { self.network.connect(uid, port).await.map_err(|e| RuntimeError::Network(e.to_string())) }.boxed()
+        in_time("connecting to the pod", self.network.connect(uid, port)).boxed()
     }
 }
 
+/// Passes events on until nobody listens, or Podman ends.
+async fn pass_on(http: &Http, sender: &tokio::sync::mpsc::Sender<Result<Event, RuntimeError>>) -> Result<(), RuntimeError> {
+    let mut lines = http.lines(Method::GET, "/events?stream=true", &[], None).await?;
+    while let Some(event) = lines.next::<wire::Event>().await? {
+        if let Some(event) = event_of(&event)
+            && sender.send(Ok(event)).await.is_err()
+        {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A registry's credentials, as Podman takes them.
+fn credentials(secret: Option<&PullSecret>) -> Vec<(::http::HeaderName, String)> {
+    let encoded = |s: &PullSecret| {
+        let json = json!({"username": s.username, "password": s.password}).to_string();
+        (::http::HeaderName::from_static("x-registry-auth"), base64::engine::general_purpose::URL_SAFE.encode(json))
+    };
+    secret.map(encoded).into_iter().collect()
+}
+
 /// What an event of Podman's means to the agent; `None` when nothing.
-pub fn event_of(event: &podman_api::models::Event) -> Option<Event> {
-    let kind = match (event.typ.as_str(), event.action.as_str()) {
+pub fn event_of(event: &wire::Event) -> Option<Event> {
+    let kind = match (event.kind.as_str(), event.action.as_str()) {
         ("container", "start") => EventKind::Started,
         ("container", "died") => EventKind::Ended,
         ("container", "remove") => EventKind::Removed,
         _ => return None,
     };
-    let attributes: &HashMap<String, String> = &event.actor.attributes;
-    Some(Event { id: event.actor.id.clone(), uid: attributes.get(spec::label::UID)?.clone(), kind })
+    Some(Event { id: event.actor.id.clone(), uid: event.actor.attributes.get(spec::label::UID)?.clone(), kind })
 }

@@ -47,6 +47,8 @@ pub enum ServiceError {
     },
 }
 
+/// How long a service may take to say that it is there, and a program its version.
+const PING: Duration = Duration::from_secs(5);
 const START: Duration = Duration::from_secs(15);
 
 /// What this machine lacks, so that Podman must be told.
@@ -137,14 +139,15 @@ fn wrapper(conmon: &str, version: &str) -> String {
 async fn conmon_wrapper(data: &Path) -> Result<Option<PathBuf>, ServiceError> {
     let candidates = ["/usr/bin/conmon", "/usr/libexec/podman/conmon", "/usr/local/bin/conmon"];
     let Some(conmon) = candidates.into_iter().find(|p| Path::new(p).exists()) else { return Ok(None) };
-    let version = Command::new(conmon).arg("--version").output().await.map_err(ServiceError::NotInstalled)?;
+    let asked = tokio::time::timeout(PING, Command::new(conmon).arg("--version").kill_on_drop(true).output()).await;
+    let version = asked.unwrap_or_else(|late| Err(late.into())).map_err(ServiceError::NotInstalled)?;
     let path = data.join("conmon");
     write(&path, &wrapper(conmon, &String::from_utf8_lossy(&version.stdout)), 0o755)?;
     Ok(Some(path))
 }
 
 async fn answers(socket: &Path) -> bool {
-    super::http::Http::new(socket).call(http::Method::GET, "/_ping", None).await.is_ok()
+    super::http::Http::new(socket).within(PING).call(http::Method::GET, "/_ping", None).await.is_ok()
 }
 
 /// The socket to use, with a service behind it that answers.

@@ -8,7 +8,7 @@ use std::io;
 use tokio_util::codec::{BytesCodec, Decoder, FramedRead};
 
 /// The longest piece that is believed; Podman sends 32 KiB at most.
-const PIECE_MAX: usize = 16 << 20;
+const PIECE_MAX: usize = 1 << 20;
 
 /// Cuts the stream into pieces.
 #[derive(Default)]

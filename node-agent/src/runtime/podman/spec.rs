@@ -120,6 +120,8 @@ fn optional(map: &mut Map<String, Value>, spec: &ContainerSpec) {
     put("command", spec.args.as_ref().map(|v| json!(v)));
     put("work_dir", spec.work_dir.as_ref().map(|v| json!(v)));
     put("user", spec.user.as_ref().map(|v| json!(v)));
+    let sysctls: BTreeMap<&String, &String> = spec.sysctls.iter().map(|(k, v)| (k, v)).collect();
+    put("sysctl", (!sysctls.is_empty()).then(|| json!(sysctls)));
     put("oom_score_adj", spec.limits.oom_score_adj.map(|v| json!(v)));
     put(
         "seccomp_profile_path",

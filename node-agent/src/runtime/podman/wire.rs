@@ -30,6 +30,56 @@ pub struct Listed {
     pub id: String,
 }
 
+/// An element of `GET images/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ListedImage {
+    id: String,
+    repo_tags: Option<Vec<String>>,
+    repo_digests: Option<Vec<String>>,
+    #[serde(default)]
+    size: i64,
+}
+
+impl ListedImage {
+    /// As the agent sees it.
+    pub fn image(self) -> Image {
+        let names = self.repo_tags.unwrap_or_default().into_iter().chain(self.repo_digests.unwrap_or_default()).collect();
+        Image { id: self.id, names, size: self.size, ..Image::default() }
+    }
+}
+
+/// A line of `POST images/pull`.
+#[derive(Deserialize)]
+pub struct PullReport {
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// A line of `GET events`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    /// `container`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// What happened.
+    pub action: String,
+    /// To what.
+    pub actor: EventActor,
+}
+
+/// What an event is about.
+#[derive(Deserialize)]
+pub struct EventActor {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Of a container: its labels, too.
+    #[serde(rename = "Attributes", default)]
+    pub attributes: HashMap<String, String>,
+}
+
 /// `GET exec/X/json`.
 #[derive(Deserialize)]
 pub struct ExecInspect {

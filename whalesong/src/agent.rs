@@ -1,5 +1,5 @@
 //! A node in this process, simulated nodes, and what makes the API reachable from inside of pods.
-use crate::cli::HollowNodeArgs;
+use crate::cli::{HollowNodeArgs, NodeArgs};
 use crate::failure::Failure;
 use crate::process::Process;
 use bus::{Bus, Role};
@@ -27,11 +27,19 @@ pub struct Node {
     pub podman: Option<String>,
     /// The pods' address range.
     pub pod_cidr: Option<String>,
+    /// Sysctls that pods may set although they aren't safe.
+    pub allowed_unsafe_sysctls: Vec<String>,
     /// Its own directory.
     pub data: PathBuf,
 }
 
 impl Node {
+    /// What a person says of this machine's node.
+    pub fn new(name: &str, args: &NodeArgs, data: PathBuf) -> Self {
+        let (podman, pod_cidr, allowed_unsafe_sysctls) = (args.podman.clone(), args.pod_cidr.clone(), args.allowed_unsafe_sysctls.clone());
+        Self { name: name.to_owned(), podman, pod_cidr, allowed_unsafe_sysctls, data }
+    }
+
     fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
         let text = self.pod_cidr.as_deref().unwrap_or(POD_CIDR);
         text.parse().map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
@@ -61,7 +69,14 @@ pub fn socket(podman: Option<&str>) -> Socket {
 /// When Podman, the network or the data directory can't be used, with the remedy.
 pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
     let podman = socket(node.podman.as_deref());
-    let options = AgentOptions { node_name: node.name.clone(), podman, data_dir: node.data.clone(), pod_cidr: node.cidr()?, ..AgentOptions::default() };
+    let options = AgentOptions {
+        node_name: node.name.clone(),
+        podman,
+        data_dir: node.data.clone(),
+        pod_cidr: node.cidr()?,
+        allowed_unsafe_sysctls: node.allowed_unsafe_sysctls.clone(),
+        ..AgentOptions::default()
+    };
     let bus = process.speak(Role::Agent, &node.name);
     node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))
 }

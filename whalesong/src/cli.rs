@@ -132,6 +132,10 @@ pub struct NodeArgs {
     #[arg(long, value_name = "CIDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_cidr: Option<String>,
+    /// Sysctls that pods may set although they aren't safe, for example kernel.msg*,net.core.somaxconn [default: none]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub allowed_unsafe_sysctls: Vec<String>,
 }
 
 /// Options of `up`.
@@ -169,6 +173,10 @@ pub struct UpArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub api: ApiArgs,
+    /// For the state.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub admission: AdmissionArgs,
     /// For the controllers.
     #[command(flatten)]
     #[serde(flatten)]
@@ -275,6 +283,10 @@ pub struct StateArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub durability: DurabilityArgs,
+    /// What writes must pass.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub admission: AdmissionArgs,
 }
 
 /// Options of `gateway`.
@@ -288,6 +300,16 @@ pub struct GatewayArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub api: ApiArgs,
+}
+
+/// What writes must pass beside what always holds.
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
+#[command(next_help_heading = "API")]
+pub struct AdmissionArgs {
+    /// File with an AdmissionConfiguration (YAML or JSON) for the plug-in PodSecurity: defaults and exemptions of pod security
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission_control_config_file: Option<PathBuf>,
 }
 
 /// How quickly the pods of nodes that are lost are given up.

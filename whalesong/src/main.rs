@@ -1,5 +1,6 @@
 //! Whalesong's one binary: every role of a cluster, and the commands that look at it.
 mod access;
+mod admission;
 mod agent;
 mod allocator;
 mod candidate;

@@ -12,6 +12,7 @@ use controllers::Controllers;
 use controllers::node::Rates;
 use model::Kinds;
 use scheduler::SchedulerError;
+use state::admission::pod_security::PodSecurity;
 use state::store::{Store, StoreError, StoreOptions};
 use state::{PipelineOptions, Services, TokenKeys};
 use state_client::Client;
@@ -123,7 +124,7 @@ impl Process {
     ///
     /// # Errors
     /// When the log can't be opened, with the remedy.
-    pub async fn play_state(&mut self, pki: &Pki, durability: Durability, identity: &Identity) -> Result<(), Failure> {
+    pub async fn play_state(&mut self, pki: &Pki, durability: Durability, identity: &Identity, pod_security: PodSecurity) -> Result<(), Failure> {
         let bus = self.speak(Role::State, &self.name.clone());
         let jetstream = bus.jetstream().cloned().ok_or_else(|| Failure::new("state needs a NATS connection", "give one with --nats"))?;
         let (system, allow_unsafe_sync) = durability.known();
@@ -133,6 +134,7 @@ impl Process {
         let token_keys = TokenKeys { private_pem: pki.service_account_key().to_owned(), public_pem: pki.service_account_public().to_owned() };
         let options = PipelineOptions {
             token_keys: Some(token_keys),
+            pod_security: Arc::new(pod_security),
             identity: identity.unique.then(|| identity.name.clone()),
             ..PipelineOptions::new(self.kinds.clone())
         };

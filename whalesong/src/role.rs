@@ -3,6 +3,7 @@ use crate::agent;
 use crate::cli::{AgentArgs, ControllersArgs, GatewayArgs, RoleArgs, StateArgs};
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
+use crate::admission::pod_security;
 use crate::join::{self, CLUSTER};
 use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
 use bus::{Bus, Role};
@@ -16,7 +17,8 @@ pub async fn state(args: StateArgs) -> Result<(), Failure> {
     let mut process = Process::new(join::as_role(&args.role, Role::State, &hostname()).await?, &hostname());
     let system = join::system(&join::url(&args.role), &args.durability).await?;
     let durability = Durability::Asked { system, allow_unsafe: args.durability.allow_unsafe_sync };
-    process.play_state(&pki(data.root(), &[])?, durability, &Identity::of(&data, &hostname())?).await?;
+    let keys = pki(data.root(), &[])?;
+    process.play_state(&keys, durability, &Identity::of(&data, &hostname())?, pod_security(&args.admission)?).await?;
     process.answer_status().await?;
     process.run().await
 }
@@ -96,7 +98,7 @@ pub async fn agent(args: AgentArgs) -> Result<(), Failure> {
     let data = Data::hold(&join::root(args.role.home.data.as_ref()).join("node"))?;
     let bus = join::as_node(&args.role, &name, args.token.as_deref(), node_agent::has_pods(data.root())).await?;
     let mut process = Process::new(bus, &name);
-    let node = agent::Node { name: name.clone(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.root().to_owned() };
+    let node = agent::Node::new(&name, &args.node, data.root().to_owned());
     agent::announce_ready(&process, &name, start);
     agent::play(&mut process, &node).await?;
     process.answer_status().await?;

@@ -1,6 +1,7 @@
 //! `whalesong up`: a whole cluster in one process, with its NATS server as a child.
 use crate::access::control::{AccessControl, Served, Shared};
 use crate::access::registry::Registry;
+use crate::admission::pod_security;
 use crate::agent;
 use crate::cli::UpArgs;
 use crate::data::{Data, Identity};
@@ -23,13 +24,14 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
     let cluster = args.home.cluster.clone().unwrap_or_else(|| CLUSTER.to_owned());
     let listen = listen_address(args.api.listen.as_deref())?;
     let name = args.node.node_name.clone().unwrap_or_else(hostname);
+    let security = pod_security(&args.admission)?;
     let keys = pki(data.root(), &[name.clone(), listen.ip().to_string()])?;
     let (server, bus, durability) = nats(&data, &args, &cluster, &name, &keys).await?;
     let _access = access(&bus, &server, &data, &cluster).await?;
 
     let mut process = Process::new(bus, &name);
     let identity = Identity::of(&data, &hostname())?;
-    process.play_state(&keys, durability, &identity).await?;
+    process.play_state(&keys, durability, &identity, security).await?;
     streams_made(&server);
     let address = process.play_gateway(listen, keys.clone()).await?;
     let kubeconfig = args.api.kubeconfig.clone().unwrap_or_else(|| data.join("kubeconfig"));
@@ -42,7 +44,7 @@ pub async fn up(args: UpArgs) -> Result<(), Failure> {
         None => None,
     };
     if !args.no_node {
-        let node = node(&args, &data, &name);
+        let node = agent::Node::new(&name, &args.node, data.join("node"));
         agent::announce_ready(&process, &name, start);
         agent::play(&mut process, &node).await?;
         publish(&mut process, address, Some(&node), keys).await?;
@@ -63,10 +65,6 @@ async fn publish(process: &mut Process, address: SocketAddr, node: Option<&agent
         _ => address,
     };
     agent::publish_api(&process.bus, reachable).await
-}
-
-fn node(args: &UpArgs, data: &Data, name: &str) -> agent::Node {
-    agent::Node { name: name.to_owned(), podman: args.node.podman.clone(), pod_cidr: args.node.pod_cidr.clone(), data: data.join("node") }
 }
 
 async fn nats(data: &Data, args: &UpArgs, cluster: &str, name: &str, keys: &Pki) -> Result<(Shared, Bus, Durability), Failure> {

@@ -29,6 +29,8 @@ fn a_machine_joins_by_a_token_until_its_node_is_deleted() {
     let mut cluster = Cluster::start(&["--no-node", "--nats-listen", "0.0.0.0"]);
     cluster.join();
     cluster.node_ready("node2");
+    // who only looks on the first machine speaks TLS as well
+    assert!(cluster.status().contains("node2"));
     let seeds = keys_on(&cluster.machines[1]);
     assert!(seeds.starts_with("SU") && seeds.lines().count() == 1);
     assert!(!keys_on(&cluster.machines[0]).contains(seeds.trim()), "the first machine doesn't have the node's seed");

@@ -187,7 +187,6 @@ const REFUSED: &[&str] = &[
     "appArmorProfile.localhostProfile",
     "seLinuxOptions",
     "windowsOptions",
-    "containers[].restartPolicy",
     "restartPolicyRules[]",
     "resources.claims[]",
     "volumeDevices[]",
@@ -227,13 +226,8 @@ const REFUSED: &[&str] = &[
     "vsphereVolume",
 ];
 /// How such a refusal ends.
-const REFUSALS: [&str; 5] = [
-    "not supported by this version",
-    "cannot be set on create",
-    "dynamic resource allocation is not supported",
-    "may not be set for non-init containers",
-    "must not be set for readinessProbes",
-];
+const REFUSALS: [&str; 4] =
+    ["not supported by this version", "cannot be set on create", "dynamic resource allocation is not supported", "must not be set for readinessProbes"];
 
 /// `-1`, `0`, the most that fits into 32 bits and one more, and both ends of 64 bits.
 const NUMBERS: [i64; 6] = [-1, 0, i32::MAX as i64, i32::MAX as i64 + 1, i64::MAX, i64::MIN];
@@ -254,7 +248,9 @@ const INTEGERS: &[(&str, &[i64])] = &[
     ("fsGroup", IDS),
     ("supplementalGroups[]", IDS),
     ("activeDeadlineSeconds", &[SMALL]),
-    ("terminationGracePeriodSeconds", &[SMALL, SMALL + 1, i64::MAX]),
+    // a negative one of a pod is 1; 0 is too little for the hooks of the pod to begin with
+    ("terminationGracePeriodSeconds", &[-1, SMALL, SMALL + 1, i64::MAX, i64::MIN]),
+    ("Probe.terminationGracePeriodSeconds", &[SMALL, SMALL + 1, i64::MAX]),
     ("sleep.seconds", &[0]),
     ("initialDelaySeconds", COUNTS),
     ("timeoutSeconds", COUNTS),
@@ -465,7 +461,7 @@ fn bases() -> [Value; 2] {
 
 /// The longest row that fits.
 fn row<'a, T>(table: &'a [(&str, T)], path: &str) -> Option<&'a T> {
-    let fits = |end: &str| path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let fits = |end: &str| path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.') || !end.starts_with(char::is_lowercase));
     table.iter().filter(|(end, _)| fits(end)).max_by_key(|(end, _)| end.len()).map(|(_, value)| value)
 }
 
@@ -475,7 +471,6 @@ fn is_refused(path: &str) -> bool {
     let within = |part: &str| at.contains(&format!(".{part}.")) || at.contains(&format!(".{part}{{"));
     match path {
         p if p.starts_with("containers[].resources.") || p.starts_with("initContainers[].resources.") => p.contains(".claims[]"),
-        p if p.starts_with("containers[].restartPolicy") => true,
         "containers[].image" | "initContainers[].image" => false,
         _ => REFUSED.iter().any(|part| within(part)),
     }

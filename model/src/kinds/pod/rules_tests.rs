@@ -80,6 +80,10 @@ fn profiles() {
             "spec.securityContext.seccompProfile.localhostProfile: Invalid value: \"../x\": must not contain '..'",
         ),
         (
+            pod(json!({"type": "RuntimeDefault", "localhostProfile": "x"})),
+            r#"spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"Type":"RuntimeDefault","LocalhostProfile":"x"}: can only be set when seccomp type is Localhost"#,
+        ),
+        (
             pod(json!({"type": "Localhost", "localhostProfile": "/x"})),
             "spec.securityContext.seccompProfile.localhostProfile: Invalid value: \"/x\": must be a relative path",
         ),

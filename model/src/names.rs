@@ -10,7 +10,7 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
 const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const QUALIFIED_FORM: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+const QUALIFIED_FORM: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
@@ -39,6 +39,11 @@ fn is_name_part(text: &str) -> bool {
 
 fn too_long(max: usize) -> String {
     format!("must be no more than {max} characters")
+}
+
+/// The same of keys and values of labels, of which Kubernetes says it in other words.
+fn too_many_bytes(max: usize) -> String {
+    format!("must be no more than {max} bytes")
 }
 
 /// Collects the sentences of the rules that are broken.
@@ -103,13 +108,17 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     }
     let mut all = match prefix {
         Some("") => vec!["prefix part must be non-empty".to_owned()],
-        Some(prefix) => dns_subdomain(prefix).into_iter().map(|e| format!("prefix part {e}")).collect(),
+        Some(prefix) => {
+            let long = (prefix.len() > SUBDOMAIN_MAX).then(|| too_many_bytes(SUBDOMAIN_MAX));
+            let form = broken(&[(prefix.split('.').all(is_label_shaped), SUBDOMAIN)], 0, 0);
+            long.into_iter().chain(form).map(|e| format!("prefix part {e}")).collect()
+        }
         None => Vec::new(),
     };
     if name.is_empty() {
         all.push("name part must be non-empty".to_owned());
     } else if name.len() > LABEL_MAX {
-        all.push(format!("name part {}", too_long(LABEL_MAX)));
+        all.push(format!("name part {}", too_many_bytes(LABEL_MAX)));
     }
     if !is_name_part(name) {
         all.push(QUALIFIED.to_owned());
@@ -118,7 +127,8 @@ pub fn qualified_name(text: &str) -> Vec<String> {
 }
 /// What is wrong with `text` as a label's value.
 pub fn label_value(text: &str) -> Vec<String> {
-    broken(&[(text.is_empty() || is_name_part(text), VALUE)], text.len(), LABEL_MAX)
+    let long = (text.len() > LABEL_MAX).then(|| too_many_bytes(LABEL_MAX));
+    long.into_iter().chain(broken(&[(text.is_empty() || is_name_part(text), VALUE)], 0, 0)).collect()
 }
 /// What is wrong with `text` as a key of a ConfigMap or Secret.
 pub fn config_key(text: &str) -> Vec<String> {
@@ -205,6 +215,10 @@ mod tests {
     #[test]
     fn length() {
         assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 characters"]);
+        assert_eq!(
+            [label_value(&"a".repeat(64)), qualified_name(&"a".repeat(64))].concat(),
+            ["must be no more than 63 bytes", "name part must be no more than 63 bytes"]
+        );
         assert_eq!(dns_label("a.b"), ["must not contain dots"]);
         assert_eq!([ip("010.0.0.1"), ip("10.00.0.1"), ip("x")].concat(), ["must not have leading 0s", "must not have leading 0s", IP]);
         assert!(is_dns_subdomain(&["a"; 127].join(".")));

@@ -152,8 +152,7 @@ impl Checks {
     pub(super) fn port_or_name(&mut self, path: impl Display, value: Option<&Value>) {
         match value {
             Some(Value::String(name)) => self.all(path, name, crate::names::port_name(name)),
-            Some(number) => self.port(path, number.as_i64().unwrap_or_default()),
-            None => self.required(path, ""),
+            number => self.port(path, number.and_then(Value::as_i64).unwrap_or_default()),
         }
     }
     /// A mode of a file.

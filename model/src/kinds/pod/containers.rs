@@ -71,11 +71,7 @@ fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &With
     resize_policy(checks, path, container, within);
     security::container(checks, path, container, within.host_users);
     let restarts = text(container, "restartPolicy");
-    match (init, container.get("restartPolicy")) {
-        (_, None) => {}
-        (true, given) => checks.choice(format_args!("{path}.restartPolicy"), given, &["Always"]),
-        (false, _) => checks.add(Cause::forbidden(format_args!("{path}.restartPolicy"), "may not be set for non-init containers")),
-    }
+    checks.choice(format_args!("{path}.restartPolicy"), container.get("restartPolicy"), &["Always", "Never", "OnFailure"]);
     probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
 }
 

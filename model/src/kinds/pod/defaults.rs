@@ -1,5 +1,5 @@
 //! What a pod's spec gets where a client left it out.
-use crate::kinds::fields::{fill, fill_number, flag, items_mut, map_mut, text};
+use crate::kinds::fields::{fill, fill_number, flag, int, items_mut, map_mut, text};
 use serde_json::{Map, Value, json};
 
 /// The default mode of files in volumes: 0644.
@@ -8,6 +8,11 @@ const FILE_MODE: i64 = 420;
 /// Defaults of a pod.
 pub(super) fn pod(spec: &mut Value) {
     fill(spec, "enableServiceLinks", true);
+    if int(spec, "terminationGracePeriodSeconds").is_some_and(|grace| grace < 0)
+        && let Some(map) = spec.as_object_mut()
+    {
+        map.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+    }
     template_spec(spec);
     for key in ["initContainers", "containers"] {
         items_mut(spec, key).for_each(requests_from_limits);

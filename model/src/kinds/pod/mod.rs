@@ -75,6 +75,8 @@ impl Strategy for Pod {
 }
 
 #[cfg(test)]
+mod hostile_tables;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod rules_tests;

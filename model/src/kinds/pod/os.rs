@@ -62,7 +62,8 @@ fn contexts(checks: &mut Checks, path: &dyn Display, spec: &Value, (pod, contain
 
 fn refuse(checks: &mut Checks, path: &dyn Display, value: &Value, fields: &[&str], why: &str) {
     let Some(context) = value.get("securityContext") else { return };
-    for field in fields.iter().filter(|f| context.get(**f).is_some_and(|v| v.as_array().is_none_or(|a| !a.is_empty()))) {
+    let empty = |field: &str, value: &Value| field == "sysctls" && value.as_array().is_some_and(Vec::is_empty);
+    for field in fields.iter().filter(|f| context.get(**f).is_some_and(|v| !empty(f, v))) {
         checks.add(Cause::forbidden(format_args!("{path}.securityContext.{field}"), why));
     }
 }

@@ -80,6 +80,10 @@ fn profiles() {
             "spec.securityContext.seccompProfile.localhostProfile: Invalid value: \"../x\": must not contain '..'",
         ),
         (
+            pod(json!({"type": "RuntimeDefault", "localhostProfile": "x"})),
+            r#"spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"Type":"RuntimeDefault","LocalhostProfile":"x"}: can only be set when seccomp type is Localhost"#,
+        ),
+        (
             pod(json!({"type": "Localhost", "localhostProfile": "/x"})),
             "spec.securityContext.seccompProfile.localhostProfile: Invalid value: \"/x\": must be a relative path",
         ),
@@ -132,8 +136,8 @@ fn sysctls() {
         (pod(&[&long]), &format!("spec.securityContext.sysctls[0].name: Invalid value: \"{long}\": {form}")),
         (pod(&["a.b", "a.b"]), "spec.securityContext.sysctls[1].name: Duplicate value: \"a.b\""),
         (
-            host(&["vm.swappiness", "kernel.shmish/net", "nets.a"]),
-            "spec.securityContext.sysctls[1].name: Invalid value: \"kernel.shmish/net\": may not be specified when 'hostIPC' is true",
+            host(&["vm.swappiness", "kernel.shmall", "nets.a", "kernel.shmish", "kernel.domainname"]),
+            "spec.securityContext.sysctls[1].name: Invalid value: \"kernel.shmall\": may not be specified when 'hostIPC' is true",
         ),
         (
             host(&["net.core.somaxconn"]),

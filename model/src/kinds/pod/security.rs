@@ -1,7 +1,7 @@
 //! Security contexts of pods and of containers: identities, profiles, capabilities.
 use super::sysctls;
 use super::volumes::descending;
-use crate::error::Cause;
+use crate::error::{Cause, CauseReason};
 use crate::kinds::fields::{Checks, flag, int, list, text};
 use serde_json::Value;
 use std::fmt::Display;
@@ -74,7 +74,12 @@ fn seccomp(checks: &mut Checks, path: &dyn Display, profile: Option<&Value>) {
     match (kind, profile.get("localhostProfile").and_then(Value::as_str)) {
         ("Localhost", None) => checks.required(path, "must be set when seccomp type is Localhost"),
         ("Localhost", Some(file)) => descending(checks, &path, file),
-        (_, Some(_)) => checks.add(Cause::invalid(path, profile, "can only be set when seccomp type is Localhost")),
+        (kind, Some(file)) => {
+            // Kubernetes shows the profile as it has it in memory
+            let shown = format!("{{\"Type\":{},\"LocalhostProfile\":{}}}", Value::from(kind), Value::from(file));
+            let message = format!("Invalid value: {shown}: can only be set when seccomp type is Localhost");
+            checks.add(Cause { reason: CauseReason::FieldValueInvalid, field: path.to_string(), message });
+        }
         (_, None) => {}
     }
 }

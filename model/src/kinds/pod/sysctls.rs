@@ -46,10 +46,22 @@ enum Namespace {
     Net,
 }
 
+const IPC: [&str; 10] = [
+    "kernel.sem",
+    "kernel.shm",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+    "kernel.msg",
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+];
+
 fn namespace_of(name: &str) -> Option<Namespace> {
     let name = dotted(name);
-    let ipc = name == "kernel.sem" || ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix));
-    if ipc { Some(Namespace::Ipc) } else { name.starts_with("net.").then_some(Namespace::Net) }
+    if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") { Some(Namespace::Ipc) } else { name.starts_with("net.").then_some(Namespace::Net) }
 }
 
 /// A name with dots between its parts. Where the first separator is a slash, dots stand for dots within a part, and change places with it.

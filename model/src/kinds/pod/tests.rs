@@ -47,6 +47,7 @@ fn defaults() {
     ] {
         assert_eq!(at(pointer), expected, "{pointer}");
     }
+    assert_eq!(defaulted(json!({"terminationGracePeriodSeconds": -7})).int_at(&["spec", "terminationGracePeriodSeconds"]), Some(1));
     let mut again = pod.clone();
     STRATEGY.default(&mut again);
     assert_eq!(again, pod, "defaults are stable");
@@ -120,7 +121,6 @@ fn refused() {
             pod(json!({"restartPolicy": "Sometimes"})),
             "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
         ),
-        (pod(json!({"terminationGracePeriodSeconds": -1})), "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"),
         (
             pod(json!({"volumes": [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}]})),
             "spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type",

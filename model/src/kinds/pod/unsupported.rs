@@ -69,11 +69,17 @@ const CONTAINER: &[Row] = &[
     row(&["volumeMounts[]", "bindMountOptions"], &["[]"]),
 ];
 
+/// A container's own policy, other than its pod's.
+const RESTARTED_ALONE: Row = row(&["restartPolicy"], &[]);
+/// Of those that initialise only one that goes on beside the others can have its own.
+const SIDECAR: Row = row(&["restartPolicy"], &["Always"]);
+
 /// All of a pod's spec at `path`.
 pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     POD.iter().for_each(|row| refuse(checks, path, spec, row, row.path));
-    for key in ["containers", "initContainers"] {
+    for (key, own) in [("containers", RESTARTED_ALONE), ("initContainers", SIDECAR)] {
         for (path, container) in items(spec, path, key) {
+            refuse(checks, &path, container, &own, own.path);
             CONTAINER.iter().for_each(|row| refuse(checks, &path, container, row, row.path));
         }
     }

@@ -61,6 +61,12 @@ impl Rooms {
         }
     }
 
+    /// For looking through all that there is: it takes a processor for as long as it lasts.
+    pub(crate) fn of_searches() -> Self {
+        let all = Limits { places: 8, present: 0, bytes: 0, aside: 0 };
+        Self { components: Limits { places: 64, ..all }, nodes: Limits { places: 4, ..all }, users: all }
+    }
+
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
         let all = Limits { places: 0, present: usize::MAX, bytes: 512 * MIB, aside: 0 };
@@ -278,9 +284,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Whose room it is.
+#[derive(Clone, Copy)]
+enum Class {
+    Components,
+    Nodes,
+    Users,
+}
+
+impl Class {
+    fn of(caller: &Caller, user: &User) -> Self {
+        match caller.role {
+            Role::State | Role::Scheduler | Role::Controllers => Self::Components,
+            Role::Agent => Self::Nodes,
+            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => Self::Nodes,
+            Role::Gateway | Role::Admin => Self::Users,
+        }
+    }
+}
+
 /// A request that is here.
 pub struct Guest {
     room: Arc<Room>,
+    class: Class,
     who: u64,
     /// Of its body; `None` for one that isn't counted.
     bytes: Option<usize>,
@@ -395,18 +421,16 @@ impl Places {
         }
     }
 
-    fn room(&self, caller: &Caller, user: &User) -> &Arc<Room> {
-        match caller.role {
-            Role::State | Role::Scheduler | Role::Controllers => &self.components,
-            Role::Agent => &self.nodes,
-            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => &self.nodes,
-            Role::Gateway | Role::Admin => &self.users,
+    fn room(&self, class: Class) -> &Arc<Room> {
+        match class {
+            Class::Components => &self.components,
+            Class::Nodes => &self.nodes,
+            Class::Users => &self.users,
         }
     }
 
-    fn guest(&self, caller: &Caller, user: &User) -> Guest {
-        let who = self.names.hash_one(&user.name);
-        Guest { room: self.room(caller, user).clone(), who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
+    fn guest(&self, class: Class, who: u64) -> Guest {
+        Guest { room: self.room(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
     }
 
     /// Lets a request of `bytes` in.
@@ -414,7 +438,7 @@ impl Places {
     /// # Errors
     /// 429 when too many are here.
     pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<Guest, ApiError> {
-        let mut guest = self.guest(caller, user);
+        let mut guest = self.inside(caller, user);
         if !guest.room.enter(guest.who, bytes) {
             return Err(too_many());
         }
@@ -424,7 +448,12 @@ impl Places {
 
     /// A request that came with others, which were let in together.
     pub fn inside(&self, caller: &Caller, user: &User) -> Guest {
-        self.guest(caller, user)
+        self.guest(Class::of(caller, user), self.names.hash_one(&user.name))
+    }
+
+    /// The same one in these rooms.
+    pub fn beside(&self, guest: &Guest) -> Guest {
+        self.guest(guest.class, guest.who)
     }
 }
 

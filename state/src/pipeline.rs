@@ -197,7 +197,7 @@ impl Pipeline {
         }
         self.allow(call).await?;
         if fence::writes(call.verb) {
-            call.guest.work().await;
+            call.guest.work().await?;
         }
         let body = std::mem::replace(body, Body::None);
         match call.verb {

@@ -121,7 +121,7 @@ async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<Gu
     let bytes = requests.iter().map(places::weight).sum::<usize>() + requests.len() * size_of::<Request>();
     let guest = pipeline.batches().enter(&asked.caller, &user, bytes)?;
     fenced(pipeline, &asked.caller, requests).await?;
-    guest.work().await;
+    guest.work().await?;
     Ok(guest)
 }
 

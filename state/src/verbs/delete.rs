@@ -76,7 +76,7 @@ impl Pipeline {
     }
 
     async fn delete_named(&self, call: &Call, name: String, asked: &Asked) -> Result<Deleted, ApiError> {
-        let _place = call.guest.place().await;
+        let _place = call.guest.place().await?;
         self.delete_one(call, &name, asked).await
     }
 }

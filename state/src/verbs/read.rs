@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     /// Waits for a turn to look through what there is.
-    pub(crate) async fn search(&self, call: &Call) -> Place {
+    pub(crate) async fn search(&self, call: &Call) -> Result<Place, ApiError> {
         self.searches().beside(&call.guest).place().await
     }
 
@@ -103,7 +103,7 @@ impl Pipeline {
         let converted = call.kind.stored_as.is_some();
         let matches = |s: &Stored| if converted { s.read(|core| selection.matches(&event::from_core(core))) } else { selection.selects(s) };
         let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
-        let _turn = if filter.is_some() { Some(self.search(call).await) } else { None };
+        let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;
         let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;
         Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining: page.remaining })

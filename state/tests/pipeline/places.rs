@@ -9,7 +9,7 @@ use state::places::{Limits, Rooms};
 use state_client::{Reply, Verb};
 use std::sync::Arc;
 
-const SMALL: Limits = Limits { places: 4, present: 2_000, bytes: 16 << 20, aside: 8 << 20 };
+const SMALL: Limits = Limits { places: 4, present: 2_000, each: 2_000, bytes: 16 << 20, aside: 8 << 20 };
 
 async fn cluster(users: Limits) -> Cluster {
     let rooms = Rooms { components: SMALL, nodes: SMALL, users };

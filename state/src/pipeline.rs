@@ -1,6 +1,7 @@
 //! The one way in: every read and write of every caller is authorised, admitted, defaulted, validated and committed here.
 use crate::admission::Admission;
 use crate::admission::service::Ranges;
+use crate::admission::service_account::PATIENCE;
 use crate::allow::Known;
 use crate::authz::Authorizer;
 use crate::call::Call;
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use state_client::token::TokenError;
 use state_client::{Body, Reply, Request, Verb};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl View for Store {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
@@ -45,12 +46,14 @@ pub struct PipelineOptions {
     pub identity: Option<String>,
     /// How much room there is for requests.
     pub rooms: Rooms,
+    /// How long a pod waits for the account that a controller makes in a new namespace.
+    pub patience: Duration,
 }
 
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        Self { kinds, ranges: Ranges::default(), token_keys: None, identity: None, rooms: Rooms::of_requests() }
+        Self { kinds, ranges: Ranges::default(), token_keys: None, identity: None, rooms: Rooms::of_requests(), patience: PATIENCE }
     }
 }
 
@@ -89,7 +92,7 @@ impl Pipeline {
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
         let routes = Routes::default();
         let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
-        let admission = Admission::new(authorizer.clone(), options.ranges);
+        let admission = Admission::new(authorizer.clone(), options.ranges, options.patience);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner {
             store,

@@ -314,6 +314,8 @@ impl Class {
         match caller.role {
             Role::State | Role::Scheduler | Role::Controllers => Self::Components,
             Role::Agent => Self::Nodes,
+            // whether a token is alive, and who may speak for whom
+            Role::Gateway if user.name == identity::OWN => Self::Components,
             Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => Self::Nodes,
             Role::Gateway | Role::Admin => Self::Users,
         }

@@ -75,7 +75,7 @@ impl Rooms {
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
         let all = Limits { places: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
-        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 12, ..all }, Limits { present: 1 << 16, each: 1 << 14, ..all });
+        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 10, ..all }, Limits { present: 1 << 16, each: 1 << 13, ..all });
         Self { components: all, nodes, users }
     }
 }

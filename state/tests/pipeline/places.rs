@@ -89,3 +89,18 @@ async fn a_collection_is_deleted_place_by_place() {
     assert!(matches!(deleted, Reply::List(list) if list.items.len() == 50));
     assert_eq!(alice.get(CONFIG_MAPS, "new", "c7").await.unwrap_err().code(), 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_answered_with_no_more_than_it_has_room_for() {
+    let cluster = cluster(SMALL, LONG).await;
+    let admin = cluster.admin();
+    let large = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}, "data": {"a": "x".repeat(900_000)}});
+    admin.create(CONFIG_MAPS, "new", large).await.unwrap();
+    let replies = admin.client.batch(vec![admin.ask(Verb::Get, CONFIG_MAPS, "new", "large"); 200]).await;
+    assert_eq!(replies.len(), 200);
+    let refused = replies.iter().filter(|reply| reply.as_ref().is_err_and(|e| e.reason == Reason::TooManyRequests)).count();
+    assert_eq!(replies.iter().filter(|reply| reply.is_ok()).count() + refused, 200);
+    // what is worked on at once may come on top of it
+    assert!(refused >= 200 - 64 - (16 << 20) / 900_000 - 1, "{refused}");
+    assert!(admin.client.batch(vec![admin.ask(Verb::Get, CONFIG_MAPS, "new", "large"); 10]).await.iter().all(Result::is_ok));
+}

@@ -3,12 +3,10 @@
 use crate::authz::{self, node};
 use crate::call::Call;
 use crate::pipeline::Pipeline;
-use crate::places::Guest;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::view::View;
 use model::{ApiError, Key, Reason, Stored};
-use state_client::{Body, Request, User};
 use std::sync::Arc;
 
 /// The store, and which pods are on which node without looking through all of them.
@@ -30,18 +28,15 @@ impl View for Known {
 }
 
 impl Pipeline {
-    /// Finds out of what a request is, and whether it is allowed. A node's pod may be newer than this cache: before a node is refused
-    /// for that, the cache is made current.
-    pub(crate) async fn admit_call(&self, user: User, guest: Guest, request: Request) -> Result<(Call, Body), ApiError> {
-        let (call, body) = Call::resolve(&self.kinds(), user, guest, request, jiff::Timestamp::now())?;
-        match self.allow(&call) {
-            Err(refusal) if refusal.reason == Reason::Forbidden && call.node().is_some() => Box::pin(self.allow_late(&call)).await?,
-            decided => decided?,
+    /// Refuses what isn't allowed. A node's pod may be newer than this cache: before a node is refused for that, the cache is made current.
+    pub(crate) async fn allow(&self, call: &Call) -> Result<(), ApiError> {
+        match self.allow_now(call) {
+            Err(refusal) if refusal.reason == Reason::Forbidden && call.node().is_some() => Box::pin(self.allow_late(call)).await,
+            decided => decided,
         }
-        Ok((call, body))
     }
 
-    fn allow(&self, call: &Call) -> Result<(), ApiError> {
+    fn allow_now(&self, call: &Call) -> Result<(), ApiError> {
         call.attributes(|what| self.authorizer().require(what))?
     }
 
@@ -55,10 +50,11 @@ impl Pipeline {
         if call.node().is_none() {
             return Ok(());
         }
-        if !self.routes().reach(self.store().revision("", "pods")).await {
+        // a pod's node is read from the pod itself
+        if !call.of_pods() && !self.routes().reach(self.store().revision("", "pods")).await {
             return Err(ApiError::unavailable("the pods of the node are not known now"));
         }
-        self.allow(call)
+        self.allow_now(call)
     }
 
     /// The node to whose pods a reader of pods is limited; `None` for those who aren't.

@@ -4,7 +4,7 @@
 //! before the lease went may still reach the log just after: against that stands the compare-and-swap of each object.
 use bus::{Caller, Fence, LeaseError, Leases, Role};
 use model::{ApiError, Reason};
-use state_client::{Request, Verb};
+use state_client::Verb;
 use std::collections::HashMap;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -40,16 +40,16 @@ impl Fences {
         Self { leases, answers: Mutex::default() }
     }
 
-    /// Lets a request in, unless it is a deposed holder's write.
+    /// Lets a request for `what` in, unless it is a deposed holder's write.
     ///
     /// # Errors
     /// 403 to those who can't hold a lease; 409 when the lease is another's or nobody's; 503 when that can't be known now.
-    pub async fn admit(&self, caller: &Caller, request: &Request) -> Result<(), ApiError> {
-        let Some(fence) = request.fence.as_deref() else { return Ok(()) };
+    pub async fn admit(&self, caller: &Caller, fence: &Fence, what: (Verb, &str, &str)) -> Result<(), ApiError> {
+        let (verb, resource, name) = what;
         if !holds_leases(caller.role) {
             return Err(ApiError::new(Reason::Forbidden, format!("{caller} can't hold a lease")));
         }
-        if !writes(request.verb) {
+        if !writes(verb) {
             return Ok(());
         }
         // on the heap: few requests have a fence, and what asks for a lease would be ten times the rest of a request's future
@@ -57,7 +57,7 @@ impl Fences {
             Ok(Some(current)) if current == *fence => Ok(()),
             Ok(_) => {
                 let why = LeaseError::Deposed { name: fence.lease.clone(), token: fence.token };
-                tracing::warn!(verb = request.verb.name(), resource = %request.resource, name = %request.name, %why, "a write is refused");
+                tracing::warn!(verb = verb.name(), resource, name, %why, "a write is refused");
                 Err(ApiError::new(Reason::Conflict, why.to_string()))
             }
             Err(error) => Err(ApiError::unavailable(error.to_string())),

@@ -3,6 +3,8 @@ use bus::{Caller, Role};
 use model::{ApiError, Reason};
 use state_client::User;
 
+/// As whom the state itself acts, and the gateway where it asks for itself.
+pub const OWN: &str = "system:apiserver";
 /// The group that may do everything.
 pub const MASTERS: &str = "system:masters";
 /// The group of everybody who is known.
@@ -18,7 +20,7 @@ fn user(name: impl Into<String>, groups: &[&str]) -> User {
 
 /// The state's own identity, for what it ensures at its start.
 pub fn own() -> User {
-    user("system:apiserver", &[MASTERS, AUTHENTICATED])
+    user(OWN, &[MASTERS, AUTHENTICATED])
 }
 
 /// The user that a request of `caller` is made for. `named` is [`state_client::Request::user`]: only a gateway speaks for others.

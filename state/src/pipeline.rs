@@ -2,27 +2,29 @@
 use crate::admission::Admission;
 use crate::admission::pod_security::PodSecurity;
 use crate::admission::service::Ranges;
+use crate::admission::service_account::PATIENCE;
 use crate::allow::Known;
 use crate::authz::Authorizer;
+use crate::call::Call;
 use crate::claims::Claimant;
 use crate::fence::{self, Fences};
 use crate::identity;
 use crate::metrics::Metrics;
-use crate::places::{Guest, Places, Rooms, weight};
+use crate::places::{Places, Rooms, weight};
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
 use crate::view::View;
 use crate::warnings;
 use arc_swap::{ArcSwap, Guard};
-use bus::{Caller, Leases};
+use bus::{Caller, Fence, Leases};
 use model::{ApiError, Key, Kinds, Stored};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state_client::token::TokenError;
-use state_client::{Reply, Request, User, Verb};
+use state_client::{Body, Reply, Request, Verb};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl View for Store {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
@@ -48,13 +50,15 @@ pub struct PipelineOptions {
     pub identity: Option<String>,
     /// How much room there is for requests.
     pub rooms: Rooms,
+    /// How long a pod waits for the account that a controller makes in a new namespace.
+    pub patience: Duration,
 }
 
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
         let rooms = Rooms::of_requests();
-        Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None, rooms }
+        Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None, rooms, patience: PATIENCE }
     }
 }
 
@@ -70,7 +74,15 @@ struct Inner {
     requests: Places,
     batches: Places,
     watches: Places,
+    searches: Places,
     metrics: Metrics,
+}
+
+/// A request that was let in.
+struct Inside {
+    call: Call,
+    body: Body,
+    fence: Option<Arc<Fence>>,
 }
 
 /// The pipeline. Cheap to clone.
@@ -85,7 +97,7 @@ impl Pipeline {
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
         let routes = Routes::default();
         let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
-        let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security);
+        let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security, options.patience);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -99,6 +111,7 @@ impl Pipeline {
             requests: Places::new(options.rooms),
             batches: Places::new(Rooms::of_batches()),
             watches: Places::new(Rooms::of_watches()),
+            searches: Places::new(Rooms::of_searches()),
             metrics: Metrics::default(),
         })))
     }
@@ -130,6 +143,9 @@ impl Pipeline {
     pub(crate) fn watches(&self) -> &Places {
         &self.0.watches
     }
+    pub(crate) fn searches(&self) -> &Places {
+        &self.0.searches
+    }
     /// What was asked so far.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
@@ -143,36 +159,31 @@ impl Pipeline {
     ///
     /// # Errors
     /// What the client is told.
-    pub async fn handle(&self, caller: &Caller, mut request: Box<Request>) -> Result<Reply, ApiError> {
-        let began = Instant::now();
-        let (verb, resource) = (request.verb, request.resource.clone());
-        let reply = match self.let_in(caller, &mut request) {
-            Ok((user, guest)) => self.answer(caller, user, guest, request).await,
-            Err(refusal) => Err(refusal),
-        };
+    pub async fn handle(&self, caller: &Caller, request: Box<Request>) -> Result<Reply, ApiError> {
+        let (began, verb, resource) = (Instant::now(), request.verb, request.resource.clone());
+        let mut asked = self.let_in(caller, request, true);
+        let reply = self.answer(caller, &mut asked).await;
         self.count(verb, &resource, &reply, began);
         reply
-    }
-
-    fn let_in(&self, caller: &Caller, request: &mut Request) -> Result<(User, Guest), ApiError> {
-        let user = identity::resolve(caller, request.user.take())?;
-        let guest = self.0.requests.enter(caller, &user, weight(request))?;
-        Ok((user, guest))
     }
 
     /// Answers one request of a batch, which was let in as a whole.
-    pub(crate) async fn handle_inside(&self, caller: &Caller, mut request: Box<Request>) -> Result<Reply, ApiError> {
-        let began = Instant::now();
-        let (verb, resource) = (request.verb, request.resource.clone());
-        let reply = match identity::resolve(caller, request.user.take()) {
-            Ok(user) => {
-                let guest = self.0.requests.inside(caller, &user);
-                self.answer(caller, user, guest, request).await
-            }
-            Err(refusal) => Err(refusal),
-        };
+    pub(crate) async fn handle_inside(&self, caller: &Caller, request: Box<Request>) -> Result<Reply, ApiError> {
+        let (began, verb, resource) = (Instant::now(), request.verb, request.resource.clone());
+        let mut asked = self.let_in(caller, request, false);
+        let reply = self.answer(caller, &mut asked).await;
         self.count(verb, &resource, &reply, began);
         reply
+    }
+
+    /// For whom and of what a request is, if there is room for it.
+    fn let_in(&self, caller: &Caller, mut request: Box<Request>, counted: bool) -> Result<Inside, ApiError> {
+        let user = identity::resolve(caller, request.user.take())?;
+        let requests = &self.0.requests;
+        let guest = if counted { requests.enter(caller, &user, weight(&request))? } else { requests.inside(caller, &user) };
+        let fence = request.fence.take();
+        let (call, body) = Call::resolve(&self.kinds(), user, guest, *request, jiff::Timestamp::now())?;
+        Ok(Inside { call, body, fence })
     }
 
     fn count(&self, verb: Verb, resource: &Arc<str>, reply: &Result<Reply, ApiError>, began: Instant) {
@@ -185,24 +196,29 @@ impl Pipeline {
         self.0.metrics.count(verb, resource, code, began.elapsed());
     }
 
-    /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on.
-    async fn answer(&self, caller: &Caller, user: User, guest: Guest, request: Box<Request>) -> Result<Reply, ApiError> {
-        self.0.fences.admit(caller, &request).await?;
-        let (call, body) = self.admit_call(user, guest, *request).await?;
-        if fence::writes(call.verb) {
-            call.guest.work().await;
+    /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on. What is asked stays
+    /// where it is: what is moved into a future is in it twice.
+    async fn answer(&self, caller: &Caller, asked: &mut Result<Inside, ApiError>) -> Result<Reply, ApiError> {
+        let Inside { call, body, fence } = asked.as_mut().map_err(|refusal| refusal.clone())?;
+        if let Some(fence) = fence {
+            self.0.fences.admit(caller, fence, (call.verb, &call.kind.resource, &call.name)).await?;
         }
+        self.allow(call).await?;
+        if fence::writes(call.verb) {
+            call.guest.work().await?;
+        }
+        let body = std::mem::replace(body, Body::None);
         match call.verb {
-            Verb::Get => Box::pin(self.get(&call)).await,
-            Verb::List => Box::pin(self.list(&call)).await,
+            Verb::Get => Box::pin(self.get(call)).await,
+            Verb::List => Box::pin(self.list(call)).await,
             Verb::Watch => Err(ApiError::bad_request("a watch is a stream: open it")),
-            Verb::Create => Box::pin(self.create(&call, body)).await,
-            Verb::Update => Box::pin(self.update(&call, body)).await,
-            Verb::Patch => Box::pin(self.patch(&call, body)).await,
-            Verb::Delete => Box::pin(self.delete(&call, body)).await,
-            Verb::DeleteCollection => Box::pin(self.delete_collection(&call, body)).await,
+            Verb::Create => Box::pin(self.create(call, body)).await,
+            Verb::Update => Box::pin(self.update(call, body)).await,
+            Verb::Patch => Box::pin(self.patch(call, body)).await,
+            Verb::Delete => Box::pin(self.delete(call, body)).await,
+            Verb::DeleteCollection => Box::pin(self.delete_collection(call, body)).await,
             Verb::Connect => match call.sub {
-                Some(sub) => Box::pin(self.connect(&call, sub, body)).await,
+                Some(sub) => Box::pin(self.connect(call, sub, body)).await,
                 None => Err(ApiError::bad_request("only streams can be connected to")),
             },
         }

@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How large a room is.
@@ -21,6 +22,8 @@ pub struct Limits {
     pub places: usize,
     /// Requests that are here, be they worked on or waiting.
     pub present: usize,
+    /// Those of one caller among them.
+    pub each: usize,
     /// Bytes of their bodies.
     pub bytes: usize,
     /// Bytes of those that were begun and wait for something to come about.
@@ -39,6 +42,8 @@ pub struct Rooms {
 }
 
 const MIB: usize = 1 << 20;
+/// How long a request waits for a place: half of the time that its sender waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// What a request is at least, where what it has parsed is held.
 const LEAST: usize = 1 << 10;
 
@@ -46,25 +51,32 @@ impl Rooms {
     /// For writes: what each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
     pub fn of_requests() -> Self {
         Self {
-            components: Limits { places: 512, present: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
-            nodes: Limits { places: 256, present: 768, bytes: 64 * MIB, aside: MIB },
-            users: Limits { places: 512, present: 2_560, bytes: 128 * MIB, aside: 16 * MIB },
+            components: Limits { places: 512, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
+            nodes: Limits { places: 256, present: 768, each: usize::MAX, bytes: 64 * MIB, aside: MIB },
+            users: Limits { places: 512, present: 2_560, each: usize::MAX, bytes: 128 * MIB, aside: 16 * MIB },
         }
     }
 
     /// For batches of requests.
     pub(crate) fn of_batches() -> Self {
         Self {
-            components: Limits { places: 64, present: usize::MAX, bytes: 256 * MIB, aside: 0 },
-            nodes: Limits { places: 64, present: 512, bytes: 64 * MIB, aside: 0 },
-            users: Limits { places: 16, present: 256, bytes: 64 * MIB, aside: 0 },
+            components: Limits { places: 64, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 0 },
+            nodes: Limits { places: 64, present: 512, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
+            users: Limits { places: 16, present: 256, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
         }
+    }
+
+    /// For looking through all that there is: it takes a processor for as long as it lasts.
+    pub(crate) fn of_searches() -> Self {
+        let all = Limits { places: 8, present: 0, each: 0, bytes: 0, aside: 0 };
+        Self { components: Limits { places: 64, ..all }, nodes: Limits { places: 4, ..all }, users: all }
     }
 
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
-        let all = Limits { places: 0, present: usize::MAX, bytes: 512 * MIB, aside: 0 };
-        Self { components: all, nodes: Limits { present: 1 << 20, ..all }, users: Limits { present: 1 << 16, ..all } }
+        let all = Limits { places: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
+        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 10, ..all }, Limits { present: 1 << 16, each: 1 << 13, ..all });
+        Self { components: all, nodes, users }
     }
 }
 
@@ -119,7 +131,7 @@ impl Room {
         let (present, held) = state.parties.get(&who).map_or((0, 0), |party| (party.present, party.bytes));
         let invited = self.invited && present == 0;
         let fit = invited || fits(self.shares, self.limits.present, state.present, present, 1);
-        if !fit || !fits(self.shares, self.limits.bytes, state.bytes, held, bytes) {
+        if !fit || present >= self.limits.each || !fits(self.shares, self.limits.bytes, state.bytes, held, bytes) {
             return false;
         }
         state.present += 1;
@@ -269,18 +281,51 @@ struct Waiting<'a> {
     room: &'a Room,
     who: u64,
     place: oneshot::Receiver<Place>,
+    over: bool,
+}
+
+impl Waiting<'_> {
+    async fn end(mut self) -> Result<Place, ApiError> {
+        let place = tokio::time::timeout(PATIENCE, &mut self.place).await;
+        self.over = matches!(place, Ok(Ok(_)));
+        place.ok().and_then(Result::ok).ok_or_else(too_many)
+    }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.place.close();
-        self.room.tidy(self.who);
+        if !self.over {
+            self.place.close();
+            self.room.tidy(self.who);
+        }
+    }
+}
+
+/// Whose room it is.
+#[derive(Clone, Copy)]
+enum Class {
+    Components,
+    Nodes,
+    Users,
+}
+
+impl Class {
+    fn of(caller: &Caller, user: &User) -> Self {
+        match caller.role {
+            Role::State | Role::Scheduler | Role::Controllers => Self::Components,
+            Role::Agent => Self::Nodes,
+            // whether a token is alive, and who may speak for whom
+            Role::Gateway if user.name == identity::OWN => Self::Components,
+            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => Self::Nodes,
+            Role::Gateway | Role::Admin | Role::Join => Self::Users,
+        }
     }
 }
 
 /// A request that is here.
 pub struct Guest {
     room: Arc<Room>,
+    class: Class,
     who: u64,
     /// Of its body; `None` for one that isn't counted.
     bytes: Option<usize>,
@@ -296,21 +341,25 @@ pub(crate) fn too_many() -> ApiError {
 
 impl Guest {
     /// Waits for one more place.
-    pub async fn place(&self) -> Place {
+    ///
+    /// # Errors
+    /// 429 when none comes in time.
+    pub async fn place(&self) -> Result<Place, ApiError> {
         match self.room.ask(self.who) {
-            Ok(place) => place,
-            Err(place) => {
-                let mut waiting = Waiting { room: &self.room, who: self.who, place };
-                // a place is handed on as long as there is a room
-                (&mut waiting.place).await.unwrap_or(Place(None))
-            }
+            Ok(place) => Ok(place),
+            // on the heap: few requests have to wait
+            Err(place) => Box::pin(Waiting { room: &self.room, who: self.who, place, over: false }.end()).await,
         }
     }
 
     /// Waits until it is worked on.
-    pub async fn work(&self) {
-        let place = self.place().await;
+    ///
+    /// # Errors
+    /// As [`Guest::place`].
+    pub async fn work(&self) -> Result<(), ApiError> {
+        let place = self.place().await?;
         *self.own() = Some(place);
+        Ok(())
     }
 
     /// Lets others be worked on.
@@ -395,18 +444,16 @@ impl Places {
         }
     }
 
-    fn room(&self, caller: &Caller, user: &User) -> &Arc<Room> {
-        match caller.role {
-            Role::State | Role::Scheduler | Role::Controllers => &self.components,
-            Role::Agent => &self.nodes,
-            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => &self.nodes,
-            Role::Gateway | Role::Admin | Role::Join => &self.users,
+    fn room(&self, class: Class) -> &Arc<Room> {
+        match class {
+            Class::Components => &self.components,
+            Class::Nodes => &self.nodes,
+            Class::Users => &self.users,
         }
     }
 
-    fn guest(&self, caller: &Caller, user: &User) -> Guest {
-        let who = self.names.hash_one(&user.name);
-        Guest { room: self.room(caller, user).clone(), who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
+    fn guest(&self, class: Class, who: u64) -> Guest {
+        Guest { room: self.room(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
     }
 
     /// Lets a request of `bytes` in.
@@ -414,7 +461,7 @@ impl Places {
     /// # Errors
     /// 429 when too many are here.
     pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<Guest, ApiError> {
-        let mut guest = self.guest(caller, user);
+        let mut guest = self.inside(caller, user);
         if !guest.room.enter(guest.who, bytes) {
             return Err(too_many());
         }
@@ -424,7 +471,12 @@ impl Places {
 
     /// A request that came with others, which were let in together.
     pub fn inside(&self, caller: &Caller, user: &User) -> Guest {
-        self.guest(caller, user)
+        self.guest(Class::of(caller, user), self.names.hash_one(&user.name))
+    }
+
+    /// The same one in these rooms.
+    pub fn beside(&self, guest: &Guest) -> Guest {
+        self.guest(guest.class, guest.who)
     }
 }
 

@@ -121,7 +121,7 @@ async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<Gu
     let bytes = requests.iter().map(places::weight).sum::<usize>() + requests.len() * size_of::<Request>();
     let guest = pipeline.batches().enter(&asked.caller, &user, bytes)?;
     fenced(pipeline, &asked.caller, requests).await?;
-    guest.work().await;
+    guest.work().await?;
     Ok(guest)
 }
 
@@ -154,7 +154,9 @@ fn size(reply: &Reply) -> usize {
 async fn fenced(pipeline: &Pipeline, caller: &Caller, requests: &mut [Request]) -> Result<(), ApiError> {
     let write = requests.iter().find(|r| r.fence.is_some() && fence::writes(r.verb));
     let Some(write) = write.filter(|write| requests.iter().all(|r| r.fence == write.fence)) else { return Ok(()) };
-    pipeline.fences().admit(caller, write).await?;
+    if let Some(fence) = &write.fence {
+        pipeline.fences().admit(caller, fence, (write.verb, &write.resource, &write.name)).await?;
+    }
     requests.iter_mut().for_each(|request| request.fence = None);
     Ok(())
 }

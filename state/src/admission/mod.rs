@@ -153,14 +153,14 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The steps of Kubernetes that are on by default, as far as their kinds exist.
-    pub fn new(authorizer: Authorizer, ranges: service::Ranges, pod_security: Arc<pod_security::PodSecurity>) -> Self {
+    /// The steps of Kubernetes that are on by default, as far as their kinds exist. For `patience` a pod waits for its namespace's own account.
+    pub fn new(authorizer: Authorizer, ranges: service::Ranges, pod_security: Arc<pod_security::PodSecurity>, patience: Duration) -> Self {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
                 Box::new(node_restriction::NodeRestriction),
                 Box::new(rbac::Escalation(authorizer)),
-                Box::new(service_account::ServiceAccount),
+                Box::new(service_account::ServiceAccount { patience }),
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(service::Allocation::new(ranges)),

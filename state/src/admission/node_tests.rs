@@ -204,7 +204,7 @@ fn nobody_gives_a_mirror_pod_what_its_node_would_read() {
     ];
     for (spec, why) in cases {
         let pod = mirror(|p| p["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone()));
-        let refusal = service_account::ServiceAccount.admit(&request, &mut object(pod), &mut Held::default()).err();
+        let refusal = service_account::ServiceAccount { patience: Duration::ZERO }.admit(&request, &mut object(pod), &mut Held::default()).err();
         assert_eq!(refusal.map(|r| r.error.message), why.map(|why| format!("pods \"p\" is forbidden: {why}")), "{spec}");
     }
 }

@@ -10,11 +10,14 @@ const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const VOLUME: &str = "kube-api-access-";
 /// An hour and seven seconds, as Kubernetes asks for: recognisable as not chosen by a user.
 const TOKEN_SECONDS: i64 = 3607;
-/// How long a pod waits for its new namespace's own account; in Kubernetes it is between one and two seconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a pod waits for its new namespace's own account, by default; in Kubernetes it is between one and two seconds.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The step.
-pub struct ServiceAccount;
+pub struct ServiceAccount {
+    /// How long a pod waits for its namespace's own account.
+    pub patience: Duration,
+}
 
 impl Step for ServiceAccount {
     fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
@@ -35,7 +38,7 @@ impl Step for ServiceAccount {
         let Some(account) = request.view.get(&Key::new("", "serviceaccounts", namespace.as_str(), name.as_str())) else {
             let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
             let refusal = Refusal::missing("", "serviceaccounts", request.forbidden(object, why).error);
-            return Err(if name == "default" { refusal.expected_within(PATIENCE) } else { refusal });
+            return Err(if name == "default" { refusal.expected_within(self.patience) } else { refusal });
         };
         object.set(&["spec", "serviceAccount"], name);
         apply(object, account.object(), request.entropy);

@@ -73,7 +73,7 @@ fn some_namespaces_stay() {
 
 #[test]
 fn pods_get_an_account_and_its_token() {
-    let step = service_account::ServiceAccount;
+    let step = service_account::ServiceAccount { patience: Duration::ZERO };
     let spec =
         json!({"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]}]});
     let (got, _) = Case::create("pods", pod("default", spec.clone())).run(&step).unwrap();

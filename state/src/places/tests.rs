@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use proptest::prelude::*;
 use serde_json::json;
 
-const SMALL: Limits = Limits { places: 2, present: 12, bytes: 12_000, aside: 4 * LEAST };
+const SMALL: Limits = Limits { places: 2, present: 12, each: 12, bytes: 12_000, aside: 4 * LEAST };
 
 fn places() -> Places {
     Places::new(Rooms { components: SMALL, nodes: SMALL, users: SMALL })
@@ -51,6 +51,7 @@ fn each_kind_of_callers_has_a_room_of_its_own() {
     assert!(places.enter(&gateway(), &user("other"), 0).is_err());
     let node = |name: &str| User { name: format!("system:node:{name}"), groups: vec!["system:nodes".into()], ..User::default() };
     let agent = |name: &str| places.enter(&Caller::new(Role::Agent, name), &node(name), 0);
+    assert!(places.enter(&gateway(), &user("system:apiserver"), 0).is_ok());
     // components don't compete: one may have all of their room
     let controllers: Vec<_> = (0..12).map_while(|_| places.enter(&Caller::new(Role::Controllers, "c"), &user("c"), 0).ok()).collect();
     assert_eq!(controllers.len(), 12);
@@ -66,7 +67,13 @@ fn each_kind_of_callers_has_a_room_of_its_own() {
 }
 
 #[test]
-fn places_go_around() {
+fn one_callers_share_has_an_end_of_its_own() {
+    let places = Places::new(Rooms { users: Limits { present: 1_000, each: 3, ..SMALL }, ..Rooms::of_watches() });
+    assert_eq!((flood(&places, "a", 0).len(), flood(&places, "b", 0).len()), (3, 3));
+}
+
+#[tokio::test]
+async fn places_go_around() {
     let places = places();
     let guests = |name: &str, n: usize| -> Vec<Guest> { (0..n).map(|_| places.inside(&gateway(), &user(name))).collect() };
     let (a, b) = (guests("a", 6), guests("b", 2));
@@ -82,12 +89,23 @@ fn places_go_around() {
     assert_eq!(order, [0, 4, 1, 5]);
 }
 
-#[test]
-fn who_gives_up_waiting_leaves_nothing_behind() {
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_too_long_is_told_so() {
+    let places = places();
+    let guests: Vec<Guest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
+    guests[0].work().await.unwrap();
+    guests[1].work().await.unwrap();
+    assert_eq!(guests[2].work().await.unwrap_err().code(), 429);
+    drop(guests);
+    idle(&places.users);
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_nothing_behind() {
     let places = places();
     let guests: Vec<Guest> = (0..5).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
     assert!(guests[0].work().now_or_never().is_some() && guests[1].work().now_or_never().is_some());
-    let mut waits: Vec<BoxFuture<'_, ()>> = guests[2..].iter().map(|guest| guest.work().boxed()).collect();
+    let mut waits: Vec<BoxFuture<'_, Result<(), ApiError>>> = guests[2..].iter().map(|guest| guest.work().boxed()).collect();
     assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_none()));
     drop(waits.remove(0));
     guests[0].rest();
@@ -99,11 +117,11 @@ fn who_gives_up_waiting_leaves_nothing_behind() {
     idle(&places.users);
 }
 
-#[test]
-fn what_is_set_aside_is_bounded_and_has_no_place() {
+#[tokio::test]
+async fn what_is_set_aside_is_bounded_and_has_no_place() {
     let places = places();
     let guests: Vec<Guest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 1).unwrap()).collect();
-    guests.iter().take(2).for_each(|guest| guest.work().now_or_never().unwrap());
+    guests.iter().take(2).for_each(|guest| guest.work().now_or_never().unwrap().unwrap());
     let aside: Vec<Aside<'_>> = guests.iter().map_while(|guest| guest.aside().ok()).collect();
     assert_eq!(aside.len(), 2);
     assert!(guests[2].work().now_or_never().is_some());
@@ -162,9 +180,11 @@ proptest! {
     /// Whatever they do, no more are worked on than there are places, none is lost, and in the end all is as it was.
     #[test]
     fn rooms_are_left_as_they_were_found(steps in prop::collection::vec(step(), 0..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
         let places = places();
         let mut guests: Vec<Arc<Guest>> = Vec::new();
-        let mut waits: Vec<BoxFuture<'static, Place>> = Vec::new();
+        let mut waits: Vec<BoxFuture<'static, Result<Place, ApiError>>> = Vec::new();
         let mut working: Vec<Place> = Vec::new();
         for step in steps {
             match step {
@@ -180,7 +200,7 @@ proptest! {
             let mut pending = Vec::new();
             for mut wait in waits {
                 match wait.as_mut().now_or_never() {
-                    Some(place) => working.push(place),
+                    Some(place) => working.push(place.unwrap()),
                     None => pending.push(wait),
                 }
             }

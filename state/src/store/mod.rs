@@ -19,7 +19,7 @@ mod tail;
 pub mod wire;
 
 pub use feed::{Feed, WatchFrom};
-pub use page::{Page, PageRequest};
+pub use page::{Matches, Page, PageRequest};
 pub use stats::StreamStats;
 pub use table::{Change, WindowLimits};
 
@@ -310,9 +310,9 @@ impl Store {
     /// # Errors
     /// 400 for a malformed token, 410 when the revision is no longer held (with a token to go on inconsistently in the error's details),
     /// 504 for a revision that isn't there yet.
-    pub fn list_page(&self, group: &str, resource: &str, request: &PageRequest, matches: Option<&dyn Fn(&Stored) -> bool>) -> Result<Page, ApiError> {
+    pub async fn list_page(&self, group: &str, resource: &str, request: &PageRequest, matches: Option<Matches<'_>>) -> Result<Page, ApiError> {
         let log = &self.shard(group, resource).log;
-        page::read(log, &log.table(group, resource), request, matches)
+        page::read(log, &log.table(group, resource), request, matches).await
     }
 
     /// Watches a resource, in one namespace or (`""`) in all.

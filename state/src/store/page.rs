@@ -158,11 +158,25 @@ impl Reader<'_> {
     }
 }
 
-/// Reads one page. `matches` selects objects; it is called without any lock.
+async fn select(found: Vec<Arc<Stored>>, matches: Matches<'_>, items: &mut Vec<Arc<Stored>>) {
+    for (n, stored) in found.into_iter().enumerate() {
+        if n % CHUNK == CHUNK - 1 {
+            tokio::task::yield_now().await;
+        }
+        if matches(&stored) {
+            items.push(stored);
+        }
+    }
+}
+
+/// What selects objects of a list.
+pub type Matches<'a> = &'a (dyn Fn(&Stored) -> bool + Send + Sync);
+
+/// Reads one page. `matches` selects objects; it is called without any lock, and others get a turn between so many calls.
 ///
 /// # Errors
 /// 400 for a token that isn't one of ours, 410 when the revision is no longer held, 504 when it isn't there yet.
-pub(crate) fn read(log: &Log, table: &Table, request: &PageRequest, matches: Option<&dyn Fn(&Stored) -> bool>) -> Result<Page, ApiError> {
+pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matches: Option<Matches<'_>>) -> Result<Page, ApiError> {
     let token = (!request.continue_token.is_empty()).then(|| Token::decode(&request.continue_token)).transpose()?;
     let revision = token.as_ref().map_or(request.at, |t| Some(t.r)).filter(|r| *r > 0);
     if let Some(revision) = revision.filter(|r| *r > log.applied()) {
@@ -185,7 +199,10 @@ pub(crate) fn read(log: &Log, table: &Table, request: &PageRequest, matches: Opt
         if token.is_none() {
             following.get_or_insert(total);
         }
-        items.extend(found.into_iter().filter(|s| matches.is_none_or(|m| m(s))));
+        match matches {
+            Some(matches) => select(found, matches, &mut items).await,
+            None => items.extend(found),
+        }
     }
     let revision = reader.revision.unwrap_or_else(|| log.applied());
     let mut page = Page { items, revision, continue_token: String::new(), remaining: None };
@@ -197,4 +214,27 @@ pub(crate) fn read(log: &Log, table: &Table, request: &PageRequest, matches: Opt
         page.continue_token = Token { r: if present { 0 } else { revision }, s: last.0, n: last.1, c: page.remaining }.encode()?;
     }
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use model::{Key, Object};
+    use serde_json::json;
+
+    #[test]
+    fn others_get_a_turn_while_a_list_is_selected() {
+        let object = Object::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+        let stored = Arc::new(Stored::from_object(Key::new("", "x", "", "a"), object).unwrap());
+        let mut items = Vec::new();
+        let mut turns = 0;
+        {
+            let mut selected = std::pin::pin!(select(vec![stored; 4 * CHUNK], &|_| true, &mut items));
+            while selected.as_mut().now_or_never().is_none() {
+                turns += 1;
+            }
+        }
+        assert_eq!((turns, items.len()), (4, 4 * CHUNK));
+    }
 }

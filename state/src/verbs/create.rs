@@ -156,7 +156,7 @@ impl Pipeline {
             let refusal = match self.admission().admit(request, object) {
                 Ok(held) => {
                     drop(aside);
-                    call.guest.work().await;
+                    call.guest.work().await?;
                     return Ok(held);
                 }
                 Err(refusal) => refusal,

@@ -65,7 +65,7 @@ impl Pipeline {
         // each deletion takes a place of its own, so that a long collection lets others go between
         call.guest.rest();
         self.store().barrier(&call.row.group, &call.row.resource).await?;
-        let list = self.page(call, &selection, None)?;
+        let list = self.page(call, &selection, None).await?;
         let names: Vec<String> = list.items.iter().map(|s| s.key.name.to_string()).collect();
         let mut deletions = futures::stream::iter(names).map(|name| self.delete_named(call, name, &asked)).buffer_unordered(AT_ONCE);
         let mut failed = None;
@@ -76,7 +76,7 @@ impl Pipeline {
     }
 
     async fn delete_named(&self, call: &Call, name: String, asked: &Asked) -> Result<Deleted, ApiError> {
-        let _place = call.guest.place().await;
+        let _place = call.guest.place().await?;
         self.delete_one(call, &name, asked).await
     }
 }

@@ -2,8 +2,9 @@
 use crate::call::{self, Call};
 use crate::form;
 use crate::pipeline::{Pipeline, json_reply, object_reply};
+use crate::places::Place;
 use crate::selection::Selection;
-use crate::store::PageRequest;
+use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
@@ -87,17 +88,23 @@ impl Pipeline {
         self.freshen(&call.row, wanted).await?;
         self.allow_again(call).await?;
         let at = if let Freshness::Exact(revision) = wanted { Some(revision) } else { None };
-        self.page(call, &selection, at).map(Reply::List)
+        self.page(call, &selection, at).await.map(Reply::List)
+    }
+
+    /// Waits for a turn to look through what there is.
+    pub(crate) async fn search(&self, call: &Call) -> Result<Place, ApiError> {
+        self.searches().beside(&call.guest).place().await
     }
 
     /// One page of what a call selects, as the cache has it, or had it at a revision.
-    pub(crate) fn page(&self, call: &Call, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
+    pub(crate) async fn page(&self, call: &Call, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
         let options = &call.options;
         let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
         let converted = call.kind.stored_as.is_some();
         let matches = |s: &Stored| if converted { s.read(|core| selection.matches(&event::from_core(core))) } else { selection.selects(s) };
-        let filter: Option<&dyn Fn(&Stored) -> bool> = if selection.is_everything() { None } else { Some(&matches) };
-        let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter)?;
+        let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
+        let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
+        let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;
         let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;
         Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining: page.remaining })
     }

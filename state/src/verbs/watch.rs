@@ -57,7 +57,8 @@ impl Pipeline {
         }
         let user = identity::resolve(caller, asked.request.user.take())?;
         let guest = self.watches().enter(caller, &user, 0)?;
-        let (call, _) = self.admit_call(user, guest, asked.request).await?;
+        let (call, _) = Call::resolve(&self.kinds(), user, guest, asked.request, jiff::Timestamp::now())?;
+        self.allow(&call).await?;
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
         let from = match (call.options.resource_version.as_str(), asked.initial_events) {
@@ -148,7 +149,11 @@ impl Ready {
     /// Sends the objects that exist. Who takes none of them for long is left, so that old ones aren't held for those who never read.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         let mut events = Vec::new();
-        for stored in std::mem::take(&mut self.initial) {
+        for (n, stored) in std::mem::take(&mut self.initial).into_iter().enumerate() {
+            if n % FRAME == FRAME - 1 {
+                // others get a turn while a selection looks for what it has nothing of
+                tokio::task::yield_now().await;
+            }
             let shown = form::outward(&self.call.kind, stored)?;
             if self.selection.selects(&shown) {
                 events.push(Event::Added(shown));

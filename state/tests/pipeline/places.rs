@@ -8,12 +8,16 @@ use state::PipelineOptions;
 use state::places::{Limits, Rooms};
 use state_client::{Reply, Verb};
 use std::sync::Arc;
+use std::time::Duration;
 
-const SMALL: Limits = Limits { places: 4, present: 2_000, bytes: 16 << 20, aside: 8 << 20 };
+/// Longer than any machine takes.
+const LONG: Duration = Duration::from_secs(60);
 
-async fn cluster(users: Limits) -> Cluster {
+const SMALL: Limits = Limits { places: 4, present: 2_000, each: 2_000, bytes: 16 << 20, aside: 8 << 20 };
+
+async fn cluster(users: Limits, patience: Duration) -> Cluster {
     let rooms = Rooms { components: SMALL, nodes: SMALL, users };
-    let cluster = Cluster::start_with(|options| PipelineOptions { rooms, ..options }).await;
+    let cluster = Cluster::start_with(|options| PipelineOptions { rooms, patience, ..options }).await;
     let admin = cluster.admin();
     admin.create(NAMESPACES, "", json!({"metadata": {"name": "new"}})).await.unwrap();
     for name in ["alice", "bob"] {
@@ -32,7 +36,7 @@ async fn pods(speaker: &Speaker, n: usize) -> Vec<Result<Arc<Stored>, ApiError>>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_that_wait_for_an_account_leave_room_for_who_makes_it() {
-    let cluster = cluster(SMALL).await;
+    let cluster = cluster(SMALL, LONG).await;
     let alice = cluster.user("alice");
     let (made, ()) = tokio::join!(pods(&alice, 600), async {
         // hers come one after another: once this one is done, the pods have had their places and wait
@@ -47,7 +51,7 @@ async fn pods_that_wait_for_an_account_leave_room_for_who_makes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
-    let cluster = cluster(Limits { present: 40, ..SMALL }).await;
+    let cluster = cluster(Limits { present: 40, ..SMALL }, LONG).await;
     let (alice, bob) = (cluster.user("alice"), cluster.user("bob"));
     let (made, ()) = tokio::join!(pods(&alice, 100), async {
         for n in 0..20 {
@@ -67,7 +71,7 @@ async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_an_account_is_bounded_in_bytes() {
-    let cluster = cluster(Limits { aside: 8 << 10, ..SMALL }).await;
+    let cluster = cluster(Limits { aside: 8 << 10, ..SMALL }, Duration::from_secs(1)).await;
     let made = pods(&cluster.user("alice"), 50).await;
     let with = |reason: Reason| made.iter().filter(|made| made.as_ref().is_err_and(|e| e.reason == reason)).count();
     // half of 8 KiB at once, each counted with one at least; nobody made the account
@@ -76,7 +80,7 @@ async fn what_waits_for_an_account_is_bounded_in_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_is_deleted_place_by_place() {
-    let cluster = cluster(Limits { places: 1, ..SMALL }).await;
+    let cluster = cluster(Limits { places: 1, ..SMALL }, LONG).await;
     let alice = cluster.user("alice");
     for made in join_all((0..50).map(|n| alice.create(CONFIG_MAPS, "new", config_map(&format!("c{n}")))).collect::<Vec<_>>()).await {
         made.unwrap();
@@ -84,4 +88,19 @@ async fn a_collection_is_deleted_place_by_place() {
     let deleted = alice.send(alice.ask(Verb::DeleteCollection, CONFIG_MAPS, "new", "")).await.unwrap();
     assert!(matches!(deleted, Reply::List(list) if list.items.len() == 50));
     assert_eq!(alice.get(CONFIG_MAPS, "new", "c7").await.unwrap_err().code(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_answered_with_no_more_than_it_has_room_for() {
+    let cluster = cluster(SMALL, LONG).await;
+    let admin = cluster.admin();
+    let large = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}, "data": {"a": "x".repeat(900_000)}});
+    admin.create(CONFIG_MAPS, "new", large).await.unwrap();
+    let replies = admin.client.batch(vec![admin.ask(Verb::Get, CONFIG_MAPS, "new", "large"); 200]).await;
+    assert_eq!(replies.len(), 200);
+    let refused = replies.iter().filter(|reply| reply.as_ref().is_err_and(|e| e.reason == Reason::TooManyRequests)).count();
+    assert_eq!(replies.iter().filter(|reply| reply.is_ok()).count() + refused, 200);
+    // what is worked on at once may come on top of it
+    assert!(refused >= 200 - 64 - (16 << 20) / 900_000 - 1, "{refused}");
+    assert!(admin.client.batch(vec![admin.ask(Verb::Get, CONFIG_MAPS, "new", "large"); 10]).await.iter().all(Result::is_ok));
 }

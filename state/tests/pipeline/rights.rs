@@ -59,7 +59,11 @@ impl Pod {
             "containers": [{"name": "c", "image": "i", "env": [], "envFrom": []}],
             "initContainers": [{"name": "i", "image": "i", "env": [], "envFrom": []}],
             "volumes": [],
+            "imagePullSecrets": [],
         });
+        if self.uses.iter().any(|u| u.way == Way::Ephemeral) {
+            spec["ephemeralContainers"] = json!([{"name": "e", "env": []}]);
+        }
         if !self.account.is_empty() {
             spec["serviceAccountName"] = json!(self.account);
         }
@@ -94,8 +98,8 @@ impl Use {
             Way::EnvFrom => push(spec, "/containers/0/envFrom", env_from),
             Way::InitEnv => push(spec, "/initContainers/0/env", env),
             Way::InitEnvFrom => push(spec, "/initContainers/0/envFrom", env_from),
-            Way::Ephemeral => spec["ephemeralContainers"] = json!([{"name": "e", "env": [env]}]),
-            Way::Pull if self.secret => spec["imagePullSecrets"] = json!([{"name": self.name}]),
+            Way::Ephemeral => push(spec, "/ephemeralContainers/0/env", env),
+            Way::Pull if self.secret => push(spec, "/imagePullSecrets", json!({"name": self.name})),
             Way::Pull => {}
             Way::Volume => {
                 let mut volume = volume;

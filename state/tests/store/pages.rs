@@ -23,7 +23,7 @@ async fn all_pages_are_of_one_revision() {
     let before: Vec<_> = store.list("", "configmaps", "default").items.iter().map(|s| s.json().clone()).collect();
     let (mut seen, mut token, mut remaining) = (Vec::new(), String::new(), Vec::new());
     for round in 0.. {
-        let page = store.list_page("", "configmaps", &page(30, &token), None).unwrap();
+        let page = store.list_page("", "configmaps", &page(30, &token), None).await.unwrap();
         assert_eq!(page.revision, 100);
         seen.extend(page.items.iter().map(|s| s.json().clone()));
         remaining.push(page.remaining);
@@ -43,7 +43,7 @@ async fn all_pages_are_of_one_revision() {
     }
     assert_eq!(seen, before);
     assert_eq!(remaining, [Some(70), Some(40), Some(10), None]);
-    let past = store.list_page("", "configmaps", &PageRequest { at: Some(100), ..page(0, "") }, None).unwrap();
+    let past = store.list_page("", "configmaps", &PageRequest { at: Some(100), ..page(0, "") }, None).await.unwrap();
     assert_eq!(past.items.iter().map(|s| s.json().clone()).collect::<Vec<_>>(), before, "an exact revision");
 }
 
@@ -53,9 +53,9 @@ async fn filtered_pages_are_full() {
     let store = nats.store().await;
     fill(&store, 90).await;
     let third = |s: &model::Stored| value(s).as_u64().unwrap().is_multiple_of(3);
-    let first = store.list_page("", "configmaps", &page(20, ""), Some(&third)).unwrap();
+    let first = store.list_page("", "configmaps", &page(20, ""), Some(&third)).await.unwrap();
     assert_eq!((first.items.len(), first.remaining), (20, None));
-    let second = store.list_page("", "configmaps", &page(20, &first.continue_token), Some(&third)).unwrap();
+    let second = store.list_page("", "configmaps", &page(20, &first.continue_token), Some(&third)).await.unwrap();
     assert_eq!((second.items.len(), &*second.continue_token), (10, ""));
     assert!(first.items.iter().chain(&second.items).all(|s| third(s)));
 }
@@ -65,28 +65,28 @@ async fn tokens_expire() {
     let nats = Nats::start();
     let store = nats.store_with(StoreOptions { window: WindowLimits { events: 20, bytes: 1 << 20 }, ..options() }).await;
     fill(&store, 60).await;
-    let first = store.list_page("", "configmaps", &page(10, ""), None).unwrap();
+    let first = store.list_page("", "configmaps", &page(10, ""), None).await.unwrap();
     for n in 60..90 {
         put(&store, &key(&format!("k{n:03}")), 0, n).await.unwrap();
     }
-    let error = store.list_page("", "configmaps", &page(10, &first.continue_token), None).unwrap_err();
+    let error = store.list_page("", "configmaps", &page(10, &first.continue_token), None).await.unwrap_err();
     assert_eq!(error.code(), 410);
     assert!(error.message.starts_with("The provided continue parameter is too old to display a consistent list result."));
     let status = error.to_status();
     let mut token = status["metadata"]["continue"].as_str().unwrap().to_owned();
     let mut names = Vec::new();
     while !token.is_empty() {
-        let next = store.list_page("", "configmaps", &page(30, &token), None).unwrap();
+        let next = store.list_page("", "configmaps", &page(30, &token), None).await.unwrap();
         names.extend(next.items.iter().map(|s| s.key.name.to_string()));
         token = next.continue_token;
     }
     assert_eq!(names, (10..90).map(|n| format!("k{n:03}")).collect::<Vec<_>>(), "inconsistent, but complete");
-    let error = store.list_page("", "configmaps", &PageRequest { at: Some(5), ..page(0, "") }, None).unwrap_err();
+    let error = store.list_page("", "configmaps", &PageRequest { at: Some(5), ..page(0, "") }, None).await.unwrap_err();
     assert_eq!((error.code(), &*error.message), (410, "The resourceVersion for the provided list is too old."));
     for token in ["x", "!!", "e30", "eyJyIjotMX0"] {
-        let error = store.list_page("", "configmaps", &page(10, token), None).unwrap_err();
+        let error = store.list_page("", "configmaps", &page(10, token), None).await.unwrap_err();
         assert!(error.code() == 400 && error.message.starts_with("continue key is not valid"), "{error}");
     }
-    let error = store.list_page("", "configmaps", &PageRequest { at: Some(500), ..page(0, "") }, None).unwrap_err();
+    let error = store.list_page("", "configmaps", &PageRequest { at: Some(500), ..page(0, "") }, None).await.unwrap_err();
     assert_eq!(error.code(), 504);
 }

@@ -51,7 +51,15 @@ pub fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy)
     Ok((out, sub_paths))
 }
 
-/// A path in a container: absolute, without `.` and `..`, and not its root.
+/// What of `/proc` may be mounted over: files that show a container its own share of the machine.
+const IN_PROC: &[&str] = &["cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime"];
+
+/// Whether mounting there would take the kernel's own view from whoever confines the container.
+fn hides_proc(target: &Path) -> bool {
+    target.strip_prefix("/proc").is_ok_and(|inside| !IN_PROC.iter().any(|file| inside == Path::new(file)))
+}
+
+/// A path in a container: absolute, without `.` and `..`, not its root, and not the kernel's.
 fn target(path: &str) -> Result<String, String> {
     let mut out = PathBuf::from("/");
     for step in Path::new(path).components() {
@@ -60,6 +68,9 @@ fn target(path: &str) -> Result<String, String> {
             Step::ParentDir => drop(out.pop()),
             Step::CurDir | Step::RootDir | Step::Prefix(_) => {}
         }
+    }
+    if hides_proc(&out) {
+        return Err(format!("{path:?} cannot be mounted because it is inside /proc"));
     }
     let text = out.to_str().filter(|text| *text != "/" && !text.contains('\0'));
     text.map(str::to_owned).ok_or_else(|| format!("invalid mount path {path:?}"))

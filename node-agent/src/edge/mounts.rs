@@ -2,7 +2,7 @@
 use super::message_path;
 use super::spec::Parts;
 use crate::component::Component;
-use crate::env::expand;
+use crate::env::{Room, expand};
 use crate::runtime::Mount;
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use std::path::{Component as Step, Path, PathBuf};
@@ -28,7 +28,7 @@ type Mounts = (Vec<Mount>, Vec<SubPath>);
 ///
 /// # Errors
 /// The message of `CreateContainerConfigError`.
-pub fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Mounts, String> {
+pub fn mounts<'v>(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<&'v str> + Copy) -> Result<Mounts, String> {
     let c = parts.container;
     let (mut out, mut sub_paths) = (Vec::new(), Vec::new());
     for (i, m) in c.volume_mounts.iter().flatten().enumerate() {
@@ -77,10 +77,10 @@ fn target(path: &str) -> Result<String, String> {
 }
 
 /// Which part of the volume is asked for.
-fn sub_path(m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>, String> {
+fn sub_path<'v>(m: &VolumeMount, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<Option<PathBuf>, String> {
     let path = match (m.sub_path.as_deref(), m.sub_path_expr.as_deref()) {
         (Some(path), _) if !path.is_empty() => path.to_owned(),
-        (_, Some(expression)) if !expression.is_empty() => expand(expression, lookup),
+        (_, Some(expression)) if !expression.is_empty() => expand(expression, lookup, &mut Room::default()).map_err(|e| e.0)?,
         _ => return Ok(None),
     };
     let path = PathBuf::from(path);
@@ -108,7 +108,7 @@ fn is_kept(volume: &Volume) -> bool {
     volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some()
 }
 
-fn volume_mount(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<(Mount, Option<SubPath>), String> {
+fn volume_mount<'v>(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<(Mount, Option<SubPath>), String> {
     let container = &parts.container.name;
     let volumes = crate::pod::spec(parts.pod).volumes.as_deref().unwrap_or_default();
     let volume =

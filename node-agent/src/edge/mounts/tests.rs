@@ -18,7 +18,7 @@ fn with(container: &Value, volumes: &Value, dir: &Path) -> Result<Mounts, String
         dir,
         memory: 1 << 30,
     };
-    mounts(&parts, |name| (name == "A").then(|| "1".to_owned()))
+    mounts(&parts, |name| (name == "A").then_some("1"))
 }
 
 fn built(container: Value) -> Result<Mounts, String> {

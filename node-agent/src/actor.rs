@@ -1,5 +1,10 @@
 //! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the edge, reports the status.
+mod wanted;
+
+pub use wanted::{POD, Wanted};
+
 use crate::edge::{Edge, Job, Outcome, pod_ref};
+use crate::logs::beginning;
 use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
@@ -8,16 +13,15 @@ use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
 use crate::recorder::Subject;
 use crate::reports::Report;
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
-use bus::actor::{Actor, ActorRef, Context, TrySendError};
+use bus::actor::{Actor, ActorRef, Context};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{ApiError, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
 /// What a pod's actor is told.
@@ -41,65 +45,8 @@ pub enum Message {
     Relist,
 }
 
-/// What is wanted of a pod: shared by the agent and the pod's actor, over the actor's restarts.
-pub struct Wanted {
-    /// The pod's UID.
-    pub uid: String,
-    /// The object as last seen.
-    pub object: Mutex<Arc<Stored>>,
-    /// Whether it is gone from the cluster.
-    pub gone: AtomicBool,
-    /// Whether the runtime may already have containers of it.
-    pub known: AtomicBool,
-    /// Whether something could not be told: its mailbox was full.
-    behind: AtomicBool,
-    /// Held while the object is written to disk: what is there last is what was seen last.
-    disk: Mutex<()>,
-}
-
-/// The file of a pod's directory that has its object.
-pub const POD: &str = "pod.json";
-
-impl Wanted {
-    /// Of a pod that is there. `known`: the runtime may have containers of it.
-    pub fn new(uid: String, object: Arc<Stored>, known: bool) -> Self {
-        Self {
-            uid,
-            object: Mutex::new(object),
-            gone: AtomicBool::new(false),
-            known: AtomicBool::new(known),
-            behind: AtomicBool::new(false),
-            disk: Mutex::default(),
-        }
-    }
-
-    /// Puts the object on the node's own disk: after a reboot without the cluster the pod is run from there.
-    pub fn keep(&self, dir: &Path) {
-        let _turn = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = crate::disk::keep(&dir.join(POD), self.object().json()) {
-            tracing::error!(path = %dir.display(), %error, "a pod could not be kept on disk");
-        }
-    }
-
-    /// Tells the pod's actor something, without waiting for it: nobody else's pods wait for one that is busy. What its mailbox has no room for, it makes
-    /// up for by looking at everything.
-    pub fn tell(&self, actor: &ActorRef<Box<Message>>, message: Message) {
-        let mut next = Some(message);
-        while let Some(message) = next.take() {
-            match actor.try_send(Box::new(message)) {
-                Ok(()) => {}
-                Err(TrySendError::Stopped(path)) => tracing::trace!(%path, "a pod had ended"),
-                // What it has taken out meanwhile may have been the last: it is woken, or is still to take something out.
-                Err(TrySendError::Full(_)) => next = (!self.behind.swap(true, Ordering::SeqCst)).then_some(Message::Wake),
-            }
-        }
-    }
-
-    /// The object.
-    pub fn object(&self) -> Arc<Stored> {
-        self.object.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
+/// The most of why an op failed.
+const MESSAGE_MAX: usize = 4096;
 
 /// Why a pod's actor starts again.
 #[derive(Debug, thiserror::Error)]
@@ -370,6 +317,8 @@ impl PodActor {
     }
 
     fn failed(&mut self, slot: Slot, kind: TroubleKind, message: String, now: Timestamp, stale: bool) {
+        // It becomes a part of the status, and it may hold anything that the pod says.
+        let message = beginning(&message, MESSAGE_MAX).to_owned();
         tracing::debug!(pod = full_name(&self.pod), ?slot, ?kind, message, "an op failed");
         let failures = self.seen.troubles.get(&slot).filter(|t| t.kind == kind).map_or(0, |t| t.failures).saturating_add(1);
         let initial = match kind {

@@ -1,9 +1,13 @@
 //! The root: follows the node's pods, gives each its actor, and keeps the node registered.
-use crate::actor::{Message, POD, PodActor, Wanted};
-use crate::component::Component;
+mod kept;
+
+pub use kept::has_pods;
+use kept::{address, kept, matters};
+
+use crate::actor::{Message, PodActor, Wanted};
 use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
-use crate::node::machine::{Machine, own_address};
+use crate::node::machine::Machine;
 use crate::node::{Heart, Registration};
 use crate::objects::References;
 use crate::recorder::Recorder;
@@ -15,11 +19,11 @@ use crate::sysctl::Allowlist;
 use bus::Bus;
 use bus::actor::{ActorRef, Options, System};
 use futures::StreamExt;
-use model::{ApiError, Key, Object, Stored};
+use model::{ApiError, Stored};
 use state_client::{Change, Client, Reflector, Request, Verb};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -348,50 +352,6 @@ async fn end_stray(edge: &Edge, uid: &str, containers: &[Container]) -> Result<(
     }))
     .await?;
     edge.runtime.remove_sandbox(uid).await
-}
-
-/// This machine's address, kept on disk: a machine that is cut off can't tell by which address it reached others.
-fn address(data: &Path) -> Option<IpAddr> {
-    let path = data.join("address");
-    match own_address() {
-        Some(address) => {
-            if let Err(error) = crate::disk::keep(&path, address.to_string().as_bytes()) {
-                tracing::warn!(path = %path.display(), %error, "the node's address could not be kept on disk");
-            }
-            Some(address)
-        }
-        None => std::fs::read_to_string(path).ok()?.trim().parse().ok(),
-    }
-}
-
-/// Whether an agent with this data directory has pods to run, which it does without the cluster too.
-pub fn has_pods(data: &Path) -> bool {
-    !kept(&data.join("pods")).is_empty()
-}
-
-/// The longest object that is believed; a cluster's are shorter.
-const POD_MAX: u64 = 16 << 20;
-
-fn kept(pods: &Path) -> Vec<Arc<Stored>> {
-    let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
-    let read = |entry: std::fs::DirEntry| -> Option<Arc<Stored>> {
-        let object = Object::from_json(&crate::beneath::read(&entry.path().join(POD), POD_MAX).ok()?).ok()?;
-        // In the directory of another pod it is not what this agent put there.
-        if Component::of(object.uid()).as_str() != entry.file_name() {
-            return None;
-        }
-        let key = Key::new("", "pods", object.namespace(), object.name());
-        Stored::from_object(key, object).ok().map(Arc::new)
-    };
-    entries.filter_map(|e| read(e.ok()?)).collect()
-}
-
-/// Whether a change must be on disk: not one of status alone.
-fn matters(old: &Object, new: &Object) -> bool {
-    // What has ended must not run again.
-    let over = |o: &Object| matches!(o.str_at(&["status", "phase"]), "Succeeded" | "Failed");
-    let strip = |o: &Object| (over(o), o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
-    strip(old) != strip(new)
 }
 
 fn follow_references(agent: Arc<Agent>) {

@@ -6,7 +6,7 @@ pub use remove::remove;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// How what may be anything is opened: nothing happens to it, and a FIFO isn't waited for.
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// The most entries of a directory that is listed as a whole.
+const ENTRIES_MAX: usize = 200_000;
 /// How often a way is looked for again that somebody changes meanwhile.
 const TRIES: usize = 16;
 
@@ -85,7 +87,7 @@ impl Dir {
     pub fn link(&self, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
         use std::os::unix::ffi::OsStringExt;
         let target = rustix::fs::readlinkat(self, step(name.as_ref())?, Vec::new())?;
-        Ok(std::ffi::OsString::from_vec(target.into_bytes()).into())
+        Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
     /// Makes a link.
@@ -112,7 +114,16 @@ impl Dir {
     }
 
     /// What is in it, with what each entry says it is.
-    pub fn entries(&self) -> io::Result<Vec<(std::ffi::OsString, FileType)>> {
+    ///
+    /// # Errors
+    /// When there is more than one would believe.
+    pub fn entries(&self) -> io::Result<Vec<(OsString, FileType)>> {
+        let list = self.some(ENTRIES_MAX + 1)?;
+        if list.len() > ENTRIES_MAX { Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("there are more than {ENTRIES_MAX} files"))) } else { Ok(list) }
+    }
+
+    /// At most so much of what is in it.
+    fn some(&self, most: usize) -> io::Result<Vec<(OsString, FileType)>> {
         use std::os::unix::ffi::OsStrExt;
         let mut list = Vec::new();
         for entry in rustix::fs::Dir::read_from(self)? {
@@ -120,6 +131,9 @@ impl Dir {
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
                 list.push((name.to_owned(), entry.file_type()));
+            }
+            if list.len() == most {
+                break;
             }
         }
         Ok(list)

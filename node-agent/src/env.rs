@@ -11,6 +11,27 @@ use std::sync::Arc;
 #[error("{0}")]
 pub struct EnvError(pub String);
 
+/// The most that a container's environment or its command's words are together; the kernel takes less.
+const TOGETHER: usize = 8 << 20;
+
+/// How much may still come.
+#[derive(Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(TOGETHER)
+    }
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), EnvError> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or_else(|| EnvError(format!("environment variables, command and arguments are longer than {TOGETHER} bytes")))?;
+        Ok(())
+    }
+}
+
 /// Which objects the environment needs.
 pub fn references(pod: &Pod, c: &Spec) -> Vec<RefKey> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
@@ -32,7 +53,7 @@ pub fn references(pod: &Pod, c: &Spec) -> Vec<RefKey> {
 /// [`EnvError`] in the kubelet's words, for what is missing and isn't optional.
 pub fn environment(view: View<'_>, c: &Spec, services: &[Arc<Stored>], objects: &Objects) -> Result<Vec<(String, String)>, EnvError> {
     let mut env: BTreeMap<String, String> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
+    let (mut order, mut room): (Vec<String>, Room) = Default::default();
     let mut put = |name: String, value: String, env: &mut BTreeMap<String, String>| {
         if env.insert(name.clone(), value).is_none() {
             order.push(name);
@@ -44,11 +65,12 @@ pub fn environment(view: View<'_>, c: &Spec, services: &[Arc<Stored>], objects: 
     let namespace = view.pod.metadata.namespace.as_deref().unwrap_or_default();
     for from in c.env_from.iter().flatten() {
         for (name, value) in whole(namespace, from, objects)? {
+            room.take(value.len())?;
             put(name, value, &mut env);
         }
     }
     for var in c.env.iter().flatten() {
-        if let Some(value) = one(view, c, namespace, var, objects, &env)? {
+        if let Some(value) = one(view, c, namespace, var, objects, &env, &mut room)? {
             put(var.name.clone(), value, &mut env);
         }
     }
@@ -69,11 +91,15 @@ fn whole(namespace: &str, from: &EnvFromSource, objects: &Objects) -> Result<Vec
     }
 }
 
-fn one(view: View<'_>, c: &Spec, namespace: &str, var: &EnvVar, objects: &Objects, so_far: &BTreeMap<String, String>) -> Result<Option<String>, EnvError> {
-    match &var.value_from {
-        None => Ok(Some(expand(var.value.as_deref().unwrap_or_default(), |name| so_far.get(name).cloned()))),
-        Some(source) => from_source(view, c, namespace, source, objects),
-    }
+type Variables = BTreeMap<String, String>;
+
+fn one(view: View<'_>, c: &Spec, namespace: &str, var: &EnvVar, objects: &Objects, so_far: &Variables, room: &mut Room) -> Result<Option<String>, EnvError> {
+    let Some(source) = &var.value_from else {
+        return expand(var.value.as_deref().unwrap_or_default(), |name| so_far.get(name).map(String::as_str), room).map(Some);
+    };
+    let value = from_source(view, c, namespace, source, objects)?;
+    room.take(value.as_ref().map_or(0, String::len))?;
+    Ok(value)
 }
 
 fn from_source(view: View<'_>, c: &Spec, namespace: &str, source: &EnvVarSource, objects: &Objects) -> Result<Option<String>, EnvError> {
@@ -89,10 +115,10 @@ fn from_source(view: View<'_>, c: &Spec, namespace: &str, source: &EnvVarSource,
         _ => return Err(EnvError("a variable has no source that this version supports".to_owned())),
     };
     let optional = optional == Some(true);
-    match objects.data(&key) {
+    match objects.get(&key) {
         None if optional => Ok(None),
         None => Err(EnvError(format!("{what} \"{}\" not found", key.name))),
-        Some(mut data) => match data.remove(entry) {
+        Some(_) => match objects.value(&key, entry) {
             Some(value) => Ok(Some(String::from_utf8_lossy(&value).into_owned())),
             None if optional => Ok(None),
             None => Err(EnvError(format!("couldn't find key {entry} in {kind} {namespace}/{}", key.name))),
@@ -101,29 +127,33 @@ fn from_source(view: View<'_>, c: &Spec, namespace: &str, source: &EnvVarSource,
 }
 
 /// Replaces `$(NAME)`; `$$` is a dollar, and what isn't known stays as it is written.
-pub fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
+///
+/// # Errors
+/// When there is no room for it: what variables stand for may have variables in it, and grows with each of them.
+pub fn expand<'v>(text: &str, lookup: impl Fn(&str) -> Option<&'v str>, room: &mut Room) -> Result<String, EnvError> {
+    let mut out = String::new();
+    let mut push = |piece: &str| room.take(piece.len()).map(|()| out.push_str(piece));
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let (before, after) = rest.split_at(at);
-        out.push_str(before);
+        push(before)?;
         let after = after.get(1..).unwrap_or_default();
         if let Some(tail) = after.strip_prefix('$') {
-            out.push('$');
+            push("$")?;
             rest = tail;
         } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|a| a.split_once(')')) {
             match lookup(name) {
-                Some(value) => out.push_str(&value),
-                None => out.push_str(&format!("$({name})")),
+                Some(value) => push(value)?,
+                None => ["$(", name, ")"].into_iter().try_for_each(&mut push)?,
             }
             rest = tail;
         } else {
-            out.push('$');
+            push("$")?;
             rest = after;
         }
     }
-    out.push_str(rest);
-    out
+    push(rest)?;
+    Ok(out)
 }
 
 /// `KUBERNETES_*` always; the namespace's other services where `enableServiceLinks` isn't off.
@@ -173,10 +203,24 @@ mod tests {
 
     #[test]
     fn expansion() {
-        let lookup = |name: &str| (name == "A").then(|| "x".to_owned());
+        let lookup = |name: &str| (name == "A").then_some("x");
         for (text, want) in [("$(A)b", "xb"), ("$$(A)", "$(A)"), ("$(B)", "$(B)"), ("$A", "$A"), ("$(A", "$(A"), ("é$(A)é$", "éxé$"), ("", "")] {
-            assert_eq!(expand(text, lookup), want, "{text}");
+            assert_eq!(expand(text, lookup, &mut Room::default()).as_deref(), Ok(want), "{text}");
         }
+    }
+
+    #[test]
+    fn what_grows_without_end_is_cut() {
+        let twice = |i: u32| json!({"name": format!("V{i}"), "value": format!("$(V{})$(V{})", i - 1, i - 1)});
+        let list: Vec<serde_json::Value> = std::iter::once(json!({"name": "V0", "value": "xxxxxxxx"})).chain((1..60).map(twice)).collect();
+        assert!(env(json!({"name": "c", "env": list})).unwrap_err().contains("longer than"));
+        let many: Vec<serde_json::Value> =
+            (0..5).map(|i| json!({"name": format!("X{i}"), "valueFrom": {"configMapKeyRef": {"name": "big", "key": "b"}}})).collect();
+        let (pod, mut objects) = fixture();
+        objects.put(RefKey::config_map("n", "big"), json!({"metadata": {"name": "big"}, "data": {"b": "x".repeat(2 << 20)}}));
+        let view = View { pod: &pod, pod_ips: &[], host_ips: &[], allocatable: (0, 0) };
+        let c = serde_json::from_value(json!({"name": "c", "env": many})).unwrap();
+        assert!(environment(view, &c, &[], &objects).unwrap_err().0.contains("longer than"));
     }
 
     fn fixture() -> (Pod, Objects) {

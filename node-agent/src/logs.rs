@@ -27,6 +27,12 @@ pub fn parse(line: &[u8]) -> Option<Line<'_>> {
     Some(Line { time, stamp, stderr: stream == b"stderr", full: tag.first() != Some(&b'P'), text })
 }
 
+/// The beginning of a text: at most so many bytes, and whole characters.
+pub fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}
+
 /// The end of a log as text: at most so many bytes and lines.
 pub fn last_words(log: &[u8], bytes: usize, lines: usize) -> String {
     let parsed: Vec<Line<'_>> = log.split(|b| *b == b'\n').filter_map(parse).collect();
@@ -45,6 +51,13 @@ pub fn last_words(log: &[u8], bytes: usize, lines: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beginnings_are_of_whole_characters() {
+        for (text, most, want) in [("abc", 2, "ab"), ("abc", 9, "abc"), ("éé", 3, "é"), ("é", 1, ""), ("", 0, "")] {
+            assert_eq!(beginning(text, most), want);
+        }
+    }
 
     #[test]
     fn lines_and_ends() {

@@ -60,6 +60,17 @@ impl Objects {
         Some(out)
     }
 
+    /// One entry of [`Objects::data`].
+    pub fn value(&self, key: &RefKey, entry: &str) -> Option<Vec<u8>> {
+        let object = self.0.get(key)?.object();
+        let text = |field: &str| object.at(&[field, entry])?.as_str();
+        let decoded = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+        if key.resource == "secrets" {
+            return text("data").map(decoded);
+        }
+        text("binaryData").map(decoded).or_else(|| Some(text("data")?.as_bytes().to_vec()))
+    }
+
     #[cfg(test)]
     pub(crate) fn put(&mut self, key: RefKey, json: serde_json::Value) {
         let stored = Stored::from_object(Key::new("", key.resource, &*key.namespace, &*key.name), Object::from_value(json).unwrap()).unwrap();

@@ -1,5 +1,6 @@
 //! Events about pods and the node: written in the background, repeated ones counted instead of written again.
 use crate::edge::Job;
+use crate::logs::beginning;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
 use model::Object;
@@ -70,8 +71,7 @@ impl Recorder {
 
     fn record(&self, subject: Subject, warning: bool, reason: &'static str, message: &str) {
         let Some(notes) = &self.notes else { return };
-        let end = (0..=MESSAGE_MAX.min(message.len())).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
-        let message = message.get(..end).unwrap_or_default().to_owned();
+        let message = beginning(message, MESSAGE_MAX).to_owned();
         if notes.try_send(Note { subject, warning, reason, message }).is_err() {
             tracing::debug!(reason, "an event was dropped");
         }

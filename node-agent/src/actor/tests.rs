@@ -5,6 +5,7 @@ use bus::actor::{Options, System};
 use bus::{Bus, Caller, Role};
 use serde_json::json;
 use state_client::Client;
+use std::path::Path;
 
 fn actor(dir: &Path) -> PodActor {
     let bus = Bus::local("test", Caller::new(Role::Agent, "n"));

@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, AsRawFd};
 /// Directories that are open at once. What is deeper is moved up before it is removed.
 const DEPTH: usize = 64;
 
+/// Entries that are remembered at once.
+const AT_ONCE: usize = 1024;
+
 /// Takes a directory away with all that is in it, or a file; what isn't there is fine.
 ///
 /// # Errors
@@ -21,34 +24,35 @@ pub fn remove(parent: &Dir, name: &OsStr) -> io::Result<()> {
         Err(e) => return Err(e.into()),
     }
     let top = enter(parent, name)?;
-    let mut moved = 0_u64;
-    loop {
-        let before = moved;
-        empty(&top, &top, 0, &mut moved)?;
-        // What was moved up while the directory was read may not have been seen.
-        if before == moved {
-            break;
-        }
-    }
+    empty(&top, &top, 0, &mut 0)?;
     Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
+/// Some after the other, until nothing is left: a directory may have any number, and what is moved up comes to the top one meanwhile.
 fn empty(dir: &Dir, top: &Dir, depth: usize, moved: &mut u64) -> io::Result<()> {
-    for (name, _) in dir.entries()? {
-        match rustix::fs::unlinkat(dir, &name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(e) => return Err(e.into()),
+    loop {
+        let some = dir.some(AT_ONCE)?;
+        if some.is_empty() {
+            return Ok(());
         }
-        if depth < DEPTH {
-            empty(&enter(dir, &name)?, top, depth + 1, moved)?;
-            rustix::fs::unlinkat(dir, &name, AtFlags::REMOVEDIR)?;
-        } else {
-            *moved += 1;
-            rustix::fs::renameat(dir, &name, top, free(top, *moved)?)?;
+        for (name, _) in some {
+            take(dir, &name, top, depth, moved)?;
         }
     }
-    Ok(())
+}
+
+fn take(dir: &Dir, name: &OsStr, top: &Dir, depth: usize, moved: &mut u64) -> io::Result<()> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(e) => return Err(e.into()),
+    }
+    if depth < DEPTH {
+        empty(&enter(dir, name)?, top, depth + 1, moved)?;
+        return Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?);
+    }
+    *moved += 1;
+    Ok(rustix::fs::renameat(dir, name, top, free(top, *moved)?)?)
 }
 
 /// A name that nothing has.

@@ -98,7 +98,7 @@ fn removal_follows_nothing() {
 
 /// A depth that the table of descriptors has no room for.
 #[test]
-fn removal_takes_any_depth() {
+fn removal_takes_any_depth_and_number() {
     let temp = tempfile::tempdir().unwrap();
     let top = Dir::open(temp.path()).unwrap();
     let mut deepest = top.make("v", 0o755).unwrap();
@@ -109,6 +109,8 @@ fn removal_takes_any_depth() {
     }
     deepest.create("file", 0o644).unwrap();
     drop(deepest);
+    let many = top.sub("v").unwrap();
+    (0..2500).for_each(|i| drop(many.create(format!("f{i}"), 0o644).unwrap()));
     remove(&top, "v".as_ref()).unwrap();
     assert_eq!(temp.path().read_dir().unwrap().count(), 0);
 }

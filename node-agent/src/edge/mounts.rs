@@ -2,7 +2,7 @@
 use super::message_path;
 use super::spec::Parts;
 use crate::component::Component;
-use crate::env::expand;
+use crate::env::{Room, expand};
 use crate::runtime::Mount;
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use std::path::{Component as Step, Path, PathBuf};
@@ -28,7 +28,7 @@ type Mounts = (Vec<Mount>, Vec<SubPath>);
 ///
 /// # Errors
 /// The message of `CreateContainerConfigError`.
-pub fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Mounts, String> {
+pub fn mounts<'v>(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<&'v str> + Copy) -> Result<Mounts, String> {
     let c = parts.container;
     let (mut out, mut sub_paths) = (Vec::new(), Vec::new());
     for (i, m) in c.volume_mounts.iter().flatten().enumerate() {
@@ -51,7 +51,15 @@ pub fn mounts(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<String> + Copy)
     Ok((out, sub_paths))
 }
 
-/// A path in a container: absolute, without `.` and `..`, and not its root.
+/// What of `/proc` may be mounted over: files that show a container its own share of the machine.
+const IN_PROC: &[&str] = &["cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime"];
+
+/// Whether mounting there would take the kernel's own view from whoever confines the container.
+fn hides_proc(target: &Path) -> bool {
+    target.strip_prefix("/proc").is_ok_and(|inside| !IN_PROC.iter().any(|file| inside == Path::new(file)))
+}
+
+/// A path in a container: absolute, without `.` and `..`, not its root, and not the kernel's.
 fn target(path: &str) -> Result<String, String> {
     let mut out = PathBuf::from("/");
     for step in Path::new(path).components() {
@@ -61,15 +69,18 @@ fn target(path: &str) -> Result<String, String> {
             Step::CurDir | Step::RootDir | Step::Prefix(_) => {}
         }
     }
+    if hides_proc(&out) {
+        return Err(format!("{path:?} cannot be mounted because it is inside /proc"));
+    }
     let text = out.to_str().filter(|text| *text != "/" && !text.contains('\0'));
     text.map(str::to_owned).ok_or_else(|| format!("invalid mount path {path:?}"))
 }
 
 /// Which part of the volume is asked for.
-fn sub_path(m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>, String> {
+fn sub_path<'v>(m: &VolumeMount, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<Option<PathBuf>, String> {
     let path = match (m.sub_path.as_deref(), m.sub_path_expr.as_deref()) {
         (Some(path), _) if !path.is_empty() => path.to_owned(),
-        (_, Some(expression)) if !expression.is_empty() => expand(expression, lookup),
+        (_, Some(expression)) if !expression.is_empty() => expand(expression, lookup, &mut Room::default()).map_err(|e| e.0)?,
         _ => return Ok(None),
     };
     let path = PathBuf::from(path);
@@ -97,7 +108,7 @@ fn is_kept(volume: &Volume) -> bool {
     volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some()
 }
 
-fn volume_mount(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl Fn(&str) -> Option<String>) -> Result<(Mount, Option<SubPath>), String> {
+fn volume_mount<'v>(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<(Mount, Option<SubPath>), String> {
     let container = &parts.container.name;
     let volumes = crate::pod::spec(parts.pod).volumes.as_deref().unwrap_or_default();
     let volume =

@@ -8,9 +8,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::{Container as Spec, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// How much of a failed probe's output an event shows.
 const OUTPUT: usize = 10 << 10;
@@ -55,7 +59,7 @@ async fn attempt(edge: &Edge, job: &Job, c: &Spec, probe: &Probe, id: &str, limi
     if let Some(action) = &probe.tcp_socket {
         let host = host(edge, job, action.host.as_deref())?;
         let port = port(c, &action.port)?;
-        return TcpStream::connect((host.as_str(), port)).await.map(drop).map_err(|e| format!("dial tcp {host}:{port}: {e}"));
+        return dial(&host, port).await.map(drop).map_err(|e| format!("dial tcp {host}:{port}: {e}"));
     }
     if let Some(action) = &probe.grpc {
         let port = port(c, &IntOrString::Int(action.port))?;
@@ -69,6 +73,26 @@ fn host(edge: &Edge, job: &Job, given: Option<&str>) -> Result<String, String> {
         Some(host) => Ok(host.to_owned()),
         None => edge.pod_ips(job).into_iter().next().ok_or_else(|| "the pod has no address".to_owned()),
     }
+}
+
+/// Names that are looked up at once: each takes a thread until the resolver gives up, whoever stopped waiting for it.
+const LOOKUPS: usize = 32;
+
+/// Connects. A probe's host is mostly an address; where it is a name, not many are looked up at once.
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    static LOOKING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS)));
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return TcpStream::connect((address, port)).await;
+    }
+    let turn = LOOKING.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let name = host.to_owned();
+    let look = move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+        drop(turn);
+        found
+    };
+    let addresses = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)??;
+    TcpStream::connect(addresses.as_slice()).await
 }
 
 /// A port by number or by the name that the container gives it.
@@ -109,8 +133,7 @@ pub async fn http(target: &Target, limit: Duration) -> Result<u16, String> {
     let url = format!("{}://{}:{}{}", if target.tls { "https" } else { "http" }, target.host, target.port, target.path);
     let failed = |e: String| format!("Get \"{url}\": {e}");
     let exchange = async {
-        let tcp =
-            TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|e| format!("dial tcp {}:{}: connect: {e}", target.host, target.port))?;
+        let tcp = dial(&target.host, target.port).await.map_err(|e| format!("dial tcp {}:{}: connect: {e}", target.host, target.port))?;
         if target.tls { get(super::super::tls::trusting(&target.host, tcp).await?, target).await } else { get(tcp, target).await }
     };
     match tokio::time::timeout(limit, exchange).await {
@@ -148,6 +171,16 @@ async fn get(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, targe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn hosts_by_address_and_name() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "localhost"] {
+            dial(host, port).await.unwrap();
+        }
+        assert!(dial("", port).await.is_err());
+    }
 
     #[test]
     fn ports_by_number_and_name() {

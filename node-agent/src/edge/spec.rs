@@ -3,11 +3,12 @@ use super::files::hostname;
 use super::log_path;
 use super::mounts::{SubPath, mounts};
 use crate::component::Component;
-use crate::env::expand;
+use crate::env::{Room, expand};
 use crate::pod::{TroubleKind, container_hash};
 use crate::runtime::{ContainerSpec, Image, PodRef, Sandbox, Seccomp};
 use crate::sysctl::{Namespace, Setting};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSecurityContext, SecurityContext};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a container is made from.
@@ -53,9 +54,14 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
     let pod_security = spec.security_context.clone().unwrap_or_default();
     let config = |why: String| (TroubleKind::CreateContainerConfigError, why);
     let user = user(parts.pod, c, &security, &pod_security, parts.image).map_err(config)?;
-    let lookup = |name: &str| parts.env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-    let expanded = |words: &Option<Vec<String>>| words.as_ref().filter(|w| !w.is_empty()).map(|w| w.iter().map(|a| expand(a, lookup)).collect());
-    let (entrypoint, args) = (expanded(&c.command), expanded(&c.args));
+    let known: BTreeMap<&str, &str> = parts.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let lookup = |name: &str| known.get(name).copied();
+    let mut room = Room::default();
+    let mut expanded = |words: &Option<Vec<String>>| {
+        let words = words.as_ref().filter(|words| !words.is_empty());
+        words.map(|words| words.iter().map(|word| expand(word, lookup, &mut room)).collect::<Result<_, _>>()).transpose().map_err(|e| config(e.0))
+    };
+    let (entrypoint, args) = (expanded(&c.command)?, expanded(&c.args)?);
     let (mounts, sub_paths) = mounts(&parts, lookup).map_err(config)?;
     let profile = profile(&security, &pod_security).map_err(config)?;
     let groups = pod_security.supplemental_groups.iter().flatten().chain(&pod_security.fs_group).map(ToString::to_string).collect();

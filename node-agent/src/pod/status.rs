@@ -1,6 +1,7 @@
 //! The pod's status, computed from what is there: phase, conditions, container states, in the kubelet's words.
 use super::sync::restarts;
 use super::{Observed, RestartPolicy, Slot, Trouble, TroubleKind, full_name, init_policy, inits, is_sidecar, restart_policy, spec};
+use crate::logs::beginning;
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
@@ -365,12 +366,6 @@ impl Shown<'_> {
             ..PodCondition::default()
         }
     }
-}
-
-/// The beginning of a text: at most so many bytes, and whole characters.
-fn beginning(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    text.get(..end).unwrap_or_default()
 }
 
 fn waiting((reason, message): (String, Option<String>)) -> ContainerState {

@@ -226,6 +226,71 @@ fn config_arrives_by_volume_and_environment() {
     });
 }
 
+fn run(dir: &Path, script: &str) -> Result<(), String> {
+    let out = std::process::Command::new("sh").args(["-ec", script]).current_dir(dir).output().unwrap();
+    if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+}
+
+/// Has Podman, which isn't up yet, speak without TLS to the machine's own registry.
+fn trust_registry(dir: &Path) {
+    std::fs::write(dir.join("registries.conf"), "[[registry]]\nlocation = \"127.0.0.1:5000\"\ninsecure = true\n").unwrap();
+    run(dir, "mount --bind registries.conf /etc/containers/registries.conf").unwrap();
+}
+
+/// A registry in the machine that lets nobody in without the password `sesame`.
+fn registry(dir: &Path) -> std::process::Child {
+    let at = |name: &str| dir.join(name).display().to_string();
+    std::fs::write(at("htpasswd"), "sailor:$2b$04$L.Qta9rolG9frUebwm3NXO/s3Uj2yrOYv1dW99jHxB6m3oac3Ulvy\n").unwrap();
+    let auth = format!("{{htpasswd: {{realm: tests, path: '{}'}}}}", at("htpasswd"));
+    let storage = format!("{{filesystem: {{rootdirectory: '{}'}}}}", at("blobs"));
+    std::fs::write(at("config.yml"), format!("{{version: 0.1, storage: {storage}, http: {{addr: '127.0.0.1:5000'}}, auth: {auth}}}")).unwrap();
+    let log = std::fs::File::create(at("registry.log")).unwrap();
+    std::process::Command::new("docker-registry").args(["serve", &at("config.yml")]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+/// Puts an image there, as soon as it is up.
+fn push(dir: &Path, image: &str) {
+    let podman = format!("podman --remote --url unix://{}", dir.join("data/podman.sock").display());
+    let script = format!("{podman} tag localhost/busybox:1 {image}; {podman} push -q --creds sailor:sesame {image}; {podman} untag {image} {image}");
+    let until = Instant::now() + Duration::from_secs(20);
+    while let Err(why) = run(dir, &script) {
+        assert!(Instant::now() < until, "{why}");
+    }
+}
+
+#[test]
+fn images_are_pulled_with_credentials() {
+    inside("pods::images_are_pulled_with_credentials", |dir| async move {
+        trust_registry(&dir);
+        let (state, _system) = node(&dir).await;
+        let mut server = registry(&dir);
+        push(&dir, "127.0.0.1:5000/team/app:1");
+        for (name, password) in [("good", "sesame"), ("bad", "open")] {
+            let config = json!({"auths": {"127.0.0.1:5000": {"username": "sailor", "password": password}}}).to_string();
+            let encoded = base64(config.as_bytes());
+            state.create("secrets", "default", json!({"metadata": {"name": name}, "data": {".dockerconfigjson": encoded}})).await;
+        }
+        let pulling = |name: &str, secrets: Value| {
+            let mut c = sh("c", "sleep 1000");
+            c["image"] = json!("127.0.0.1:5000/team/app:1");
+            pod(name, json!({"containers": [c], "imagePullSecrets": secrets}))
+        };
+        state.create("pods", "default", pulling("out", json!([]))).await;
+        let why = state.pod("out", "refused", |o| first(o)["state"]["waiting"]["reason"] == "ErrImagePull").await;
+        assert!(first(why.object())["state"]["waiting"]["message"].as_str().unwrap().contains("authentication required"), "{:?}", first(why.object()));
+        state.create("pods", "default", pulling("in", json!([{"name": "bad"}, {"name": "good"}]))).await;
+        let running = state.pod("in", "ready", ready).await;
+        assert!(first(running.object())["imageID"].as_str().unwrap().starts_with("127.0.0.1:5000/team/app@sha256:"));
+        server.kill().unwrap();
+        server.wait().unwrap();
+    });
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use ::base64::Engine;
+    ::base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 #[test]
 fn a_container_starts_when_its_secret_comes() {
     inside("pods::a_container_starts_when_its_secret_comes", |dir| async move {

@@ -18,7 +18,7 @@ fn with(container: &Value, volumes: &Value, dir: &Path) -> Result<Mounts, String
         dir,
         memory: 1 << 30,
     };
-    mounts(&parts, |name| (name == "A").then(|| "1".to_owned()))
+    mounts(&parts, |name| (name == "A").then_some("1"))
 }
 
 fn built(container: Value) -> Result<Mounts, String> {
@@ -62,6 +62,10 @@ fn what_is_refused_is_said_as_the_kubelet_says_it() {
     assert_eq!(one(json!({"name": "v", "mountPath": "/a", "subPath": "/x"})), "error SubPath `/x` must not be an absolute path");
     assert_eq!(one(json!({"name": "v", "mountPath": "/a", "subPath": "a/../x"})), "unable to provision SubPath `a/../x`: must not contain '..'");
     assert_eq!(one(json!({"name": "v", "mountPath": "/a/.."})), "invalid mount path \"/a/..\"");
+    for path in ["/proc", "/proc/sys/kernel", "/x/../proc/self", "proc/1/attr", "/proc/cpuinfo/x"] {
+        assert!(one(json!({"name": "v", "mountPath": path})).ends_with("cannot be mounted because it is inside /proc"), "{path}");
+    }
+    assert!(built(json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/proc/cpuinfo"}, {"name": "v", "mountPath": "/process"}]})).is_ok());
     assert!(one(json!({"name": "v", "mountPath": "/a", "mountPropagation": "Bidirectional"})).contains("only to privileged"));
     let shared =
         json!({"name": "c", "securityContext": {"privileged": true}, "volumeMounts": [{"name": "v", "mountPath": "/a", "mountPropagation": "Bidirectional"}]});

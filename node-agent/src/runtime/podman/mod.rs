@@ -66,16 +66,19 @@ async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, crate::net:
     tokio::time::timeout(http::PATIENCE, work).await.map_or_else(late, |done| done.map_err(|e| RuntimeError::Network(e.to_string())))
 }
 
-/// What is gone meanwhile is in no list; of all pods' containers neither is one that Podman doesn't answer for, so that it is no other pod's trouble.
-fn is_left_out(found: &Result<Container, RuntimeError>, of_all: bool) -> bool {
-    match found {
-        Err(RuntimeError::NotFound(_)) => true,
-        Err(error) if of_all => {
+/// The containers of one pod (by UID), or of all pods. What is gone meanwhile is in no list; of all pods' containers neither is one that Podman doesn't
+/// answer for, so that it is no other pod's trouble. Podman takes a filter without a value for any value.
+fn of_pod(found: Vec<Result<Container, RuntimeError>>, uid: Option<&str>) -> Result<Vec<Container>, RuntimeError> {
+    let wanted = |found: &Result<Container, RuntimeError>| match (found, uid) {
+        (Ok(container), uid) => uid.is_none_or(|uid| container.pod.uid == uid),
+        (Err(RuntimeError::NotFound(_)), _) => false,
+        (Err(_), Some(_)) => true,
+        (Err(error), None) => {
             tracing::warn!(%error, "a container is left out of the list");
-            true
+            false
         }
-        _ => false,
-    }
+    };
+    found.into_iter().filter(wanted).collect()
 }
 
 /// Podman takes whole seconds: nobody gets less than was promised.
@@ -169,7 +172,7 @@ impl Runtime for Podman {
             let listed: Vec<wire::Listed> = self.http.within(READ).json(Method::GET, &path, None).await?;
             let each = futures::stream::iter(listed).map(|l| async move { self.inspect(&l.id).await }).buffer_unordered(8);
             let found: Vec<Result<Container, RuntimeError>> = each.collect().await;
-            found.into_iter().filter(|c| !is_left_out(c, uid.is_none())).collect()
+            of_pod(found, uid)
         }
         .boxed()
     }
@@ -289,4 +292,35 @@ pub fn event_of(event: &wire::Event) -> Option<Event> {
         _ => return None,
     };
     Some(Event { id: event.actor.id.clone(), uid: event.actor.attributes.get(spec::label::UID)?.clone(), kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::PodRef;
+    use jiff::Timestamp;
+
+    fn of(uid: &str) -> Result<Container, RuntimeError> {
+        Ok(Container {
+            id: uid.to_owned(),
+            pod: PodRef { uid: uid.to_owned(), ..PodRef::default() },
+            name: String::new(),
+            attempt: 0,
+            hash: String::new(),
+            sandbox: String::new(),
+            image: String::new(),
+            image_id: String::new(),
+            state: RunState::Running(Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    #[test]
+    fn a_list_is_of_one_pod_and_one_container_spoils_no_other_pods_list() {
+        let uids = |found: Vec<_>, uid| of_pod(found, uid).map(|list| list.into_iter().map(|c| c.pod.uid).collect::<Vec<_>>());
+        let (gone, late) = (RuntimeError::NotFound(String::new()), RuntimeError::Unreachable(String::new()));
+        assert_eq!(uids(vec![of("a"), of("b"), of("")], Some("")), Ok(vec![String::new()]));
+        assert_eq!(uids(vec![of("a"), of("b"), Err(gone.clone())], Some("a")), Ok(vec!["a".to_owned()]));
+        assert_eq!(uids(vec![of("a"), Err(late.clone())], Some("a")), Err(late.clone()));
+        assert_eq!(uids(vec![of("a"), Err(late), Err(gone), of("b")], None), Ok(vec!["a".to_owned(), "b".to_owned()]));
+    }
 }

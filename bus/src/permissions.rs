@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn foreign_inboxes_are_no_patterns() {
-        for (subject, is) in [("_INBOX.a.b", true), ("_INBOX.", false), ("_INBOX.>", false), ("_INBOX.a.*", false), ("$JS.API.INFO", false), ("_INBOXa", false)] {
+        for (subject, is) in [("_INBOX.a.b", true), ("_INBOX.", false), ("_INBOX.>", false), ("_INBOX.a.*", false), ("$JS.API.INFO", false), ("_INBOXa", false)]
+        {
             assert_eq!(foreign_inbox(subject), is, "{subject}");
         }
     }

@@ -1,9 +1,9 @@
 //! What comes over the bus: messages, packets of streams, parts of bodies, subjects.
 use crate::{store, text, two};
 use async_nats::HeaderMap;
-use bus::{Caller, Role, micro};
 use bus::subject::{self, Port, Subjects};
 use bus::wire::{PART, Packet, Parts, decode, encode};
+use bus::{Caller, Role, micro};
 use bytes::Bytes;
 use model::{ApiError, Key};
 use state_client::api::{Batch, Body, Event, Reply, Request, WatchRequest};

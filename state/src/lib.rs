@@ -2,6 +2,7 @@
 //!
 //! * [`store`]: the log, its cache, its watch feed;
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
+//! * [`places`]: room for what is asked, so that nobody occupies what others need;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
 mod allow;

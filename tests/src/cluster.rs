@@ -198,8 +198,7 @@ impl Cluster {
         let nats = format!("nats://{}:4222", self.machines[0].address);
         let cidr = format!("10.244.{i}.0/24");
         let own = machine.disk().join("data");
-        let args =
-            ["agent", "--nats", &nats, "--node-name", &machine.name, "--pod-cidr", &cidr, "--data", own.to_str().unwrap(), "--log", "info"];
+        let args = ["agent", "--nats", &nats, "--node-name", &machine.name, "--pod-cidr", &cidr, "--data", own.to_str().unwrap(), "--log", "info"];
         let args = [&args[..], access].concat();
         let child = machine.whalesong(&args, "agent.log");
         self.processes.push(child);

@@ -52,7 +52,9 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{self, AgentArgs, ControllersArgs, CredsArgs, TokenArgs, DownArgs, GatewayArgs, GetArgs, HollowArgs, RoleArgs, StateArgs, StatusArgs, UpArgs};
+    use crate::cli::{
+        self, AgentArgs, ControllersArgs, CredsArgs, DownArgs, GatewayArgs, GetArgs, HollowArgs, RoleArgs, StateArgs, StatusArgs, TokenArgs, UpArgs,
+    };
     use clap::{ArgAction, Args};
     use serde_json::Value;
     use std::path::Path;

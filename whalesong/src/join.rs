@@ -101,7 +101,9 @@ pub fn authority(root: &Path) -> Result<Option<String>, Failure> {
     match (known(ADDRESS)?, known(AUTHORITY)?) {
         (_, Some(ca)) => Ok(Some(ca)),
         (Some(_), None) => Ok(None),
-        (None, None) => Err(Failure::new(format!("no cluster has run in {}", root.display()), "start it with `whalesong up`, or name its directory with --data")),
+        (None, None) => {
+            Err(Failure::new(format!("no cluster has run in {}", root.display()), "start it with `whalesong up`, or name its directory with --data"))
+        }
     }
 }
 
@@ -171,9 +173,10 @@ pub async fn as_role(args: &RoleArgs, role: Role, name: &str) -> Result<Bus, Fai
 /// # Errors
 /// As [`connect`], and when the token is refused.
 pub async fn as_node(args: &RoleArgs, name: &str, token: Option<&str>, has_pods: bool) -> Result<Bus, Failure> {
-    let token = token.map(str::parse::<JoinToken>).transpose().map_err(|why| {
-        Failure::new(format!("the join token can't be used: {why}"), "copy the whole line that `whalesong token` printed")
-    })?;
+    let token = token
+        .map(str::parse::<JoinToken>)
+        .transpose()
+        .map_err(|why| Failure::new(format!("the join token can't be used: {why}"), "copy the whole line that `whalesong token` printed"))?;
     let failed = |e: ConnectError| Failure::new(e.to_string(), "");
     if let Some(token) = &token
         && !Registry::new(&root(args.home.data.as_ref()), "").seeds(Role::Agent, name).is_file()
@@ -209,7 +212,9 @@ async fn become_node(args: &RoleArgs, name: &str, token: &JoinToken) -> Result<(
     let url = url(args);
     let options = ConnectOptions::new(&url, cluster, Caller::new(Role::Join, token.public())).credentials(Credentials::Seed(seed)).trust(trust);
     let bus = Bus::connect(options).await.map_err(|e| match e {
-        ConnectError::Denied { .. } => Failure::new("the cluster doesn't know the join token, or it has ended", "make another with `whalesong token` on the first machine"),
+        ConnectError::Denied { .. } => {
+            Failure::new("the cluster doesn't know the join token, or it has ended", "make another with `whalesong token` on the first machine")
+        }
         e => Failure::new(e.to_string(), ""),
     })?;
     let asked = bus.call(&To::Any, Join { node: name.to_owned(), key: keys.own.public() }, JOIN).await;

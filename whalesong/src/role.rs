@@ -1,9 +1,9 @@
 //! One role a process, against a NATS server that runs elsewhere.
+use crate::admission::pod_security;
 use crate::agent;
 use crate::cli::{AgentArgs, ControllersArgs, GatewayArgs, RoleArgs, StateArgs};
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
-use crate::admission::pod_security;
 use crate::join::{self, CLUSTER};
 use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
 use bus::{Bus, Role};

@@ -59,13 +59,7 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
 }
 
 /// Both halves of a stream when it was accepted, and the answer's body.
-async fn connect(
-    mouth: &Arc<Mouth>,
-    asked: Asked<'_>,
-    subject: String,
-    body: Bytes,
-    timeout: Duration,
-) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
+async fn connect(mouth: &Arc<Mouth>, asked: Asked<'_>, subject: String, body: Bytes, timeout: Duration) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
     let (sender, receiver, ours) = Pipe::ends(mouth, Some(asked));
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());

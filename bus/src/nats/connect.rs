@@ -211,8 +211,17 @@ impl Link {
         };
         let stop = CancellationToken::new();
         let jetstream = async_nats::jetstream::new(client.clone());
-        let link =
-            Self { client, replies, jetstream, subjects, health, connection, mouths: tokio::sync::Mutex::default(), guard: Arc::new(stop.clone().drop_guard()), stop };
+        let link = Self {
+            client,
+            replies,
+            jetstream,
+            subjects,
+            health,
+            connection,
+            mouths: tokio::sync::Mutex::default(),
+            guard: Arc::new(stop.clone().drop_guard()),
+            stop,
+        };
         let mouth = link.mouth(&options.caller).await.map_err(|why| ConnectError::Unreachable { urls: options.urls.join(","), why })?;
         tokio::spawn(heartbeat(mouth, link.stop.clone()));
         Ok(link)
@@ -224,8 +233,16 @@ impl Link {
         if let Some(mouth) = mouths.get(caller) {
             return Ok(mouth.clone());
         }
-        let mouth =
-            Mouth::open((self.client.clone(), self.replies.clone()), self.subjects.clone(), caller.clone(), &self.connection, self.health.clone(), &self.guard, &self.stop).await?;
+        let mouth = Mouth::open(
+            (self.client.clone(), self.replies.clone()),
+            self.subjects.clone(),
+            caller.clone(),
+            &self.connection,
+            self.health.clone(),
+            &self.guard,
+            &self.stop,
+        )
+        .await?;
         mouths.insert(caller.clone(), mouth.clone());
         Ok(mouth)
     }

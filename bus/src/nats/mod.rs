@@ -10,5 +10,5 @@ mod trust;
 pub(crate) mod wire;
 
 pub use connect::{ConnectError, ConnectOptions, Credentials, connect_system};
-pub use trust::{Pin, SERVER_NAME, Trust};
 pub(crate) use connect::{Health, Link};
+pub use trust::{Pin, SERVER_NAME, Trust};

@@ -99,7 +99,11 @@ async fn replies_go_to_the_askers_own_inbox_or_nowhere() {
     intact(&log).await;
     while let Ok(Some(seen)) = tokio::time::timeout(SOON, all.next()).await {
         let spoken_by_state = seen.subject.starts_with(&format!("{}.", rig.inbox(&evil()))) || seen.subject.contains(".inbox.state.s.");
-        assert!(seen.subject.as_str() == request || seen.subject.contains(".js.state.") || seen.subject.starts_with("$JS") || spoken_by_state, "{}", seen.subject);
+        assert!(
+            seen.subject.as_str() == request || seen.subject.contains(".js.state.") || seen.subject.starts_with("$JS") || spoken_by_state,
+            "{}",
+            seen.subject
+        );
     }
 }
 
@@ -275,7 +279,9 @@ async fn a_stream_holds_no_more_than_its_window() {
     let mut headers = HeaderMap::new();
     headers.insert("Ws-Port", "agent.evil.raw.1");
     let body = Bytes::from(encode("state.flow", &Flow { count: 0, size: 0 }).unwrap());
-    raw.publish_with_reply_and_headers(format!("ws.{CLUSTER}.open.state.flow.any.agent.evil"), format!("{}.1", rig.inbox(&evil())), headers, body).await.unwrap();
+    raw.publish_with_reply_and_headers(format!("ws.{CLUSTER}.open.state.flow.any.agent.evil"), format!("{}.1", rig.inbox(&evil())), headers, body)
+        .await
+        .unwrap();
     let answer = own.next().await.unwrap();
     let port = answer.headers.unwrap().get("Ws-Port").unwrap().as_str().to_owned();
     let mut stream = streams.recv().await.unwrap();

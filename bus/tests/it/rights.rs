@@ -48,7 +48,8 @@ fn subjects(root: &str) -> Vec<String> {
 
 /// What isn't below any cluster.
 fn outside() -> Vec<String> {
-    let mut all: Vec<String> = ["$SRV.PING", "$SRV.STATS.x.y", "_INBOX.a", "_INBOX.a.b", "orders.new", "$SYS.REQ.SERVER.PING", "$KV.x.y", "$JS.ACK.x"].map(str::to_owned).to_vec();
+    let mut all: Vec<String> =
+        ["$SRV.PING", "$SRV.STATS.x.y", "_INBOX.a", "_INBOX.a.b", "orders.new", "$SYS.REQ.SERVER.PING", "$KV.x.y", "$JS.ACK.x"].map(str::to_owned).to_vec();
     for stream in [format!("WS_{CLUSTER}_LOCKS"), "ABSENT".to_owned()] {
         let apis = ["STREAM.CREATE", "STREAM.INFO", "STREAM.UPDATE", "STREAM.MSG.GET", "STREAM.MSG.DELETE", "STREAM.PURGE", "STREAM.SNAPSHOT", "DIRECT.GET"];
         all.extend(apis.map(|api| format!("$JS.API.{api}.{stream}")));

@@ -47,7 +47,10 @@ async fn a_server_is_known_by_the_clusters_authority_or_its_digest() {
         let bus = connects(&server, trust).await.unwrap();
         assert!(bus.last_heard().elapsed() < 5 * SECOND);
     }
-    assert_eq!(Pin::digest(&ours.pem).unwrap(), <[u8; 32]>::from(sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), pin.seen().unwrap()))));
+    assert_eq!(
+        Pin::digest(&ours.pem).unwrap(),
+        <[u8; 32]>::from(sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), pin.seen().unwrap())))
+    );
     let wrong = [Trust::Ca(other.pem.clone()), Trust::Pinned(Pin::new(Pin::digest(&other.pem).unwrap())), Trust::Pinned(Pin::new([0; 32])), Trust::System];
     for trust in wrong {
         let refused = connects(&server, trust.clone()).await.err();

@@ -229,7 +229,10 @@ mod tests {
         // somebody else's key is not to be had by registering it
         registry.put(&node, &Entry::new(&ours[0])).unwrap();
         let users = registry.users(now).unwrap();
-        assert_eq!(users.iter().filter(|user| user.key == ours[0]).map(|user| user.permissions.clone()).collect::<Vec<_>>(), [permissions(Role::State, "s", "c")]);
+        assert_eq!(
+            users.iter().filter(|user| user.key == ours[0]).map(|user| user.permissions.clone()).collect::<Vec<_>>(),
+            [permissions(Role::State, "s", "c")]
+        );
         assert!(registry.remove(&node).unwrap() && !registry.remove(&node).unwrap());
         assert_eq!(keys(now), ours);
     }

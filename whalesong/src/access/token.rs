@@ -100,7 +100,8 @@ mod tests {
             assert!(!format!("{token:?}").contains(&token.seed().unwrap()), "a log doesn't tell it");
         }
         let seed = plain.seed().unwrap();
-        let wrong = ["", ".", "plain", "plain.", "plain.SUX", &format!(".{seed}"), &format!("{}.{seed}", "a".repeat(63)), &format!("{}.{seed}", "é".repeat(32))];
+        let wrong =
+            ["", ".", "plain", "plain.", "plain.SUX", &format!(".{seed}"), &format!("{}.{seed}", "a".repeat(63)), &format!("{}.{seed}", "é".repeat(32))];
         for text in wrong {
             assert!(text.parse::<JoinToken>().is_err(), "{text}");
         }

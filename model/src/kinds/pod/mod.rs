@@ -3,6 +3,7 @@ mod annotations;
 mod containers;
 mod defaults;
 mod env;
+mod mirror;
 mod mounts;
 mod network;
 mod os;
@@ -55,11 +56,19 @@ impl Strategy for Pod {
     fn validate(&self, pod: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         validate::pod(&mut checks, pod);
+        mirror::validate(&mut checks, pod);
+        validate::spec(&mut checks, &"spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
+        if !pod.list_at(&["spec", "ephemeralContainers"]).is_empty() {
+            checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+        }
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let nothing = Value::Null;
-        update::validate(new.at(&["spec"]).unwrap_or(&nothing), old.at(&["spec"]).unwrap_or(&nothing))
+        let mut checks = Checks::default();
+        mirror::validate_update(&mut checks, new, old);
+        checks.0.extend(update::validate(new.at(&["spec"]).unwrap_or(&nothing), old.at(&["spec"]).unwrap_or(&nothing)));
+        checks.0
     }
     fn grace_seconds(&self, pod: &Object, requested: Option<i64>) -> Option<i64> {
         let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed");

@@ -1,0 +1,69 @@
+//! Mirror pods: what shows a node's own pods to the cluster. A pod is one from its beginning to its end, or never.
+use crate::error::Cause;
+use crate::kinds::fields::Checks;
+use crate::object::Object;
+
+const ANNOTATION: &str = "kubernetes.io/config.mirror";
+const PATH: &str = "metadata.annotations[kubernetes.io/config.mirror]";
+
+/// A mirror pod has its node.
+pub(super) fn validate(checks: &mut Checks, pod: &Object) {
+    if let Some(value) = pod.annotation(ANNOTATION)
+        && pod.str_at(&["spec", "nodeName"]).is_empty()
+    {
+        checks.add(Cause::invalid(PATH, &value.into(), "must set spec.nodeName if mirror pod annotation is set"));
+    }
+}
+
+/// What is a mirror pod stays one, of the same configuration.
+pub(super) fn validate_update(checks: &mut Checks, new: &Object, old: &Object) {
+    match (old.annotation(ANNOTATION), new.annotation(ANNOTATION)) {
+        (None, Some(_)) => checks.add(Cause::forbidden(PATH, "may not add mirror pod annotation")),
+        (before, after) if before != after => checks.add(Cause::forbidden(PATH, "may not remove or update mirror pod annotation")),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(annotations: Value, node: &str) -> Object {
+        Object::from_value(json!({"metadata": {"name": "p", "annotations": annotations}, "spec": {"nodeName": node}})).unwrap()
+    }
+
+    fn mirror(hash: &str) -> Object {
+        pod(json!({ANNOTATION: hash, "other": "x"}), "n")
+    }
+
+    fn said(check: impl FnOnce(&mut Checks)) -> Vec<String> {
+        let mut checks = Checks::default();
+        check(&mut checks);
+        checks.0.iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    }
+
+    #[test]
+    fn a_mirror_pod_has_a_node() {
+        let why = format!("{PATH}: Invalid value: \"h\": must set spec.nodeName if mirror pod annotation is set");
+        for (pod, want) in [(mirror("h"), vec![]), (pod(json!({}), ""), vec![]), (pod(json!({ANNOTATION: "h"}), ""), vec![why])] {
+            assert_eq!(said(|checks| validate(checks, &pod)), want);
+        }
+    }
+
+    #[test]
+    fn nothing_becomes_or_ceases_to_be_one() {
+        let (plain, changed) = (|| pod(json!({"other": "y"}), "n"), "Forbidden: may not remove or update mirror pod annotation");
+        let cases = [
+            (plain(), pod(json!({}), "n"), None),
+            (mirror("a"), mirror("a"), None),
+            (mirror("a"), mirror("b"), Some(changed)),
+            (mirror("a"), plain(), Some(changed)),
+            (plain(), mirror("a"), Some("Forbidden: may not add mirror pod annotation")),
+        ];
+        for (old, new, want) in cases {
+            let want: Vec<String> = want.iter().map(|why| format!("{PATH}: {why}")).collect();
+            assert_eq!(said(|checks| validate_update(checks, &new, &old)), want);
+        }
+    }
+}

@@ -217,13 +217,13 @@ impl PodActor {
         }
     }
 
-    /// Something that the pod refers to is another one, or is there at last: what failed for want of it is tried at once, and what is being tried with
-    /// what was there before is tried again.
+    /// Something that the pod refers to is another one, or is there at last: what failed for want of it is tried now, and what is being tried with what was
+    /// there before is tried again; not more often than each second, however often somebody changes it.
     fn renew(&mut self, now: Timestamp) {
         self.refresh = Some(now);
         self.renewed.clone_from(&self.seen.busy);
         for trouble in self.seen.troubles.values_mut().filter(|t| t.kind.may_lack_an_object()) {
-            trouble.retry = trouble.retry.min(now);
+            trouble.retry = trouble.retry.min(apart(trouble.since).max(now));
         }
     }
 
@@ -326,8 +326,8 @@ impl PodActor {
             TroubleKind::FailedMount | TroubleKind::Failed => SignedDuration::from_millis(500),
             _ => SignedDuration::from_secs(1),
         };
-        let wait = if stale && kind.may_lack_an_object() { SignedDuration::ZERO } else { backoff::after(failures, initial) };
-        let retry = now.saturating_add(wait).unwrap_or(now);
+        let retry = now.saturating_add(backoff::after(failures, initial)).unwrap_or(now);
+        let retry = if stale && kind.may_lack_an_object() { retry.min(apart(now)) } else { retry };
         self.seen.troubles.insert(slot, Trouble { kind, message, failures, since: now, retry });
     }
 
@@ -453,6 +453,11 @@ impl PodActor {
         });
         self.timer = Some(task.abort_handle());
     }
+}
+
+/// The earliest that what failed then is tried again for the sake of an object.
+fn apart(failed: Timestamp) -> Timestamp {
+    failed.saturating_add(SignedDuration::from_secs(1)).unwrap_or(failed)
 }
 
 /// Carries an op out. A pod is on disk when its sandbox is there: before any of its containers runs.

@@ -45,6 +45,8 @@ pub enum Message {
     Relist,
 }
 
+/// How long after the runtime didn't answer it is asked again.
+const COMPARE: SignedDuration = SignedDuration::from_secs(10);
 /// The most of why an op failed.
 const MESSAGE_MAX: usize = 4096;
 
@@ -69,6 +71,8 @@ pub struct PodActor {
     ending: CancellationToken,
     /// When volumes must be made again.
     refresh: Option<Timestamp>,
+    /// When to compare with the runtime, which didn't answer, again.
+    compare: Option<Timestamp>,
     /// What is being done with objects that have changed since.
     renewed: BTreeSet<Slot>,
     /// The status that the cluster has.
@@ -95,6 +99,7 @@ impl PodActor {
             seen: Observed::default(),
             ending: CancellationToken::new(),
             refresh: None,
+            compare: None,
             renewed: BTreeSet::new(),
             acknowledged: None,
             writing: false,
@@ -128,7 +133,10 @@ impl Actor for PodActor {
         if self.wanted.behind.swap(false, Ordering::SeqCst) {
             self.read_object()?;
             self.renew(now);
-            self.relist().await;
+            self.compare = Some(now);
+        }
+        if self.compare.is_some_and(|at| at <= now) {
+            self.relist(now).await;
         }
         match *message {
             Message::Changed => self.read_object()?,
@@ -138,7 +146,7 @@ impl Actor for PodActor {
             Message::Done(slot, outcome) => self.done(slot, outcome, now, ctx),
             Message::Seen(id, run, message) => self.saw(id, run, message),
             Message::Written(status, result) => self.written(*status, result, now),
-            Message::Relist => self.relist().await,
+            Message::Relist => self.relist(now).await,
         }
         self.advance(ctx, now);
         Ok(())
@@ -210,20 +218,19 @@ impl PodActor {
         Ok(())
     }
 
-    /// The same of what is known already, which is good enough where the runtime doesn't answer.
-    async fn relist(&mut self) {
-        if let Err(error) = self.observe().await {
-            tracing::warn!(pod = full_name(&self.pod), %error, "a pod could not be compared with what the runtime has");
-        }
+    /// The same later on: where the runtime doesn't answer, what is known is good enough until it does.
+    async fn relist(&mut self, now: Timestamp) {
+        let seen = self.observe().await.inspect_err(|error| tracing::warn!(pod = full_name(&self.pod), %error, "a pod could not be compared"));
+        self.compare = if seen.is_ok() { None } else { now.saturating_add(COMPARE).ok() };
     }
 
-    /// Something that the pod refers to is another one, or is there at last: what failed for want of it is tried at once, and what is being tried with
-    /// what was there before is tried again.
+    /// Something that the pod refers to is another one, or is there at last: what failed for want of it is tried now, and what is being tried with what was
+    /// there before is tried again; not more often than each second, however often somebody changes it.
     fn renew(&mut self, now: Timestamp) {
         self.refresh = Some(now);
         self.renewed.clone_from(&self.seen.busy);
         for trouble in self.seen.troubles.values_mut().filter(|t| t.kind.may_lack_an_object()) {
-            trouble.retry = trouble.retry.min(now);
+            trouble.retry = trouble.retry.min(apart(trouble.since).max(now));
         }
     }
 
@@ -326,8 +333,8 @@ impl PodActor {
             TroubleKind::FailedMount | TroubleKind::Failed => SignedDuration::from_millis(500),
             _ => SignedDuration::from_secs(1),
         };
-        let wait = if stale && kind.may_lack_an_object() { SignedDuration::ZERO } else { backoff::after(failures, initial) };
-        let retry = now.saturating_add(wait).unwrap_or(now);
+        let retry = now.saturating_add(backoff::after(failures, initial)).unwrap_or(now);
+        let retry = if stale && kind.may_lack_an_object() { retry.min(apart(now)) } else { retry };
         self.seen.troubles.insert(slot, Trouble { kind, message, failures, since: now, retry });
     }
 
@@ -374,7 +381,7 @@ impl PodActor {
             (self.ended)();
             return ctx.stop();
         }
-        let due = [wake, self.refresh, self.write_again].into_iter().flatten().min();
+        let due = [wake, self.refresh, self.write_again, self.compare].into_iter().flatten().min();
         self.set_timer(due, now, ctx);
     }
 
@@ -453,6 +460,11 @@ impl PodActor {
         });
         self.timer = Some(task.abort_handle());
     }
+}
+
+/// The earliest that what failed then is tried again for the sake of an object.
+fn apart(failed: Timestamp) -> Timestamp {
+    failed.saturating_add(SignedDuration::from_secs(1)).unwrap_or(failed)
 }
 
 /// Carries an op out. A pod is on disk when its sandbox is there: before any of its containers runs.

@@ -47,9 +47,11 @@ async fn what_was_tried_with_the_old_objects_is_tried_again_at_once() {
     actor.renew(at(10));
     assert!(actor.renewed.remove(&slot));
     actor.failed(slot.clone(), TroubleKind::CreateContainerConfigError, String::new(), at(11), true);
-    assert_eq!(actor.seen.troubles[&slot].retry, at(11));
-    actor.failed(slot.clone(), TroubleKind::CreateContainerConfigError, String::new(), at(11), false);
-    assert!(actor.seen.troubles[&slot].retry > at(11));
+    assert_eq!(actor.seen.troubles[&slot].retry, at(12));
+    actor.failed(slot.clone(), TroubleKind::CreateContainerConfigError, String::new(), at(12), false);
+    assert!(actor.seen.troubles[&slot].retry > at(13));
+    (0..100).for_each(|_| actor.renew(at(12)));
+    assert_eq!(actor.seen.troubles[&slot].retry, at(13), "however often it changes");
 }
 
 /// Forgets.

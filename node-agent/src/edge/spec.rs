@@ -119,7 +119,13 @@ fn seccomp(own: &SecurityContext, pod: &PodSecurityContext) -> Seccomp {
 
 /// The name of the node's own profile that is asked for.
 fn profile(own: &SecurityContext, pod: &PodSecurityContext) -> Result<Option<String>, String> {
-    let Some(asked) = own.seccomp_profile.as_ref().or(pod.seccomp_profile.as_ref()).filter(|p| p.type_ == "Localhost") else { return Ok(None) };
+    let asked = match own.seccomp_profile.as_ref().or(pod.seccomp_profile.as_ref()) {
+        None => return Ok(None),
+        Some(p) if matches!(p.type_.as_str(), "RuntimeDefault" | "Unconfined") => return Ok(None),
+        Some(p) if p.type_ == "Localhost" => p,
+        // Who asks for a filter doesn't run without one.
+        Some(p) => return Err(format!("unknown seccomp profile type {:?}", p.type_)),
+    };
     let named = asked.localhost_profile.clone().filter(|name| !name.is_empty());
     named.map(Some).ok_or_else(|| "localhostProfile must be set if seccompProfile type is Localhost.".to_owned())
 }
@@ -187,6 +193,16 @@ mod tests {
         assert_eq!((got.user.as_deref(), got.groups), (Some("5:7"), vec!["9".to_owned()]));
         assert_eq!(built(json!({"name": "c"}), json!({"runAsGroup": 7}), "web").unwrap().user.as_deref(), Some("web:7"));
         assert_eq!(built(json!({"name": "c"}), json!({}), "web").unwrap().user, None);
+    }
+
+    #[test]
+    fn filters_are_what_was_asked_for() {
+        let with = |profile: Value| built(json!({"name": "c", "securityContext": {"seccompProfile": profile}}), json!({}), "").map(|spec| spec.seccomp);
+        assert_eq!(with(json!({"type": "RuntimeDefault"})), Ok(Seccomp::RuntimeDefault));
+        assert_eq!(with(json!({"type": "Unconfined"})), Ok(Seccomp::Unconfined));
+        assert_eq!(with(json!({"type": "Localhost", "localhostProfile": "../../etc/passwd"})), Ok(Seccomp::File("/d/seccomp/c".into())));
+        assert_eq!(with(json!({"type": "Localhost"})), Err("localhostProfile must be set if seccompProfile type is Localhost.".into()));
+        assert_eq!(with(json!({"type": "runtimeDefault"})), Err("unknown seccomp profile type \"runtimeDefault\"".into()));
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum TroubleKind {
 impl TroubleKind {
     /// Whether an object that comes, or changes, may be what is missing.
     pub fn may_lack_an_object(self) -> bool {
-        matches!(self, Self::CreateContainerConfigError | Self::FailedMount | Self::ErrImagePull | Self::CreateContainerError)
+        matches!(self, Self::CreateContainerConfigError | Self::FailedMount | Self::ErrImagePull)
     }
 
     /// The reason, as statuses and events show it.
@@ -170,6 +170,10 @@ impl Observed {
             // Since when is said once: the runtime's clock reading and the agent's differ a little.
             (RunState::Running(since), Some(RunState::Running(known))) => *since = *known,
             _ => {}
+        }
+        // A run that could not be started looks to the runtime as if nobody had tried: it would be tried again at once, and for ever.
+        if run.state == RunState::Created && runs.iter().any(|r| r.id == run.id && matches!(r.state, RunState::Exited(_))) {
+            return;
         }
         runs.retain(|r| r.id != run.id);
         let at = runs.partition_point(|r| r.attempt <= run.attempt);

@@ -251,3 +251,14 @@ fn termination_messages_share_their_room() {
         assert_eq!(message.len(), want);
     }
 }
+
+#[test]
+fn a_run_that_could_not_be_started_waits_as_any_other_that_failed() {
+    let p = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut known = seen(&p, &["c 0 exit 128 5"]);
+    known.backoffs.insert("c".to_owned(), super::backoff::Backoff { delay: super::backoff::INITIAL, grown: at(5) });
+    let as_the_runtime_sees_it = Container { state: RunState::Created, ..known.newest("c").unwrap().clone() };
+    known.put(as_the_runtime_sees_it);
+    let plan = sync(&p, &known, at(6));
+    assert!(plan.ops.is_empty() && plan.waiting.len() == 1, "{plan:?}");
+}

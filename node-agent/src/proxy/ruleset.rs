@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// The table's name.
 pub(crate) const TABLE: &str = "whalesong-services";
+/// The longest that a client comes back to where it was, in seconds.
+const AFFINITY_MAX: i32 = 86_400;
 /// The packet mark of what is to be masqueraded.
 const MARK: &str = "0x4000";
 /// `service.kubernetes.io/service-proxy-name`: somebody else serves it.
@@ -100,18 +102,19 @@ pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &
 impl Tables {
     fn service(&mut self, service: &Service, (namespace, name): (&str, &str), slices: &[&EndpointSlice], node: &str) {
         let Some(spec) = &service.spec else { return };
-        let ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
+        let ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(is_of_a_network);
         let elsewhere = service.metadata.labels.as_ref().is_some_and(|l| l.contains_key(OTHER_PROXY));
         // Names are words of the script.
         let words = [namespace, name].into_iter().all(is_word);
         let (Some(ip), false, true) = (ip, elsewhere, words) else { return };
         let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
             let config = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
-            config.and_then(|c| c.timeout_seconds).filter(|seconds| *seconds > 0).unwrap_or(10_800)
+            config.and_then(|c| c.timeout_seconds).filter(|seconds| (1..=AFFINITY_MAX).contains(seconds)).unwrap_or(10_800)
         });
         let external_ips = spec.external_ips.iter().flatten().cloned();
         let ingress = service.status.as_ref().and_then(|s| s.load_balancer.as_ref()).and_then(|l| l.ingress.as_ref());
-        let outside: Vec<Ipv4Addr> = external_ips.chain(ingress.into_iter().flatten().filter_map(|i| i.ip.clone())).filter_map(|ip| ip.parse().ok()).collect();
+        let outside: Vec<Ipv4Addr> =
+            external_ips.chain(ingress.into_iter().flatten().filter_map(|i| i.ip.clone())).filter_map(|ip| ip.parse().ok()).filter(is_of_a_network).collect();
         for port in spec.ports.iter().flatten().filter(|p| u16::try_from(p.port).is_ok_and(|p| p > 0)) {
             let all = targets(slices, port, node);
             let Some(protocol) = Protocol::read(port.protocol.as_deref()).map(Protocol::name) else { continue };
@@ -188,6 +191,11 @@ impl Tables {
             write!(out, "  set hairpin {{\n    type ipv4_addr . ipv4_addr\n{elements}  }}\n  chain refuse {{\n    reject\n  }}\n{}{FIXED}}}\n", self.chains);
         if written.is_err() { String::new() } else { out }
     }
+}
+
+/// Whether an address may be a service's or lead to one: those of the node alone, and of its link, are not for pods.
+fn is_of_a_network(ip: &Ipv4Addr) -> bool {
+    !(ip.is_loopback() || ip.is_unspecified() || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast())
 }
 
 /// Whether it is a name as Kubernetes allows them: what it would otherwise say in the script is anybody's guess.
@@ -267,7 +275,7 @@ fn of_slice(slice: &EndpointSlice, port: &ServicePort, node: &str, wanted: fn(&E
     });
     let Some(number) = found.and_then(|p| p.port).and_then(|p| u16::try_from(p).ok()) else { return Vec::new() };
     let target = |e: &Endpoint| -> Option<Target> {
-        let address = e.addresses.first()?.parse().ok()?;
+        let address = e.addresses.first()?.parse().ok().filter(is_of_a_network)?;
         Some(Target { address, port: number, local: e.node_name.as_deref() == Some(node) })
     };
     slice.endpoints.iter().flatten().filter(|e| wanted(e)).filter_map(target).collect()
@@ -351,6 +359,21 @@ mod tests {
             let service = json!({"metadata": meta, "spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}});
             let got = ruleset(&[Arc::new(serde_json::from_value(service).unwrap())], &[], "here").whole();
             assert!(!got.contains("10.96.0.5"), "{got}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_own_addresses_are_nobodys_service() {
+        let spec = |outside: &str| json!({"clusterIP": "10.96.0.5", "externalIPs": [outside], "ports": [{"port": 80}]});
+        for special in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"] {
+            let got = rules(spec(special), json!([endpoint(special, "here"), endpoint("10.0.0.2", "here")]));
+            assert!(!got.contains(&format!("dnat to {special}")) && !got.contains(&format!("{special} . tcp")) && got.contains("dnat to 10.0.0.2"), "{got}");
+        }
+        assert!(rules(spec("192.0.2.7"), json!([endpoint("10.0.0.2", "here")])).contains("192.0.2.7 . tcp . 80"));
+        for (seconds, want) in [(-5, 10_800), (0, 10_800), (i32::MAX, 10_800), (86_400, 86_400)] {
+            let config = json!({"clientIP": {"timeoutSeconds": seconds}});
+            let sticky = json!({"clusterIP": "10.96.0.5", "sessionAffinity": "ClientIP", "sessionAffinityConfig": config, "ports": [{"port": 80}]});
+            assert!(rules(sticky, json!([endpoint("10.0.0.2", "here")])).contains(&format!("timeout {want}s")), "{seconds}");
         }
     }
 

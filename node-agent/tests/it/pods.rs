@@ -226,6 +226,26 @@ fn config_arrives_by_volume_and_environment() {
     });
 }
 
+#[test]
+fn what_cannot_be_started_waits() {
+    inside("pods::what_cannot_be_started_waits", |dir| async move {
+        let (state, _system) = node(&dir).await;
+        let nothing = |name: &str, policy: &str| pod(name, json!({"restartPolicy": policy, "containers": [{"name": "c", "command": ["/no/such/command"]}]}));
+        state.create("pods", "default", nothing("once", "Never")).await;
+        let failed = state.pod("once", "Failed", |o| o.str_at(&["status", "phase"]) == "Failed").await;
+        let ended = &first(failed.object())["state"]["terminated"];
+        assert_eq!((&ended["reason"], &ended["exitCode"]), (&json!("StartError"), &json!(128)));
+        state.create("pods", "default", nothing("again", "Always")).await;
+        let waiting = state.pod("again", "waiting", |o| first(o)["state"]["waiting"]["reason"] == "CrashLoopBackOff").await;
+        assert_eq!(first(waiting.object())["restartCount"], 1);
+        assert_eq!(state.reasons("again").iter().filter(|r| *r == "Created").count(), 1);
+        for name in ["once", "again"] {
+            state.delete_pod(name, 1).await;
+            state.no_pod(name).await;
+        }
+    });
+}
+
 fn run(dir: &Path, script: &str) -> Result<(), String> {
     let out = std::process::Command::new("sh").args(["-ec", script]).current_dir(dir).output().unwrap();
     if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }

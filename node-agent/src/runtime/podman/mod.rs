@@ -20,6 +20,7 @@ use base64::Engine;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
+use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -264,8 +265,9 @@ impl Runtime for Podman {
 /// Passes events on until nobody listens, or Podman ends.
 async fn pass_on(http: &Http, sender: &tokio::sync::mpsc::Sender<Result<Event, RuntimeError>>) -> Result<(), RuntimeError> {
     let mut lines = http.lines(Method::GET, "/events?stream=true", &[], None).await?;
-    while let Some(event) = lines.next::<wire::Event>().await? {
-        if let Some(event) = event_of(&event)
+    while let Some(line) = lines.next::<serde_json::Value>().await? {
+        // What isn't as expected is none of a container's: nobody's events end for it.
+        if let Some(event) = wire::Event::deserialize(line).ok().as_ref().and_then(event_of)
             && sender.send(Ok(event)).await.is_err()
         {
             return Ok(());

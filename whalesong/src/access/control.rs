@@ -286,7 +286,7 @@ mod tests {
         let rows = [
             (says(Some(&lasts), &join("n1"), None, false, &[]), ""),
             (says(Some(&of_one), &join("n1"), None, false, &[]), ""),
-            (says(Some(&lasts), &join("n1"), Some(&same), true, &[key.clone()]), ""),
+            (says(Some(&lasts), &join("n1"), Some(&same), true, std::slice::from_ref(&key)), ""),
             (says(None, &join("n1"), None, false, &[]), "has ended"),
             (says(Some(&ended), &join("n1"), None, false, &[]), "has ended"),
             (says(Some(&of_one), &join("n2"), None, false, &[]), "is for the node"),
@@ -295,7 +295,7 @@ mod tests {
             (says(Some(&lasts), &join("n1"), Some(&other), true, &[]), "another key"),
             (says(Some(&lasts), &join("n1"), None, true, &[]), "delete it first"),
             (says(Some(&of_one), &join("n1"), None, true, &[]), ""),
-            (says(Some(&lasts), &join("n1"), None, false, &[key.clone()]), "somebody else's"),
+            (says(Some(&lasts), &join("n1"), None, false, std::slice::from_ref(&key)), "somebody else's"),
             (says(Some(&lasts), &Join { node: "n1".to_owned(), key: "UX".to_owned() }, None, false, &[]), "no public key"),
         ];
         for (said, expected) in rows {

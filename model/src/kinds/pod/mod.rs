@@ -57,10 +57,6 @@ impl Strategy for Pod {
         let mut checks = Checks::default();
         validate::pod(&mut checks, pod);
         mirror::validate(&mut checks, pod);
-        validate::spec(&mut checks, &"spec", pod.at(&["spec"]).unwrap_or(&Value::Null));
-        if !pod.list_at(&["spec", "ephemeralContainers"]).is_empty() {
-            checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
-        }
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {

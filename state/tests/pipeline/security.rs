@@ -125,3 +125,22 @@ async fn names_that_lead_out_are_refused_and_what_was_stored_before_stays() {
     admin.delete(PODS, "default", "a", json!({})).await.unwrap();
     assert!(admin.get(PODS, "default", "a").await.unwrap_err().is_not_found());
 }
+
+/// A pod made to be slow to check: each thing is compared with all others of its kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn much_of_anything_is_checked_quickly() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    namespace(&admin, "strict", json!({"warn": "restricted", "audit": "baseline"})).await.unwrap();
+    let many = |of: fn(usize) -> Value| (0..20_000).map(of).collect::<Vec<_>>();
+    let mut heavy = pod("a");
+    heavy["spec"]["containers"][0]["volumeMounts"] = many(|i| json!({"name": format!("v{i}"), "mountPath": format!("/{i}")})).into();
+    heavy["spec"]["volumes"] = many(|i| json!({"name": format!("v{i}"), "hostPath": {"path": "/"}})).into();
+    heavy["spec"]["tolerations"] = many(|i| json!({"key": format!("k{i}"), "operator": "Exists"})).into();
+    heavy["spec"]["topologySpreadConstraints"] = many(|i| json!({"maxSkew": 1, "topologyKey": format!("k{i}"), "whenUnsatisfiable": "DoNotSchedule"})).into();
+    heavy["spec"]["securityContext"] = json!({"sysctls": many(|i| json!({"name": format!("a.b{i}"), "value": "1"}))});
+    let dry = Request { options: Options { dry_run: true, ..Options::default() }, ..admin.ask(Verb::Create, PODS, "strict", "") };
+    let warnings = tokio::time::timeout(std::time::Duration::from_secs(20), warned(&admin, dry, heavy)).await.unwrap().unwrap();
+    assert!(warnings.iter().map(String::len).sum::<usize>() <= 4_096, "a header has a bound");
+    assert!(warnings[0].starts_with("would violate PodSecurity \"restricted:latest\": "));
+}

@@ -155,13 +155,13 @@ impl Waiting {
 }
 
 /// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
-async fn queue(mouth: &Arc<Mouth>, mut requests: Requests, stop: CancellationToken, waiting: mpsc::UnboundedSender<Waiting>) {
+async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: CancellationToken, waiting: mpsc::UnboundedSender<Waiting>) {
     let (room, shares) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Shares::default()));
     while let Some(message) = requests.next(&stop).await {
         mouth.health.heard.send_replace(Instant::now());
         let size = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX);
         let Some(request) = read(mouth, message) else { continue };
-        let Some(share) = shares.take(&request.caller, request.port.is_some()) else {
+        let Some(share) = shares.take(&request.caller, size, verb == Verb::Call && request.port.is_some()) else {
             request.responder.fail(wire::BUSY, "too many of this sender are under way");
             continue;
         };
@@ -195,7 +195,7 @@ where
     }
     let (enter, mut waiting) = mpsc::unbounded_channel::<Waiting>();
     let taker = mouth.clone();
-    tokio::spawn(async move { queue(&taker, requests, stop, enter).await });
+    tokio::spawn(async move { queue(&taker, verb, requests, stop, enter).await });
     let taken = Arc::new(Semaphore::new(limit.min(TAKEN)));
     tokio::spawn(async move {
         while let Ok(place) = taken.clone().acquire_owned().await {

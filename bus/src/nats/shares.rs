@@ -3,10 +3,12 @@ use crate::address::{Caller, Role};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a node may have under way of one service. A request counts 1, one that comes as a stream of its own [`LARGE`].
-const OF_A_NODE: u32 = 128;
-/// What a request counts that is put together from many packets.
-const LARGE: u32 = 32;
+/// KiB of requests that a node may have under way of one service: 512 usual ones, 4 large ones.
+const OF_A_NODE: u32 = 8 << 10;
+/// KiB that a request counts at least.
+const LEAST: u32 = 16;
+/// KiB that a request counts which is put together from many packets.
+const LARGE: u32 = 2 << 10;
 /// The largest frame of a node that is put together, bytes.
 const FRAME_OF_A_NODE: usize = 8 << 20;
 /// The largest frame of others, bytes.
@@ -30,15 +32,15 @@ pub(crate) struct Shares(Mutex<HashMap<Caller, u32>>);
 pub(crate) struct Share(Option<(Arc<Shares>, Caller, u32)>);
 
 impl Shares {
-    /// Takes what one more request of `caller` counts; `None` where it has its share.
-    pub(crate) fn take(self: &Arc<Self>, caller: &Caller, large: bool) -> Option<Share> {
+    /// Takes what one more request of `caller` counts, which is of `kib` or `large`; `None` where it has its share.
+    pub(crate) fn take(self: &Arc<Self>, caller: &Caller, kib: u32, large: bool) -> Option<Share> {
         if !limited(caller.role) {
             return Some(Share(None));
         }
-        let counts = if large { LARGE } else { 1 };
+        let counts = if large { LARGE } else { kib.max(LEAST) };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let has = all.get(caller).copied().unwrap_or_default();
-        if has + counts > OF_A_NODE {
+        if has.saturating_add(counts) > OF_A_NODE {
             return None;
         }
         all.insert(caller.clone(), has + counts);
@@ -67,13 +69,13 @@ mod tests {
     fn a_node_has_its_share_and_others_theirs() {
         let shares = Arc::new(Shares::default());
         let (n1, n2, gateway) = (Caller::new(Role::Agent, "n1"), Caller::new(Role::Agent, "n2"), Caller::new(Role::Gateway, "g"));
-        let mut held: Vec<Share> = (0..4).map(|_| shares.take(&n1, true).unwrap()).collect();
-        assert!(shares.take(&n1, false).is_none() && shares.take(&n1, true).is_none());
-        assert!(shares.take(&n2, false).is_some());
-        assert!((0..1000).map(|_| shares.take(&gateway, true)).collect::<Option<Vec<_>>>().is_some());
+        let mut held: Vec<Share> = (0..4).map(|_| shares.take(&n1, 1, true).unwrap()).collect();
+        assert!(shares.take(&n1, 1, false).is_none() && shares.take(&n1, 1, true).is_none());
+        assert!(shares.take(&n2, 1, false).is_some() && shares.take(&n2, u32::MAX, false).is_none());
+        assert!((0..1000).map(|_| shares.take(&gateway, 1024, true)).collect::<Option<Vec<_>>>().is_some());
         held.pop();
-        let small: Vec<Share> = (0..LARGE).map(|_| shares.take(&n1, false).unwrap()).collect();
-        assert!(shares.take(&n1, false).is_none());
+        let small: Vec<Share> = (0..LARGE / LEAST).map(|_| shares.take(&n1, 1, false).unwrap()).collect();
+        assert!(shares.take(&n1, 1, false).is_none());
         drop((held, small));
         assert!(shares.0.lock().unwrap().is_empty());
     }

@@ -82,7 +82,7 @@ async fn replies_go_to_the_askers_own_inbox_or_nowhere() {
     let mut own = raw.subscribe(format!("{}.>", rig.inbox(&evil()))).await.unwrap();
     let observer = rig.observer().await;
     let mut all = observer.subscribe(">").await.unwrap();
-    observer.flush().await.unwrap();
+    settled(&observer, "settled".to_owned()).await;
     let request = format!("ws.{CLUSTER}.call.state.want.any.agent.evil");
     let bodies = [Bytes::from_static(b"\x01\x02\x03"), encode("state.want", &want(1)).unwrap().into()];
     for reply in forbidden_replies(&rig) {
@@ -100,7 +100,11 @@ async fn replies_go_to_the_askers_own_inbox_or_nowhere() {
     while let Ok(Some(seen)) = tokio::time::timeout(SOON, all.next()).await {
         let spoken_by_state = seen.subject.starts_with(&format!("{}.", rig.inbox(&evil()))) || seen.subject.contains(".inbox.state.s.");
         assert!(
-            seen.subject.as_str() == request || seen.subject.contains(".js.state.") || seen.subject.starts_with("$JS") || spoken_by_state,
+            seen.subject.as_str() == request
+                || seen.subject.as_str() == "settled"
+                || seen.subject.contains(".js.state.")
+                || seen.subject.starts_with("$JS")
+                || spoken_by_state,
             "{}",
             seen.subject
         );
@@ -141,10 +145,17 @@ async fn nobody_gives_themselves_the_right_to_answer() {
     intact(&log).await;
 }
 
-/// Listens for what the gateway asks of a node's agent, as a hostile agent does.
-async fn requests(raw: &async_nats::Client, node: &str) -> async_nats::Subscriber {
-    let heard = raw.subscribe(format!("ws.{CLUSTER}.open.node.exec.i.{node}.*.*")).await.unwrap();
-    raw.flush().await.unwrap();
+/// Waits until the server has seen what a connection said before, subscriptions included: what is said to oneself has come back.
+async fn settled(client: &async_nats::Client, own: String) {
+    let mut echo = client.subscribe(own.clone()).await.unwrap();
+    client.publish(own, "".into()).await.unwrap();
+    echo.next().await.unwrap();
+}
+
+/// Listens for what the gateway asks of a hostile node's agent.
+async fn requests(rig: &Rig, raw: &async_nats::Client) -> async_nats::Subscriber {
+    let heard = raw.subscribe(format!("ws.{CLUSTER}.open.node.exec.i.evil.*.*")).await.unwrap();
+    settled(raw, format!("{}.0", rig.inbox(&evil()))).await;
     heard
 }
 
@@ -153,7 +164,7 @@ async fn a_node_answers_what_it_was_asked_and_nothing_else() {
     let rig = rig().await;
     let (state_bus, gateway_bus) = (rig.bus(Role::State, "s").await, rig.bus(Role::Gateway, "g").await);
     let (raw, mut refused) = rig.raw(&evil()).await;
-    let mut asked = requests(&raw, "evil").await;
+    let mut asked = requests(&rig, &raw).await;
     // the gateway asks the state something that takes a while, and then the hostile node, which learns the gateway's inbox
     let (answer, wait) = tokio::sync::watch::channel(false);
     let _service = state_bus
@@ -244,7 +255,7 @@ async fn a_stream_that_is_being_opened_hears_only_who_was_asked() {
         .unwrap();
     // what the gateway says to the hostile node tells it the gateway's connection
     let (raw, _) = rig.raw(&evil()).await;
-    let mut asked = requests(&raw, "evil").await;
+    let mut asked = requests(&rig, &raw).await;
     let opener = gateway_bus.clone();
     drop(tokio::spawn(async move { opener.open(&To::instance("evil"), Exec("x".to_owned()), SECOND).await.map(|o| o.is_ok()) }));
     let port = asked.next().await.unwrap().headers.unwrap().get("Ws-Port").unwrap().as_str().to_owned();
@@ -323,11 +334,37 @@ async fn one_node_does_not_take_the_places_of_all() {
     let n1 = rig.bus(Role::Agent, "n1").await;
     n1.call(&To::Any, want(1), 5 * SECOND).await.unwrap();
     let mut refused = 0;
-    while refused < 2_000 - 128 {
+    while refused < 2_000 - 512 {
         let answer = tokio::time::timeout(5 * SECOND, own.next()).await.unwrap().unwrap();
         refused += u32::from(answer.headers.is_some_and(|h| h.get("Nats-Service-Error-Code").is_some_and(|c| c.as_str() == "429")));
     }
     go.send_replace(true);
+}
+
+/// An agent with many pods opens many watches when it starts.
+#[tokio::test]
+async fn a_node_opens_many_streams_at_once() {
+    let rig = rig().await;
+    let bus = rig.bus(Role::State, "s").await;
+    let (go, wait) = tokio::sync::watch::channel(0);
+    let waiting = std::sync::Arc::new(go);
+    let (count, mut all) = (waiting.clone(), wait);
+    let _flows = bus
+        .accept("s", move |opening: Opening<Flow>| {
+            let count = count.clone();
+            async move {
+                count.send_modify(|n| *n += 1);
+                count.subscribe().wait_for(|n| *n >= 300).await.unwrap();
+                drop(opening.accept().await);
+            }
+        })
+        .await
+        .unwrap();
+    let n1 = rig.bus(Role::Agent, "n1").await;
+    let open = |_| n1.open(&To::Any, Flow { count: 0, size: 0 }, 10 * SECOND);
+    let opened = futures::future::join_all((0..300).map(open)).await;
+    assert!(opened.iter().all(|o| matches!(o, Ok(Ok(_)))));
+    all.wait_for(|n| *n == 300).await.unwrap();
 }
 
 #[tokio::test]

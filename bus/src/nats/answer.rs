@@ -2,9 +2,9 @@
 use super::ask::WELL;
 use super::mouth::Mouth;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
-use super::shares::{Share, Shares};
+use super::shares::{Class, Share, Shares};
 use super::wire::{self, PORT};
-use crate::address::{Caller, To};
+use crate::address::{Caller, Role, To};
 use crate::bus::{BusError, Opening};
 use crate::local::{Door, Gate};
 use crate::message::{Call, Open};
@@ -20,9 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Requests of one service from elsewhere that are worked on at once at most; more wait.
+/// Requests of one service from elsewhere, by one [`Class`] of callers, that are worked on at once at most; more wait.
 const TAKEN: usize = 1024;
-/// KiB of requests of one service that wait at most, each one counted as a whole number of them; what comes on top is refused.
+/// KiB of those that wait at most, each one counted as a whole number of them; what comes on top is refused.
 const ROOM: usize = 64 << 10;
 /// For how long a request is worked on whose sender doesn't say how long it waits, and the longest that one may say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,9 +154,29 @@ impl Waiting {
     }
 }
 
+/// The requests of one class of callers that wait.
+struct Queue {
+    enter: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// One queue a class.
+struct Queues([Queue; Class::ALL.len()]);
+
+impl Queues {
+    fn of(&self, role: Role) -> &Queue {
+        let [control, nodes, users] = &self.0;
+        match Class::of(role) {
+            Class::Control => control,
+            Class::Nodes => nodes,
+            Class::Users => users,
+        }
+    }
+}
+
 /// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
-async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: CancellationToken, waiting: mpsc::UnboundedSender<Waiting>) {
-    let (room, shares) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Shares::default()));
+async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: CancellationToken, queues: Queues) {
+    let shares = Arc::new(Shares::default());
     while let Some(message) = requests.next(&stop).await {
         mouth.health.heard.send_replace(Instant::now());
         let size = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX);
@@ -165,9 +185,10 @@ async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: Can
             request.responder.fail(wire::BUSY, "too many of this sender are under way");
             continue;
         };
+        let Queue { enter, room } = queues.of(request.caller.role);
         match room.clone().try_acquire_many_owned(size) {
             Ok(room) => {
-                if waiting.send(Waiting { request, since: Instant::now(), share, _room: room }).is_err() {
+                if enter.send(Waiting { request, since: Instant::now(), share, _room: room }).is_err() {
                     return;
                 }
             }
@@ -186,30 +207,41 @@ async fn listen<F, R>(
     handle: F,
 ) -> Result<(), BusError>
 where
-    F: Fn(Request, OwnedSemaphorePermit) -> R + Send + 'static,
+    F: Fn(Request, OwnedSemaphorePermit) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
     let requests = subscribe(mouth, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
     if let Err(error) = mouth.round_trip(SUBSCRIBE).await {
         tracing::warn!(service, ?error, "served from when NATS is back");
     }
-    let (enter, mut waiting) = mpsc::unbounded_channel::<Waiting>();
+    let handle = Arc::new(handle);
+    let queues = Queues(Class::ALL.map(|_| {
+        let (enter, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(work_off(waiting, limit.min(TAKEN), handle.clone()));
+        Queue { enter, room: Arc::new(Semaphore::new(ROOM)) }
+    }));
     let taker = mouth.clone();
-    tokio::spawn(async move { queue(&taker, verb, requests, stop, enter).await });
-    let taken = Arc::new(Semaphore::new(limit.min(TAKEN)));
-    tokio::spawn(async move {
-        while let Ok(place) = taken.clone().acquire_owned().await {
-            let Some(next) = waiting.recv().await else { return };
-            if let Some((request, share)) = next.begin() {
-                let handling = handle(request, place);
-                tokio::spawn(async move {
-                    handling.await;
-                    drop(share);
-                });
-            }
-        }
-    });
+    tokio::spawn(async move { queue(&taker, verb, requests, stop, queues).await });
     Ok(())
+}
+
+/// Works off what waits, so many at once, each in a task of its own.
+async fn work_off<F, R>(mut waiting: mpsc::UnboundedReceiver<Waiting>, at_once: usize, handle: Arc<F>)
+where
+    F: Fn(Request, OwnedSemaphorePermit) -> R,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let taken = Arc::new(Semaphore::new(at_once));
+    while let Ok(place) = taken.clone().acquire_owned().await {
+        let Some(next) = waiting.recv().await else { return };
+        if let Some((request, share)) = next.begin() {
+            let handling = handle(request, place);
+            tokio::spawn(async move {
+                handling.await;
+                drop(share);
+            });
+        }
+    }
 }
 
 /// A service's subscriptions; they end once it stops.

@@ -341,6 +341,44 @@ async fn one_node_does_not_take_the_places_of_all() {
     go.send_replace(true);
 }
 
+#[tokio::test]
+async fn users_do_not_take_the_places_of_components() {
+    let controllers = Caller::new(Role::Controllers, "c");
+    let rig = Rig::start(&[state(), gateway(), controllers], 1 << 20).await;
+    let bus = rig.bus(Role::State, "s").await;
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let _service = bus
+        .serve("s", 4096, move |incoming: Incoming<Want>| {
+            let mut wait = wait.clone();
+            async move {
+                if incoming.caller == gateway() {
+                    wait.wait_for(|go| *go).await.unwrap();
+                }
+                give(incoming).await
+            }
+        })
+        .await
+        .unwrap();
+    let users = rig.bus(Role::Gateway, "g").await;
+    let flood: Vec<_> = (0..1_500)
+        .map(|_| {
+            let users = users.clone();
+            tokio::spawn(async move { users.call(&To::Any, want(1), 60 * SECOND).await })
+        })
+        .collect();
+    // the last of the flood is there before the component asks: both go through the server in their order
+    let (raw, _) = rig.raw(&gateway()).await;
+    settled(&raw, format!("{}.0", rig.inbox(&gateway()))).await;
+    while users.nats().unwrap().statistics().out_messages.load(std::sync::atomic::Ordering::Relaxed) < 1_500 {
+        tokio::task::yield_now().await;
+    }
+    rig.bus(Role::Controllers, "c").await.call(&To::Any, want(1), 5 * SECOND).await.unwrap();
+    go.send_replace(true);
+    for call in flood {
+        call.await.unwrap().unwrap();
+    }
+}
+
 /// An agent with many pods opens many watches when it starts.
 #[tokio::test]
 async fn a_node_opens_many_streams_at_once() {

@@ -423,7 +423,7 @@ async fn an_overloaded_service_answers_what_it_can() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_so_many_bytes_wait() {
     let rig = Rig::open().await;
-    let (state, agent) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Agent, "n").await);
+    let (state, gateway) = (rig.bus(Role::State, "s1").await, rig.bus(Role::Gateway, "g").await);
     let (go, begun) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(tokio::sync::Notify::new()));
     let (gate, bell) = (go.clone(), begun.clone());
     let serve = move |incoming| {
@@ -436,10 +436,10 @@ async fn only_so_many_bytes_wait() {
     };
     let _service = state.serve("s1", 1, serve).await.unwrap();
     let large = || Want { size: 1, body: ByteBuf::from(vec![1; 900 << 10]) };
-    let first = agent.call(&To::Any, large(), 60 * SECOND);
+    let first = gateway.call(&To::Any, large(), 60 * SECOND);
     let more = async {
         begun.notified().await;
-        let mut calls: futures::stream::FuturesUnordered<_> = (0..100).map(|_| agent.call(&To::Any, large(), 60 * SECOND)).collect();
+        let mut calls: futures::stream::FuturesUnordered<_> = (0..100).map(|_| gateway.call(&To::Any, large(), 60 * SECOND)).collect();
         // one is worked on, 64 MiB wait
         for _ in 0..100 - (64 << 10) / 901 {
             assert_eq!(calls.next().await, Some(Err(BusError::Busy { service: "state.want" })));

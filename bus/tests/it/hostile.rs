@@ -307,23 +307,26 @@ async fn a_stream_holds_no_more_than_its_window() {
     assert!(matches!(&end, Err(bus::StreamError::Cut(why)) if why.contains("more than it may")), "{end:?}");
 }
 
+/// Answers everybody at once but one, who waits until told.
+async fn keeps_waiting(bus: &Bus, who: Caller) -> (bus::Service, tokio::sync::watch::Sender<bool>) {
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let answer = move |incoming: Incoming<Want>| {
+        let (mut wait, waits) = (wait.clone(), incoming.caller == who);
+        async move {
+            if waits {
+                wait.wait_for(|go| *go).await.unwrap();
+            }
+            give(incoming).await
+        }
+    };
+    (bus.serve("s", 4096, answer).await.unwrap(), go)
+}
+
 #[tokio::test]
 async fn one_node_does_not_take_the_places_of_all() {
     let rig = rig().await;
     let bus = rig.bus(Role::State, "s").await;
-    let (go, wait) = tokio::sync::watch::channel(false);
-    let _service = bus
-        .serve("s", 4096, move |incoming: Incoming<Want>| {
-            let mut wait = wait.clone();
-            async move {
-                if incoming.caller == evil() {
-                    wait.wait_for(|go| *go).await.unwrap();
-                }
-                give(incoming).await
-            }
-        })
-        .await
-        .unwrap();
+    let (_service, go) = keeps_waiting(&bus, evil()).await;
     let (raw, _) = rig.raw(&evil()).await;
     let mut own = raw.subscribe(format!("{}.>", rig.inbox(&evil()))).await.unwrap();
     let body = Bytes::from(encode(Want::SERVICE, &want(0)).unwrap());
@@ -346,19 +349,7 @@ async fn users_do_not_take_the_places_of_components() {
     let controllers = Caller::new(Role::Controllers, "c");
     let rig = Rig::start(&[state(), gateway(), controllers], 1 << 20).await;
     let bus = rig.bus(Role::State, "s").await;
-    let (go, wait) = tokio::sync::watch::channel(false);
-    let _service = bus
-        .serve("s", 4096, move |incoming: Incoming<Want>| {
-            let mut wait = wait.clone();
-            async move {
-                if incoming.caller == gateway() {
-                    wait.wait_for(|go| *go).await.unwrap();
-                }
-                give(incoming).await
-            }
-        })
-        .await
-        .unwrap();
+    let (_service, go) = keeps_waiting(&bus, gateway()).await;
     let users = rig.bus(Role::Gateway, "g").await;
     let flood: Vec<_> = (0..1_500)
         .map(|_| {

@@ -5,6 +5,7 @@
 use crate::failure::Failure;
 use bus::keys::{self, KeyFile};
 use bus::server::User;
+use bus::subject::{escape, unescape};
 use bus::{Caller, Role, permissions, reply_permissions};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,27 +52,13 @@ pub struct Registry {
 
 /// A caller's file name without its ending; no name leads out of the directory.
 fn file_stem(role: Role, name: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let name: String = name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("={b:02X}") }).collect();
-    format!("{}@{name}", role.name())
+    format!("{}@{}", role.name(), escape(name))
 }
 
 /// Who a file is for, by its name.
 fn file_owner(stem: &str) -> Option<Caller> {
     let (role, name) = stem.split_once('@')?;
-    let (role, mut rest, mut bytes) = (Role::from_name(role)?, name.as_bytes(), Vec::new());
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'=' {
-            bytes.push(*first);
-            continue;
-        }
-        let (hex, tail) = rest.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
-        rest = tail;
-    }
-    let name = String::from_utf8(bytes).ok()?;
-    (file_stem(role, &name) == stem).then(|| Caller::new(role, name))
+    Some(Caller::new(Role::from_name(role)?, unescape(name)?))
 }
 
 impl Registry {

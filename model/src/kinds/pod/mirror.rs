@@ -6,15 +6,6 @@ use crate::object::Object;
 const ANNOTATION: &str = "kubernetes.io/config.mirror";
 const PATH: &str = "metadata.annotations[kubernetes.io/config.mirror]";
 
-/// A mirror pod has its node.
-pub(super) fn validate(checks: &mut Checks, pod: &Object) {
-    if let Some(value) = pod.annotation(ANNOTATION)
-        && pod.str_at(&["spec", "nodeName"]).is_empty()
-    {
-        checks.add(Cause::invalid(PATH, &value.into(), "must set spec.nodeName if mirror pod annotation is set"));
-    }
-}
-
 /// What is a mirror pod stays one, of the same configuration.
 pub(super) fn validate_update(checks: &mut Checks, new: &Object, old: &Object) {
     match (old.annotation(ANNOTATION), new.annotation(ANNOTATION)) {
@@ -41,14 +32,6 @@ mod tests {
         let mut checks = Checks::default();
         check(&mut checks);
         checks.0.iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
-    }
-
-    #[test]
-    fn a_mirror_pod_has_a_node() {
-        let why = format!("{PATH}: Invalid value: \"h\": must set spec.nodeName if mirror pod annotation is set");
-        for (pod, want) in [(mirror("h"), vec![]), (pod(json!({}), ""), vec![]), (pod(json!({ANNOTATION: "h"}), ""), vec![why])] {
-            assert_eq!(said(|checks| validate(checks, &pod)), want);
-        }
     }
 
     #[test]

@@ -56,7 +56,6 @@ impl Strategy for Pod {
     fn validate(&self, pod: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         validate::pod(&mut checks, pod);
-        mirror::validate(&mut checks, pod);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {

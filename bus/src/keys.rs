@@ -1,4 +1,5 @@
 //! The nkeys by which processes prove who they are. A seed is a secret: its file is readable by its owner only.
+use crate::nats::Pin;
 use nkeys::KeyPair;
 use std::fs;
 use std::io::{self, Write};
@@ -61,18 +62,24 @@ impl Key {
     }
 }
 
-/// What a key file holds: the seed of a caller's key, and for `state` on a line of its own that of the key by which it answers.
+/// What a key file's line begins with that says by which CA the server is known.
+const AUTHORITY: &str = "ca-sha256:";
+
+/// What a key file holds: the seed of a caller's key; on lines of their own, for `state` that of the key by which it answers, and the digest of the CA by
+/// which the server is known.
 pub struct KeyFile {
     /// The caller's key.
     pub own: Key,
     /// The key of the connection on which replies leave, which may publish to inboxes and streams only.
     pub replies: Option<Key>,
+    /// The SHA-256 digest of the CA's certificate, where the server speaks TLS.
+    pub authority: Option<[u8; 32]>,
 }
 
 impl KeyFile {
     /// New keys.
     pub fn generate(replies: bool) -> Self {
-        Self { own: Key::generate(), replies: replies.then(Key::generate) }
+        Self { own: Key::generate(), replies: replies.then(Key::generate), authority: None }
     }
 
     /// From a file's text.
@@ -80,10 +87,14 @@ impl KeyFile {
     /// # Errors
     /// The reason in words when it holds something else.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut seeds = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Key::from_seed);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let (authorities, seeds): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(AUTHORITY));
+        let digest = |line: &&str| Pin::from_hex(line.trim_start_matches(AUTHORITY)).ok_or("what it says of the CA is no digest");
+        let authority = authorities.first().map(digest).transpose()?;
+        let mut seeds = seeds.into_iter().map(Key::from_seed);
         let own = seeds.next().ok_or("it is empty")??;
         let replies = seeds.next().transpose()?;
-        if seeds.next().is_some() { Err("it holds more than two seeds".to_owned()) } else { Ok(Self { own, replies }) }
+        if seeds.next().is_some() { Err("it holds more than two seeds".to_owned()) } else { Ok(Self { own, replies, authority }) }
     }
 
     /// As it stands in the file.
@@ -92,7 +103,8 @@ impl KeyFile {
     /// When a key holds no seed.
     pub fn text(&self) -> io::Result<String> {
         let replies = self.replies.as_ref().map(Key::seed).transpose()?;
-        Ok([Some(self.own.seed()?), replies].into_iter().flatten().fold(String::new(), |text, seed| text + &seed + "\n"))
+        let authority = self.authority.map(|digest| format!("{AUTHORITY}{}", Pin::hex(&digest)));
+        Ok([Some(self.own.seed()?), replies, authority].into_iter().flatten().fold(String::new(), |text, seed| text + &seed + "\n"))
     }
 
     /// The keys in this file.
@@ -142,7 +154,11 @@ pub fn is_public(text: &str) -> bool {
 /// What the file system says.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+    let mut directories = fs::DirBuilder::new();
+    directories.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut directories, 0o700);
+    directories.create(parent)?;
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -182,6 +198,15 @@ mod tests {
         let again = KeyFile::load_or_create(&path, false).unwrap();
         assert_eq!((again.own.public(), again.replies.map(|k| k.public())), (before.own.public(), Some(replies.clone())));
         assert_ne!(replies, before.own.public());
+    }
+
+    #[test]
+    fn a_file_says_by_which_authority_the_server_is_known() {
+        let keys = KeyFile { authority: Some([0xa7; 32]), ..KeyFile::generate(true) };
+        let text = keys.text().unwrap();
+        let back = KeyFile::parse(&text).unwrap();
+        assert_eq!((back.own.public(), back.authority), (keys.own.public(), keys.authority));
+        assert!(KeyFile::parse(&text.replace("a7a7", "xx")).is_err());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 use crate::bus::Bus;
 use crate::local::Registration;
 use crate::micro::Announced;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +14,40 @@ pub struct Stats {
     requests: AtomicU64,
     errors: AtomicU64,
     nanos: AtomicU64,
+    complaints: Complaints,
+}
+
+/// Lets a few lines a second into the log of what others do wrong, who could fill it otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(Mutex<Option<(Instant, u32)>>);
+
+/// Lines a second.
+const LINES: u32 = 10;
+
+impl Complaints {
+    /// Logs, unless that was done often in this second.
+    pub(crate) fn now_and_then(&self, log: impl FnOnce()) {
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = match *second {
+            Some((since, lines)) if since.elapsed() < Duration::from_secs(1) => lines,
+            _ => {
+                *second = Some((Instant::now(), 0));
+                0
+            }
+        };
+        if let Some((_, count)) = second.as_mut().filter(|_| lines < LINES) {
+            *count += 1;
+            drop(second);
+            log();
+        }
+    }
 }
 
 impl Stats {
+    /// Logs what somebody did wrong, now and then.
+    pub(crate) fn complain(&self, log: impl FnOnce()) {
+        self.complaints.now_and_then(log);
+    }
     /// Requests answered, well or not.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
@@ -31,14 +62,14 @@ impl Stats {
     }
     /// Counts one request from here to the returned guard's end.
     pub(crate) fn begin(self: &Arc<Self>) -> Running {
-        Running { stats: self.clone(), started: std::time::Instant::now(), ok: false }
+        Running { stats: self.clone(), started: Instant::now(), ok: false }
     }
 }
 
 /// A request that is being handled; counted when dropped, as an error unless it is [`Running::done`].
 pub(crate) struct Running {
     stats: Arc<Stats>,
-    started: std::time::Instant,
+    started: Instant,
     ok: bool,
 }
 
@@ -92,5 +123,22 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.listening.cancel();
         self.permits.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_few() {
+        let (complaints, logged) = (Complaints::default(), AtomicU64::new(0));
+        let began = Instant::now();
+        for _ in 0..100_000 {
+            complaints.now_and_then(|| _ = logged.fetch_add(1, Ordering::Relaxed));
+        }
+        let most = u64::from(LINES) * (began.elapsed().as_secs() + 2);
+        let logged = logged.load(Ordering::Relaxed);
+        assert!((u64::from(LINES)..=most).contains(&logged), "{logged}");
     }
 }

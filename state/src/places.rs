@@ -75,7 +75,7 @@ impl Rooms {
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
         let all = Limits { places: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
-        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 10, ..all }, Limits { present: 1 << 16, each: 1 << 13, ..all });
+        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 10, bytes: 128 * MIB, ..all }, Limits { present: 1 << 16, each: 1 << 13, ..all });
         Self { components: all, nodes, users }
     }
 }
@@ -395,6 +395,12 @@ impl Guest {
         }
         self.more.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// It no longer holds so many bytes of those.
+    pub fn let_go(&self, bytes: usize) {
+        let had = self.more.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |more| Some(more.saturating_sub(bytes))).unwrap_or_default();
+        self.room.shrink(self.who, bytes.min(had));
     }
 
     /// It no longer holds more than its body.

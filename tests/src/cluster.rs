@@ -186,6 +186,7 @@ impl Cluster {
     /// When the join token can't be made.
     pub fn agent(&mut self, machine: usize) {
         let token = run(&mut self.whalesong(&["token", "--node", &self.machines[machine].name]));
+        std::fs::write(self.machines[machine].disk().join("token"), &token).unwrap();
         self.agent_with(machine, &["--token", token.trim()]);
     }
 

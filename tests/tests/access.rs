@@ -29,6 +29,7 @@ fn a_machine_joins_by_a_token_until_its_node_is_deleted() {
     let mut cluster = Cluster::start(&["--no-node", "--nats-listen", "0.0.0.0"]);
     cluster.join();
     cluster.node_ready("node2");
+    let token_file = cluster.machines[1].disk().join("token");
     // who only looks on the first machine speaks TLS as well
     assert!(cluster.status().contains("node2"));
     let seeds = keys_on(&cluster.machines[1]);
@@ -56,13 +57,20 @@ fn a_machine_joins_by_a_token_until_its_node_is_deleted() {
     let said = error(&mut agent(&cluster, &cluster.machines[1], "node4", &["--data", &fresh, "--token", ended.trim()]));
     assert!(said.contains("it has ended"), "{said}");
 
-    cluster.k(&["delete", "node", "node2"]);
+    // a node may not keep its key by keeping its Node
+    cluster.k(&["patch", "node", "node2", "--type=merge", "-p", r#"{"metadata":{"finalizers":["example.com/kept"]}}"#]);
+    cluster.k(&["delete", "node", "node2", "--wait=false"]);
     let listed = || run(&mut cluster.whalesong(&["creds", "list"]));
     eventually("the key ends with the Node", MINUTE, || if listed().contains("\nagent ") { Err(listed()) } else { Ok(()) });
     let own = cluster.machines[1].disk().join("data");
     cluster.machines[1].sh("pkill -f '[w]halesong agent'; while pgrep -f '[w]halesong agent' >/dev/null; do sleep 0.02; done");
     let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--data", own.to_str().unwrap()]));
     assert!(said.contains("doesn't let agent/node2 in"), "{said}");
+    // nor does the token undo it by which it came in, which its unit file still has
+    let token = std::fs::read_to_string(&token_file).unwrap();
+    let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--data", own.to_str().unwrap(), "--token", token.trim()]));
+    assert!(said.contains("has let \"node2\" in before"), "{said}");
+    cluster.k(&["patch", "node", "node2", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]);
     cluster.agent(1);
     cluster.node_ready("node2");
 }
@@ -80,17 +88,18 @@ fn a_key_is_made_once_and_revoked_while_it_is_used() {
     let out = file.to_str().unwrap();
     assert_eq!(run(&mut cluster.whalesong(&["creds", "agent", "node2", "--out", out])).trim(), out);
     assert!(error(&mut cluster.whalesong(&["creds", "agent", "node2", "--out", "other.nk"])).contains("has a key already"));
-    let ca = cluster.data().join("nats.ca");
-    // without the CA it doesn't talk to the server
+    // the file says by which CA the server is known; with the key alone it isn't talked to
     let fresh = tempfile_dir(&cluster.machines[1], "fresh");
-    let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--creds", out, "--data", &fresh]));
-    assert!(said.contains("is not trusted") || said.contains("can't be reached"), "{said}");
-    cluster.agent_with(1, &["--creds", out, "--nats-ca", ca.to_str().unwrap()]);
+    let alone = tempfile_dir(&cluster.machines[1], "alone.nk");
+    cluster.machines[1].sh(&format!("grep -q ^ca-sha256: {out} && grep ^S {out} > {alone}"));
+    let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--creds", &alone, "--data", &fresh]));
+    assert!(said.contains("is not trusted"), "{said}");
+    cluster.agent_with(1, &["--creds", out]);
     cluster.node_ready("node2");
     run(&mut cluster.whalesong(&["creds", "revoke", "agent", "node2"]));
     let log = || cluster.machines[1].sh(&format!("cat {}/agent.log", cluster.machines[1].disk().display()));
     eventually("the agent is cut off", MINUTE, || if log().contains("the connection to NATS is lost") { Ok(()) } else { Err(log()) });
-    let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--creds", out, "--nats-ca", ca.to_str().unwrap(), "--data", &fresh]));
+    let said = error(&mut agent(&cluster, &cluster.machines[1], "node2", &["--creds", out, "--data", &fresh]));
     assert!(said.contains("doesn't let agent/node2 in"), "{said}");
     assert!(error(&mut cluster.whalesong(&["creds", "revoke", "agent", "node2"])).contains("has no key"));
     assert!(error(&mut cluster.whalesong(&["creds", "revoke", "gateway", "node1"])).contains("this machine's own"));

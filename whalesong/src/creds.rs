@@ -6,7 +6,7 @@ use crate::cli::{CredsArgs, HomeArgs, RevokeArgs, RoleArgs, TokenArgs};
 use crate::failure::Failure;
 use crate::join::{self, CLUSTER};
 use bus::keys::KeyFile;
-use bus::{Bus, BusError, Caller, ConnectError, Role, To};
+use bus::{Bus, BusError, Caller, ConnectError, Pin, Role, To};
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,16 +26,28 @@ fn registry(home: &HomeArgs) -> (PathBuf, Registry) {
     (root, registry)
 }
 
-/// Lets the running cluster know. Where none runs, the next one reads the registry when it starts.
-async fn tell(root: PathBuf, home: HomeArgs) -> Result<(), Failure> {
+/// Who knows of a change.
+#[derive(PartialEq, Eq)]
+enum Told {
+    /// The running cluster's own server; or nobody, as none runs: the next one reads the registry when it starts.
+    Server,
+    /// Nobody who could act on it: the cluster's NATS server is somebody else's.
+    Foreign,
+}
+
+const FOREIGN: &str = "the cluster's NATS server isn't one that `whalesong up` has started";
+
+/// Lets the running cluster know.
+async fn tell(root: PathBuf, home: HomeArgs) -> Result<Told, Failure> {
     let here = RoleArgs { home: HomeArgs { data: Some(root), cluster: home.cluster }, ..RoleArgs::default() };
     let bus = match Bus::connect(join::role_options(&here, Role::Admin, "admin")?).await {
         Ok(bus) => bus,
-        Err(ConnectError::Unreachable { .. }) => return Ok(()),
+        Err(ConnectError::Unreachable { .. }) => return Ok(Told::Server),
         Err(e) => return Err(Failure::new(format!("the registry has changed, but whether the running cluster knows can't be told: {e}"), "")),
     };
-    match bus.call(&To::Any, Reload {}, Duration::from_secs(5)).await {
-        Ok(Ok(())) | Err(BusError::NoResponder { .. }) => Ok(()),
+    match bus.call(&To::Any, Reload {}, Duration::from_secs(15)).await {
+        Ok(Ok(())) => Ok(Told::Server),
+        Err(BusError::NoResponder { .. }) => Ok(Told::Foreign),
         Ok(Err(why)) => Err(Failure::new(format!("the running cluster doesn't take the change: {why}"), "")),
         Err(e) => Err(Failure::new(e.to_string(), "")),
     }
@@ -53,8 +65,15 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     if role == Role::Join {
         return Err(Failure::new("join tokens aren't made so", "use `whalesong token`"));
     }
+    if role == Role::Agent && !model::names::is_dns_subdomain(&name) {
+        return Err(Failure::new(format!("{name:?} can't be the name of a node"), "use a lower-case DNS name"));
+    }
     let (root, registry) = registry(&args.home);
+    let authority = join::authority(&root)?;
     let caller = Caller::new(role, &name);
+    if role != Role::Agent && registry.seeds(role, &name).is_file() {
+        return Err(Failure::new(format!("{caller} is one of this machine's own"), "choose another name"));
+    }
     if registry.get(&caller)?.is_some() {
         let remedy = format!("revoke it first with `whalesong creds revoke {} {name}`", role.name());
         return Err(Failure::new(format!("{caller} has a key already"), remedy));
@@ -63,11 +82,16 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     if file.exists() {
         return Err(Failure::new(format!("{} is there already", file.display()), "name another file with --out"));
     }
-    let keys = KeyFile::generate(role == Role::State);
+    let authority = authority.map(|ca| Pin::digest(&ca)).transpose().map_err(|e| Failure::new(format!("the cluster's CA can't be read ({e})"), ""))?;
+    let keys = KeyFile { authority, ..KeyFile::generate(role == Role::State) };
     keys.write(&file).map_err(|e| Failure::new(e.to_string(), ""))?;
     let replies = keys.replies.as_ref().map(bus::keys::Key::public);
-    registry.put(&caller, &Entry { replies, ..Entry::new(keys.own.public()) })?;
-    tell(root, args.home).await?;
+    let entry = Entry { replies, ..Entry::new(keys.own.public()) };
+    registry.put(&caller, &entry)?;
+    if tell(root, args.home).await? == Told::Foreign {
+        let keys = entry.replies.as_ref().map_or_else(|| entry.key.clone(), |replies| format!("{}, and for its replies {replies}", entry.key));
+        eprintln!("{FOREIGN}: let its administrator let this key in: {keys}");
+    }
     Ok(format!("{}\n", file.display()))
 }
 
@@ -87,8 +111,12 @@ pub async fn token(args: TokenArgs) -> Result<String, Failure> {
     let ca = join::authority(&root)?;
     let token = JoinToken::new(ca.as_deref()).map_err(|e| Failure::new(format!("the cluster's CA can't be read ({e})"), ""))?;
     let entry = Entry { expires: Some(expires), node: args.node, ..Entry::new(token.public()) };
-    registry.put(&Caller::new(Role::Join, token.public()), &entry)?;
-    tell(root, args.home).await?;
+    let bearer = Caller::new(Role::Join, token.public());
+    registry.put(&bearer, &entry)?;
+    if tell(root, args.home).await? == Told::Foreign {
+        registry.remove(&bearer)?;
+        return Err(Failure::new(format!("nobody joins by a token: {FOREIGN}"), "make keys with `whalesong creds`, and let its administrator let them in"));
+    }
     let text = token.text().map_err(|e| Failure::new(e.to_string(), ""))?;
     Ok(format!("{text}\n"))
 }
@@ -108,7 +136,9 @@ pub async fn revoke(args: RevokeArgs) -> Result<String, Failure> {
         }
         return Err(Failure::new(format!("{caller} has no key"), "see `whalesong creds list`"));
     }
-    tell(root, args.home).await?;
+    if tell(root, args.home).await? == Told::Foreign {
+        return Err(Failure::new(format!("the key of {caller} is forgotten here, but {FOREIGN}"), "let its administrator shut the key out"));
+    }
     Ok(format!("revoked the key of {caller}\n"))
 }
 
@@ -119,15 +149,15 @@ pub async fn revoke(args: RevokeArgs) -> Result<String, Failure> {
 pub fn list(home: &HomeArgs) -> Result<String, Failure> {
     let (_, registry) = registry(home);
     let now = Timestamp::now();
-    let row = |role: &str, name: &str, ends: &str, node: &str, key: &str| format!("{role:<12} {name:<58} {ends:<22} {node:<20} {key}\n");
-    let mut table = row("ROLE", "NAME", "ENDS", "FOR NODE", "KEY");
+    let mut rows = vec![["ROLE", "NAME", "ENDS", "FOR NODE", "BY TOKEN", "KEY"].map(str::to_owned).to_vec()];
     for (caller, entry) in registry.entries()? {
         let ends = match entry.expires {
             None => "never".to_owned(),
             Some(_) if entry.ended(now) => "ended".to_owned(),
             Some(at) => at.round(jiff::Unit::Second).unwrap_or(at).to_string(),
         };
-        table += &row(caller.role.name(), &caller.name, &ends, entry.node.as_deref().unwrap_or("-"), &entry.key);
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        rows.push(vec![caller.role.name().to_owned(), caller.name, ends, or_none(entry.node), or_none(entry.token), entry.key]);
     }
-    Ok(table.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
+    Ok(crate::get::align(&rows))
 }

@@ -83,6 +83,9 @@ pub fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: b
 
 /// Columns of equal width, three spaces apart; the first row is the head.
 pub fn align(rows: &[Vec<String>]) -> String {
+    // what nodes and users have named must not speak to the terminal
+    let shown = |cell: &String| cell.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns).map(|i| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
     let line =

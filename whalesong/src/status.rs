@@ -8,7 +8,7 @@ use bus::{Bus, Call, Role, To};
 use model::Stored;
 use serde::{Deserialize, Serialize};
 use state_client::Client;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,14 @@ pub struct ProcessReport {
     pub controllers: Vec<ControllerReport>,
     /// Its actors.
     pub actors: Vec<ActorReport>,
+}
+
+impl ProcessReport {
+    /// What of it counts where a node says it: nothing of the log, of servers, or of who leads.
+    fn of_a_node(self) -> Self {
+        let roles = vec![Role::Agent.name().to_owned()];
+        Self { roles, streams: Vec::new(), servers: Vec::new(), leases: Vec::new(), controllers: Vec::new(), ..self }
+    }
 }
 
 /// How a process stands for a role that one process at a time plays.
@@ -173,14 +181,19 @@ pub async fn status(args: StatusArgs) -> Result<String, Failure> {
 
 async fn ask(bus: &Bus) -> ClusterReport {
     let found = bus.discover(Duration::from_millis(500)).await;
-    let instances: BTreeSet<&str> = found.iter().filter(|s| s.service == StatusRequest::SERVICE).map(|s| s.instance.as_str()).collect();
-    let ask = |instance: &str| {
+    let asked = found.iter().filter(|s| s.service == StatusRequest::SERVICE);
+    let instances: BTreeMap<&str, Role> = asked.map(|s| (s.instance.as_str(), s.caller.role)).collect();
+    let ask = |(instance, role): (&str, Role)| {
         let to = To::instance(instance);
-        async move { bus.call(&to, StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| format!("{to:?}: {e}")) }
+        async move {
+            let report = bus.call(&to, StatusRequest {}, Duration::from_secs(2)).await.map_err(|e| format!("{to:?}: {e}"))?;
+            Ok(if role == Role::Agent { report.of_a_node() } else { report })
+        }
     };
     let client = Client::new(bus.clone());
     let answers = futures::future::join_all(instances.into_iter().map(ask));
-    let (answers, nodes) = tokio::join!(answers, tokio::time::timeout(Duration::from_secs(2), client.list("", "nodes", "")));
+    let (answers, nodes): (Vec<Result<ProcessReport, String>>, _) =
+        tokio::join!(answers, tokio::time::timeout(Duration::from_secs(2), client.list("", "nodes", "")));
     let (mut processes, mut silent) = (Vec::new(), Vec::new());
     for answer in answers {
         match answer {

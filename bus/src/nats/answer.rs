@@ -111,12 +111,12 @@ struct Request {
 fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
     let headers = message.headers.as_ref();
     let Some(caller) = mouth.subjects.requester(&message.subject) else {
-        tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear");
+        mouth.complain(|| tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear"));
         return None;
     };
     let wanted = message.reply.as_deref().map(|inbox| mouth.subjects.reply(inbox, Some(&caller), &mouth.owner));
     if let Some(None) = wanted {
-        tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender");
+        mouth.complain(|| tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender"));
         return None;
     }
     let responder = Responder { mouth: mouth.clone(), subject: wanted.flatten() };
@@ -125,7 +125,7 @@ fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
         Some(Some(port)) if port.owner == caller => Some(port),
         None => None,
         Some(_) => {
-            tracing::warn!(%caller, "refused a stream to somebody else");
+            mouth.complain(|| tracing::warn!(%caller, "refused a stream to somebody else"));
             responder.fail(403, "the stream isn't the sender's");
             return None;
         }
@@ -330,7 +330,7 @@ async fn reply<Q: Call>(door: Arc<Door<Q>>, caller: Caller, body: &[u8]) -> Resu
     let message = match wire::decode::<Q>(Q::SERVICE, body) {
         Ok(message) => message,
         Err(error) => {
-            tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request");
+            door.stats.complain(|| tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request"));
             drop(door.stats.begin());
             return Err((400, error.to_string()));
         }
@@ -352,7 +352,7 @@ pub(crate) async fn accept<O: Open>(mouth: &Arc<Mouth>, instance: &str, gate: Ar
             match wire::decode::<O>(O::SERVICE, &body) {
                 Ok(message) => gate.admit(Opening::remote(message, caller, Knock { responder, theirs })),
                 Err(error) => {
-                    tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream");
+                    gate.stats.complain(|| tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream"));
                     drop(gate.stats.begin());
                     responder.fail(400, &error.to_string());
                 }

@@ -1,6 +1,6 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
 use super::mouth::Mouth;
-use super::trust::Trust;
+use super::trust::{Pin, Trust};
 use crate::address::{Caller, Role};
 use crate::keys::{Key, KeyFile};
 use crate::subject::Subjects;
@@ -200,6 +200,12 @@ impl Link {
         let connection = uuid::Uuid::new_v4().simple().to_string();
         let health = Health::new(!options.patient);
         let keys = proof(&options.credentials)?;
+        let known = match (&options.trust, keys.authority) {
+            // what a key came with says which server may have it
+            (Trust::System, Some(digest)) => ConnectOptions { trust: Trust::Pinned(Pin::new(digest)), ..options.clone() },
+            _ => options.clone(),
+        };
+        let options = &known;
         let inbox = subjects.jetstream_inbox(&options.caller, &connection);
         let client = client(options, &keys.own, inbox, listener(health.clone())).await?;
         if !options.patient {
@@ -355,19 +361,21 @@ impl Proof {
 struct Proofs {
     own: Proof,
     replies: Option<Proof>,
+    /// The digest of the CA by which the server is known.
+    authority: Option<[u8; 32]>,
 }
 
 fn proof(credentials: &Credentials) -> Result<Proofs, ConnectError> {
     let text = match credentials {
-        Credentials::None => return Ok(Proofs { own: Proof::Nothing, replies: None }),
+        Credentials::None => return Ok(Proofs { own: Proof::Nothing, replies: None, authority: None }),
         Credentials::Seed(seed) => seed.clone(),
         Credentials::File(path) => std::fs::read_to_string(path).map_err(|e| ConnectError::Credentials(format!("{}: {e}", path.display())))?,
     };
     if text.contains("NATS USER JWT") {
-        return Ok(Proofs { own: Proof::Jwt(text), replies: None });
+        return Ok(Proofs { own: Proof::Jwt(text), replies: None, authority: None });
     }
     let keys = KeyFile::parse(&text).map_err(ConnectError::Credentials)?;
-    Ok(Proofs { own: Proof::Key(Box::new(keys.own)), replies: keys.replies.map(|key| Proof::Key(Box::new(key))) })
+    Ok(Proofs { own: Proof::Key(Box::new(keys.own)), replies: keys.replies.map(|key| Proof::Key(Box::new(key))), authority: keys.authority })
 }
 
 fn check(client: &async_nats::Client, options: &ConnectOptions) -> Result<(), ConnectError> {

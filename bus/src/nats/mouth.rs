@@ -7,6 +7,7 @@ use super::wire::{self, Parts};
 use crate::address::{Caller, To};
 use crate::bus::BusError;
 use crate::permissions::may_answer;
+use crate::service::Complaints;
 use crate::subject::{Port, Subjects, answered};
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
@@ -100,6 +101,7 @@ pub(crate) struct Mouth {
     pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
     remarks: mpsc::UnboundedSender<Remark>,
     room: Arc<Semaphore>,
+    complaints: Complaints,
     guard: Weak<DropGuard>,
 }
 
@@ -134,6 +136,7 @@ impl Mouth {
             pipes: Mutex::default(),
             remarks,
             room: Arc::new(Semaphore::new(REMARKS)),
+            complaints: Complaints::default(),
             guard: Arc::downgrade(guard),
         });
         let stop = stop.clone();
@@ -142,6 +145,11 @@ impl Mouth {
         tokio::spawn(say_remarks(mouth.replies.clone(), said));
         tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().care()));
         Ok(mouth)
+    }
+
+    /// Logs what somebody did wrong, now and then.
+    pub(crate) fn complain(&self, log: impl FnOnce()) {
+        self.complaints.now_and_then(log);
     }
 
     /// The largest body of one message.
@@ -300,7 +308,7 @@ impl Mouth {
                 }
             }
             (Some(Pending::Echo(_) | Pending::One { .. }), from) => {
-                return tracing::warn!(subject = %message.subject, ?from, "ignored a reply from who wasn't asked");
+                return self.complain(|| tracing::warn!(subject = %message.subject, ?from, "ignored a reply from who wasn't asked"));
             }
         };
         if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
@@ -327,7 +335,7 @@ impl Mouth {
             let Some(pipe) = pipe else { continue };
             match Packet::decode(&message.payload) {
                 Some(packet) => pipe.receive(packet, &from),
-                None => tracing::warn!(%from, "refused a packet that doesn't decode"),
+                None => self.complain(|| tracing::warn!(%from, "refused a packet that doesn't decode")),
             }
         }
     }

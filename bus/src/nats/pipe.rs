@@ -124,7 +124,7 @@ impl Pipe {
             (None, None) => false,
         };
         if !theirs {
-            return tracing::warn!(%from, "refused a packet for somebody else's stream");
+            return self.mouth.complain(|| tracing::warn!(%from, "refused a packet for somebody else's stream"));
         }
         state.heard = Instant::now();
         let arrived = match packet {

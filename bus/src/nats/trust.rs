@@ -47,6 +47,23 @@ impl Pin {
         Ok(Sha256::digest(&der).into())
     }
 
+    /// A digest as text, hexadecimal.
+    pub fn hex(digest: &[u8; 32]) -> String {
+        digest.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    /// The digest that such a text is.
+    pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(digest)
+    }
+
     /// The authority's certificate (DER), once a server has shown it and was verified by it.
     pub fn seen(&self) -> Option<&[u8]> {
         self.seen.get().map(AsRef::as_ref)

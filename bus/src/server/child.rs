@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 const MIN_VERSION: (u32, u32) = (2, 10);
 /// What it says when a stream takes no more writes.
@@ -35,9 +35,34 @@ pub(super) struct Child {
     pub(super) pid: u32,
     pub(super) port: u16,
     events: mpsc::Receiver<Event>,
+    /// How often it has read its configuration again, well or not.
+    reloads: watch::Sender<Reloads>,
+}
+
+/// How often a server has read its configuration again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reloads {
+    pub(super) done: u64,
+    pub(super) failed: u64,
+    /// What it said of the last one that failed.
+    pub(super) why: String,
 }
 
 impl Child {
+    /// Tells here how often it has read its configuration again.
+    pub(super) fn telling(self, reloads: &watch::Sender<Reloads>) -> Self {
+        Self { reloads: reloads.clone(), ..self }
+    }
+
+    fn reloaded(&self, said: &str) {
+        if said.contains("Reloaded server configuration") {
+            self.reloads.send_modify(|reloads| reloads.done += 1);
+        } else if said.contains("Failed to reload") {
+            tracing::error!("nats-server: {said}");
+            self.reloads.send_modify(|reloads| (reloads.failed, reloads.why) = (reloads.failed + 1, said.to_owned()));
+        }
+    }
+
     /// Starts it and waits until it says that it is ready.
     pub(super) async fn start(binary: &Path, options: &ServerOptions, patience: Duration) -> Result<Self, ServerError> {
         let setpriv = find("setpriv");
@@ -50,7 +75,7 @@ impl Child {
 
     async fn start_by(setpriv: Option<&Path>, binary: &Path, options: &ServerOptions, patience: Duration) -> Result<Self, ServerError> {
         let (pid, events) = spawn(command(setpriv, binary, &options.config_file()), binary).await?;
-        let mut child = Self { pid, port: 0, events };
+        let mut child = Self { pid, port: 0, events, reloads: watch::Sender::default() };
         let ready = tokio::time::timeout(patience, child.ready(options)).await;
         match ready.unwrap_or(Err(ServerError::Slow { seconds: patience.as_secs() })) {
             Ok(port) => Ok(Self { port, ..child }),
@@ -85,6 +110,7 @@ impl Child {
                 Some(Event::Line(line)) => {
                     let said = message(&line);
                     tracing::debug!(target: "nats_server", "{said}");
+                    self.reloaded(said);
                     if said.contains(STUCK) {
                         return End::Stuck(said.to_owned());
                     }

@@ -11,7 +11,7 @@ pub use config::{ServerOptions, Tls, User};
 pub use error::ServerError;
 pub use staging::forget;
 
-use child::{Child, End, find_binary};
+use child::{Child, End, Reloads, find_binary};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,6 +36,7 @@ pub struct Server {
     port: u16,
     pid: watch::Receiver<Option<u32>>,
     restarts: watch::Receiver<u64>,
+    reloads: watch::Receiver<Reloads>,
     stop: CancellationToken,
     supervisor: JoinHandle<()>,
     options: ServerOptions,
@@ -56,10 +57,12 @@ impl Server {
         options.port = Some(first.port);
         let (pid, pid_seen) = watch::channel(Some(first.pid));
         let (restarts, restarts_seen) = watch::channel(0);
-        let stop = CancellationToken::new();
-        let supervisor = Supervisor { binary, options: options.clone(), pid, restarts, stop: stop.clone(), _lock: lock };
+        let (reloads, reloads_seen) = watch::channel(Reloads::default());
+        let (first, stop) = (first.telling(&reloads), CancellationToken::new());
+        let supervisor = Supervisor { binary, options: options.clone(), pid, restarts, reloads, stop: stop.clone(), _lock: lock };
         let supervisor = tokio::spawn(supervisor.run(first));
-        Ok(Self { port: options.port.unwrap_or_default(), pid: pid_seen, restarts: restarts_seen, stop, supervisor, options })
+        let port = options.port.unwrap_or_default();
+        Ok(Self { port, pid: pid_seen, restarts: restarts_seen, reloads: reloads_seen, stop, supervisor, options })
     }
 
     /// Where clients connect.
@@ -84,17 +87,18 @@ impl Server {
         *self.restarts.borrow()
     }
 
-    /// Lets these users in, and only them, without a restart.
+    /// Lets these users in, and only them, without a restart. What is returned says when that holds.
     ///
     /// # Errors
     /// When the configuration can't be written or the server can't be told.
-    pub fn authorize(&mut self, users: Vec<User>) -> Result<(), ServerError> {
+    pub fn authorize(&mut self, users: Vec<User>) -> Result<Reloading, ServerError> {
+        let before = self.reloads.borrow().clone();
         self.options.users = users;
         config::write(&self.options)?;
-        match self.pid() {
-            Some(pid) => child::signal(pid, rustix::process::Signal::HUP).map_err(|source| ServerError::Signal { source }),
-            None => Ok(()),
+        if let Some(pid) = self.pid() {
+            child::signal(pid, rustix::process::Signal::HUP).map_err(|source| ServerError::Signal { source })?;
         }
+        Ok(Reloading { before, reloads: self.reloads.clone(), restarts: (*self.restarts.borrow(), self.restarts.clone()) })
     }
 
     /// Makes atomic batches cheaper to streams that were made since the start, and to which nobody writes yet.
@@ -125,11 +129,42 @@ impl Drop for Server {
     }
 }
 
+/// A configuration that the server is reading.
+#[must_use]
+pub struct Reloading {
+    before: Reloads,
+    reloads: watch::Receiver<Reloads>,
+    restarts: (u64, watch::Receiver<u64>),
+}
+
+impl Reloading {
+    /// Completes once the server has read it: who isn't in it is cut off by then.
+    ///
+    /// # Errors
+    /// When it doesn't take it, or doesn't say within ten seconds.
+    pub async fn done(mut self) -> Result<(), ServerError> {
+        let (before, (restarts, mut restarted)) = (self.before, self.restarts);
+        let read = self.reloads.wait_for(|now| now.done > before.done || now.failed > before.failed);
+        let read = tokio::time::timeout(PATIENCE, async {
+            tokio::select! {
+                now = read => now.ok().map(|now| now.clone()),
+                // a server that was started meanwhile began with it
+                _ = restarted.wait_for(|now| *now > restarts) => None,
+            }
+        });
+        match read.await.map_err(|_| ServerError::Slow { seconds: PATIENCE.as_secs() })? {
+            Some(now) if now.failed > before.failed => Err(ServerError::Failed { log: now.why }),
+            _ => Ok(()),
+        }
+    }
+}
+
 struct Supervisor {
     binary: PathBuf,
     options: ServerOptions,
     pid: watch::Sender<Option<u32>>,
     restarts: watch::Sender<u64>,
+    reloads: watch::Sender<Reloads>,
     stop: CancellationToken,
     _lock: Arc<File>,
 }
@@ -198,7 +233,7 @@ impl Supervisor {
             match Child::start(&self.binary, &self.options, PATIENCE).await {
                 Ok(child) => {
                     staging::link(&self.options, false);
-                    return Some(child);
+                    return Some(child.telling(&self.reloads));
                 }
                 Err(error) => tracing::error!(%error, "nats-server doesn't start"),
             }

@@ -45,13 +45,13 @@ impl Rig {
     }
 
     pub fn let_in(&mut self, caller: &Caller, key: Key) {
-        self.keys.push((caller.clone(), KeyFile { own: key, replies: None }));
-        self.server.authorize(users(&self.keys, &self.observer)).unwrap();
+        self.keys.push((caller.clone(), KeyFile { own: key, replies: None, authority: None }));
+        drop(self.server.authorize(users(&self.keys, &self.observer)).unwrap());
     }
 
-    pub fn shut_out(&mut self, caller: &Caller) {
+    pub async fn shut_out(&mut self, caller: &Caller) {
         self.keys.retain(|(known, _)| known != caller);
-        self.server.authorize(users(&self.keys, &self.observer)).unwrap();
+        self.server.authorize(users(&self.keys, &self.observer)).unwrap().done().await.unwrap();
     }
 
     /// Somebody who may do anything: looks at what became of an attack.

@@ -404,9 +404,9 @@ async fn who_is_shut_out_is_cut_off_and_stays_out() {
     let agent = rig.bus(Role::Agent, "evil").await;
     agent.call(&To::Any, want(1), SECOND).await.unwrap();
     let options = rig.options(Role::Agent, "evil");
-    rig.shut_out(&evil());
-    agent.connected().wait_for(|up| !*up).await.unwrap();
+    rig.shut_out(&evil()).await;
     assert!(matches!(Bus::connect(options).await, Err(bus::ConnectError::Denied { .. })));
+    agent.connected().wait_for(|up| !*up).await.unwrap();
     let n1 = rig.bus(Role::Agent, "n1").await;
     n1.call(&To::Any, want(1), SECOND).await.unwrap();
 }

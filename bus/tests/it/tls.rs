@@ -62,7 +62,7 @@ async fn a_server_is_known_by_the_clusters_authority_or_its_digest() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(directory.path().join(file)).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
-    server.authorize(vec![]).unwrap();
+    server.authorize(vec![]).unwrap().done().await.unwrap();
     connects(&server, Trust::Ca(ours.pem)).await.unwrap();
 }
 

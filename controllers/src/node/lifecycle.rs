@@ -47,7 +47,7 @@ impl Controller for NodeLifecycle {
 
     fn plan(&self, view: &View, key: &Key, at: &Moment<'_>) -> Plan {
         let mut plan = Plan::nothing();
-        let Some(node) = view.at(key).filter(|n| !n.deleting()) else { return plan };
+        let Some(node) = view.at(key) else { return plan };
         let part = part::node(node);
         let heard = lease(view, node.name()).map_or(node.seen_at, |l| l.seen_at);
         let Some(silent_at) = at.silent_at(heard, self.grace) else {

@@ -102,6 +102,10 @@ fn own_node(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refu
         if set(object, source).is_some() {
             return refuse(format!("node {node:?} is not allowed to create pods with a non-nil configSource"));
         }
+        // stricter than the kubelet is kept: an owner that isn't there would have its Node deleted
+        if !object.list_at(&["metadata", "ownerReferences"]).is_empty() {
+            return refuse(format!("node {node:?} is not allowed to modify ownerReferences"));
+        }
         return if labels.is_empty() { Ok(()) } else { refuse(format!("node {node:?} is not allowed to set the following labels: {labels}")) };
     };
     if set(object, source).is_some_and(|new| Some(new) != set(old, source)) {

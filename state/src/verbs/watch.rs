@@ -20,8 +20,10 @@ const BOOKMARK: Duration = Duration::from_secs(60);
 const FRAME: usize = 500;
 /// Bytes of objects in one frame.
 const BYTES: usize = 1 << 20;
-/// How long a reader may leave the initial events where they are.
+/// How long a reader may leave events where they are.
 const STALLED: Duration = Duration::from_secs(60);
+/// After so long events that nobody takes count as what their reader holds.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// A watch that was allowed and is ready to be opened.
 struct Ready {
@@ -126,8 +128,27 @@ impl Ready {
                 changes = self.source.next() => self.judged(&changes?).await?,
                 _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
             };
-            send(sender, events).await?;
+            self.send(sender, events).await?;
         }
+    }
+
+    /// Sends events in as many frames as their sizes ask for. Who leaves them where they are is charged for them, and left after a while: they aren't held
+    /// for those who never read.
+    async fn send(&self, sender: &mut Sender<Vec<Event>>, mut events: Vec<Event>) -> Result<(), End> {
+        while !events.is_empty() {
+            let frame = frame(&mut events);
+            let bytes = frame.iter().map(size).sum();
+            let mut sending = std::pin::pin!(sender.send(frame));
+            if let Ok(sent) = tokio::time::timeout(SLOW, &mut sending).await {
+                sent?;
+                continue;
+            }
+            self.call.guest.hold(bytes)?;
+            let sent = tokio::time::timeout(STALLED, sending).await;
+            self.call.guest.let_go(bytes);
+            sent.map_err(|_| End::Closed)??;
+        }
+        Ok(())
     }
 
     async fn judged(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
@@ -146,7 +167,7 @@ impl Ready {
         Ok(events)
     }
 
-    /// Sends the objects that exist. Who takes none of them for long is left, so that old ones aren't held for those who never read.
+    /// Sends the objects that exist.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         let mut events = Vec::new();
         for (n, stored) in std::mem::take(&mut self.initial).into_iter().enumerate() {
@@ -159,32 +180,16 @@ impl Ready {
                 events.push(Event::Added(shown));
             }
             if events.len() == FRAME {
-                in_time(send(sender, std::mem::take(&mut events))).await?;
+                self.send(sender, std::mem::take(&mut events)).await?;
             }
         }
         if self.announced {
             events.push(Event::Bookmark { revision: self.revision, initial_events_end: true });
         }
-        in_time(send(sender, events)).await?;
+        self.send(sender, events).await?;
         self.call.guest.release();
         Ok(())
     }
-}
-
-async fn in_time(sent: impl Future<Output = Result<(), StreamError>>) -> Result<(), End> {
-    match tokio::time::timeout(STALLED, sent).await {
-        Ok(sent) => Ok(sent?),
-        Err(_) => Err(End::Closed),
-    }
-}
-
-/// Sends events in as many frames as their sizes ask for.
-async fn send(sender: &mut Sender<Vec<Event>>, mut events: Vec<Event>) -> Result<(), StreamError> {
-    while !events.is_empty() {
-        let frame = frame(&mut events);
-        sender.send(frame).await?;
-    }
-    Ok(())
 }
 
 /// Takes the first of these events that one frame has room for; one that is larger by itself has a frame of its own.

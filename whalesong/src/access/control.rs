@@ -3,17 +3,23 @@
 use super::registry::{Entry, Registry};
 use super::{Join, Reload};
 use crate::failure::Failure;
-use bus::server::Server;
+use bus::server::{Reloading, Server};
 use bus::{Bus, Caller, Incoming, Role, Service};
 use jiff::Timestamp;
+use model::Stored;
+use serde::Deserialize;
 use state_client::{Change, Client, Reflector};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Nodes that may be registered by tokens at most.
-const NODES: usize = 20_000;
+/// Keys that may be registered at most.
+const KEYS: usize = 20_000;
+/// Nodes that one token may let in at most.
+const OF_A_TOKEN: usize = 1_000;
+/// The longest name of a node that becomes a file's.
+const NAME: usize = 200;
 /// The longest wait until it is seen again which tokens have ended.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -25,8 +31,8 @@ pub type Shared = Arc<Mutex<Option<Server>>>;
 pub struct AccessControl {
     registry: Registry,
     server: Shared,
-    /// One change at a time: a check and what follows from it.
-    changing: Arc<Mutex<()>>,
+    /// One change at a time: a check and what follows from it, until the server knows.
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What is served, and what goes on beside, for as long as it is held.
@@ -47,8 +53,8 @@ fn text(failure: &Failure) -> String {
 /// are known.
 fn decide(token: Option<&Entry>, now: Timestamp, asked: &Join, registered: Option<&Entry>, node_exists: bool, known: &[String]) -> Result<(), String> {
     let token = token.filter(|token| !token.ended(now)).ok_or("the join token has ended: make another with `whalesong token`")?;
-    if !model::names::is_dns_subdomain(&asked.node) {
-        return Err(format!("{:?} can't be the name of a node: it must be a lower-case DNS name", asked.node));
+    if !model::names::is_dns_subdomain(&asked.node) || asked.node.len() > NAME {
+        return Err(format!("{:?} can't be the name of a node: it must be a lower-case DNS name of at most {NAME} characters", asked.node));
     }
     if let Some(only) = token.node.as_ref().filter(|only| **only != asked.node) {
         return Err(format!("the join token is for the node {only:?}"));
@@ -63,6 +69,11 @@ fn decide(token: Option<&Entry>, now: Timestamp, asked: &Join, registered: Optio
         None if node_exists && token.node.is_none() => {
             return Err(format!("there is a node {:?} without a key: delete it first, or choose another --node-name", asked.node));
         }
+        // its key was revoked, or its Node deleted: who has the token still may not undo that
+        None if token.used.contains(&asked.node) => {
+            return Err(format!("the join token has let {:?} in before: make another with `whalesong token`", asked.node));
+        }
+        None if token.used.len() >= OF_A_TOKEN => return Err(format!("the join token has let {OF_A_TOKEN} nodes in: make another with `whalesong token`")),
         None => {}
     }
     if known.contains(&asked.key) {
@@ -77,10 +88,10 @@ impl AccessControl {
         Self { registry, server, changing: Arc::default() }
     }
 
-    /// The server lets in who is registered now, and cuts off who isn't any more.
-    fn reload(&self) -> Result<(), Failure> {
+    /// The server lets in who is registered now, and cuts off who isn't any more, once it has read what is returned.
+    fn reload(&self) -> Result<Option<Reloading>, Failure> {
         let users = self.registry.users(Timestamp::now())?;
-        let authorized = locked(&self.server).as_mut().map_or(Ok(()), |server| server.authorize(users));
+        let authorized = locked(&self.server).as_mut().map(|server| server.authorize(users)).transpose();
         authorized.map_err(|e| Failure::new(e.to_string(), ""))
     }
 
@@ -92,13 +103,13 @@ impl AccessControl {
         let (access, client) = (self.clone(), Client::new(bus.clone()));
         let reload = bus.serve(&bus.caller().name, 1, move |asked: Incoming<Reload>| {
             let outcome = match asked.caller.role {
-                Role::Admin | Role::State => access.changed(AccessControl::reload),
+                Role::Admin | Role::State => Ok(access.clone()),
                 _ => Err(format!("{} may not change who is let in", asked.caller)),
             };
-            async move { outcome }
+            async move { outcome?.changed(Self::reload).await }
         });
         let access = self.clone();
-        let join = bus.serve(&bus.caller().name, 16, move |asked: Incoming<Join>| {
+        let join = bus.serve(&bus.caller().name, 4, move |asked: Incoming<Join>| {
             let (access, client) = (access.clone(), client.clone());
             async move { access.join(&client, asked).await }
         });
@@ -110,9 +121,15 @@ impl AccessControl {
         Ok(Served { _services: services, _stop: stop.drop_guard() })
     }
 
-    fn changed(&self, change: impl FnOnce(&Self) -> Result<(), Failure>) -> Result<(), String> {
-        let _one = locked(&self.changing);
-        change(self).map_err(|e| text(&e))
+    /// Makes a change, whose files are read and written outside of the loops of others; done once the server knows of it.
+    async fn changed(&self, change: impl FnOnce(&Self) -> Result<Option<Reloading>, Failure> + Send + 'static) -> Result<(), String> {
+        let _one = self.changing.lock().await;
+        let access = self.clone();
+        let changed = tokio::task::spawn_blocking(move || change(&access)).await.map_err(|e| e.to_string())?;
+        match changed.map_err(|e| text(&e))? {
+            Some(reloading) => reloading.done().await.map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
     }
 
     async fn join(&self, client: &Client, asked: Incoming<Join>) -> Result<(), String> {
@@ -125,23 +142,26 @@ impl AccessControl {
             Err(e) if e.is_not_found() => false,
             Err(e) => return Err(format!("whether there is such a node can't be told: {e}")),
         };
-        self.changed(|access| access.admit(&caller, &message, node_exists))?;
-        tracing::info!(node = message.node, token = caller.name, "a machine has joined");
+        let (node, token) = (message.node.clone(), caller.name.clone());
+        self.changed(move |access| access.admit(&caller, &message, node_exists)).await?;
+        tracing::info!(node, token, "a machine has joined");
         Ok(())
     }
 
-    fn admit(&self, caller: &Caller, asked: &Join, node_exists: bool) -> Result<(), Failure> {
+    fn admit(&self, caller: &Caller, asked: &Join, node_exists: bool) -> Result<Option<Reloading>, Failure> {
         let refused = |why: String| Failure::new(why, "");
         let node = Caller::new(Role::Agent, asked.node.clone());
         let (token, registered, now) = (self.registry.get(caller)?, self.registry.get(&node)?, Timestamp::now());
-        let known: Vec<String> = self.registry.users(now)?.into_iter().map(|user| user.key).collect();
+        // who is registered asks again after an answer was lost: all that is known already
+        let known = if registered.is_some() { Vec::new() } else { self.registry.users(now)?.into_iter().map(|user| user.key).collect() };
         decide(token.as_ref(), now, asked, registered.as_ref(), node_exists, &known).map_err(refused)?;
-        if registered.is_none() {
-            if known.len() >= NODES {
-                return Err(refused(format!("there are {NODES} keys already")));
-            }
-            self.registry.put(&node, &Entry::new(&asked.key))?;
+        let Some(mut token) = token.filter(|_| registered.is_none()) else { return Ok(None) };
+        if known.len() >= KEYS {
+            return Err(refused(format!("there are {KEYS} keys already")));
         }
+        token.used.insert(asked.node.clone());
+        self.registry.put(caller, &token)?;
+        self.registry.put(&node, &Entry { token: Some(caller.name.clone()), ..Entry::new(&asked.key) })?;
         self.reload()
     }
 
@@ -154,18 +174,27 @@ impl AccessControl {
                 continue;
             }
             let look = Look::of(&changes);
-            if let Err(why) = self.changed(|access| access.settle(&look, |name| nodes.get("", name).map(|node| node.uid()))) {
+            if look.is_empty() {
+                continue;
+            }
+            let alive = |node: &Stored| Some(metadata(node)).filter(|m| m.deletion_timestamp.is_none()).map(|m| (node.key.name.to_string(), m.uid));
+            let present: BTreeMap<String, String> = if look.all {
+                nodes.objects().filter_map(|node| alive(node)).collect()
+            } else {
+                look.made.union(&look.deleted).filter_map(|name| nodes.get("", name).and_then(|node| alive(node))).collect()
+            };
+            if let Err(why) = self.changed(move |access| access.settle(&look, &present)).await {
                 tracing::error!(why, "the keys of deleted nodes can't be ended");
             }
         }
     }
 
-    fn settle(&self, look: &Look, present: impl Fn(&str) -> Option<String>) -> Result<(), Failure> {
+    fn settle(&self, look: &Look, present: &BTreeMap<String, String>) -> Result<Option<Reloading>, Failure> {
         let mut ended = false;
         for name in look.names(&self.registry)? {
             let owner = Caller::new(Role::Agent, name);
             let Some(entry) = self.registry.get(&owner)? else { continue };
-            match verdict(&entry, present(&owner.name), look.deleted.contains(&owner.name)) {
+            match verdict(&entry, present.get(&owner.name).cloned(), look.deleted.contains(&owner.name)) {
                 Verdict::Keep => {}
                 Verdict::Note(uid) => self.registry.put(&owner, &Entry { uid: Some(uid), ..entry })?,
                 Verdict::End => {
@@ -175,26 +204,38 @@ impl AccessControl {
                 }
             }
         }
-        if ended { self.reload() } else { Ok(()) }
+        if ended { self.reload() } else { Ok(None) }
     }
 
     /// Shuts out who has a token that ended.
     async fn follow_tokens(self) {
         loop {
             tokio::time::sleep(LOOK).await;
-            let outcome = self.changed(|access| {
+            let outcome = self.changed(move |access| {
                 let now = Timestamp::now();
                 let ended: Vec<Caller> = access.registry.entries()?.into_iter().filter(|(_, entry)| entry.ended(now)).map(|(owner, _)| owner).collect();
                 for owner in &ended {
                     access.registry.remove(owner)?;
                 }
-                if ended.is_empty() { Ok(()) } else { access.reload() }
+                if ended.is_empty() { Ok(None) } else { access.reload() }
             });
-            if let Err(why) = outcome {
+            if let Err(why) = outcome.await {
                 tracing::error!(why, "tokens that have ended can't be removed");
             }
         }
     }
+}
+
+/// What of a Node says whether it is the one that it was.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata {
+    uid: String,
+    deletion_timestamp: Option<String>,
+}
+
+fn metadata(node: &Stored) -> Metadata {
+    node.metadata().unwrap_or_default()
 }
 
 /// Which nodes' keys are to be looked at after changes.
@@ -213,12 +254,18 @@ impl Look {
             match change {
                 Change::Synced => look.all = true,
                 Change::Deleted(node) => _ = look.deleted.insert(node.key.name.to_string()),
+                // somebody has deleted it, though a finalizer, which may be the node's own, keeps the object
+                Change::Applied { new, .. } if metadata(new).deletion_timestamp.is_some() => _ = look.deleted.insert(new.key.name.to_string()),
                 Change::Applied { old: None, new } => _ = look.made.insert(new.key.name.to_string()),
                 Change::Applied { old: Some(old), new } if old.uid() != new.uid() => _ = look.deleted.insert(new.key.name.to_string()),
                 Change::Applied { .. } => {}
             }
         }
         look
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.all && self.made.is_empty() && self.deleted.is_empty()
     }
 
     fn names(&self, registry: &Registry) -> Result<BTreeSet<String>, Failure> {
@@ -277,6 +324,8 @@ mod tests {
         let lasts = Entry { expires: Some(Timestamp::from_second(101).unwrap()), ..Entry::new("UT") };
         let ended = Entry { expires: Some(now), ..lasts.clone() };
         let of_one = Entry { node: Some("n1".to_owned()), ..lasts.clone() };
+        let used = Entry { used: ["n1".to_owned()].into(), ..of_one.clone() };
+        let spent = Entry { used: (0..OF_A_TOKEN).map(|n| format!("m{n}")).collect(), ..lasts.clone() };
         let key = Key::generate().public();
         let join = |node: &str| Join { node: node.to_owned(), key: key.clone() };
         let (same, other) = (Entry::new(&key), Entry::new("UOTHER"));
@@ -287,6 +336,11 @@ mod tests {
             (says(Some(&lasts), &join("n1"), None, false, &[]), ""),
             (says(Some(&of_one), &join("n1"), None, false, &[]), ""),
             (says(Some(&lasts), &join("n1"), Some(&same), true, std::slice::from_ref(&key)), ""),
+            (says(Some(&used), &join("n1"), Some(&same), true, &[]), ""),
+            (says(Some(&used), &join("n1"), None, false, &[]), "has let \"n1\" in before"),
+            (says(Some(&used), &join("n1"), None, true, &[]), "has let \"n1\" in before"),
+            (says(Some(&spent), &join("n1"), None, false, &[]), "nodes in: make another"),
+            (says(Some(&lasts), &join(&"n".repeat(201)), None, false, &[]), "DNS name"),
             (says(None, &join("n1"), None, false, &[]), "has ended"),
             (says(Some(&ended), &join("n1"), None, false, &[]), "has ended"),
             (says(Some(&of_one), &join("n2"), None, false, &[]), "is for the node"),

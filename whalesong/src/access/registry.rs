@@ -26,6 +26,12 @@ pub struct Entry {
     /// The only node that a token may be used for, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The nodes that a token was used for: it lets none of them in again when their keys were revoked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub used: BTreeSet<String>,
+    /// The token (its public key) by which a node's key came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// The UID of the Node that was seen with it: when that Node is deleted, the key ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
@@ -34,7 +40,7 @@ pub struct Entry {
 impl Entry {
     /// A key without an end.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), replies: None, expires: None, node: None, uid: None }
+        Self { key: key.into(), replies: None, expires: None, node: None, used: BTreeSet::new(), token: None, uid: None }
     }
 
     /// Whether it has ended.

@@ -51,7 +51,7 @@ impl JoinToken {
     /// # Errors
     /// When the key has no seed.
     pub fn text(&self) -> std::io::Result<String> {
-        let digest = self.pin.map_or_else(|| PLAIN.to_owned(), |digest| digest.iter().map(|byte| format!("{byte:02x}")).collect());
+        let digest = self.pin.map_or_else(|| PLAIN.to_owned(), |digest| Pin::hex(&digest));
         Ok(format!("{digest}.{}", self.key.seed()?))
     }
 }
@@ -62,17 +62,6 @@ impl fmt::Debug for JoinToken {
     }
 }
 
-fn digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
-}
-
 impl FromStr for JoinToken {
     type Err = String;
 
@@ -80,7 +69,7 @@ impl FromStr for JoinToken {
         let (authority, seed) = text.trim().split_once('.').ok_or("it has no dot")?;
         let pin = match authority {
             PLAIN => None,
-            hex => Some(digest(hex).ok_or("it doesn't begin with the digest of a CA")?),
+            hex => Some(Pin::from_hex(hex).ok_or("it doesn't begin with the digest of a CA")?),
         };
         Ok(Self { pin, key: Key::from_seed(seed)? })
     }

@@ -9,6 +9,7 @@ use crate::selection::Selection;
 use crate::store::{Change, WatchFrom};
 use bus::stream::Sender;
 use bus::{Caller, Duplex, Opening, StreamError};
+use futures::FutureExt;
 use model::{ApiError, Stored};
 use state_client::{Event, Verb, WatchRequest};
 use std::sync::Arc;
@@ -139,6 +140,11 @@ impl Ready {
             let frame = frame(&mut events);
             let bytes = frame.iter().map(size).sum();
             let mut sending = std::pin::pin!(sender.send(frame));
+            // most are taken at once: a timer for each would be felt
+            if let Some(sent) = sending.as_mut().now_or_never() {
+                sent?;
+                continue;
+            }
             if let Ok(sent) = tokio::time::timeout(SLOW, &mut sending).await {
                 sent?;
                 continue;

@@ -344,6 +344,40 @@ async fn one_node_does_not_take_the_places_of_all() {
     go.send_replace(true);
 }
 
+/// What waits to be said is bounded in bytes: a stream that has no room for its last word is over without it, and the other side notices the silence.
+#[tokio::test]
+async fn what_waits_to_be_said_is_bounded() {
+    const STREAMS: usize = 12;
+    let rig = Rig::open().await;
+    let (bus, gateway) = (rig.bus(Role::State, "s").await, rig.bus(Role::Gateway, "g").await);
+    let (opened, mut streams) = tokio::sync::mpsc::channel(STREAMS);
+    let _flows = bus
+        .accept("s", move |opening: Opening<Flow>| {
+            let opened = opened.clone();
+            async move { opened.send(opening.accept().await.unwrap()).await.unwrap() }
+        })
+        .await
+        .unwrap();
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    for _ in 0..STREAMS {
+        theirs.push(gateway.open(&To::Any, Flow { count: 0, size: 0 }, SECOND).await.unwrap().unwrap());
+        ours.push(streams.recv().await.unwrap());
+    }
+    // nothing else runs on this thread meanwhile, so that all of it waits at once
+    for stream in ours {
+        stream.cut("w".repeat(1 << 20));
+    }
+    let (mut told, mut silent) = (0, 0);
+    for mut stream in theirs {
+        match stream.recv().await {
+            Err(bus::StreamError::Cut(why)) if why.len() == 1 << 20 => told += 1,
+            Err(bus::StreamError::Cut(why)) if why.contains("nothing was heard") => silent += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((told, silent), (7, STREAMS - 7));
+}
+
 #[tokio::test]
 async fn users_do_not_take_the_places_of_components() {
     let controllers = Caller::new(Role::Controllers, "c");

@@ -37,10 +37,34 @@ impl Role {
             Self::Join => "join",
         }
     }
+    /// With whom it competes.
+    pub fn class(self) -> Class {
+        match self {
+            Self::State | Self::Scheduler | Self::Controllers => Class::Control,
+            Self::Agent | Self::Join => Class::Nodes,
+            Self::Gateway | Self::Admin => Class::Users,
+        }
+    }
     /// From a subject's token.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.name() == name)
     }
+}
+
+/// Callers that compete with each other for a service, and not with others: what users or nodes ask doesn't keep out what the cluster needs to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The cluster's own parts.
+    Control,
+    /// Nodes.
+    Nodes,
+    /// Everybody else, most of them through a gateway.
+    Users,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Nodes, Self::Users];
 }
 
 /// Who speaks: vouched for by the subject that a message came on, so by the NATS server; in the same process by construction.

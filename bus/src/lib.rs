@@ -18,7 +18,7 @@ pub mod service;
 pub mod stream;
 pub mod subject;
 
-pub use address::{Caller, Role, To};
+pub use address::{Caller, Class, Role, To};
 pub use bus::{Bus, BusError, Incoming, Opening};
 pub use lease::{Fence, Lease, LeaseError, LeaseOptions, Leases};
 pub use line::{Line, Quality};

@@ -4,7 +4,7 @@
 //! in by what they would leave to others: each has at most as much as is still free, so that some always is. Who is in waits for a place to be worked on,
 //! and places go around among those who wait for one.
 use crate::identity;
-use bus::{Caller, Role};
+use bus::{Caller, Class, Role};
 use model::ApiError;
 use serde_json::Value;
 use state_client::{Body, Request, User};
@@ -301,24 +301,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Whose room it is.
-#[derive(Clone, Copy)]
-enum Class {
-    Components,
-    Nodes,
-    Users,
-}
-
-impl Class {
-    fn of(caller: &Caller, user: &User) -> Self {
-        match caller.role {
-            Role::State | Role::Scheduler | Role::Controllers => Self::Components,
-            Role::Agent => Self::Nodes,
-            // whether a token is alive, and who may speak for whom
-            Role::Gateway if user.name == identity::OWN => Self::Components,
-            Role::Gateway | Role::Admin if identity::node(user).is_some_and(|node| !node.is_empty()) => Self::Nodes,
-            Role::Gateway | Role::Admin | Role::Join => Self::Users,
-        }
+/// Whose room it is. Who asks through a gateway is told by the user.
+fn class_of(caller: &Caller, user: &User) -> Class {
+    match caller.role.class() {
+        // whether a token is alive, and who may speak for whom
+        Class::Users if caller.role == Role::Gateway && user.name == identity::OWN => Class::Control,
+        Class::Users if identity::node(user).is_some_and(|node| !node.is_empty()) => Class::Nodes,
+        class => class,
     }
 }
 
@@ -452,7 +441,7 @@ impl Places {
 
     fn room(&self, class: Class) -> &Arc<Room> {
         match class {
-            Class::Components => &self.components,
+            Class::Control => &self.components,
             Class::Nodes => &self.nodes,
             Class::Users => &self.users,
         }
@@ -477,7 +466,7 @@ impl Places {
 
     /// A request that came with others, which were let in together.
     pub fn inside(&self, caller: &Caller, user: &User) -> Guest {
-        self.guest(Class::of(caller, user), self.names.hash_one(&user.name))
+        self.guest(class_of(caller, user), self.names.hash_one(&user.name))
     }
 
     /// The same one in these rooms.

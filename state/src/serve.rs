@@ -6,7 +6,7 @@ use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::places::{self, Guest};
 use crate::store::{Store, WatchFrom};
-use bus::{Bus, BusError, Caller, Incoming, Opening, Role, Service};
+use bus::{Bus, BusError, Caller, Class, Incoming, Opening, Role, Service};
 use futures::StreamExt;
 use futures::future::join_all;
 use model::{ApiError, Object};
@@ -96,7 +96,7 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
         Err(refusal) => return vec![Err(refusal); all],
     };
     let caller = asked.caller;
-    let bounds = Bounds::of(caller.role);
+    let bounds = Bounds::of(caller.role.class());
     let room = AtomicUsize::new(bounds.bytes);
     let one = async |request| {
         // what others of the batch were answered takes room until all are
@@ -134,10 +134,10 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(role: Role) -> Self {
-        match role {
-            Role::State | Role::Scheduler | Role::Controllers => Self { at_once: AT_ONCE, bytes: REPLIES },
-            Role::Gateway | Role::Admin | Role::Agent | Role::Join => Self { at_once: AT_ONCE / 16, bytes: REPLIES / 4 },
+    fn of(class: Class) -> Self {
+        match class {
+            Class::Control => Self { at_once: AT_ONCE, bytes: REPLIES },
+            Class::Nodes | Class::Users => Self { at_once: AT_ONCE / 16, bytes: REPLIES / 4 },
         }
     }
 }

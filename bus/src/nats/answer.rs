@@ -2,9 +2,9 @@
 use super::ask::WELL;
 use super::mouth::Mouth;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
-use super::shares::{Class, Share, Shares};
+use super::shares::{Share, Shares};
 use super::wire::{self, PORT};
-use crate::address::{Caller, Role, To};
+use crate::address::{Caller, Class, Role, To};
 use crate::bus::{BusError, Opening};
 use crate::local::{Door, Gate};
 use crate::message::{Call, Open};
@@ -166,7 +166,7 @@ struct Queues([Queue; Class::ALL.len()]);
 impl Queues {
     fn of(&self, role: Role) -> &Queue {
         let [control, nodes, users] = &self.0;
-        match Class::of(role) {
+        match role.class() {
             Class::Control => control,
             Class::Nodes => nodes,
             Class::Users => users,

@@ -311,13 +311,21 @@ async fn client(
     nats.connect(addresses?).await.map_err(|e| unconnected(&e, urls, options.caller.clone()))
 }
 
+/// Whether a handshake failed, which the library tells as an error of the connection.
+fn of_tls(e: &async_nats::ConnectError) -> bool {
+    use async_nats::rustls::Error as Tls;
+    std::iter::successors(std::error::Error::source(e), |e| e.source()).any(|e| {
+        let within = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        e.is::<Tls>() || within.is_some_and(|e| e.is::<Tls>())
+    })
+}
+
 fn unconnected(e: &async_nats::ConnectError, urls: String, caller: Caller) -> ConnectError {
     let denied = matches!(e.kind(), async_nats::ConnectErrorKind::AuthorizationViolation | async_nats::ConnectErrorKind::Authentication);
     if denied || e.to_string().to_ascii_lowercase().contains("authorization") {
         return ConnectError::Denied { urls, caller };
     }
-    // what a handshake says comes as an error of the connection
-    if matches!(e.kind(), async_nats::ConnectErrorKind::Tls) || e.to_string().contains("certificate") {
+    if matches!(e.kind(), async_nats::ConnectErrorKind::Tls) || of_tls(e) {
         return ConnectError::Untrusted { urls, why: e.to_string() };
     }
     ConnectError::Unreachable { urls, why: e.to_string() }

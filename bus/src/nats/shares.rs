@@ -1,5 +1,5 @@
 //! How much of a service one caller may have at once, so that a single node can't take what all need.
-use crate::address::{Caller, Role};
+use crate::address::{Caller, Class, Role};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,32 +14,9 @@ const FRAME_OF_A_NODE: usize = 8 << 20;
 /// The largest frame of others, bytes.
 const FRAME_OF_OTHERS: usize = 256 << 20;
 
-/// Callers that compete with each other for a service, and not with others: what users or nodes ask doesn't keep out what the cluster needs to go on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The cluster's own parts.
-    Control,
-    /// Nodes.
-    Nodes,
-    /// Everybody else, most of them through a gateway.
-    Users,
-}
-
-impl Class {
-    pub(crate) const ALL: [Self; 3] = [Self::Control, Self::Nodes, Self::Users];
-
-    pub(crate) fn of(role: Role) -> Self {
-        match role {
-            Role::State | Role::Scheduler | Role::Controllers => Self::Control,
-            Role::Agent | Role::Join => Self::Nodes,
-            Role::Gateway | Role::Admin => Self::Users,
-        }
-    }
-}
-
 /// Whether a role's keys are on machines that aren't the control plane's.
 fn limited(role: Role) -> bool {
-    Class::of(role) == Class::Nodes
+    role.class() == Class::Nodes
 }
 
 /// No frame of this role that is put together from packets or parts is larger than so many bytes.

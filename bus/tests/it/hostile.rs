@@ -272,19 +272,22 @@ async fn a_stream_that_is_being_opened_hears_only_who_was_asked() {
     assert_eq!(opening.await.unwrap().recv().await.unwrap().unwrap().into_vec(), [1]);
 }
 
+/// Accepts streams and hands them out.
+async fn accepts(bus: &Bus) -> (bus::Service, tokio::sync::mpsc::Receiver<bus::Duplex<(u64, ByteBuf), u64>>) {
+    let (opened, streams) = tokio::sync::mpsc::channel(1);
+    let accept = move |opening: Opening<Flow>| {
+        let opened = opened.clone();
+        async move { opened.send(opening.accept().await.unwrap()).await.unwrap() }
+    };
+    (bus.accept("s", accept).await.unwrap(), streams)
+}
+
 /// What is unread of a stream is bounded by bytes, whatever its sender thinks of credit.
 #[tokio::test]
 async fn a_stream_holds_no_more_than_its_window() {
     let rig = rig().await;
     let bus = rig.bus(Role::State, "s").await;
-    let (opened, mut streams) = tokio::sync::mpsc::channel(1);
-    let _flows = bus
-        .accept("s", move |opening: Opening<Flow>| {
-            let opened = opened.clone();
-            async move { opened.send(opening.accept().await.unwrap()).await.unwrap() }
-        })
-        .await
-        .unwrap();
+    let (_flows, mut streams) = accepts(&bus).await;
     let (raw, _) = rig.raw(&evil()).await;
     let mut own = raw.subscribe(format!("{}.>", rig.inbox(&evil()))).await.unwrap();
     let mut headers = HeaderMap::new();
@@ -350,14 +353,7 @@ async fn what_waits_to_be_said_is_bounded() {
     const STREAMS: usize = 12;
     let rig = Rig::open().await;
     let (bus, gateway) = (rig.bus(Role::State, "s").await, rig.bus(Role::Gateway, "g").await);
-    let (opened, mut streams) = tokio::sync::mpsc::channel(STREAMS);
-    let _flows = bus
-        .accept("s", move |opening: Opening<Flow>| {
-            let opened = opened.clone();
-            async move { opened.send(opening.accept().await.unwrap()).await.unwrap() }
-        })
-        .await
-        .unwrap();
+    let (_flows, mut streams) = accepts(&bus).await;
     let (mut ours, mut theirs) = (vec![], vec![]);
     for _ in 0..STREAMS {
         theirs.push(gateway.open(&To::Any, Flow { count: 0, size: 0 }, SECOND).await.unwrap().unwrap());

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const SERVICES: [&str; 9] =
-    ["state.api", "state.watch", "node.stream", "gateway.x", "scheduler.x", "controllers.x", "process.status", "process.join", "process.admit"];
+    ["state.api", "state.watch", "node.stream", "gateway.x", "scheduler.x", "controllers.x", "process.status", "process.join", "process.reload"];
 /// Roles that hold leases, and answer requests to any instance.
 const CONTROL: [Role; 3] = [Role::Gateway, Role::Scheduler, Role::Controllers];
 

@@ -2,8 +2,7 @@
 use model::Object;
 use serde_json::Value;
 
-/// The annotation of the pods that show what a node runs by itself.
-pub const MIRROR: &str = "kubernetes.io/config.mirror";
+pub use model::kinds::pod::MIRROR;
 
 /// What a pod may refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,10 +45,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn text(failure: &Failure) -> String {
-    failure.to_string()
-}
-
 /// Whether a machine may become this node with this token, given what is registered under the node's name, whether there is such a Node, and which keys
 /// are known.
 fn decide(token: Option<&Entry>, now: Timestamp, asked: &Join, registered: Option<&Entry>, node_exists: bool, known: &[String]) -> Result<(), String> {
@@ -126,7 +122,7 @@ impl AccessControl {
         let _one = self.changing.lock().await;
         let access = self.clone();
         let changed = tokio::task::spawn_blocking(move || change(&access)).await.map_err(|e| e.to_string())?;
-        match changed.map_err(|e| text(&e))? {
+        match changed.map_err(|e| e.to_string())? {
             Some(reloading) => reloading.done().await.map_err(|e| e.to_string()),
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ pub struct Reload {}
 
 impl Call for Reload {
     type Reply = Result<(), String>;
-    const SERVICE: &'static str = "process.admit";
+    const SERVICE: &'static str = "process.reload";
 }
 
 /// A machine wants to become a node. Who asks has a join token, and asks by its name.

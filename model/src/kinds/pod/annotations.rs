@@ -1,11 +1,11 @@
 //! Annotations with which pods said, before there were fields for it, what profiles they have; and others that mean something.
+use super::mirror::ANNOTATION as MIRROR;
 use super::volumes::descending;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, list, text};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";

@@ -3,7 +3,8 @@ use crate::error::Cause;
 use crate::kinds::fields::Checks;
 use crate::object::Object;
 
-const ANNOTATION: &str = "kubernetes.io/config.mirror";
+/// The annotation of the pods that show what a node runs by itself.
+pub const ANNOTATION: &str = "kubernetes.io/config.mirror";
 const PATH: &str = "metadata.annotations[kubernetes.io/config.mirror]";
 
 /// What is a mirror pod stays one, of the same configuration.

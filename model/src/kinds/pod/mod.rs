@@ -21,6 +21,7 @@ mod validate;
 mod volumes;
 
 pub(super) use defaults::template as default_template;
+pub use mirror::ANNOTATION as MIRROR;
 pub use qos::qos_class;
 pub(super) use validate::template as validate_template;
 

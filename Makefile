@@ -47,6 +47,26 @@ fuzz:
 simulate:
 	SEEDS='$(or $(SEEDS),200)' SEED='$(SEED)' cargo test --workspace --locked --test seeds -- --nocapture every_life
 
+## make conformance  Kubernetes' conformance suite on a control plane and two nodes with Podman, and a table: three quarters of an hour,
+##                   and as long before it to build the suite, once; FOCUS="a test's name or a regular expression", SKIP=regex, PROCS=10
+conformance: conformance-built
+	@release=$$(tests/conformance/build) && target/release/conformance --release "$$release" run
+
+## make conformance-hollow  the tests that need no container, on simulated nodes: some minutes (FOCUS='\[Conformance\]' for all)
+conformance-hollow: conformance-built
+	@release=$$(tests/conformance/build) && target/release/conformance --release "$$release" hollow
+
+## make conformance-check   the tests that results.json says pass, or NUMBER=20 of them, chosen at random: fails where one doesn't
+conformance-check: conformance-built
+	@release=$$(tests/conformance/build) && target/release/conformance --release "$$release" check
+
+.PHONY: conformance conformance-hollow conformance-check conformance-built
+conformance-built:
+	@scripts/install kubectl
+	@tests/conformance/build >/dev/null
+	cargo build --release --locked -p whalesong
+	cargo build --release --locked -p conformance
+
 ## make bench        all loads, RUNS=3 times each, as a table and a chart; QUICK=1 for short ones; LOADS="writes-16 scheduler" for some
 bench: measurable
 	target/release/bench suite $(if $(QUICK),--quick) --runs $(or $(RUNS),3) $(LOADS)

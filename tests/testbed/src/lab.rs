@@ -25,11 +25,19 @@ impl Lab {
     /// # Panics
     /// When this isn't root, or something that it needs is missing.
     pub fn new() -> Self {
+        Self::with_images(images())
+    }
+
+    /// The same with this image store; `root` in it is what Podman reads.
+    ///
+    /// # Panics
+    /// As [`Lab::new`].
+    pub fn with_images(images: PathBuf) -> Self {
         assert!(rustix::process::geteuid().is_root(), "the end-to-end tests need root: they make network namespaces and run Podman");
         let (subnet, claim) = claim_subnet();
         let dir = tempfile::Builder::new().prefix("whalesong-lab-").tempdir().unwrap();
         run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=6g", "lab"]).arg(dir.path()));
-        let lab = Self { dir, subnet, _claim: claim, images: images() };
+        let lab = Self { dir, subnet, _claim: claim, images };
         lab.clear_links();
         let bridge = lab.bridge();
         run(&mut sh(&format!("ip link add {bridge} type bridge; ip addr add {}/24 dev {bridge}; ip link set {bridge} up", lab.address(1))));
@@ -103,7 +111,7 @@ fn images() -> PathBuf {
     std::fs::create_dir_all(&root).unwrap();
     let lock = File::create(root.join("lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/images");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/images");
     run(Command::new("bash").arg(script).env("STORE", &root));
     root
 }

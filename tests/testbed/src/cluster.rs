@@ -29,7 +29,11 @@ impl Cluster {
 
     /// One machine, with nothing on it yet.
     pub fn booted() -> Self {
-        let lab = Lab::new();
+        Self::booted_on(Lab::new())
+    }
+
+    /// The same on this lab.
+    pub fn booted_on(lab: Lab) -> Self {
         let machine = Machine::boot(&lab, 1);
         Self { machines: vec![machine], processes: Vec::new(), lab }
     }
@@ -195,14 +199,18 @@ impl Cluster {
     /// # Panics
     /// When it can't be started.
     pub fn agent_with(&mut self, machine: usize, access: &[&str]) {
-        let (i, machine) = (machine + 1, &self.machines[machine]);
+        let (cidr, machine) = (Self::pod_cidr(machine), &self.machines[machine]);
         let nats = format!("nats://{}:4222", self.machines[0].address);
-        let cidr = format!("10.244.{i}.0/24");
         let own = machine.disk().join("data");
         let args = ["agent", "--nats", &nats, "--node-name", &machine.name, "--pod-cidr", &cidr, "--data", own.to_str().unwrap(), "--log", "info"];
         let args = [&args[..], access].concat();
         let child = machine.whalesong(&args, "agent.log");
         self.processes.push(child);
+    }
+
+    /// The addresses of a joined machine's pods, by its place among the machines.
+    pub fn pod_cidr(machine: usize) -> String {
+        format!("10.244.{}.0/24", machine + 1)
     }
 
     /// `kubectl` with the administrator's kubeconfig.

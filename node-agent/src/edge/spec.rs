@@ -94,6 +94,7 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
         no_new_privileges: security.allow_privilege_escalation == Some(false),
         read_only_root: security.read_only_root_filesystem == Some(true),
         seccomp: if profile.is_some() { Seccomp::File(parts.dir.join("seccomp").join(Component::of(&c.name))) } else { seccomp(&security, &pod_security) },
+        selinux: selinux(&security, &pod_security),
         host_pid: spec.host_pid == Some(true),
         host_uts: host_network,
         hostname: hostname(&parts.id.name, spec),
@@ -108,6 +109,13 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
 fn own_settings(pod: &PodSecurityContext) -> Vec<(String, String)> {
     let own = |name: &str| Setting::find(name).filter(|s| s.namespace == Namespace::Uts).map(|s| s.name);
     pod.sysctls.iter().flatten().filter_map(|s| Some((own(&s.name)?, s.value.clone()))).collect()
+}
+
+/// A container's own options stand in the place of its pod's as a whole.
+fn selinux(own: &SecurityContext, pod: &PodSecurityContext) -> Vec<String> {
+    let options = own.se_linux_options.as_ref().or(pod.se_linux_options.as_ref());
+    let parts = options.map(|o| [("user", &o.user), ("role", &o.role), ("type", &o.type_), ("level", &o.level)]);
+    parts.into_iter().flatten().filter_map(|(part, value)| Some(format!("{part}:{}", value.as_ref().filter(|v| !v.is_empty())?))).collect()
 }
 
 fn seccomp(own: &SecurityContext, pod: &PodSecurityContext) -> Seccomp {
@@ -203,6 +211,14 @@ mod tests {
         assert_eq!(with(json!({"type": "Localhost", "localhostProfile": "../../etc/passwd"})), Ok(Seccomp::File("/d/seccomp/c".into())));
         assert_eq!(with(json!({"type": "Localhost"})), Err("localhostProfile must be set if seccompProfile type is Localhost.".into()));
         assert_eq!(with(json!({"type": "runtimeDefault"})), Err("unknown seccomp profile type \"runtimeDefault\"".into()));
+    }
+
+    #[test]
+    fn a_label_is_asked_for_in_parts() {
+        let label = |own: Value, pod: Value| built(json!({"name": "c", "securityContext": {"seLinuxOptions": own}}), json!({"seLinuxOptions": pod}), "").unwrap().selinux;
+        assert_eq!(label(Value::Null, json!({"level": "s0:c1,c2", "type": "web_t"})), ["type:web_t", "level:s0:c1,c2"]);
+        assert_eq!(label(json!({"role": "r", "user": ""}), json!({"level": "s0"})), ["role:r"], "the container's own stand for the whole");
+        assert!(label(json!({}), json!({"level": "s0"})).is_empty());
     }
 
     #[test]

@@ -196,6 +196,8 @@ pub struct ContainerSpec {
     pub read_only_root: bool,
     /// Path of a seccomp profile, or `None` for no filter (Kubernetes' default).
     pub seccomp: Seccomp,
+    /// Parts of its SELinux label that are asked for, as Podman has them: `level:s0:c1,c2`. Where the machine has no SELinux they mean nothing.
+    pub selinux: Vec<String>,
     /// Whether it sees the node's processes.
     pub host_pid: bool,
     /// Whether it sees the node's host name.

@@ -28,7 +28,7 @@ impl Counts {
     /// Takes note of a line of the suite's; a failed test's name where this is one.
     fn line(&mut self, line: &str) -> Option<String> {
         if std::mem::take(&mut self.name_follows) {
-            return Some(line.trim().to_owned());
+            return Some(plain(line));
         }
         // "• [1.234 seconds]", "• [FAILED] [1.234 seconds]", "S [SKIPPED] [0.001 seconds]": Ginkgo's header of one test's report
         if !line.ends_with(" seconds]") {
@@ -45,6 +45,15 @@ impl Counts {
 
     fn done(&self) -> usize {
         self.passed + self.failed + self.left_out
+    }
+}
+
+/// A test's name without what Ginkgo adds to it in headers: the kind of its node and, at the end, its labels.
+fn plain(header: &str) -> String {
+    let name = header.trim().replacen("[It] ", "", 1);
+    match name.rsplit_once(" [") {
+        Some((name, labels)) if labels.contains(", ") => name.to_owned(),
+        _ => name,
     }
 }
 
@@ -101,7 +110,7 @@ mod tests {
             ("• [1.234 seconds]", None),
             ("[sig-node] Pods a [Conformance]", None),
             ("• [FAILED] [60.100 seconds]", None),
-            ("[sig-node] Pods b [Conformance]", Some("[sig-node] Pods b [Conformance]")),
+            ("[sig-node] Pods [It] b [Conformance] [sig-node, Conformance]", Some("[sig-node] Pods b [Conformance]")),
             ("  STEP: waited [1.0 seconds]", None),
             ("S [SKIPPED] [0.002 seconds]", None),
             ("• [PANICKED] [0.1 seconds]", None),

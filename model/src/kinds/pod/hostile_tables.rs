@@ -176,7 +176,6 @@ pub(super) const REFUSED: &[&str] = &[
     "runtimeClassName",
     "schedulingGroup",
     "appArmorProfile.localhostProfile",
-    "seLinuxOptions",
     "windowsOptions",
     "restartPolicyRules[]",
     "resources.claims[]",

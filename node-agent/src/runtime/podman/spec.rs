@@ -122,6 +122,7 @@ fn optional(map: &mut Map<String, Value>, spec: &ContainerSpec) {
     put("user", spec.user.as_ref().map(|v| json!(v)));
     let sysctls: BTreeMap<&String, &String> = spec.sysctls.iter().map(|(k, v)| (k, v)).collect();
     put("sysctl", (!sysctls.is_empty()).then(|| json!(sysctls)));
+    put("selinux_opts", (!spec.selinux.is_empty()).then(|| json!(spec.selinux)));
     put("oom_score_adj", spec.limits.oom_score_adj.map(|v| json!(v)));
     put(
         "seccomp_profile_path",

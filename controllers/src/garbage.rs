@@ -4,6 +4,7 @@ use crate::status::list;
 use model::{Key, Kinds, OwnerReference};
 use serde_json::{Value, json};
 use state_client::Propagation;
+use std::collections::HashSet;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -42,8 +43,12 @@ impl Controller for GarbageCollector {
         if item.deleting() {
             if item.has_finalizer(ORPHAN) {
                 orphan(view, item, &mut plan);
-            } else if item.has_finalizer(FOREGROUND) && !dependents(view, item).any(|d| blocks(d, item)) {
-                unfinalize(item, FOREGROUND, &mut plan);
+            } else if item.has_finalizer(FOREGROUND) {
+                if !dependents(view, item).any(|d| blocks(d, item)) {
+                    unfinalize(item, FOREGROUND, &mut plan);
+                } else if waits_for_itself(view, item) {
+                    unblock(item, &mut plan);
+                }
             }
         } else {
             collect(view, item, &mut plan);
@@ -82,6 +87,30 @@ fn dependents<'a>(view: &'a View, owner: &'a Item) -> impl Iterator<Item = &'a I
 
 fn blocks(dependent: &Item, owner: &Item) -> bool {
     dependent.owners().iter().any(|o| o.uid == owner.uid() && o.block_owner_deletion == Some(true))
+}
+
+/// Whether an object that waits for its dependents is, over others that wait as well, a dependent of its own: owners form a circle, and none would go first.
+fn waits_for_itself(view: &View, item: &Item) -> bool {
+    let (mut seen, mut below) = (HashSet::from([item.uid()]), vec![item]);
+    while let Some(owner) = below.pop() {
+        for dependent in dependents(view, owner).filter(|d| blocks(d, owner) && waits(d)) {
+            if dependent.uid() == item.uid() {
+                return true;
+            }
+            if seen.insert(dependent.uid()) {
+                below.push(dependent);
+            }
+        }
+    }
+    false
+}
+
+/// Its owners no longer wait for this object, which breaks the circle that they form with it.
+fn unblock(item: &Item, plan: &mut Plan) {
+    let mut references = crate::ownership::references(item);
+    let blocking = |reference: &&mut Value| reference["blockOwnerDeletion"] == true;
+    references.iter_mut().filter(blocking).for_each(|reference| reference["blockOwnerDeletion"] = json!(false));
+    plan.merge_as_seen(item, "", json!({"metadata": {"ownerReferences": references}}));
 }
 
 /// Dependents lose this owner; then it loses what held it.

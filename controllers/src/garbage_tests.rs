@@ -46,6 +46,24 @@ fn in_the_foreground_dependents_go_first() {
 }
 
 #[test]
+fn a_circle_of_owners_is_broken() {
+    for round in [1, 2, 3] {
+        let mut sim = sim();
+        let names: Vec<String> = (0..round).map(|n| format!("m{n}")).collect();
+        let uids: Vec<String> = names.iter().map(|name| map(&mut sim, name, vec![])).collect();
+        for (n, name) in names.iter().enumerate() {
+            let before = (n + round - 1) % round;
+            sim.patch(&MAPS, name, "", json!({"metadata": {"ownerReferences": [owner(&names[before], &uids[before], true)]}}));
+        }
+        sim.settle();
+        assert_eq!(sim.names(&MAPS), names, "a circle holds itself");
+        sim.delete(&MAPS, "m0", Some(Propagation::Foreground));
+        sim.settle();
+        assert_eq!(sim.names(&MAPS), Vec::<String>::new(), "a circle of {round}");
+    }
+}
+
+#[test]
 fn a_dependent_that_does_not_block_is_not_waited_for() {
     let mut sim = sim();
     let a = map(&mut sim, "a", vec![]);

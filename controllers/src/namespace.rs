@@ -52,7 +52,9 @@ impl Controller for Namespaces {
             return plan;
         }
         let content: Vec<&Arc<Item>> = self.watched.iter().flat_map(|r| view.in_namespace(r, namespace.name())).collect();
-        content.iter().filter(|i| !i.deleting()).for_each(|i| _ = plan.delete(i));
+        // Pods go before what they use: a NetworkPolicy or a Secret is there for as long as a container runs.
+        let pods = content.iter().any(|i| is_pod(i));
+        content.iter().filter(|i| !i.deleting() && (!pods || is_pod(i))).for_each(|i| _ = plan.delete(i));
         let conditions = conditions(namespace, &content, at.now);
         if conditions != namespace.object().list_at(&["status", "conditions"]) {
             plan.merge(namespace, "status", json!({"status": {"conditions": conditions}}));
@@ -77,6 +79,10 @@ impl Namespaces {
             write.guard(Guard::Empty { resource: resource.clone(), namespace: namespace.name().to_owned() });
         }
     }
+}
+
+fn is_pod(item: &Item) -> bool {
+    Resource::PODS.holds(item.key())
 }
 
 /// The namespace of a changed object, if that namespace is being deleted.
@@ -149,6 +155,21 @@ mod tests {
         assert_eq!(condition("NamespaceContentRemaining"), "Some resources are remaining: configmaps. has 1 resource instances");
         assert_eq!(condition("NamespaceFinalizersRemaining"), "Some content in the namespace has finalizers remaining: held in 1 resource instances");
         sim.patch(&Resource::CONFIG_MAPS, "y", "", json!({"metadata": {"finalizers": null}}));
+        sim.settle();
+        assert_eq!(sim.get(&Resource::NAMESPACES, "a"), None);
+    }
+
+    #[test]
+    fn pods_go_before_everything_else() {
+        let mut sim = sim();
+        sim.create(config_map("x", &[]));
+        sim.create(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a", "finalizers": ["held"]}, "spec": {"containers": []}}));
+        sim.delete(&Resource::NAMESPACES, "a", None);
+        sim.settle();
+        let pod = sim.get(&Resource::PODS, "p").unwrap();
+        assert!(!pod.str_at(&["metadata", "deletionTimestamp"]).is_empty());
+        assert_eq!(sim.names(&Resource::CONFIG_MAPS), ["x"], "it waits for the pod");
+        sim.patch(&Resource::PODS, "p", "", json!({"metadata": {"finalizers": null}}));
         sim.settle();
         assert_eq!(sim.get(&Resource::NAMESPACES, "a"), None);
     }

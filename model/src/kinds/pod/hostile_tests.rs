@@ -152,7 +152,7 @@ const FULL: &str = r#"{
     "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
     "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "a", "mountPropagation": "None", "recursiveReadOnly": "Disabled"}, {"name": "e", "mountPath": "/f", "subPathExpr": "a"}],
     "securityContext": {"runAsUser": 1, "runAsGroup": 1, "procMount": "Default", "capabilities": {"add": ["X"], "drop": ["Y"]}, "appArmorProfile": {"type": "RuntimeDefault"},
-        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}}
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}, "seLinuxOptions": {"user": "a", "role": "a", "type": "a", "level": "a"}}
 }"#;
 
 /// All that a pod has and nodes act on, but for its containers.
@@ -162,7 +162,8 @@ const POD: &str = r#"{
     "os": {"name": "linux"}, "nodeSelector": {"a": "b"}, "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["a"]}], "readinessGates": [{"conditionType": "a"}],
     "dnsConfig": {"nameservers": ["1.2.3.4"], "searches": ["a"], "options": [{"name": "a", "value": "b"}]},
     "securityContext": {"runAsUser": 1, "runAsGroup": 1, "fsGroup": 1, "supplementalGroups": [1], "supplementalGroupsPolicy": "Merge", "fsGroupChangePolicy": "Always", "seLinuxChangePolicy": "Recursive",
-        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}, "appArmorProfile": {"type": "RuntimeDefault"}, "sysctls": [{"name": "net.a", "value": "1"}]},
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "a"}, "appArmorProfile": {"type": "RuntimeDefault"}, "sysctls": [{"name": "net.a", "value": "1"}],
+        "seLinuxOptions": {"user": "a", "role": "a", "type": "a", "level": "a"}},
     "tolerations": [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute", "tolerationSeconds": 1}],
     "topologySpreadConstraints": [{"maxSkew": 1, "minDomains": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule", "nodeAffinityPolicy": "Honor", "nodeTaintsPolicy": "Honor", "matchLabelKeys": ["x"],
         "labelSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}}],

@@ -54,6 +54,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(replicaset::ReplicaSets),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
+        Box::new(endpoints::MirroredEndpoints),
         Box::new(namespace::Namespaces::new(&options.kinds)),
         Box::new(garbage::GarbageCollector::new(&options.kinds)),
         Box::new(tenancy::DefaultServiceAccounts),

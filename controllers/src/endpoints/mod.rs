@@ -1,10 +1,12 @@
 //! Which pods are behind a Service: as EndpointSlices, and as Endpoints for those who still read them.
 mod legacy;
+mod mirror;
 mod slices;
 #[cfg(test)]
 mod tests;
 
 pub use legacy::LegacyEndpoints;
+pub use mirror::MirroredEndpoints;
 pub use slices::EndpointSlices;
 
 use crate::pod::{Pod, pod};
@@ -72,8 +74,13 @@ fn labels(service: &Item, own: &[(&str, &str)]) -> Value {
 
 /// The merge patch that makes labels what they should be; those that should go become `null`.
 fn label_patch(item: &Item, wanted: &Value) -> Option<Value> {
-    let mut patch = wanted.as_object().cloned().unwrap_or_default();
-    for (key, value) in item.labels().into_iter().flat_map(Labels::iter) {
+    map_patch(item.labels().into_iter().flat_map(Labels::iter), wanted.as_object().cloned().unwrap_or_default())
+}
+
+/// The merge patch that makes a map of texts what it should be.
+fn map_patch<'a>(there: impl Iterator<Item = (&'a str, &'a str)>, wanted: Map<String, Value>) -> Option<Value> {
+    let mut patch = wanted;
+    for (key, value) in there {
         match patch.get(key) {
             Some(new) if new == value => _ = patch.remove(key),
             Some(_) => {}

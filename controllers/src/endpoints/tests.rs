@@ -115,3 +115,67 @@ fn a_deleted_service_takes_its_endpoints_along() {
     sim.settle();
     assert!(sim.names(&Resource::ENDPOINTS).is_empty());
 }
+
+fn mirrored(sim: &Sim) -> Vec<(String, Vec<String>, Vec<Value>)> {
+    let of = |s: &model::Object| {
+        let endpoints: Vec<String> = s.list_at(&["endpoints"]).iter().map(|e| format!("{} {}", e["addresses"][0], e["conditions"]["ready"]).replace('"', "")).collect();
+        (s.str_at(&["addressType"]).to_owned(), endpoints, s.list_at(&["ports"]).to_vec())
+    };
+    let mut all: Vec<_> = slices(sim).iter().map(of).collect();
+    all.sort_by_key(|(family, endpoints, _)| (family.clone(), endpoints.clone()));
+    all
+}
+
+#[test]
+fn endpoints_that_somebody_else_writes_are_mirrored() {
+    let mut sim = Sim::new(vec![Box::new(EndpointSlices), Box::new(LegacyEndpoints), Box::new(MirroredEndpoints)]);
+    service(&mut sim, json!({"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}));
+    let subsets = json!([{
+        "addresses": [{"ip": "10.1.2.3", "hostname": "h"}, {"ip": "fd00::1"}, {"ip": "10.1.2.3"}],
+        "notReadyAddresses": [{"ip": "10.1.2.4"}], "ports": [{"port": 80, "protocol": "TCP"}],
+    }]);
+    let metadata = json!({"name": "web", "namespace": "a", "labels": {"x": "y"}, "annotations": {"k": "v", OWN_ANNOTATION: "gone"}});
+    sim.create(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets}));
+    sim.settle();
+    let ports = vec![json!({"name": "", "port": 80, "protocol": "TCP"})];
+    let v4 = ("IPv4".to_owned(), vec!["10.1.2.3 true".to_owned(), "10.1.2.4 false".to_owned()], ports.clone());
+    assert_eq!(mirrored(&sim), [v4.clone(), ("IPv6".to_owned(), vec!["fd00::1 true".to_owned()], ports.clone())]);
+    let slice = slices(&sim).pop().unwrap();
+    assert_eq!(slice.at(&["metadata", "annotations"]), Some(&json!({"k": "v"})));
+    assert_eq!((slice.label("x"), slice.label("kubernetes.io/service-name"), slice.controller().unwrap().kind), (Some("y"), Some("web"), "Endpoints".into()));
+    // an update changes the slice that is there, and takes away what is no longer wanted
+    sim.patch(
+        &Resource::ENDPOINTS,
+        "web",
+        "",
+        json!({"metadata": {"labels": {"x": null}}, "subsets": [{"addresses": [{"ip": "10.2.3.4"}], "ports": [{"port": 80}]}]}),
+    );
+    sim.settle();
+    assert_eq!(mirrored(&sim), [("IPv4".to_owned(), vec!["10.2.3.4 true".to_owned()], ports)]);
+    assert_eq!(slices(&sim)[0].label("x"), None);
+    for patch in [json!({"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}}), json!({"metadata": {"labels": null}})] {
+        let skips = patch["metadata"]["labels"].is_object();
+        sim.patch(&Resource::ENDPOINTS, "web", "", patch);
+        sim.settle();
+        assert_eq!(mirrored(&sim).is_empty(), skips);
+    }
+    sim.delete(&Resource::ENDPOINTS, "web", None);
+    sim.settle();
+    assert!(mirrored(&sim).is_empty());
+}
+
+const OWN_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+#[test]
+fn what_a_selector_says_is_not_mirrored() {
+    let mut sim = Sim::new(vec![Box::new(EndpointSlices), Box::new(LegacyEndpoints), Box::new(MirroredEndpoints)]);
+    service(&mut sim, web());
+    pod(&mut sim, "p1", "10.0.0.1", true);
+    sim.settle();
+    assert_eq!(slices(&sim).len(), 1);
+    sim.create(
+        json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "nobody", "namespace": "a"}, "subsets": [{"addresses": [{"ip": "10.1.1.1"}]}]}),
+    );
+    sim.settle();
+    assert_eq!(slices(&sim).len(), 1, "without a Service there is nothing to reach");
+}

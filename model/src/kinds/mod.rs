@@ -9,6 +9,7 @@ mod lease;
 mod namespace;
 mod node;
 pub mod pod;
+mod pod_template;
 mod priority_class;
 mod rbac;
 mod replica_set;
@@ -66,6 +67,7 @@ fn core() -> Vec<Row> {
                 ("status.podIP", &["status", "podIP"]),
                 ("status.nominatedNodeName", &["status", "nominatedNodeName"]),
             ]),
+        row("", "v1", "PodTemplate", "podtemplates").columns(columns::pod_template()).strategy(&pod_template::STRATEGY).generation(),
         row("", "v1", "Service", "services")
             .columns(columns::service())
             .strategy(&service::STRATEGY)

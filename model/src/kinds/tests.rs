@@ -21,7 +21,7 @@ fn every_row_is_whole() {
             }
         }
     }
-    assert_eq!(kinds.rows().len(), 26);
+    assert_eq!(kinds.rows().len(), 27);
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn a_table_is_a_value() {
     let mut row = Kind::clone(kinds.resource("", "pods").unwrap());
     row.kind = "Whale".into();
     let changed = kinds.clone().with(row);
-    assert_eq!((changed.rows().len(), changed.kind("", "Pod").is_none(), changed.kind("", "Whale").is_some()), (26, true, true));
+    assert_eq!((changed.rows().len(), changed.kind("", "Pod").is_none(), changed.kind("", "Whale").is_some()), (27, true, true));
     let without = changed.without("", "pods");
-    assert_eq!((without.rows().len(), without.resource("", "pods").is_none(), without.kind("", "Whale").is_none()), (25, true, true));
+    assert_eq!((without.rows().len(), without.resource("", "pods").is_none(), without.kind("", "Whale").is_none()), (26, true, true));
     assert!(kinds.of("v1", "Pod").is_some() && kinds.of("v2", "Pod").is_none());
 }
 
@@ -273,4 +273,22 @@ fn others() {
     ] {
         assert_eq!(create(group, resource, object).1, [expected]);
     }
+}
+
+#[test]
+fn a_pod_template_is_a_pod_that_is_kept() {
+    let kinds = builtin();
+    let kind = kinds.kind("", "PodTemplate").unwrap();
+    let template = |spec: serde_json::Value| {
+        let json = serde_json::json!({"metadata": {"name": "x", "namespace": "a"}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": spec}});
+        let mut object = crate::Object(json.as_object().unwrap().clone());
+        kind.strategy.default(&mut object);
+        let errors: Vec<String> = kind.strategy.validate(&object).into_iter().map(|c| c.field).collect();
+        (object, errors)
+    };
+    let (object, errors) = template(serde_json::json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}));
+    assert_eq!((object.str_at(&["template", "spec", "dnsPolicy"]), errors), ("ClusterFirst", vec![]), "pods that end are fine");
+    assert_eq!(template(serde_json::json!({})).1, ["template.spec.containers"]);
+    let cells: Vec<String> = kind.columns.iter().map(|c| (c.cell)(&object, jiff::Timestamp::UNIX_EPOCH).to_string()).collect();
+    assert_eq!(cells, ["\"x\"", "\"c\"", "\"i\"", "\"a=b\""]);
 }

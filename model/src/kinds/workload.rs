@@ -1,5 +1,5 @@
 //! What Deployments and ReplicaSets share: a selector, a template, replicas.
-use super::fields::{Checks, int, map};
+use super::fields::{Checks, int, map, text};
 use super::pod;
 use crate::error::Cause;
 use crate::meta;
@@ -29,6 +29,18 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value, name: &str) {
         },
     }
     pod::validate_template(checks, &"spec.template", template);
+    restarted(checks, template.get("spec").unwrap_or(&Value::Null));
+}
+
+/// The pods are to run for good: only the policy that restarts them is accepted, and no deadline.
+fn restarted(checks: &mut Checks, pod: &Value) {
+    let policy = text(pod, "restartPolicy");
+    if matches!(policy, "Never" | "OnFailure") {
+        checks.add(Cause::not_supported("spec.template.spec.restartPolicy", &policy.into(), &["Always"]));
+    }
+    if pod.get("activeDeadlineSeconds").is_some() {
+        checks.add(Cause::forbidden("spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in ReplicaSet is not Supported"));
+    }
 }
 
 /// The selector stays what it was.

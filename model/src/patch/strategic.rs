@@ -94,12 +94,15 @@ fn merge_map(target: &mut Map<String, Value>, mut patch: Map<String, Value>, pla
             items.retain(|item| !removed.contains(item));
         }
     }
+    let list_keys = |key: &str| list_key(place.name, key).and_then(|k| k.key);
+    let before: Vec<Vec<Value>> =
+        orders.iter().map(|(key, _)| target.get(key).and_then(Value::as_array).map_or_else(Vec::new, |l| ids(l, list_keys(key)))).collect();
     for (key, change) in patch {
         merge_field(target, key, change, place)?;
     }
-    for (key, order) in &orders {
+    for ((key, order), before) in orders.iter().zip(before) {
         if let Some(Value::Array(items)) = target.get_mut(key) {
-            reorder(items, order, list_key(place.name, key).and_then(|k| k.key));
+            arrange(items, &ids(order, list_keys(key)), &before, list_keys(key));
         }
     }
     Ok(())
@@ -155,12 +158,14 @@ fn take_beside(patch: &mut Map<String, Value>, prefix: &str) -> Result<Vec<(Stri
 }
 
 fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, key: Option<&str>, place: Place<'_>) -> Result<(), ApiError> {
+    let (before, listed) = (ids(old, key), ids(&new, key));
     let Some(key) = key else {
         for item in new {
             if !old.contains(&item) {
                 old.push(item);
             }
         }
+        arrange(old, &listed, &before, key);
         return Ok(());
     };
     if new.iter().any(|item| item.get(PATCH).and_then(Value::as_str) == Some("replace")) {
@@ -182,6 +187,7 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, key: Option<&str>, place: P
             }
         }
     }
+    arrange(old, &listed, &before, Some(key));
     Ok(())
 }
 
@@ -208,20 +214,28 @@ fn as_new(map: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
     plain.filter_map(|(key, value)| clean(value).map(|v| v.map(|v| (key, v))).transpose()).collect()
 }
 
-/// Puts the items that `order` lists in that order. Items that it doesn't list keep their places relative to the listed ones that were before them.
-fn reorder(items: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let id = |item: &Value| key.map_or_else(|| Some(item.clone()), |k| item.get(k).cloned());
-    let rank = |item: &Value| order.iter().position(|o| id(o) == id(item));
-    let live: Vec<Value> = items.iter().filter_map(id).collect();
-    let index = |item: &Value| live.iter().position(|l| Some(l) == id(item).as_ref());
-    let (mut listed, others): (Vec<Value>, Vec<Value>) = std::mem::take(items).into_iter().partition(|item| rank(item).is_some());
-    listed.sort_by_key(|item| rank(item));
-    let mut listed = listed.into_iter().peekable();
+/// What tells an item from the others of its list: the value of the list's key, or the item itself.
+fn id(item: &Value, key: Option<&str>) -> Option<Value> {
+    key.map_or_else(|| Some(item.clone()), |k| item.get(k).cloned())
+}
+
+fn ids(items: &[Value], key: Option<&str>) -> Vec<Value> {
+    items.iter().filter_map(|item| id(item, key)).collect()
+}
+
+/// Puts the items that the patch lists into its order, and the others among them: each before the first listed item that it was before in the live
+/// list (`before`). An item that is new is after none, so that it comes first. The rule is Kubernetes' of strategic merge patches.
+fn arrange(items: &mut Vec<Value>, listed: &[Value], before: &[Value], key: Option<&str>) {
+    let place = |of: &[Value], item: &Value| id(item, key).and_then(|id| of.iter().position(|o| *o == id));
+    let (mut first, others): (Vec<Value>, Vec<Value>) = std::mem::take(items).into_iter().partition(|item| place(listed, item).is_some());
+    first.sort_by_key(|item| place(listed, item));
+    let mut first = first.into_iter().peekable();
     for other in others {
-        while let Some(next) = listed.next_if(|next| index(next) < index(&other)) {
+        let at = place(before, &other);
+        while let Some(next) = first.next_if(|next| !matches!((at, place(before, next)), (Some(other), Some(next)) if other < next)) {
             items.push(next);
         }
         items.push(other);
     }
-    items.extend(listed);
+    items.extend(first);
 }

@@ -31,8 +31,11 @@ fn strategic_lists_merge_by_key() {
         (
             json!({"containers": [{"name": "a", "ports": [{"containerPort": 81, "name": null}]}]}),
             "/spec/containers/0/ports",
-            json!([{"containerPort": 80}, {"containerPort": 81}]),
+            json!([{"containerPort": 81}, {"containerPort": 80}]),
         ),
+        (json!({"containers": [{"name": "c"}]}), "/spec/containers/0", json!({"name": "c"})),
+        (json!({"containers": [{"name": "c"}, {"name": "b"}]}), "/spec/containers/1/name", json!("a")),
+        (json!({"containers": [{"name": "b"}, {"name": "a"}]}), "/spec/containers/0/name", json!("b")),
         (json!({"containers": [{"name": "a", "$patch": "delete"}]}), "/spec/containers", json!([{"name": "b", "image": "1"}])),
         (json!({"containers": [{"$patch": "replace"}, {"name": "c"}]}), "/spec/containers", json!([{"name": "c"}])),
         (json!({"containers": [{"name": "b", "$patch": "replace", "image": "3"}]}), "/spec/containers", json!([])),
@@ -52,7 +55,8 @@ fn strategic_lists_merge_by_key() {
 fn strategic_sets_of_scalars() {
     let old = json!({"metadata": {"finalizers": ["a", "b"]}});
     let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c", "b"], "$setElementOrder/finalizers": ["c", "b"]}});
-    assert_eq!(strategic(old, patch, POD), json!({"metadata": {"finalizers": ["c", "b"]}}));
+    assert_eq!(strategic(old.clone(), patch, POD), json!({"metadata": {"finalizers": ["c", "b"]}}));
+    assert_eq!(strategic(old, json!({"metadata": {"finalizers": ["c", "b"]}}), POD), json!({"metadata": {"finalizers": ["c", "a", "b"]}}));
 }
 
 #[test]

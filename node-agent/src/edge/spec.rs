@@ -215,7 +215,9 @@ mod tests {
 
     #[test]
     fn a_label_is_asked_for_in_parts() {
-        let label = |own: Value, pod: Value| built(json!({"name": "c", "securityContext": {"seLinuxOptions": own}}), json!({"seLinuxOptions": pod}), "").unwrap().selinux;
+        let label = |own: Value, pod: Value| {
+            built(json!({"name": "c", "securityContext": {"seLinuxOptions": own}}), json!({"seLinuxOptions": pod}), "").unwrap().selinux
+        };
         assert_eq!(label(Value::Null, json!({"level": "s0:c1,c2", "type": "web_t"})), ["type:web_t", "level:s0:c1,c2"]);
         assert_eq!(label(json!({"role": "r", "user": ""}), json!({"level": "s0"})), ["role:r"], "the container's own stand for the whole");
         assert!(label(json!({}), json!({"level": "s0"})).is_empty());

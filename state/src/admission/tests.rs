@@ -121,7 +121,15 @@ fn tolerations_by_default() {
     for (spec, want) in cases {
         let (got, _) = Case::create("pods", pod("default", spec)).run(&tolerations::DefaultTolerationSeconds).unwrap();
         assert_eq!(got.list_at(&["spec", "tolerations"]).len(), want);
+        let update = Case { old: Some(pod("default", json!({}))), ..Case::create("pods", pod("default", spec_again(&got))) };
+        assert_eq!(update.run(&tolerations::DefaultTolerationSeconds).unwrap().0.list_at(&["spec", "tolerations"]).len(), want, "once more");
     }
+    let update = Case { old: Some(pod("default", json!({}))), ..Case::create("pods", pod("default", json!({}))) };
+    assert_eq!(update.run(&tolerations::DefaultTolerationSeconds).unwrap().0.list_at(&["spec", "tolerations"]).len(), 2);
+}
+
+fn spec_again(pod: &Object) -> Value {
+    pod.at(&["spec"]).cloned().unwrap()
 }
 
 fn service(spec: Value) -> Value {

@@ -1,4 +1,5 @@
-//! DefaultTolerationSeconds: a pod outlives the trouble of its node by five minutes unless it says otherwise.
+//! DefaultTolerationSeconds: a pod outlives the trouble of its node by five minutes unless it says otherwise. An update that leaves these tolerations out
+//! keeps them.
 use super::{Admit, Held, Refusal, Step};
 use model::Object;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ pub struct DefaultTolerationSeconds;
 
 impl Step for DefaultTolerationSeconds {
     fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
-        if !request.creates("", "pods") {
+        if !request.of("", "pods") {
             return Ok(());
         }
         let mut all = object.list_at(&["spec", "tolerations"]).to_vec();

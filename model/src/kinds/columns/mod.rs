@@ -11,7 +11,7 @@ pub(super) use event::event;
 pub(super) use network::{endpoint_slice, endpoints, service};
 pub(super) use node::node;
 pub(super) use pod::pod;
-pub(super) use workload::{deployment, replica_set, revision};
+pub(super) use workload::{deployment, pod_template, replica_set, revision};
 
 use crate::kind::{Cell, Column};
 use crate::object::Object;

@@ -171,6 +171,10 @@ fn ending(terminated: &Value) -> String {
 
 /// Names and images of a pod template's containers, as workloads print them.
 pub(super) fn container_names(object: &Object, key: &str) -> String {
-    let template = object.at(&["spec", "template", "spec"]).unwrap_or(&Value::Null);
-    list(template, "containers").iter().map(|c| super::at(c, key)).collect::<Vec<_>>().join(",")
+    names_in(object.at(&["spec", "template", "spec"]), key)
+}
+
+/// What this field of each of a pod's containers says.
+pub(super) fn names_in(pod: Option<&Value>, key: &str) -> String {
+    list(pod.unwrap_or(&Value::Null), "containers").iter().map(|c| super::at(c, key)).collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,6 @@
 //! Deployments, ReplicaSets and their revisions.
-use super::pod::container_names;
-use super::{AGE, NAME, NONE, integer, or_none, text, wide};
+use super::pod::{container_names, names_in};
+use super::{AGE, NAME, NONE, integer, labels, or_none, text, wide};
 use crate::kind::Column;
 use crate::object::Object;
 use crate::selector::LabelSelector;
@@ -43,6 +43,15 @@ pub(in crate::kinds) fn replica_set() -> Vec<Column> {
         CONTAINERS,
         IMAGES,
         SELECTOR,
+    ]
+}
+
+pub(in crate::kinds) fn pod_template() -> Vec<Column> {
+    vec![
+        NAME,
+        text("Containers", "Names of the template's containers", |o, _| names_in(o.at(&["template", "spec"]), "name").into()),
+        text("Images", "Images of the template's containers", |o, _| names_in(o.at(&["template", "spec"]), "image").into()),
+        text("Pod Labels", "Labels of its pods", |o, _| labels(o.at(&["template", "metadata", "labels"]).and_then(Value::as_object)).into()),
     ]
 }
 

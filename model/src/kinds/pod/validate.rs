@@ -13,11 +13,11 @@ use std::fmt::{self, Display};
 pub(super) enum Owner {
     /// A pod.
     Pod,
-    /// A workload's template.
+    /// A template of pods.
     Template,
 }
 
-/// A workload's template: metadata, which Kubernetes leaves out of its fields' paths, and spec. Its pods are restarted, so only that policy is accepted.
+/// A template of pods: metadata, which Kubernetes leaves out of its fields' paths, and spec.
 pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, template: &Value) {
     let of = |field| template.get("metadata").and_then(|m| map(m, field));
     let empty = Value::Null;
@@ -28,13 +28,6 @@ pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, templa
     spec(checks, &format_args!("{path}.spec"), pod, Owner::Template);
     if !list(pod, "ephemeralContainers").is_empty() {
         checks.add(Cause::forbidden(format_args!("{path}.spec.ephemeralContainers"), "ephemeral containers not allowed in pod template"));
-    }
-    let policy = text(pod, "restartPolicy");
-    if matches!(policy, "Never" | "OnFailure") {
-        checks.add(Cause::not_supported(format_args!("{path}.spec.restartPolicy"), &policy.into(), &["Always"]));
-    }
-    if pod.get("activeDeadlineSeconds").is_some() {
-        checks.add(Cause::forbidden(format_args!("{path}.spec.activeDeadlineSeconds"), "activeDeadlineSeconds in ReplicaSet is not Supported"));
     }
 }
 

@@ -4,6 +4,7 @@ pub mod node_restriction;
 pub mod pod_security;
 pub mod priority;
 pub mod rbac;
+pub mod runtime_class;
 pub mod service;
 pub mod service_account;
 pub mod tolerations;
@@ -163,6 +164,7 @@ impl Admission {
                 Box::new(service_account::ServiceAccount { patience }),
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
+                Box::new(runtime_class::RuntimeClass),
                 Box::new(service::Allocation::new(ranges)),
                 Box::new(pod_security::PodSecurityAdmission(pod_security)),
             ],

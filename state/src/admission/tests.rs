@@ -111,6 +111,13 @@ fn priorities() {
 }
 
 #[test]
+fn no_runtime_class_exists() {
+    let run = |spec: Value| Case::create("pods", pod("default", spec)).run(&runtime_class::RuntimeClass).map(|_| ()).map_err(|e| (e.code(), e.message));
+    assert_eq!(run(json!({})), Ok(()));
+    assert_eq!(run(json!({"runtimeClassName": "kata"})), Err((403, "pods \"x\" is forbidden: pod rejected: RuntimeClass \"kata\" not found".into())));
+}
+
+#[test]
 fn tolerations_by_default() {
     let cases = [
         (json!({}), 2),

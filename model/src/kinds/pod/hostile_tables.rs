@@ -103,6 +103,7 @@ pub(super) const TEXTS: &[(&str, &[&str])] = &[
     ("subdomain", OPTIONAL),
     ("nodeName", OPTIONAL),
     ("priorityClassName", OPTIONAL),
+    ("runtimeClassName", NONE),
     // the pod to begin with has a token, which needs an account
     ("serviceAccountName", NONE),
     ("serviceAccount", OPTIONAL),
@@ -177,7 +178,6 @@ pub(super) const REFUSED: &[&str] = &[
     "overhead",
     "resourceClaims[]",
     "resources",
-    "runtimeClassName",
     "schedulingGroup",
     "appArmorProfile.localhostProfile",
     "windowsOptions",

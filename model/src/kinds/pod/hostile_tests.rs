@@ -158,7 +158,7 @@ const FULL: &str = r#"{
 /// All that a pod has and nodes act on, but for its containers.
 const POD: &str = r#"{
     "activeDeadlineSeconds": 1, "terminationGracePeriodSeconds": 30, "priority": 1, "restartPolicy": "Always", "dnsPolicy": "Default", "preemptionPolicy": "Never",
-    "hostname": "a", "subdomain": "a", "nodeName": "a", "priorityClassName": "a", "schedulerName": "a", "serviceAccountName": "a", "imagePullSecrets": [{"name": "a"}],
+    "hostname": "a", "subdomain": "a", "nodeName": "a", "priorityClassName": "a", "runtimeClassName": "a", "schedulerName": "a", "serviceAccountName": "a", "imagePullSecrets": [{"name": "a"}],
     "os": {"name": "linux"}, "nodeSelector": {"a": "b"}, "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["a"]}], "readinessGates": [{"conditionType": "a"}],
     "dnsConfig": {"nameservers": ["1.2.3.4"], "searches": ["a"], "options": [{"name": "a", "value": "b"}]},
     "securityContext": {"runAsUser": 1, "runAsGroup": 1, "fsGroup": 1, "supplementalGroups": [1], "supplementalGroupsPolicy": "Merge", "fsGroupChangePolicy": "Always", "seLinuxChangePolicy": "Recursive",

@@ -23,7 +23,6 @@ const POD: &[Row] = &[
     row(&["hostUsers"], &["true"]),
     row(&["setHostnameAsFQDN"], &["false"]),
     row(&["hostnameOverride"], &[]),
-    row(&["runtimeClassName"], &[]),
     row(&["overhead"], &["{}"]),
     row(&["resources"], &["{}"]),
     row(&["schedulingGroup"], &[]),

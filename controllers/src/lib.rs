@@ -15,6 +15,7 @@ pub mod status;
 pub mod tenancy;
 #[cfg(test)]
 mod testing;
+pub mod token_secret;
 
 use jiff::SignedDuration;
 use model::Kinds;
@@ -59,6 +60,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(garbage::GarbageCollector::new(&options.kinds)),
         Box::new(tenancy::DefaultServiceAccounts),
         Box::new(tenancy::RootCa::new(&options.ca_pem)),
+        Box::new(token_secret::TokenSecrets::new(&options.ca_pem)),
         Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),
         Box::new(node::PodGc { terminated_max: options.terminated_max }),

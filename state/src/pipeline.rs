@@ -97,8 +97,8 @@ impl Pipeline {
     pub fn new(store: Store, leases: Leases, options: PipelineOptions) -> Result<Self, TokenError> {
         let routes = Routes::default();
         let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
-        let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security, options.patience);
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
+        let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security, tokens.clone(), options.patience);
         Ok(Self(Arc::new(Inner {
             store,
             kinds: options.kinds,

@@ -1,7 +1,8 @@
 //! What the API answers, to good input and to bad. Kubernetes' documented behaviour is the expectation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use e2e::{Cluster, output};
+use e2e::{Cluster, eventually, output};
 use serde_json::json;
+use std::time::Duration;
 
 const JSON: &[&str] = &["Content-Type: application/json"];
 
@@ -141,6 +142,23 @@ fn kubectl_knows_the_kinds() {
     );
     let table = cluster.k(&["get", "namespaces"]);
     assert!(table.starts_with("NAME") && table.contains("kube-system") && table.contains("Active"), "{table}");
+}
+
+#[test]
+fn a_secret_has_its_accounts_token_and_goes_with_it() {
+    let cluster = Cluster::start(&["--no-node"]);
+    cluster.k(&["create", "serviceaccount", "robot"]);
+    cluster.k(&["create", "rolebinding", "robot", "--clusterrole=view", "--serviceaccount=default:robot"]);
+    let annotation = "kubernetes.io/service-account.name";
+    cluster.apply(&format!("{{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {{name: key, annotations: {{{annotation}: robot}}}}}}"));
+    let key = |field: &str| cluster.k(&["get", "secret", "key", "-o", &format!("jsonpath={{.data.{field}}}")]);
+    eventually("the Secret is filled", Duration::from_secs(10), || if key("token").is_empty() { Err("no token".to_owned()) } else { Ok(()) });
+    let token = cluster.k(&["get", "secret", "key", "-o", "go-template={{.data.token | base64decode}}"]);
+    let pods = |cluster: &Cluster| cluster.http("GET", "/api/v1/namespaces/default/pods", &[&format!("Authorization: Bearer {token}")], None).code;
+    assert_eq!((pods(&cluster), key("namespace").as_str()), (200, "ZGVmYXVsdA=="));
+    cluster.k(&["delete", "serviceaccount", "robot"]);
+    cluster.k(&["wait", "--for=delete", "secret/key", "--timeout=10s"]);
+    eventually("the token ends", Duration::from_secs(15), || if pods(&cluster) == 401 { Ok(()) } else { Err("it is still good".to_owned()) });
 }
 
 #[test]

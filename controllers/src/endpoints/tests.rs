@@ -118,7 +118,8 @@ fn a_deleted_service_takes_its_endpoints_along() {
 
 fn mirrored(sim: &Sim) -> Vec<(String, Vec<String>, Vec<Value>)> {
     let of = |s: &model::Object| {
-        let endpoints: Vec<String> = s.list_at(&["endpoints"]).iter().map(|e| format!("{} {}", e["addresses"][0], e["conditions"]["ready"]).replace('"', "")).collect();
+        let endpoints: Vec<String> =
+            s.list_at(&["endpoints"]).iter().map(|e| format!("{} {}", e["addresses"][0], e["conditions"]["ready"]).replace('"', "")).collect();
         (s.str_at(&["addressType"]).to_owned(), endpoints, s.list_at(&["ports"]).to_vec())
     };
     let mut all: Vec<_> = slices(sim).iter().map(of).collect();

@@ -35,6 +35,8 @@ impl Resource {
     pub const PODS: Self = Self::new("", "pods");
     /// ReplicaSets.
     pub const REPLICA_SETS: Self = Self::new("apps", "replicasets");
+    /// Secrets.
+    pub const SECRETS: Self = Self::new("", "secrets");
     /// ServiceAccounts.
     pub const SERVICE_ACCOUNTS: Self = Self::new("", "serviceaccounts");
     /// Services.

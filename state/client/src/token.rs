@@ -32,6 +32,9 @@ pub struct Bound {
     /// The node of that pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Ref>,
+    /// The Secret that it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Ref>,
 }
 
 /// What a token says. Times are seconds since 1970.

@@ -7,9 +7,11 @@ pub mod rbac;
 pub mod runtime_class;
 pub mod service;
 pub mod service_account;
+pub mod token_secret;
 pub mod tolerations;
 
 use crate::authz::Authorizer;
+use crate::subresource::token::Tokens;
 use crate::view::View;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
@@ -155,7 +157,13 @@ pub struct Admission {
 
 impl Admission {
     /// The steps of Kubernetes that are on by default, as far as their kinds exist. For `patience` a pod waits for its namespace's own account.
-    pub fn new(authorizer: Authorizer, ranges: service::Ranges, pod_security: Arc<pod_security::PodSecurity>, patience: Duration) -> Self {
+    pub fn new(
+        authorizer: Authorizer,
+        ranges: service::Ranges,
+        pod_security: Arc<pod_security::PodSecurity>,
+        tokens: Option<Tokens>,
+        patience: Duration,
+    ) -> Self {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
@@ -165,6 +173,7 @@ impl Admission {
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(runtime_class::RuntimeClass),
+                Box::new(token_secret::TokenSecret(tokens)),
                 Box::new(service::Allocation::new(ranges)),
                 Box::new(pod_security::PodSecurityAdmission(pod_security)),
             ],

@@ -8,9 +8,7 @@ pub struct RuntimeClass;
 impl Step for RuntimeClass {
     fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
         match object.str_at(&["spec", "runtimeClassName"]) {
-            name if !name.is_empty() && request.creates("", "pods") => {
-                Err(request.forbidden(object, format!("pod rejected: RuntimeClass {name:?} not found")))
-            }
+            name if !name.is_empty() && request.creates("", "pods") => Err(request.forbidden(object, format!("pod rejected: RuntimeClass {name:?} not found"))),
             _ => Ok(()),
         }
     }

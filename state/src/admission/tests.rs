@@ -1,5 +1,7 @@
 use super::*;
+use crate::subresource::token::TokenKeys;
 use crate::view::fixture::MapView;
+use base64::Engine;
 use model::kinds;
 use serde_json::{Value, json};
 
@@ -17,6 +19,7 @@ fn cluster() -> MapView {
         .with("", "namespaces", json!({"metadata": {"name": "ending", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Terminating"}}))
         .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "default"}}))
         .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "quiet"}, "automountServiceAccountToken": false, "imagePullSecrets": [{"name": "pull"}]}))
+        .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "robot", "uid": "robot-1"}}))
         .with("scheduling.k8s.io", "priorityclasses", json!({"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"}))
         .with("", "services", json!({"metadata": {"namespace": "default", "name": "other"}, "spec": {"type": "NodePort", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30_001}]}}))
 }
@@ -108,6 +111,33 @@ fn priorities() {
     }
     let given = Case::create("pods", pod("default", json!({"priority": 5}))).run(&priority::Priority);
     assert!(given.is_err_and(|e| e.code() == 403));
+}
+
+#[test]
+fn a_token_comes_with_the_accounts_uid() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let keys = TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() };
+    let step = token_secret::TokenSecret(Some(Tokens::new(&keys).unwrap()));
+    let metadata = |uid: &str| json!({"namespace": "default", "name": "t", "uid": "s-1", "creationTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": uid}});
+    let secret = |uid: &str, kind: &str| json!({"metadata": metadata(uid), "type": kind});
+    const TYPE: &str = "kubernetes.io/service-account-token";
+    let run = |new: Value, old: Option<Value>| {
+        let (got, _) = Case { old, ..Case::create("secrets", new) }.run(&step).unwrap();
+        base64::prelude::BASE64_STANDARD.decode(got.str_at(&["data", "token"])).map(|token| String::from_utf8(token).unwrap()).unwrap()
+    };
+    for (new, old) in [
+        (secret("robot-1", TYPE), None),
+        (secret("robot-2", TYPE), Some(secret("", TYPE))),
+        (secret("", TYPE), Some(secret("", TYPE))),
+        (secret("robot-1", "Opaque"), Some(secret("", "Opaque"))),
+    ] {
+        assert_eq!(run(new.clone(), old), "", "{new}");
+    }
+    let token = run(secret("robot-1", TYPE), Some(secret("", TYPE)));
+    let verifier = state_client::token::Verifier::new(&keys.public_pem).unwrap();
+    let claims = verifier.verify(&token, &[], "2126-01-01T00:00:00Z".parse().unwrap()).unwrap();
+    assert_eq!((claims.user().name.as_str(), claims.bound.secret.unwrap().uid.as_str()), ("system:serviceaccount:default:robot", "s-1"));
 }
 
 #[test]

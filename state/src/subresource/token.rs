@@ -1,4 +1,4 @@
-//! `serviceaccounts/token`: a signed token, bound to its account and, where asked, to a pod; and the review of such tokens.
+//! `serviceaccounts/token`: a signed token, bound to its account and, where asked, to a pod or a Secret; and the review of such tokens.
 use crate::authz::node::bound_to;
 use crate::authz::references::has_token_for;
 use crate::authz::review::user_info;
@@ -88,7 +88,11 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
     if seconds > LONGEST {
         return too("may not specify a duration larger than 2^32 seconds");
     }
-    let pod = spec.bound_object_ref.as_ref().map(|r| bound_pod(asked, r)).transpose()?;
+    let (pod, secret) = match &spec.bound_object_ref {
+        Some(wanted) if wanted.kind == "Secret" => (None, Some(find(asked, "secrets", wanted)?)),
+        Some(wanted) => (Some(bound_pod(asked, wanted)?), None),
+        None => (None, None),
+    };
     let namespace = asked.account.namespace();
     let now = asked.now.as_second();
     let reference = |o: &Object| Ref { name: o.name().to_owned(), uid: o.uid().to_owned() };
@@ -106,6 +110,7 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
             serviceaccount: reference(asked.account),
             pod: pod.as_ref().map(|pod| reference(pod.object())),
             node: node.map(|n| reference(n.object())),
+            secret: secret.as_ref().map(|secret| reference(secret.object())),
         },
     })
 }
@@ -114,10 +119,7 @@ fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, Api
     if wanted.kind != "Pod" {
         return Err(ApiError::bad_request(format!("cannot bind token for serviceaccount \"{}\" to an object of kind {:?}", asked.account.name(), wanted.kind)));
     }
-    let pod = find_pod(asked, wanted)?;
-    if !wanted.uid.is_empty() && wanted.uid != pod.object().uid() {
-        return Err(ApiError::conflict("", "pods", &wanted.name, replaced(wanted)));
-    }
+    let pod = find(asked, "pods", wanted)?;
     let account = asked.account.name();
     if pod.object().str_at(&["spec", "serviceAccountName"]) != account {
         let why = format!("cannot bind token for serviceaccount \"{account}\" to pod running with different serviceaccount name.");
@@ -139,7 +141,8 @@ fn check_node(asked: &Asked<'_>, spec: &Spec) -> Result<(), ApiError> {
     if wanted.uid.is_empty() {
         return refuse("node requested token with a pod binding without a uid".to_owned());
     }
-    let pod = find_pod(asked, wanted)?;
+    let pod = asked.view.get(&Key::new("", "pods", asked.account.namespace(), wanted.name.as_str()));
+    let pod = pod.map(|pod| pod.own()).ok_or_else(|| ApiError::not_found("", "pods", &wanted.name))?;
     let pod = pod.object();
     if wanted.uid != pod.uid() {
         return refuse(replaced(wanted));
@@ -158,9 +161,11 @@ fn check_node(asked: &Asked<'_>, spec: &Spec) -> Result<(), ApiError> {
     refuse(format!("{} is not authorized to request tokens for audience {audience:?}", asked.user.name))
 }
 
-fn find_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
-    let key = Key::new("", "pods", asked.account.namespace(), wanted.name.as_str());
-    asked.view.get(&key).map(|pod| pod.own()).ok_or_else(|| ApiError::not_found("", "pods", &wanted.name))
+/// The object that a token is to be bound to, in the account's namespace.
+fn find(asked: &Asked<'_>, resource: &str, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
+    let key = Key::new("", resource, asked.account.namespace(), wanted.name.as_str());
+    let found = asked.view.get(&key).map(|object| object.own()).ok_or_else(|| ApiError::not_found("", resource, &wanted.name))?;
+    if wanted.uid.is_empty() || wanted.uid == found.object().uid() { Ok(found) } else { Err(ApiError::conflict("", resource, &wanted.name, replaced(wanted))) }
 }
 
 fn replaced(wanted: &BoundObject) -> String {
@@ -177,12 +182,20 @@ impl Tokens {
         Ok(Self { key: Arc::new(key), verifier: Verifier::new(&keys.public_pem)? })
     }
 
+    /// A token that says this.
+    ///
+    /// # Errors
+    /// 500 when signing fails.
+    pub fn sign(&self, claims: &Claims) -> Result<String, ApiError> {
+        jsonwebtoken::encode(&Header::new(Algorithm::ES256), claims, &self.key).map_err(|e| ApiError::internal(e.to_string()))
+    }
+
     /// The TokenRequest with its token.
     ///
     /// # Errors
     /// 500 when signing fails.
     pub fn issue(&self, request: &Object, claims: &Claims) -> Result<Value, ApiError> {
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), claims, &self.key).map_err(|e| ApiError::internal(e.to_string()))?;
+        let token = self.sign(claims)?;
         let until = jiff::Timestamp::from_second(claims.exp).map(time::format).unwrap_or_default();
         let mut answer = request.clone();
         answer.set(&["apiVersion"], format!("{GROUP}/v1"));
@@ -225,6 +238,7 @@ fn alive(view: &dyn View, claims: &Claims, now: jiff::Timestamp) -> Result<(), S
         }
     };
     check("serviceaccounts", &bound.serviceaccount)?;
+    bound.secret.as_ref().map_or(Ok(()), |secret| check("secrets", secret))?;
     bound.pod.as_ref().map_or(Ok(()), |pod| check("pods", pod))
 }
 

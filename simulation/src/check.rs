@@ -1,7 +1,7 @@
 //! What must hold after each write, and once all is quiet.
 use crate::cluster::{Cluster, Net, Proc};
 use crate::store::Entry;
-use crate::users::NAMESPACE;
+use crate::users::{NAMESPACE, OUTSIDE};
 use jiff::{SignedDuration, Timestamp};
 use model::{Object, Stored};
 use serde_json::Value;
@@ -209,6 +209,8 @@ impl Check {
             open.push(format!("pod {} is not ready: {}", pod.name(), pod.at(&["status"]).unwrap_or(&Value::Null)));
         }
         nodes_open(cluster, &mut open);
+        mirror_open(net, &mut open);
+        tokens_open(net, &mut open);
         open
     }
 }
@@ -226,6 +228,33 @@ fn deployment_open(net: &Net, deployment: &Object, open: &mut Vec<String>) {
     let right = pods.iter().filter(|p| ready(p) && image(p, &["spec", "containers"]) == template).count();
     if (right as i64, pods.iter().filter(|p| alive(p)).count() as i64) != (wanted, wanted) {
         open.push(format!("deployment {name} wants {wanted} pods: {right} of {} are right", pods.len()));
+    }
+}
+
+/// Slices have what the Endpoints of the Service without a selector have, and nothing without either.
+fn mirror_open(net: &Net, open: &mut Vec<String>) {
+    let there = |resource| net.store.get("", resource, NAMESPACE, OUTSIDE).map(|o| o.object());
+    let ips = |endpoints: &Object| -> BTreeSet<String> {
+        let addresses = |subset: &Value| ["addresses", "notReadyAddresses"].map(|f| subset[f].as_array().cloned().unwrap_or_default()).concat();
+        endpoints.list_at(&["subsets"]).iter().flat_map(addresses).filter_map(|a| Some(a["ip"].as_str()?.to_owned())).collect()
+    };
+    let wanted = there("endpoints").filter(|_| there("services").is_some()).map(ips).unwrap_or_default();
+    let slices = net.store.all("endpointslices").map(|s| s.object()).filter(|s| s.label("kubernetes.io/service-name") == Some(OUTSIDE));
+    let endpoints = slices.flat_map(|s| s.list_at(&["endpoints"]).to_vec());
+    let got: BTreeSet<String> = endpoints.filter_map(|e| Some(e["addresses"][0].as_str()?.to_owned())).collect();
+    if got != wanted {
+        open.push(format!("the slices of {OUTSIDE} have {got:?} instead of {wanted:?}"));
+    }
+}
+
+/// Every token Secret is filled for an account that is there.
+fn tokens_open(net: &Net, open: &mut Vec<String>) {
+    for secret in net.store.all("secrets").map(|s| s.object()) {
+        let account = secret.annotation("kubernetes.io/service-account.name").and_then(|name| net.store.get("", "serviceaccounts", NAMESPACE, name));
+        let bound = secret.annotation("kubernetes.io/service-account.uid");
+        if account.is_none_or(|a| bound != Some(a.object().uid())) || secret.str_at(&["data", "ca.crt"]).is_empty() {
+            open.push(format!("the Secret {} is not its account's: {bound:?}", secret.name()));
+        }
     }
 }
 

@@ -112,11 +112,10 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    let what = cluster.net.random.random_range(0..17);
-    if what < 10 {
-        user(&mut cluster.net, what)
-    } else {
-        fault(cluster, what)
+    match cluster.net.random.random_range(0..21) {
+        what @ 0..10 => user(&mut cluster.net, what),
+        what @ 10..17 => fault(cluster, what),
+        what => beside(&mut cluster.net, what),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);
@@ -149,6 +148,50 @@ fn user(net: &mut Net, what: u32) {
         (9, _, _, Some(node)) => act(net, delete(("", "nodes"), "", &node, Options::default())),
         _ => {}
     }
+}
+
+/// What goes on beside the Deployments: Endpoints that somebody writes, owners that form circles, accounts and their tokens.
+fn beside(net: &mut Net, what: u32) {
+    let (number, other, of) = (net.random.random_range(0..3), net.random.random_range(0..3), net.random.random_range(0..4));
+    let core = |verb, resource| Request::new(verb, "", resource, NAMESPACE, "");
+    let request = match (what, of) {
+        (17, 0) => core(Verb::Create, "services")
+            .body(object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": OUTSIDE}, "spec": {"ports": [{"port": 80}]}}))),
+        (17, _) => core(Verb::Create, "endpoints")
+            .body(object(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": OUTSIDE}, "subsets": subsets(number)}))),
+        (18, 0) => delete(("", ["services", "endpoints"][number % 2]), NAMESPACE, OUTSIDE, Options::default()),
+        (18, _) => merge(("", "endpoints"), NAMESPACE, OUTSIDE, &json!({"subsets": subsets(number), "metadata": {"labels": {"of": other.to_string()}}})),
+        (19, 0) => core(Verb::Create, "configmaps").body(object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c{number}")}}))),
+        (19, 1) => {
+            let options = Options { propagation: Some(Propagation::Foreground), ..Options::default() };
+            delete(("", "configmaps"), NAMESPACE, &format!("c{number}"), options)
+        }
+        (19, _) => match net.store.get("", "configmaps", NAMESPACE, &format!("c{other}")) {
+            Some(owner) => {
+                let owner =
+                    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": format!("c{other}"), "uid": owner.object().uid(), "blockOwnerDeletion": true});
+                merge(("", "configmaps"), NAMESPACE, &format!("c{number}"), &json!({"metadata": {"ownerReferences": [owner]}}))
+            }
+            None => return,
+        },
+        (_, 0) => delete(("", "serviceaccounts"), NAMESPACE, &format!("s{number}"), Options::default()),
+        (_, 1) => core(Verb::Create, "serviceaccounts")
+            .body(object(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": format!("s{number}")}}))),
+        _ => {
+            let metadata = json!({"name": format!("t{other}"), "annotations": {"kubernetes.io/service-account.name": format!("s{number}")}});
+            core(Verb::Create, "secrets")
+                .body(object(json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": metadata})))
+        }
+    };
+    act(net, request);
+}
+
+/// A Service without a selector, and its Endpoints.
+pub const OUTSIDE: &str = "outside";
+
+fn subsets(number: usize) -> Value {
+    let addresses: Vec<Value> = (0..=number).map(|n| json!({"ip": format!("10.9.{number}.{n}")})).collect();
+    json!([{"addresses": addresses, "notReadyAddresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 80 + number, "protocol": "TCP"}]}])
 }
 
 fn fault(cluster: &mut Cluster, what: u32) {

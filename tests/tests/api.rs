@@ -150,7 +150,9 @@ fn a_secret_has_its_accounts_token_and_goes_with_it() {
     cluster.k(&["create", "serviceaccount", "robot"]);
     cluster.k(&["create", "rolebinding", "robot", "--clusterrole=view", "--serviceaccount=default:robot"]);
     let annotation = "kubernetes.io/service-account.name";
-    cluster.apply(&format!("{{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {{name: key, annotations: {{{annotation}: robot}}}}}}"));
+    cluster.apply(&format!(
+        "{{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {{name: key, annotations: {{{annotation}: robot}}}}}}"
+    ));
     let key = |field: &str| cluster.k(&["get", "secret", "key", "-o", &format!("jsonpath={{.data.{field}}}")]);
     eventually("the Secret is filled", Duration::from_secs(10), || if key("token").is_empty() { Err("no token".to_owned()) } else { Ok(()) });
     let token = cluster.k(&["get", "secret", "key", "-o", "go-template={{.data.token | base64decode}}"]);

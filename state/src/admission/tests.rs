@@ -118,8 +118,10 @@ fn a_token_comes_with_the_accounts_uid() {
     let pair = rcgen::KeyPair::generate().unwrap();
     let keys = TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() };
     let step = token_secret::TokenSecret(Some(Tokens::new(&keys).unwrap()));
-    let metadata = |uid: &str| json!({"namespace": "default", "name": "t", "uid": "s-1", "creationTimestamp": "2026-01-01T00:00:00Z",
-        "annotations": {"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": uid}});
+    let metadata = |uid: &str| {
+        json!({"namespace": "default", "name": "t", "uid": "s-1", "creationTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": uid}})
+    };
     let secret = |uid: &str, kind: &str| json!({"metadata": metadata(uid), "type": kind});
     const TYPE: &str = "kubernetes.io/service-account-token";
     let run = |new: Value, old: Option<Value>| {

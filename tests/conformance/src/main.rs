@@ -7,6 +7,7 @@ mod cluster;
 mod evidence;
 mod failure;
 mod interrupt;
+mod list;
 mod progress;
 mod report;
 mod results;
@@ -18,7 +19,7 @@ use cluster::Nodes;
 use failure::Failure;
 use report::{Outcome, Verdict};
 use results::Results;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use suite::Suite;
 
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Runs tests on a control plane and two nodes with Podman, and records what came of them
     Run(Choice),
+    /// Records once more what came of the last run, from its output: also of one that was cut off
+    Record(Choice),
     /// Runs tests that need no container on simulated nodes: those that are known to pass there, or those that are chosen
     Hollow(Choice),
     /// Runs tests that are recorded as passed, and fails where one doesn't pass any more
@@ -96,6 +99,14 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             results.record(&outcomes);
             results.write(&cli.results)
         }
+        Command::Record(choice) => {
+            let (names, impossible) = possible(suite.choose(choice)?)?;
+            let mut outcomes = suite.outcomes(&names)?;
+            outcomes.extend(impossible);
+            tell(&mut outcomes, &cli.out)?;
+            results.record(&outcomes);
+            results.write(&cli.results)
+        }
         Command::Hollow(choice) => {
             let names = if choice.is_default() { results.hollow() } else { suite.choose(choice)? };
             let known = results.hollow();
@@ -118,7 +129,8 @@ fn perform(cli: &Cli, suite: &Suite, nodes: Nodes, names: Vec<String>) -> Result
     if names.is_empty() {
         return Err(Failure::NothingChosen);
     }
-    let (names, mut outcomes) = report::possible(names)?;
+    let (names, mut outcomes) = possible(names)?;
+    suite.clear()?;
     if !names.is_empty() {
         let cluster = cluster::start(suite, nodes)?;
         let ran = suite.run(&cluster, &names, cli.procs.unwrap_or(nodes.procs()));
@@ -126,13 +138,27 @@ fn perform(cli: &Cli, suite: &Suite, nodes: Nodes, names: Vec<String>) -> Result
         drop(cluster);
         outcomes.extend(ran?);
     }
-    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-    evidence::of_failures(&outcomes, &cli.out)?;
-    print!("{}", table::render(&outcomes));
-    if outcomes.iter().any(|o| matches!(o.verdict, Verdict::Failed(_))) {
-        println!("\nThe logs of each failed test: {}", cli.out.join("failed").display());
-    }
+    tell(&mut outcomes, &cli.out)?;
     Ok(outcomes)
+}
+
+/// Tests that can't be run on these machines whatever the cluster does, each with the reason.
+const IMPOSSIBLE: &str = include_str!("../impossible.json");
+
+fn possible(names: Vec<String>) -> Result<(Vec<String>, Vec<Outcome>), Failure> {
+    let impossible = serde_json::from_str(IMPOSSIBLE).map_err(|source| Failure::Content { path: PathBuf::from("impossible.json"), source })?;
+    Ok(report::possible(names, &impossible))
+}
+
+/// Leaves the logs of what failed, and prints the table.
+fn tell(outcomes: &mut [Outcome], out: &Path) -> Result<(), Failure> {
+    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+    evidence::of_failures(outcomes, out)?;
+    print!("{}", table::render(outcomes));
+    if outcomes.iter().any(|o| matches!(o.verdict, Verdict::Failed(_))) {
+        println!("\nThe logs of each failed test: {}", out.join("failed").display());
+    }
+    Ok(())
 }
 
 /// Complains of those that are known to pass and don't.

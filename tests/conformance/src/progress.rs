@@ -1,4 +1,5 @@
 //! How far the suite has come, read from what it prints, and shown: on a terminal in one line, elsewhere in a line every half a minute.
+use crate::report::plain;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -45,15 +46,6 @@ impl Counts {
 
     fn done(&self) -> usize {
         self.passed + self.failed + self.left_out
-    }
-}
-
-/// A test's name without what Ginkgo adds to it in headers: the kind of its node and, at the end, its labels.
-fn plain(header: &str) -> String {
-    let name = header.trim().replacen("[It] ", "", 1);
-    match name.rsplit_once(" [") {
-        Some((name, labels)) if labels.contains(", ") => name.to_owned(),
-        _ => name,
     }
 }
 

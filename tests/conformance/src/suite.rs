@@ -3,7 +3,7 @@ use crate::cluster;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::report::{self, Outcome};
-use crate::{Choice, interrupt};
+use crate::{Choice, interrupt, list};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -25,21 +25,25 @@ impl Suite {
     /// The suite that `build` has made in `release`.
     ///
     /// # Errors
-    /// When it isn't there, or `out` can't be emptied.
+    /// When it isn't there, or `out` can't be made.
     pub fn of(release: &Path, out: &Path) -> Result<Self, Failure> {
-        let suite = Self { release: release.to_owned(), out: out.to_owned() };
+        std::fs::create_dir_all(out).map_err(Failure::file(out))?;
+        let out = out.canonicalize().map_err(Failure::file(out))?;
+        let suite = Self { release: release.to_owned(), out };
         for program in ["e2e.test", "ginkgo", "kubectl"] {
             if !suite.program(program).is_file() {
                 return Err(Failure::NotBuilt(release.to_owned()));
             }
         }
-        match std::fs::remove_dir_all(out) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Failure::file(out)(e)),
-            _ => {}
-        }
-        std::fs::create_dir_all(out).map_err(Failure::file(out))?;
-        let out = out.canonicalize().map_err(Failure::file(out))?;
-        Ok(Self { out, ..suite })
+        Ok(suite)
+    }
+
+    /// Removes what an earlier run has left.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn clear(&self) -> Result<(), Failure> {
+        std::fs::remove_dir_all(&self.out).and_then(|()| std::fs::create_dir_all(&self.out)).map_err(Failure::file(&self.out))
     }
 
     /// Which version of Kubernetes it is of: `v1.37.2`.
@@ -81,9 +85,7 @@ impl Suite {
             let output = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
             return Err(Failure::Program { what: "listing the suite's tests", output });
         }
-        let mut names: Vec<String> = report::read(&found)?.into_iter().map(|o| o.name).collect();
-        names.sort();
-        names.dedup();
+        let names = list::names(&found)?;
         std::fs::remove_file(&found).map_err(Failure::file(&found))?;
         Ok(names)
     }
@@ -93,13 +95,12 @@ impl Suite {
     /// # Errors
     /// When the suite can't be run, fails before its first test, or somebody asks to stop.
     pub fn run(&self, cluster: &Cluster, names: &[String], procs: usize) -> Result<Vec<Outcome>, Failure> {
-        let (program, log, found) = (self.program("ginkgo"), self.out.join("suite.log"), self.out.join("report.json"));
+        let (program, log) = (self.program("ginkgo"), self.log());
         let mut command = Command::new(&program);
-        command.args(["-v", "--no-color", "--silence-skips", "--json-report=report.json", LIMIT]);
-        command.arg(format!("--procs={}", procs.clamp(1, names.len()))).arg(format!("--output-dir={}", self.out.display()));
+        command.args(["-v", "--no-color", "--silence-skips", LIMIT]).arg(format!("--procs={}", procs.clamp(1, names.len())));
         command.args(names.iter().map(|name| format!("--focus= {}$", regex_lite::escape(name))));
         command.arg(self.program("e2e.test")).arg("--").args(self.arguments(cluster));
-        command.env("TMPDIR", self.scratch()?).current_dir(&self.out).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.env("TMPDIR", self.scratch()?).env("TZ", "UTC").current_dir(&self.out).stdin(Stdio::null()).stdout(Stdio::piped());
         let errors = File::create(self.out.join("suite.err")).map_err(Failure::file(self.out.join("suite.err")))?;
         let mut child = command.stderr(errors).spawn().map_err(|source| Failure::Start { program: program.clone(), source })?;
         let mut copy = File::create(&log).map_err(Failure::file(&log))?;
@@ -111,7 +112,20 @@ impl Suite {
         }
         child.wait().map_err(|source| Failure::Start { program, source })?;
         progress.end();
-        if interrupt::asked() { Err(Failure::Interrupted) } else { report::read(&found) }
+        if interrupt::asked() { Err(Failure::Interrupted) } else { self.outcomes(names) }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.out.join("suite.log")
+    }
+
+    /// What came of these tests in the run whose output is there.
+    ///
+    /// # Errors
+    /// When there is none, or the suite failed before its first test.
+    pub fn outcomes(&self, names: &[String]) -> Result<Vec<Outcome>, Failure> {
+        let output = std::fs::read(self.log()).map_err(Failure::file(self.log()))?;
+        report::parse(&String::from_utf8_lossy(&output), names).map_err(Failure::Suite)
     }
 
     fn arguments(&self, cluster: &Cluster) -> Vec<String> {

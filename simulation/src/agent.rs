@@ -17,6 +17,8 @@ use std::sync::Arc;
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(10);
 /// After so long without a renewed lease the status is written anew, twice.
 const DOUBTED: SignedDuration = SignedDuration::from_secs(20);
+/// After so long the status is written anew, whatever it was.
+const STATUS: SignedDuration = SignedDuration::from_mins(5);
 const LEASES: (&str, &str, &str) = ("coordination.k8s.io", "leases", "kube-node-lease");
 
 /// What is left of a node when its agent is killed: containers that run on, and the desired pods on its disk.
@@ -63,6 +65,8 @@ pub struct Agent {
     registered: bool,
     renewed: Option<Timestamp>,
     reassure: u8,
+    /// When its status was written last.
+    told: Option<Timestamp>,
 }
 
 fn merge(key: (&str, &str, &str), name: &str, subresource: &str, patch: &Value) -> Request {
@@ -91,6 +95,7 @@ impl Agent {
             registered: false,
             renewed: None,
             reassure: 0,
+            told: None,
         }
     }
 
@@ -213,7 +218,9 @@ impl Agent {
         let well = results.iter().skip(usize::from(first)).all(fine);
         if well {
             (self.registered, self.renewed) = (true, Some(net.now));
-            self.reassure = self.reassure.saturating_sub(u8::from(told));
+            if told {
+                (self.reassure, self.told) = (self.reassure.saturating_sub(1), Some(net.now));
+            }
         } else {
             self.registered &= !results.iter().any(|r| r.as_ref().is_err_and(model::ApiError::is_not_found));
             self.beat = self.beat.min(net.now.saturating_add(SignedDuration::from_millis(500)).unwrap_or(net.now));
@@ -227,7 +234,7 @@ impl Agent {
             self.reassure = 2;
         }
         let renew = json!({"spec": {"holderIdentity": self.name, "leaseDurationSeconds": 40, "renewTime": model::time::format_micro(net.now)}});
-        let told = first || self.reassure > 0;
+        let told = first || self.reassure > 0 || self.told.is_some_and(|at| net.now.duration_since(at) > STATUS);
         // the node's lease goes with the node: a node that was deleted registers anew
         let mut requests = vec![Request::new(Verb::Get, "", "nodes", "", &self.name)];
         if first {

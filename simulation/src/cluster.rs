@@ -270,13 +270,14 @@ impl Cluster {
         let agents = self.agents.iter().enumerate().map(|(i, a)| (Proc::Agent(i), a.up));
         let all: Vec<Proc> = down.into_iter().chain(agents).filter(|(_, up)| !up).map(|(p, _)| p).collect();
         all.into_iter().for_each(|p| self.net.after(1, Event::Start(p)));
-        users::uncordon(&mut self.net);
     }
 
     /// Until all is as it should be, in bounded time.
     fn settle(&mut self, when: &str) -> Result<(), String> {
         let end = self.net.now.saturating_add(CALM).unwrap_or(self.net.now);
         loop {
+            // what users said before may still have been on its way
+            users::uncordon(&mut self.net);
             self.run_for(SignedDuration::from_secs(5))?;
             let open = self.check.open(self);
             if open.is_empty() {

@@ -94,7 +94,9 @@ pub fn delete_all(net: &mut Net) {
 
 /// Lets pods on all nodes again.
 pub fn uncordon(net: &mut Net) {
-    for name in names(net, "nodes") {
+    let cordoned = |name: &String| net.store.get("", "nodes", "", name).is_some_and(|n| n.object().at(&["spec", "unschedulable"]) == Some(&Value::Bool(true)));
+    let cordoned: Vec<String> = names(net, "nodes").into_iter().filter(cordoned).collect();
+    for name in cordoned {
         act(net, merge(("", "nodes"), "", &name, &json!({"spec": {"unschedulable": null}})));
     }
 }

@@ -41,7 +41,9 @@ pub fn parse(output: &str, names: &[String]) -> Result<Vec<Outcome>, String> {
     let mut broken = String::new();
     for block in blocks(output) {
         let Some(block) = Block::of(&block) else { continue };
-        match known.get(&plain(block.name)) {
+        // a single label can't be told from the end of a name
+        let shorter = || block.name.rsplit_once(" [").and_then(|(name, _)| known.get(&plain(name)));
+        match known.get(&plain(block.name)).or_else(shorter) {
             Some(name) => _ = outcomes.insert(*name, block.outcome(name)),
             None if block.state.is_some_and(|s| s != "SKIPPED") => broken += &format!("{}: {}; ", block.name, block.complaint()),
             None => {}
@@ -191,6 +193,7 @@ mod tests {
             "[sig-apps] Sets should panic [Conformance]",
             "[sig-network] Lists should be left out [Conformance]",
             "[sig-network] Lists should end [Conformance]",
+            "[sig-network] Lists should have one label",
         ]);
         parse(OUTPUT, &names).unwrap().into_iter().map(|o| (o.name.clone(), o)).collect()
     }
@@ -204,6 +207,7 @@ mod tests {
             ("[sig-apps] Sets should panic [Conformance]", failed("Test Panicked: runtime error: invalid memory address or nil pointer dereference")),
             ("[sig-network] Lists should be left out [Conformance]", Verdict::NotPossible("the suite leaves it out: Requires at least 3 nodes (not 2)".into())),
             ("[sig-network] Lists should end [Conformance]", failed("the suite's process ended before the test did")),
+            ("[sig-network] Lists should have one label", Verdict::Passed),
             ("[sig-node] Pods should run [Conformance] [NodeConformance]", Verdict::Passed),
         ];
         assert_eq!(got, want.map(|(name, verdict)| (name.to_owned(), verdict)));

@@ -81,7 +81,7 @@ fn mirror(endpoints: &Item, existing: &mut Vec<&Arc<Item>>, plan: &mut Plan) {
     }
     for ((family, _), wanted) in wanted {
         let holds = |slice: &&Arc<Item>| slice.object().str_at(&["addressType"]) == family && slice.object().list_at(&["ports"]) == wanted.ports;
-        match existing.iter().position(|slice| holds(slice)) {
+        match existing.iter().position(holds) {
             Some(at) => change(existing.remove(at), endpoints, wanted.endpoints, plan),
             None => _ = plan.create(&Resource::ENDPOINT_SLICES, made(endpoints, family, wanted)),
         }

@@ -1,5 +1,5 @@
 //! What a request's path and method name: one parser for every kind, present and future.
-use model::{ApiError, Kind, Kinds, Reason, kind::Subresource};
+use model::{ApiError, Kind, Kinds, kind::Subresource};
 use percent_encoding::percent_decode_str;
 use state_client::Verb;
 use std::sync::Arc;
@@ -89,12 +89,12 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
 
 /// The answer where nothing is served.
 pub fn not_served() -> ApiError {
-    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
+    ApiError::not_served()
 }
 
 /// The answer to a method that a path doesn't have.
 pub fn not_allowed() -> ApiError {
-    ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+    ApiError::not_allowed()
 }
 
 /// The row of the table of kinds that a path means.

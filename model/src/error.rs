@@ -217,6 +217,14 @@ impl ApiError {
     pub fn unauthorized() -> Self {
         Self::new(Reason::Unauthorized, "Unauthorized")
     }
+    /// 404 for a path that nothing is served at. It has details, which are empty: some clients look into them unasked.
+    pub fn not_served() -> Self {
+        Self { details: Some(Box::default()), ..Self::new(Reason::NotFound, "the server could not find the requested resource") }
+    }
+    /// 405 for a method that a path doesn't have, with empty details as well.
+    pub fn not_allowed() -> Self {
+        Self { details: Some(Box::default()), ..Self::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource") }
+    }
     /// 404: `pods "x" not found`. `resource` is the plural.
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
         Self::about(Reason::NotFound, group, resource, name, format!("{} \"{name}\" not found", qualified(group, resource)))

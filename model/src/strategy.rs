@@ -15,7 +15,12 @@ pub trait Strategy: Sync {
     fn prepare_create(&self, _object: &mut Object) {}
     /// Before an update of the main resource: carries over what a client may not change.
     fn prepare_update(&self, _new: &mut Object, _old: &Object) {}
-    /// Before an update of `status`: `new` already has everything but its status from `old`.
+    /// Whether who writes the status may change labels and annotations with it, as Kubernetes lets. Not where nodes write it: what these may say of
+    /// themselves and of pods is decided elsewhere.
+    fn status_has_metadata(&self) -> bool {
+        true
+    }
+    /// Before an update of `status`: `new` already has everything but its status, and perhaps labels and annotations, from `old`.
     fn prepare_status(&self, _new: &mut Object, _old: &Object) {}
     /// Refused fields of a new or changed object, beyond names, labels and schema, which are checked for every kind.
     fn validate(&self, _object: &Object) -> Vec<Cause> {

@@ -5,7 +5,7 @@ use crate::places::Guest;
 use crate::routes;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
-use model::{ApiError, Key, Kind, Kinds, Object, Reason};
+use model::{ApiError, Key, Kind, Kinds, Object};
 use state_client::{Body, Options, Request, User, Verb};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct Call {
 }
 
 fn unknown() -> ApiError {
-    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
+    ApiError::not_served()
 }
 
 impl Call {
@@ -52,7 +52,7 @@ impl Call {
             name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(unknown)?),
         };
         if !allowed(&kind, sub, request.verb) {
-            return Err(ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource"));
+            return Err(ApiError::not_allowed());
         }
         if !kind.namespaced() && !request.namespace.is_empty() {
             return Err(ApiError::bad_request(format!("{} is not namespaced", kind.resource)));

@@ -39,6 +39,12 @@ impl Strategy for Deployment {
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
     }
+    fn prepare_status(&self, new: &mut Object, old: &Object) {
+        match old.at(&["metadata", "labels"]) {
+            Some(labels) => new.set(&["metadata", "labels"], labels.clone()),
+            None => _ = new.remove(&["metadata", "labels"]),
+        }
+    }
     fn validate(&self, deployment: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let spec = deployment.at(&["spec"]).unwrap_or(&Value::Null);

@@ -13,6 +13,9 @@ pub static STRATEGY: Node = Node;
 pub struct Node;
 
 impl Strategy for Node {
+    fn status_has_metadata(&self) -> bool {
+        false
+    }
     fn default(&self, node: &mut Object) {
         if let (Some(capacity), None) = (node.at(&["status", "capacity"]).cloned(), node.at(&["status", "allocatable"])) {
             node.set(&["status", "allocatable"], capacity);

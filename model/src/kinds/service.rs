@@ -30,7 +30,13 @@ impl Strategy for Service {
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
         let before = old.at(&["spec"]).cloned().unwrap_or_default();
-        with_field(new, "spec", |spec| keep_allocated(spec, &before));
+        with_field(new, "spec", |spec| {
+            keep_allocated(spec, &before);
+            leave_type(spec, &before);
+        });
+        if new.str_at(&["spec", "type"]) != "LoadBalancer" && old.str_at(&["spec", "type"]) == "LoadBalancer" {
+            new.set(&["status", "loadBalancer"], json!({}));
+        }
     }
     fn validate(&self, service: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
@@ -109,6 +115,49 @@ fn keep_allocated(spec: &mut Value, before: &Value) {
             if let Some(number) = list(before, "ports").iter().find(same).and_then(|p| int(p, "nodePort")) {
                 fill_number(port, "nodePort", number);
             }
+        }
+    }
+}
+
+/// Whether a Service of this type has node ports.
+fn has_node_ports(spec: &Value) -> bool {
+    matches!(text(spec, "type"), "NodePort" | "LoadBalancer")
+}
+
+/// Whether it is reached from outside of the cluster.
+fn external(spec: &Value) -> bool {
+    has_node_ports(spec) || (text(spec, "type") == "ClusterIP" && !list(spec, "externalIPs").is_empty())
+}
+
+fn balanced(spec: &Value) -> bool {
+    text(spec, "type") == "LoadBalancer"
+}
+
+fn health_checked(spec: &Value) -> bool {
+    balanced(spec) && text(spec, "externalTrafficPolicy") == "Local"
+}
+
+/// What only the old type has goes with it, unless the client changed that as well: then it is refused. A client that reads, changes the type and writes
+/// sends all of it.
+fn leave_type(spec: &mut Value, before: &Value) {
+    let numbers = |spec: &Value| -> HashSet<i64> { list(spec, "ports").iter().filter_map(|p| int(p, "nodePort")).filter(|n| *n != 0).collect() };
+    if has_node_ports(before) && !has_node_ports(spec) && numbers(spec).is_subset(&numbers(before)) {
+        items_mut(spec, "ports").filter_map(Value::as_object_mut).for_each(|port| drop(port.remove("nodePort")));
+    }
+    type Rule = (&'static str, fn(&Value) -> bool);
+    const OWN: [Rule; 4] = [
+        ("healthCheckNodePort", health_checked),
+        ("allocateLoadBalancerNodePorts", balanced),
+        ("loadBalancerClass", balanced),
+        ("externalTrafficPolicy", external),
+    ];
+    for (field, has) in OWN {
+        if has(before)
+            && !has(spec)
+            && spec.get(field) == before.get(field)
+            && let Some(spec) = spec.as_object_mut()
+        {
+            spec.remove(field);
         }
     }
 }

@@ -156,6 +156,48 @@ fn services() {
 }
 
 #[test]
+fn a_service_leaves_its_type_with_what_is_the_types_own() {
+    let kinds = builtin();
+    let strategy = kinds.resource("", "services").unwrap().strategy;
+    let service = |spec: serde_json::Value| {
+        let mut object = Object::from_value(
+            json!({"metadata": {"name": "x", "namespace": "a"}, "spec": spec, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}),
+        )
+        .unwrap();
+        strategy.default(&mut object);
+        object
+    };
+    let base = json!({"clusterIP": "10.0.0.1", "ports": [{"port": 80, "nodePort": 30001}], "externalName": "a.b"});
+    let with = |kind: &str, more: serde_json::Value| {
+        let mut spec = base.clone();
+        spec["type"] = json!(kind);
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let load = json!({"externalTrafficPolicy": "Local", "healthCheckNodePort": 30005, "loadBalancerClass": "a/b", "allocateLoadBalancerNodePorts": true});
+    let changed = |from: (&str, serde_json::Value), to: (&str, serde_json::Value)| {
+        let (old, mut new) = (service(with(from.0, from.1)), service(with(to.0, to.1)));
+        strategy.prepare_update(&mut new, &old);
+        let causes: Vec<String> = strategy.validate(&new).into_iter().map(|c| c.field).collect();
+        (new, causes)
+    };
+    let own = ["healthCheckNodePort", "allocateLoadBalancerNodePorts", "loadBalancerClass", "externalTrafficPolicy"];
+    for to in ["ClusterIP", "ExternalName"] {
+        for from in [("NodePort", json!({"externalTrafficPolicy": "Cluster"})), ("LoadBalancer", load.clone())] {
+            let (new, causes) = changed(from.clone(), (to, from.1.clone()));
+            assert_eq!(causes, Vec::<String>::new(), "{} to {to}", from.0);
+            assert!(new.at(&["spec", "ports"]).unwrap()[0].get("nodePort").is_none() && own.iter().all(|f| new.at(&["spec", f]).is_none()), "{new:?}");
+            assert_eq!(new.at(&["status", "loadBalancer"]), Some(&if from.0 == "LoadBalancer" { json!({}) } else { json!({"ingress": [{"ip": "1.2.3.4"}]}) }));
+        }
+    }
+    let other = json!({"ports": [{"port": 80, "nodePort": 30002}]});
+    assert_eq!(changed(("NodePort", json!({})), ("ClusterIP", other)).1, ["spec.ports[0].nodePort"], "what the client changed isn't dropped");
+    let (kept, _) = changed(("LoadBalancer", load.clone()), ("NodePort", load));
+    assert_eq!((kept.at(&["spec", "ports"]).unwrap()[0]["nodePort"].as_i64(), kept.str_at(&["spec", "externalTrafficPolicy"])), (Some(30001), "Local"));
+    assert!(kept.at(&["spec", "healthCheckNodePort"]).is_none());
+}
+
+#[test]
 fn config() {
     let (secret, causes) = create("", "secrets", json!({"stringData": {"a": "hi"}, "data": {"b": "aGk="}}));
     assert_eq!((secret.str_at(&["type"]), secret.at(&["data"]), causes.len()), ("Opaque", Some(&json!({"a": "aGk=", "b": "aGk="})), 0));

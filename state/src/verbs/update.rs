@@ -37,6 +37,10 @@ impl Pipeline {
 
     pub(crate) async fn patch(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
         let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
+        if how == PatchKind::Apply {
+            // whether there is an object to change is not even asked
+            return Err(unsupported());
+        }
         if call.sub == Some(Subresource::Scale) {
             let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
             let scaled = self.change(call, &propose).await?;
@@ -120,16 +124,18 @@ fn accept(call: &Call, given: &mut Object) -> Result<Vec<String>, ApiError> {
     Ok(warnings)
 }
 
+fn unsupported() -> ApiError {
+    let known = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+    let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
+    ApiError::new(Reason::UnsupportedMediaType, why)
+}
+
 fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: &str) -> Result<Object, ApiError> {
     match how {
         PatchKind::Json => patch::apply_json(old, bytes),
         PatchKind::Merge => patch::apply_merge(old, bytes),
         PatchKind::Strategic => patch::apply_strategic(old, bytes, schema),
-        PatchKind::Apply => {
-            let known = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
-            let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
-            Err(ApiError::new(Reason::UnsupportedMediaType, why))
-        }
+        PatchKind::Apply => Err(unsupported()),
     }
 }
 
@@ -147,12 +153,23 @@ fn check_built_on(call: &Call, new: &Object, old: &Object) -> Result<(), ApiErro
     }
 }
 
-/// `old` with the status of `new`. Mostly only that differs: comparing the rest is several times cheaper than a copy of it.
-fn status_only(mut new: Object, old: &Object) -> Object {
+/// `old` with the status of `new`, and with its labels and annotations where the kind lets those who write a status change them. Mostly only the status
+/// differs: comparing the rest is several times cheaper than a copy of it.
+fn status_of(mut new: Object, old: &Object, with_metadata: bool) -> Object {
     new.0.retain(|field, _| field == "status" || old.0.contains_key(field));
     for (field, value) in old.0.iter().filter(|(field, _)| *field != "status") {
-        if new.0.get(field) != Some(value) {
-            new.0.insert(field.clone(), value.clone());
+        let Some(given) = new.0.get_mut(field).filter(|given| *given != value) else {
+            new.0.entry(field.clone()).or_insert_with(|| value.clone());
+            continue;
+        };
+        let words = (field == "metadata" && with_metadata).then(|| ["labels", "annotations"].map(|words| (words, given.get(words).cloned())));
+        *given = value.clone();
+        for (key, words) in words.into_iter().flatten() {
+            match (given.as_object_mut(), words) {
+                (Some(metadata), Some(words)) => _ = metadata.insert(key.to_owned(), words),
+                (Some(metadata), None) => _ = metadata.remove(key),
+                (None, _) => {}
+            }
         }
     }
     new
@@ -169,7 +186,7 @@ fn part(call: &Call, new: Object, old: &Object) -> Object {
     };
     match call.sub {
         None if call.row.has(Subresource::Status) => with(new, &["status"], old),
-        Some(Subresource::Status) => status_only(new, old),
+        Some(Subresource::Status) => status_of(new, old, call.row.strategy.status_has_metadata()),
         Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
         _ => new,
     }

@@ -19,6 +19,29 @@ async fn scale() {
     assert_eq!((object.object().int_at(&["spec", "replicas"]), object.object().generation()), (Some(5), 2));
 }
 
+/// Who writes a status may change labels and annotations with it, but for those of Deployments' labels, and of what nodes write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_comes_with_words() {
+    let cluster = Cluster::start().await;
+    let admin = cluster.admin();
+    admin.create(ACCOUNTS, "default", account("default")).await.unwrap();
+    admin.create(PODS, "default", pod("p")).await.unwrap();
+    admin.create(DEPLOYMENTS, "default", deployment("web")).await.unwrap();
+    const SERVICES: (&str, &str) = ("", "services");
+    admin.create(SERVICES, "default", json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})).await.unwrap();
+    let patch =
+        json!({"metadata": {"labels": {"l": "1"}, "annotations": {"a": "1"}, "finalizers": ["x/y"]}, "spec": {"replicas": 7, "sessionAffinity": "ClientIP"}});
+    for (resource, name, label, annotation) in [(SERVICES, "s", true, true), (DEPLOYMENTS, "web", false, true), (PODS, "p", false, false)] {
+        let body = Body::Patch(PatchKind::Merge, patch.to_string().into());
+        admin.send(admin.ask(Verb::Patch, resource, "default", name).subresource("status").body(body)).await.unwrap();
+        let got = admin.get(resource, "default", name).await.unwrap();
+        let object = got.object();
+        assert_eq!((object.label("l").is_some(), object.annotation("a").is_some()), (label, annotation), "{name}");
+        assert!(object.list_at(&["metadata", "finalizers"]).is_empty() && object.int_at(&["spec", "replicas"]) != Some(7), "{name}");
+        assert_ne!(object.str_at(&["spec", "sessionAffinity"]), "ClientIP");
+    }
+}
+
 async fn bind(speaker: &crate::fixture::Speaker, name: &str, node: &str) -> Result<Value, ApiError> {
     speaker.post(PODS, "default", name, "binding", json!({"metadata": {"name": name}, "target": {"kind": "Node", "name": node}})).await
 }

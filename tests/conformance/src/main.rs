@@ -47,7 +47,13 @@ enum Command {
     /// Runs tests on a control plane and two nodes with Podman, and records what came of them
     Run(Choice),
     /// Records once more what came of the last run, from its output: also of one that was cut off
-    Record(Choice),
+    Record {
+        #[command(flatten)]
+        choice: Choice,
+        /// It ran on simulated nodes
+        #[arg(long)]
+        hollow: bool,
+    },
     /// Runs tests that need no container on simulated nodes: those that are known to pass there, or those that are chosen
     Hollow(Choice),
     /// Runs tests that are recorded as passed, and fails where one doesn't pass any more
@@ -99,12 +105,16 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             results.record(&outcomes);
             results.write(&cli.results)
         }
-        Command::Record(choice) => {
+        Command::Record { choice, hollow } => {
             let (names, impossible) = possible(suite.choose(choice)?)?;
             let mut outcomes = suite.outcomes(&names)?;
             outcomes.extend(impossible);
             tell(&mut outcomes, &cli.out)?;
-            results.record(&outcomes);
+            if *hollow {
+                results.record_hollow(&outcomes)
+            } else {
+                results.record(&outcomes)
+            }
             results.write(&cli.results)
         }
         Command::Hollow(choice) => {

@@ -48,6 +48,9 @@ impl Strategy for Pod {
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
     }
+    fn status_has_metadata(&self) -> bool {
+        false
+    }
     fn prepare_status(&self, new: &mut Object, old: &Object) {
         // the class follows from the spec, so a status can't change it
         if let Some(class) = old.at(&["status", "qosClass"]).cloned() {

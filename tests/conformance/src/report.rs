@@ -180,7 +180,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    const OUTPUT: &str = include_str!("../testdata/suite.log");
+    const OUTPUT: &str = include_str!("../testdata/suite.txt");
 
     fn names(all: &[&str]) -> Vec<String> {
         all.iter().map(|n| (*n).to_owned()).collect()

@@ -87,22 +87,12 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
     }))
 }
 
-/// The answer where nothing is served.
-pub fn not_served() -> ApiError {
-    ApiError::not_served()
-}
-
-/// The answer to a method that a path doesn't have.
-pub fn not_allowed() -> ApiError {
-    ApiError::not_allowed()
-}
-
 /// The row of the table of kinds that a path means.
 ///
 /// # Errors
 /// 404 when no row serves it: group, version, resource, scope or subresource.
 pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<Subresource>), ApiError> {
-    let kind = kinds.resource(&path.group, &path.resource).ok_or_else(not_served)?;
+    let kind = kinds.resource(&path.group, &path.resource).ok_or_else(ApiError::not_served)?;
     let served = kind.versions.iter().any(|v| **v == *path.version);
     let scoped = match (kind.namespaced(), path.namespace.is_empty()) {
         (true, false) | (false, true) => true,
@@ -110,11 +100,11 @@ pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<
         (false, false) => false,
     };
     if !served || !scoped {
-        return Err(not_served());
+        return Err(ApiError::not_served());
     }
     let sub = match path.subresource.as_str() {
         "" => None,
-        name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(not_served)?),
+        name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(ApiError::not_served)?),
     };
     Ok((kind.clone(), sub))
 }
@@ -138,7 +128,7 @@ fn sub_verb(sub: Subresource, method: &str) -> Option<Verb> {
 /// 405 for a method that the path, or its kind, doesn't have.
 pub fn verb(method: &str, kind: &Kind, path: &ResourcePath, sub: Option<Subresource>, watch: bool) -> Result<Verb, ApiError> {
     if let Some(sub) = sub {
-        return sub_verb(sub, method).ok_or_else(not_allowed);
+        return sub_verb(sub, method).ok_or_else(ApiError::not_allowed);
     }
     let whole = path.name.is_empty();
     let verb = match method {
@@ -150,9 +140,9 @@ pub fn verb(method: &str, kind: &Kind, path: &ResourcePath, sub: Option<Subresou
         "PATCH" if !whole => Verb::Patch,
         "DELETE" if !whole => Verb::Delete,
         "DELETE" if kind.namespaced() != path.namespace.is_empty() => Verb::DeleteCollection,
-        _ => return Err(not_allowed()),
+        _ => return Err(ApiError::not_allowed()),
     };
-    if kind.verbs.contains(&verb.name()) { Ok(verb) } else { Err(not_allowed()) }
+    if kind.verbs.contains(&verb.name()) { Ok(verb) } else { Err(ApiError::not_allowed()) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use crate::negotiate::Form;
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use model::{ApiError, Kind, Stored, table};
+use model::{ApiError, Kind, Stored, order, table};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -138,10 +138,10 @@ fn list_meta(list: &ListReply) -> Value {
 
 /// A list of what is already JSON: `{…head…,"items":[a,b]}`.
 fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Bytes {
-    let head = json!({"kind": kind, "apiVersion": api_version, "metadata": meta}).to_string();
+    let head = order::json(&json!({"kind": kind, "apiVersion": api_version, "metadata": meta}));
     let size = head.len() + items.iter().map(|i| i.len() + 1).sum::<usize>() + 12;
     let mut out = BytesMut::with_capacity(size);
-    out.put_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+    out.put_slice(head.strip_suffix(b"}").unwrap_or(&head));
     out.put_slice(br#","items":["#);
     for (n, item) in items.iter().enumerate() {
         if n > 0 {
@@ -244,9 +244,12 @@ impl Encoder {
 /// # Errors
 /// 500 when `object` doesn't serialise.
 pub fn line(out: &mut BytesMut, change: &str, object: &Value) -> Result<(), ApiError> {
-    let text = serde_json::to_vec(&json!({"type": change, "object": object})).map_err(internal)?;
-    out.put_slice(&text);
-    out.put_u8(b'\n');
+    let head = serde_json::to_vec(change).map_err(internal)?;
+    out.put_slice(br#"{"type":"#);
+    out.put_slice(&head);
+    out.put_slice(br#","object":"#);
+    out.put_slice(&order::json(object));
+    out.put_slice(b"}\n");
     Ok(())
 }
 

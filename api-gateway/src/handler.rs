@@ -108,7 +108,7 @@ impl Api {
         let kinds = self.kinds.load();
         let aggregated = matches!(root, Path::Core | Path::Groups) && negotiate::aggregated(accept)?;
         if !aggregated && !negotiate::takes_json(accept) {
-            negotiate::form(accept)?;
+            negotiate::form(accept, true)?;
         }
         let document = match root {
             Path::Core if aggregated => Some(discovery::aggregated(&kinds, true)),
@@ -121,7 +121,7 @@ impl Api {
         };
         let document = document.ok_or_else(ApiError::not_served)?;
         let content_type = if aggregated { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { respond::JSON };
-        Ok(respond::large(200, content_type, document.to_string().into(), headers))
+        Ok(respond::large(200, content_type, respond::text_of(&document), headers))
     }
 
     async fn other(&self, asked: &Asked, path: &str) -> Result<Response<Body>, ApiError> {
@@ -138,8 +138,9 @@ impl Api {
             "openapi" => {
                 read_only(&asked.request)?;
                 known(&asked.user, path)?;
-                let document = self.openapi.document(self.kinds.load_full(), rest).await?;
-                document.respond(asked.query.text("hash"), asked.request.headers())
+                let headers = asked.request.headers();
+                let document = self.openapi.document(self.kinds.load_full(), rest, header_text(headers, header::ACCEPT)).await?;
+                Ok(document.respond(asked.query.text("hash"), headers))
             }
             "metrics" if rest.is_empty() => {
                 impersonate::path_allowed(&self.client, &asked.user, path).await?;
@@ -158,6 +159,9 @@ impl Api {
         let (kind, sub) = path::resolve(&self.kinds.load(), &path)?;
         let watching = asked.query.flag("watch").unwrap_or_default();
         let verb = path::verb(asked.request.method().as_str(), &kind, &path, sub, watching)?;
+        if !matches!(verb, Verb::Connect | Verb::Watch) {
+            asked.query.check_timeout()?;
+        }
         labels.verb = verb.name();
         labels.group.clone_from(&path.group);
         labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
@@ -197,9 +201,14 @@ fn encoder(asked: &Asked, resolved: &Resolved) -> Result<Encoder, ApiError> {
     Ok(Encoder {
         kind: resolved.kind.clone(),
         api_version: discovery::group_version(&resolved.path.group, &resolved.path.version),
-        form: negotiate::form(header_text(asked.request.headers(), header::ACCEPT))?,
+        form: negotiate::form(header_text(asked.request.headers(), header::ACCEPT), has_table(resolved))?,
         include: Include::parse(asked.query.text("includeObject"))?,
     })
+}
+
+/// Whether what is answered can be shown as a table: what is only created, such as a review or a binding, can't.
+fn has_table(resolved: &Resolved) -> bool {
+    resolved.kind.verbs.iter().any(|verb| *verb != "create") && !matches!(resolved.sub, Some(Subresource::Binding | Subresource::Eviction | Subresource::Token))
 }
 
 fn reply_response(reply: Reply, encoder: &Encoder, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
@@ -207,10 +216,10 @@ fn reply_response(reply: Reply, encoder: &Encoder, headers: &HeaderMap) -> Resul
     Ok(match reply {
         Reply::Object { object, created, warnings } => {
             let code = if created { 201 } else { 200 };
-            respond::warned(respond::large(code, respond::JSON, encoder.object(&object, now)?, headers), &warnings)
+            respond::warned(respond::large(code, respond::JSON, respond::ended(&encoder.object(&object, now)?), headers), &warnings)
         }
-        Reply::List(list) => respond::large(200, respond::JSON, encoder.list(&list, now)?, headers),
-        Reply::Json { json, code, warnings } => respond::warned(respond::large(code, respond::JSON, json, headers), &warnings),
+        Reply::List(list) => respond::large(200, respond::JSON, respond::ended(&encoder.list(&list, now)?), headers),
+        Reply::Json { json, code, warnings } => respond::warned(respond::large(code, respond::JSON, respond::ended(&json), headers), &warnings),
     })
 }
 

@@ -1,4 +1,5 @@
 //! `Accept`, `Accept-Encoding` and `Content-Type`.
+use model::schema::gnostic;
 use model::{ApiError, Reason};
 use state_client::PatchKind;
 
@@ -48,11 +49,11 @@ fn not_acceptable() -> ApiError {
     ApiError::new(Reason::NotAcceptable, "only the following media types are accepted: application/json")
 }
 
-/// The form in which a client wants objects.
+/// The form in which a client wants objects, of which `tables` says whether they can be shown so.
 ///
 /// # Errors
 /// 406 when it takes none that is served.
-pub fn form(accept: Option<&str>) -> Result<Form, ApiError> {
+pub fn form(accept: Option<&str>, tables: bool) -> Result<Form, ApiError> {
     let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else { return Ok(Form::Object) };
     let one = |r: &Range<'_>| {
         if !is_json(r) {
@@ -60,7 +61,7 @@ pub fn form(accept: Option<&str>) -> Result<Form, ApiError> {
         }
         match (r.param("as"), r.param("g"), r.param("v")) {
             ("", ..) => Some(Form::Object),
-            ("Table", "meta.k8s.io", "v1") => Some(Form::Table),
+            ("Table", "meta.k8s.io", "v1") if tables => Some(Form::Table),
             ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => Some(Form::Metadata),
             _ => None,
         }
@@ -89,7 +90,17 @@ pub fn aggregated(accept: Option<&str>) -> Result<bool, ApiError> {
 
 /// Whether a client takes plain JSON.
 pub fn takes_json(accept: Option<&str>) -> bool {
-    accept.is_none_or(|a| a.trim().is_empty() || ranges(a).iter().any(is_json))
+    openapi(accept, false).is_ok()
+}
+
+/// Whether a client prefers protobuf to JSON for an OpenAPI document, which has such a form where `protobuf` says so.
+///
+/// # Errors
+/// 406 when it takes none that there is.
+pub fn openapi(accept: Option<&str>, protobuf: bool) -> Result<bool, ApiError> {
+    let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else { return Ok(false) };
+    let is_protobuf = |r: &Range<'_>| protobuf && matches!(r.media.as_str(), gnostic::MEDIA_TYPE | gnostic::CONTENT_TYPE);
+    ranges(accept).iter().find(|r| is_json(r) || is_protobuf(r)).map(|r| !is_json(r)).ok_or_else(not_acceptable)
 }
 
 /// Whether a client takes gzip.
@@ -166,9 +177,11 @@ mod tests {
             (Some("application/json;q=0"), None),
         ];
         for (accept, want) in cases {
-            assert_eq!(form(accept).ok(), want, "{accept:?}");
+            assert_eq!(form(accept, true).ok(), want, "{accept:?}");
         }
-        assert_eq!(form(Some("text/html")).map_err(|e| e.code()), Err(406));
+        assert_eq!(form(Some(kubectl), false), Ok(Form::Object));
+        assert_eq!(form(Some("application/json;as=Table;v=v1;g=meta.k8s.io"), false).map_err(|e| e.code()), Err(406));
+        assert_eq!(form(Some("text/html"), true).map_err(|e| e.code()), Err(406));
     }
 
     #[test]
@@ -177,6 +190,23 @@ mod tests {
         assert_eq!(aggregated(Some(kubectl)), Ok(true));
         assert_eq!(aggregated(Some("application/json")), Ok(false));
         assert_eq!(aggregated(None), Ok(false));
+    }
+
+    #[test]
+    fn openapi_documents() {
+        let client_go = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+        let cases = [
+            (None, true, Some(false)),
+            (Some("*/*"), true, Some(false)),
+            (Some(client_go), true, Some(true)),
+            (Some("application/com.github.proto-openapi.spec.v2.v1.0+protobuf"), true, Some(true)),
+            (Some("application/json, application/com.github.proto-openapi.spec.v2@v1.0+protobuf"), true, Some(false)),
+            (Some(client_go), false, None),
+            (Some("text/html"), true, None),
+        ];
+        for (accept, protobuf, want) in cases {
+            assert_eq!(openapi(accept, protobuf).ok(), want, "{accept:?} {protobuf}");
+        }
     }
 
     #[test]
@@ -194,7 +224,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "\\PC{0,80}") {
-            form(Some(&text)).ok();
+            form(Some(&text), true).ok();
             aggregated(Some(&text)).ok();
             written(Some(&text)).ok();
             patch(Some(&text)).ok();

@@ -4,7 +4,8 @@ use crate::negotiate;
 use crate::respond::{self, Body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use model::{ApiError, Kinds, Reason, schema};
+use model::schema::{self, gnostic};
+use model::{ApiError, Kinds};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -16,10 +17,11 @@ pub struct Document {
     etag: String,
     /// The hash under which the index names it; `""` for what isn't in the index.
     hash: String,
+    content_type: &'static str,
 }
 
-/// The document at a path below `/openapi/`; `None` when there is none.
-fn make(kinds: &Kinds, path: &str) -> Option<Document> {
+/// The document at a path below `/openapi/`; `None` when there is none. Only version 2 has a form in protobuf.
+fn make(kinds: &Kinds, path: &str, protobuf: bool) -> Option<Document> {
     let segments: Vec<&str> = path.split('/').collect();
     let value = match segments.as_slice() {
         ["v2"] => schema::openapi_v2(kinds),
@@ -29,9 +31,12 @@ fn make(kinds: &Kinds, path: &str) -> Option<Document> {
         _ => return None,
     };
     let hash = path.strip_prefix("v3/").map(|root| indexed_hash(kinds, root)).unwrap_or_default();
-    let body = Bytes::from(value.to_string());
+    let (body, content_type) = match protobuf {
+        true => (Bytes::from(gnostic::encode(&value)), gnostic::CONTENT_TYPE),
+        false => (respond::text_of(&value), respond::JSON),
+    };
     let etag = Sha256::digest(&body).iter().map(|b| format!("{b:02X}")).collect::<String>();
-    Some(Document { body, etag: format!("\"{etag}\""), hash })
+    Some(Document { body, etag: format!("\"{etag}\""), hash, content_type })
 }
 
 fn indexed_hash(kinds: &Kinds, root: &str) -> String {
@@ -43,7 +48,7 @@ fn indexed_hash(kinds: &Kinds, root: &str) -> String {
 #[derive(Default)]
 struct Made {
     of: Option<Arc<Kinds>>,
-    documents: HashMap<String, Arc<Document>>,
+    documents: HashMap<(String, bool), Arc<Document>>,
 }
 
 /// Documents that were asked for, until the table of kinds changes.
@@ -55,29 +60,31 @@ impl OpenApi {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn held(&self, kinds: &Arc<Kinds>, path: &str) -> Option<Arc<Document>> {
+    fn held(&self, kinds: &Arc<Kinds>, key: &(String, bool)) -> Option<Arc<Document>> {
         let mut made = self.lock();
         if !made.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, kinds)) {
             *made = Made { of: Some(kinds.clone()), documents: HashMap::new() };
         }
-        made.documents.get(path).cloned()
+        made.documents.get(key).cloned()
     }
 
-    /// The document at a path below `/openapi/`.
+    /// The document at a path below `/openapi/`, in a form that the client takes.
     ///
     /// # Errors
-    /// 404 when there is none.
-    pub async fn document(&self, kinds: Arc<Kinds>, path: &str) -> Result<Arc<Document>, ApiError> {
-        let path = path.trim_end_matches('/').to_owned();
-        if let Some(document) = self.held(&kinds, &path) {
+    /// 404 when there is none, 406 for clients that take neither JSON nor, of version 2, protobuf.
+    pub async fn document(&self, kinds: Arc<Kinds>, path: &str, accept: Option<&str>) -> Result<Arc<Document>, ApiError> {
+        let path = path.trim_end_matches('/');
+        let protobuf = negotiate::openapi(accept, path == "v2")?;
+        let key = (path.to_owned(), protobuf);
+        if let Some(document) = self.held(&kinds, &key) {
             return Ok(document);
         }
-        let (of, at) = (kinds.clone(), path.clone());
-        let made = tokio::task::spawn_blocking(move || make(&of, &at)).await.map_err(|e| ApiError::internal(e.to_string()))?;
+        let (of, at) = (kinds.clone(), key.0.clone());
+        let made = tokio::task::spawn_blocking(move || make(&of, &at, protobuf)).await.map_err(|e| ApiError::internal(e.to_string()))?;
         let made = Arc::new(made.ok_or_else(ApiError::not_served)?);
         let mut held = self.lock();
         if held.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &kinds)) {
-            held.documents.insert(path, made.clone());
+            held.documents.insert(key, made.clone());
         }
         Ok(made)
     }
@@ -85,15 +92,9 @@ impl OpenApi {
 
 impl Document {
     /// Sends it. `hash` is the query parameter: what is asked for by its hash never changes.
-    ///
-    /// # Errors
-    /// 406 for clients that take no JSON: protobuf isn't served.
-    pub fn respond(&self, hash: &str, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
-        if !negotiate::takes_json(text(headers, header::ACCEPT)) {
-            return Err(ApiError::new(Reason::NotAcceptable, "only the following media types are accepted: application/json"));
-        }
+    pub fn respond(&self, hash: &str, headers: &HeaderMap) -> Response<Body> {
         let known = text(headers, header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|t| t.trim() == self.etag));
-        let mut response = respond::large(200, respond::JSON, if known { Bytes::new() } else { self.body.clone() }, headers);
+        let mut response = respond::large(200, self.content_type, if known { Bytes::new() } else { self.body.clone() }, headers);
         if known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
@@ -103,7 +104,8 @@ impl Document {
         let lasting = !hash.is_empty() && hash == self.hash;
         let caching = if lasting { "public, immutable, max-age=31536000" } else { "no-cache, private" };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-        Ok(response)
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+        response
     }
 }
 
@@ -114,18 +116,27 @@ mod tests {
     #[tokio::test]
     async fn documents_are_kept_and_named_by_their_hash() {
         let (openapi, kinds) = (OpenApi::default(), Arc::new(crate::testing::pods()));
-        let document = openapi.document(kinds.clone(), "v3/api/v1").await.unwrap();
-        assert!(Arc::ptr_eq(&document, &openapi.document(kinds.clone(), "v3/api/v1/").await.unwrap()));
+        let document = openapi.document(kinds.clone(), "v3/api/v1", None).await.unwrap();
+        assert!(Arc::ptr_eq(&document, &openapi.document(kinds.clone(), "v3/api/v1/", None).await.unwrap()));
         let mut headers = HeaderMap::new();
-        let fresh = document.respond(&document.hash, &headers).unwrap();
+        let fresh = document.respond(&document.hash, &headers);
         assert!(fresh.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
         headers.insert(header::IF_NONE_MATCH, fresh.headers()[header::ETAG].clone());
-        assert_eq!(document.respond("", &headers).unwrap().status(), 304);
+        assert_eq!(document.respond("", &headers).status(), 304);
         for path in ["v3/api/v9", "v4", "", "v3/x/y/z"] {
-            assert_eq!(openapi.document(kinds.clone(), path).await.map(|_| ()).map_err(|e| e.code()), Err(404), "{path}");
+            assert_eq!(openapi.document(kinds.clone(), path, None).await.map(|_| ()).map_err(|e| e.code()), Err(404), "{path}");
         }
-        let all = openapi.document(kinds, "v2").await.unwrap();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/com.github.proto-openapi.spec.v2@v1.0+protobuf"));
-        assert_eq!(all.respond("", &headers).map(|_| ()).map_err(|e| e.code()), Err(406));
+    }
+
+    #[tokio::test]
+    async fn version_2_has_a_form_in_protobuf() {
+        let (openapi, kinds) = (OpenApi::default(), Arc::new(crate::testing::pods()));
+        let document = openapi.document(kinds.clone(), "v2", Some(gnostic::MEDIA_TYPE)).await.unwrap();
+        assert_eq!(document.respond("", &HeaderMap::new()).headers()[header::CONTENT_TYPE], gnostic::CONTENT_TYPE);
+        let json = openapi.document(kinds.clone(), "v2", None).await.unwrap();
+        assert_eq!(json.respond("", &HeaderMap::new()).headers()[header::CONTENT_TYPE], respond::JSON);
+        assert_ne!(document.etag, json.etag);
+        let refused = openapi.document(kinds, "v3/api/v1", Some(gnostic::MEDIA_TYPE)).await;
+        assert_eq!(refused.map(|_| ()).map_err(|e| e.code()), Err(406));
     }
 }

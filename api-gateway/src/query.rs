@@ -36,6 +36,17 @@ impl Query {
         }
     }
 
+    /// Checks how long a request may take: nothing, or a duration as Go writes it. Every request has a deadline of its own, which is at most as long.
+    ///
+    /// # Errors
+    /// 400 when it isn't one.
+    pub fn check_timeout(&self) -> Result<(), ApiError> {
+        match self.text("timeout") {
+            text if text.is_empty() || is_go_duration(text) => Ok(()),
+            text => Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: invalid duration {text:?}"))),
+        }
+    }
+
     /// The parameters that every request may have.
     ///
     /// # Errors
@@ -92,6 +103,26 @@ impl Query {
             tty: flag("tty"),
         }
     }
+}
+
+/// Whether a text is a duration as Go's `time.ParseDuration` takes it: `0`, or numbers with units, `1h15m30.5s`, with a sign.
+fn is_go_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    let mut parts = 0;
+    while !rest.is_empty() {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let (number, unit) = (rest.get(..rest.len() - after.len()).unwrap_or_default(), after.chars().take_while(|c| !c.is_ascii_digit() && *c != '.').collect::<String>());
+        let whole = number.bytes().filter(|b| *b == b'.').count() <= 1 && number.bytes().any(|b| b.is_ascii_digit());
+        if !whole || !matches!(unit.as_str(), "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
+            return false;
+        }
+        rest = after.strip_prefix(unit.as_str()).unwrap_or_default();
+        parts += 1;
+    }
+    parts > 0
 }
 
 fn log_causes(options: &LogOptions) -> Vec<Cause> {
@@ -212,6 +243,17 @@ mod tests {
     fn flags_as_kubernetes_converts_them() {
         let q = Query::parse("a=true&b=0&c&d=False&e=1");
         assert_eq!(["a", "b", "c", "d", "e", "f"].map(|n| q.flag(n)), [Some(true), Some(false), Some(true), Some(false), Some(true), None]);
+    }
+
+    #[test]
+    fn timeouts_as_go_writes_durations() {
+        for good in ["", "0", "5s", "1h15m30.5s", "-3ms", "+.5h", "1.s", "100µs"] {
+            assert!(Query::parse(&format!("timeout={}", good.replace('+', "%2B"))).check_timeout().is_ok(), "{good}");
+        }
+        for bad in ["5", "s", "1x", "1.2.3s", ".s", "-", "5 s", "1h 2m", "abc"] {
+            let error = Query::parse(&format!("timeout={bad}")).check_timeout().unwrap_err();
+            assert_eq!((error.code(), error.message), (400, format!("invalid timeout specified in the request URL - time: invalid duration \"{bad}\"")));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use model::ApiError;
+use model::{ApiError, order};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -37,9 +37,21 @@ pub fn text(code: u16, body: impl Into<String>) -> Response<Body> {
     response
 }
 
-/// A JSON document.
+/// A JSON document in Kubernetes' order, with the newline at its end.
 pub fn json(code: u16, value: &Value) -> Response<Body> {
-    bytes(code, JSON, value.to_string())
+    bytes(code, JSON, text_of(value))
+}
+
+/// The text of a JSON document as it is sent.
+pub fn text_of(value: &Value) -> Bytes {
+    let mut text = order::json(value);
+    text.push(b'\n');
+    text.into()
+}
+
+/// JSON with the newline that Kubernetes ends each document with.
+pub fn ended(json: &Bytes) -> Bytes {
+    if json.ends_with(b"\n") { json.clone() } else { [json, &b"\n"[..]].concat().into() }
 }
 
 /// An error as a `Status`, with `Retry-After` where it says so.

@@ -5,7 +5,7 @@ use api_gateway::negotiate::Written;
 use api_gateway::query::merge_delete_options;
 use bytes::Bytes;
 use jiff::Timestamp;
-use model::schema::{self, FieldValidation};
+use model::schema;
 use model::{Kind, Kinds, Object, meta, table};
 use state_client::Options;
 use std::sync::LazyLock;
@@ -48,11 +48,11 @@ pub fn delete_options(bytes: &[u8]) {
 /// What becomes of an object that a client sent: shape, defaults, rules.
 fn written(mut object: Object) {
     let Some(kind) = KINDS.of(object.api_version(), object.kind()).cloned() else { return };
-    if schema::validate_and_prune(&kind, &mut object, FieldValidation::Warn).is_err() {
+    if schema::validate_and_prune(&kind, &mut object).is_err() {
         return;
     }
     let mut again = object.clone();
-    assert_eq!(schema::validate_and_prune(&kind, &mut again, FieldValidation::Strict), Ok(Vec::new()), "what was pruned fits its schema");
+    assert_eq!(schema::validate_and_prune(&kind, &mut again), Ok(Vec::new()), "what was pruned fits its schema");
     assert_eq!(again, object, "and isn't pruned again");
     defaulted(&kind, &mut object);
     kind.strategy.prepare_create(&mut object);

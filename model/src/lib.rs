@@ -15,6 +15,7 @@ pub mod kinds;
 pub mod meta;
 pub mod names;
 pub mod object;
+pub mod order;
 pub mod patch;
 pub mod protobuf;
 pub mod quantity;

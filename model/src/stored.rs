@@ -1,8 +1,11 @@
 //! An object as the log holds it: JSON bytes with the revision in place, parsed once, on first use.
 use crate::error::ApiError;
 use crate::object::Object;
+use crate::order;
 use bytes::Bytes;
+use memchr::memmem;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde_json::Value;
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -37,10 +40,13 @@ impl fmt::Display for Key {
     }
 }
 
-/// Every log value starts with this, so that the revision is put in by one copy and no parsing.
-const HEAD: &str = r#"{"metadata":{"resourceVersion":""#;
-/// What comes before the metadata.
-const METADATA: &str = r#"{"metadata":"#;
+/// What stands before the revision in every log value, so that it is put in by one copy and no parsing. It first occurs there: before it, there are
+/// only texts, in which quotes are escaped.
+const SLOT: &[u8] = br#""resourceVersion":""#;
+/// What stands before the metadata; the same is true of it.
+const METADATA: &[u8] = br#""metadata":"#;
+/// The revision in a log value.
+static NO_REVISION: Value = Value::String(String::new());
 
 /// What most objects fit into, in bytes.
 const ROOM: usize = 2_048;
@@ -68,42 +74,31 @@ struct Made {
 }
 
 impl Stored {
-    /// What the log holds for `object`: its JSON with an empty `resourceVersion` first.
+    /// What the log holds for `object`: its JSON in Kubernetes' order, with an empty `resourceVersion`.
     /// `metadata.resourceVersion` of `object` is ignored.
     ///
     /// # Errors
     /// `500 InternalError` when the object has no `metadata` map or doesn't serialise.
     pub fn encode(object: &Object) -> Result<Bytes, ApiError> {
-        let meta = object.0.get("metadata").and_then(|m| m.as_object()).ok_or_else(|| ApiError::internal("an object without metadata cannot be stored"))?;
+        let meta = object.0.get("metadata").and_then(Value::as_object).ok_or_else(|| ApiError::internal("an object without metadata cannot be stored"))?;
         let mut out = Vec::with_capacity(ROOM);
-        let fail = |e: serde_json::Error| ApiError::internal(e.to_string());
-        out.extend_from_slice(HEAD.as_bytes());
-        out.push(b'"');
-        for (name, value) in meta.iter().filter(|(name, _)| *name != "resourceVersion") {
-            out.push(b',');
-            serde_json::to_writer(&mut out, name).map_err(fail)?;
-            out.push(b':');
-            serde_json::to_writer(&mut out, value).map_err(fail)?;
-        }
-        out.push(b'}');
-        for (name, value) in object.0.iter().filter(|(name, _)| *name != "metadata") {
-            out.push(b',');
-            serde_json::to_writer(&mut out, name).map_err(fail)?;
-            out.push(b':');
-            serde_json::to_writer(&mut out, value).map_err(fail)?;
-        }
-        out.push(b'}');
+        write_fields(&mut out, order::OBJECT.fields(&object.0), |out, name, value| match name {
+            "metadata" => write_fields(out, order::METADATA.fields_with(meta, Some(("resourceVersion", &NO_REVISION))), write_value),
+            _ => write_value(out, name, value),
+        })
+        .map_err(|e| ApiError::internal(e.to_string()))?;
         Ok(out.into())
     }
 
     /// From a log value made by [`Stored::encode`] and the sequence that the log gave it.
     ///
     /// # Errors
-    /// `500 InternalError` when `encoded` doesn't start as `encode` makes it.
+    /// `500 InternalError` when `encoded` has no place for its revision, as `encode` makes it.
     pub fn decode(key: Key, revision: u64, encoded: &[u8]) -> Result<Self, ApiError> {
-        let tail = encoded.strip_prefix(HEAD.as_bytes()).ok_or_else(|| ApiError::internal(format!("{key}: the log value has no resourceVersion slot")))?;
+        let slot = after(encoded, SLOT).ok_or_else(|| ApiError::internal(format!("{key}: the log value has no resourceVersion slot")))?;
+        let (head, tail) = encoded.split_at(slot);
         // exactly as large as it is: it is held for long
-        let json = [HEAD.as_bytes(), revision.to_string().as_bytes(), tail].concat();
+        let json = [head, revision.to_string().as_bytes(), tail].concat();
         Ok(Self::of(key, revision, json.into(), true))
     }
 
@@ -161,12 +156,13 @@ impl Stored {
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
 
-    /// `metadata` as a `T`, without looking at what comes after it: it is first in what [`Stored::encode`] makes. Nothing is kept.
+    /// `metadata` as a `T`, without looking at what comes after it. Nothing is kept.
     ///
     /// # Errors
     /// What of it is not as `T` has it.
     pub fn metadata<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&mut serde_json::Deserializer::from_slice(self.json.get(METADATA.len()..).unwrap_or_default()))
+        let metadata = after(&self.json, METADATA).and_then(|at| self.json.get(at..)).unwrap_or_default();
+        T::deserialize(&mut serde_json::Deserializer::from_slice(metadata))
     }
 
     /// `metadata.uid`; empty where it is missing.
@@ -222,6 +218,34 @@ impl Stored {
     }
 }
 
+/// Where `text` goes on after the first occurrence of `what`.
+fn after(text: &[u8], what: &[u8]) -> Option<usize> {
+    memmem::find(text, what).map(|at| at + what.len())
+}
+
+fn write_value(out: &mut Vec<u8>, _: &str, value: &Value) -> serde_json::Result<()> {
+    serde_json::to_writer(out, value)
+}
+
+/// A JSON map whose values are written by `write`.
+fn write_fields<'a>(
+    out: &mut Vec<u8>,
+    fields: impl Iterator<Item = (&'a str, &'a Value)>,
+    write: impl Fn(&mut Vec<u8>, &str, &Value) -> serde_json::Result<()>,
+) -> serde_json::Result<()> {
+    out.push(b'{');
+    for (n, (name, value)) in fields.enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut *out, name)?;
+        out.push(b':');
+        write(out, name, value)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.key, self.revision)
@@ -258,7 +282,30 @@ impl<'de> Deserialize<'de> for Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
+
+    #[test]
+    fn fields_come_in_kubernetes_order() {
+        let object = json!({"status": {}, "spec": {}, "metadata": {"labels": {}, "resourceVersion": "3", "uid": "u", "name": "x"}, "kind": "Thing", "apiVersion": "v1"});
+        let stored = Stored::decode(Key::new("", "things", "", "x"), 7, &Stored::encode(&Object::from_value(object).unwrap()).unwrap()).unwrap();
+        let want = r#"{"kind":"Thing","apiVersion":"v1","metadata":{"name":"x","uid":"u","resourceVersion":"7","labels":{}},"spec":{},"status":{}}"#;
+        assert_eq!(std::str::from_utf8(stored.json()).unwrap(), want);
+    }
+
+    #[test]
+    fn the_place_of_the_revision_cannot_be_forged() {
+        let forged = r#""metadata":{"resourceVersion":""}"#;
+        let object = json!({"kind": forged, "apiVersion": forged, "metadata": {"name": forged, "labels": {(forged): forged}}, forged: forged});
+        let stored = Stored::decode(Key::new("", "things", "", "x"), 7, &Stored::encode(&Object::from_value(object).unwrap()).unwrap()).unwrap();
+        assert_eq!((stored.object().resource_version(), stored.object().name()), ("7", forged));
+        assert_eq!(stored.metadata::<Value>().unwrap()["name"], forged);
+    }
+
+    #[test]
+    fn values_of_earlier_releases_are_read() {
+        let stored = Stored::decode(Key::new("", "things", "", "x"), 7, br#"{"metadata":{"resourceVersion":"","name":"x"},"kind":"Thing"}"#).unwrap();
+        assert_eq!((stored.object().resource_version(), stored.metadata::<Value>().unwrap()["name"].as_str()), ("7", Some("x")));
+    }
 
     #[test]
     fn metadata_is_read_by_itself() {

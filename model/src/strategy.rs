@@ -15,6 +15,14 @@ pub trait Strategy: Sync {
     fn prepare_create(&self, _object: &mut Object) {}
     /// Before an update of the main resource: carries over what a client may not change.
     fn prepare_update(&self, _new: &mut Object, _old: &Object) {}
+    /// Whether a PUT makes an object that isn't there.
+    fn create_on_update(&self) -> bool {
+        false
+    }
+    /// Whether a PUT may leave out the revision that it was made from.
+    fn unconditional_update(&self) -> bool {
+        true
+    }
     /// Whether who writes the status may change labels and annotations with it, as Kubernetes lets. Not where nodes write it: what these may say of
     /// themselves and of pods is decided elsewhere.
     fn status_has_metadata(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::view::View;
 use crate::warnings;
 use arc_swap::{ArcSwap, Guard};
 use bus::{Caller, Fence, Leases};
-use model::{ApiError, Key, Kinds, Stored};
+use model::{ApiError, Key, Kinds, Stored, order};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state_client::token::TokenError;
@@ -240,8 +240,8 @@ pub(crate) fn object_reply(object: Arc<Stored>, created: bool, warnings: Vec<Str
 
 /// The reply that is a document.
 pub(crate) fn json_reply(document: &impl Serialize, code: u16) -> Result<Reply, ApiError> {
-    let json = serde_json::to_vec(document).map_err(|e| ApiError::internal(e.to_string()))?;
-    Ok(Reply::Json { json: json.into(), code, warnings: Vec::new() })
+    let document = serde_json::to_value(document).map_err(|e| ApiError::internal(e.to_string()))?;
+    Ok(Reply::Json { json: order::json(&document).into(), code, warnings: Vec::new() })
 }
 
 /// The `Status` of a success, with what it is about.

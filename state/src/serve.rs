@@ -186,7 +186,7 @@ async fn follow(store: Store, authorizer: Authorizer, resource: &'static str) {
     }
 }
 
-/// Makes the namespaces, roles and bindings that every cluster has, where they are absent.
+/// Makes the namespaces, roles and bindings that every cluster has, where they are absent, and adds what they lack.
 async fn ensure(pipeline: &Pipeline) -> Result<(), ApiError> {
     let namespace = |name: &&str| Object::from_value(json!({"metadata": {"name": name}}));
     let namespaces = lifecycle::ENSURED.iter().map(namespace).collect::<Result<Vec<_>, _>>()?;
@@ -194,20 +194,30 @@ async fn ensure(pipeline: &Pipeline) -> Result<(), ApiError> {
         ("", "namespaces", namespaces),
         (policy::GROUP, "clusterroles", bootstrap::cluster_roles()),
         (policy::GROUP, "clusterrolebindings", bootstrap::cluster_role_bindings()),
+        (policy::GROUP, "roles", bootstrap::roles()),
     ];
-    let caller = bus::Caller::new(bus::Role::State, "bootstrap");
-    let mut creates = Vec::new();
     for (group, resource, objects) in wanted {
         pipeline.store().barrier(group, resource).await?;
-        for object in objects {
-            let exists = pipeline.store().get(&model::Key::new(group, resource, "", object.name())).is_some();
-            if !exists {
-                let request = Request::new(Verb::Create, group, resource, "", "").body(Body::Object(Box::new(object)));
-                creates.push(pipeline.handle(&caller, Box::new(request)));
-            }
-        }
+        let writes = objects.into_iter().filter_map(|object| ensured(pipeline, group, resource, object));
+        let failed = join_all(writes).await.into_iter().filter_map(Result::err).find(|e| !e.is_already_exists() && !e.is_conflict());
+        failed.map_or(Ok(()), Err)?;
     }
-    tracing::debug!(user = %identity::own().name, objects = creates.len(), "first objects");
-    let failed = join_all(creates).await.into_iter().filter_map(Result::err).find(|e| !e.is_already_exists());
-    failed.map_or(Ok(()), Err)
+    tracing::debug!(user = %identity::own().name, "the first objects are there");
+    Ok(())
+}
+
+/// The write that brings a first object about, where one is needed.
+fn ensured(pipeline: &Pipeline, group: &str, resource: &str, wanted: Object) -> Option<impl Future<Output = Result<Reply, ApiError>>> {
+    let caller = bus::Caller::new(bus::Role::State, "bootstrap");
+    let (namespace, name) = (wanted.namespace().to_owned(), wanted.name().to_owned());
+    let present = pipeline.store().get(&model::Key::new(group, resource, namespace.as_str(), name.as_str()));
+    let request = match present {
+        None => Request::new(Verb::Create, group, resource, &namespace, "").body(Body::Object(Box::new(wanted))),
+        Some(present) => {
+            let new = bootstrap::updated(present.object(), &wanted)?;
+            Request::new(Verb::Update, group, resource, &namespace, &name).body(Body::Object(Box::new(new)))
+        }
+    };
+    let pipeline = pipeline.clone();
+    Some(async move { pipeline.handle(&caller, Box::new(request)).await })
 }

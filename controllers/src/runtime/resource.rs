@@ -15,6 +15,8 @@ pub struct Resource {
 impl Resource {
     /// Stands for every resource, in outputs of controllers that go through all kinds.
     pub const ANY: Self = Self::new("*", "*");
+    /// ClusterRoles.
+    pub const CLUSTER_ROLES: Self = Self::new("rbac.authorization.k8s.io", "clusterroles");
     /// ConfigMaps.
     pub const CONFIG_MAPS: Self = Self::new("", "configmaps");
     /// Deployments.

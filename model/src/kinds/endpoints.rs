@@ -24,6 +24,9 @@ pub struct Slice;
 const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 impl Strategy for Endpoints {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn default(&self, endpoints: &mut Object) {
         if let Some(Value::Array(subsets)) = endpoints.0.get_mut("subsets") {
             subsets.iter_mut().flat_map(|s| items_mut(s, "ports")).for_each(|p| fill(p, "protocol", "TCP"));

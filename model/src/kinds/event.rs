@@ -67,6 +67,9 @@ pub static STRATEGY: Event = Event;
 pub struct Event;
 
 impl Strategy for Event {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn validate(&self, event: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let about = event.str_at(&["involvedObject", "namespace"]);

@@ -11,6 +11,12 @@ pub static STRATEGY: Lease = Lease;
 pub struct Lease;
 
 impl Strategy for Lease {
+    fn create_on_update(&self) -> bool {
+        true
+    }
+    fn unconditional_update(&self) -> bool {
+        false
+    }
     fn validate(&self, lease: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         if let Some(seconds) = lease.int_at(&["spec", "leaseDurationSeconds"]).filter(|s| *s <= 0) {

@@ -24,6 +24,9 @@ pub struct Role {
 }
 
 impl Strategy for Role {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn name_errors(&self, name: &str) -> Vec<String> {
         names::path_segment(name)
     }
@@ -70,6 +73,9 @@ pub struct Binding {
 }
 
 impl Strategy for Binding {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn name_errors(&self, name: &str) -> Vec<String> {
         names::path_segment(name)
     }

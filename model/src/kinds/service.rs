@@ -18,6 +18,9 @@ pub struct Service;
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 
 impl Strategy for Service {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn name_errors(&self, name: &str) -> Vec<String> {
         names::dns_1035_label(name)
     }

@@ -9,11 +9,14 @@ pub use keys::{ListKey, list_key};
 pub use merge::{apply_merge, diff};
 pub use strategic::apply_strategic;
 
-use crate::error::{ApiError, Reason};
+use crate::error::{ApiError, Cause, CauseReason, Details, Reason};
+use std::fmt::Display;
 
-/// What a patch that is well-formed but doesn't apply gets: 422.
-fn unprocessable(why: impl std::fmt::Display) -> ApiError {
-    ApiError::new(Reason::Invalid, format!("the server rejected our request due to an error in our request: {why}"))
+/// What a patch that is well-formed but doesn't apply gets: 422 with Kubernetes' sentence, and as its cause why, which Kubernetes doesn't say.
+fn unprocessable(field: impl Display, why: impl Display) -> ApiError {
+    let cause = Cause { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: why.to_string() };
+    let details = Some(Box::new(Details { causes: vec![cause], ..Details::default() }));
+    ApiError { details, ..ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request") }
 }
 
 #[cfg(test)]

@@ -173,9 +173,9 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, key: Option<&str>, place: P
         return Ok(());
     }
     for item in new {
-        let Value::Object(mut item) = item else { return Err(unprocessable("a list that merges by key may hold maps only")) };
+        let Value::Object(mut item) = item else { return Err(unprocessable("patch", "a list that merges by key may hold maps only")) };
         let Some(id) = item.get(key).cloned() else {
-            return Err(unprocessable(format!("map: {} does not contain declared merge key: {key}", Value::Object(item))));
+            return Err(unprocessable("patch", format!("map: {} does not contain declared merge key: {key}", Value::Object(item))));
         };
         let found = old.iter_mut().find(|o| o.get(key) == Some(&id));
         match (item.get(PATCH).and_then(Value::as_str), found) {

@@ -93,25 +93,72 @@ fn strategic_refusals() {
 }
 
 #[test]
-fn json_patches() {
+fn json_patches_apply() {
+    let old = object(json!({"a": {"b": 1, "n": null, "x/y~z": 5}, "l": [1, 2, 3]}));
+    let cases = [
+        (json!([{"op": "add", "path": "/l/-", "value": 4}]), "/l", json!([1, 2, 3, 4])),
+        (json!([{"op": "add", "path": "/l/1", "value": 4}]), "/l", json!([1, 4, 2, 3])),
+        (json!([{"op": "add", "path": "/l/-1", "value": 4}]), "/l", json!([1, 2, 3, 4])),
+        (json!([{"op": "add", "path": "/l/3", "value": 4}]), "/l", json!([1, 2, 3, 4])),
+        (json!([{"op": "remove", "path": "/l/-1"}]), "/l", json!([1, 2])),
+        (json!([{"op": "remove", "path": "/a/x~1y~0z"}]), "/a", json!({"b": 1, "n": null})),
+        (json!([{"op": "replace", "path": "/a/new", "value": 4}]), "/a/new", json!(4)),
+        (json!([{"op": "replace", "path": "/l/0"}]), "/l/0", json!(null)),
+        (json!([{"op": "replace", "path": "", "value": {"c": 1}}]), "", json!({"c": 1})),
+        (json!([{"op": "test", "path": "/a/absent", "value": null}, {"op": "test", "path": "/a/n"}]), "/a/b", json!(1)),
+        (json!([{"op": "test", "path": "", "value": {"a": {"b": 1, "n": null, "x/y~z": 5}, "l": [1, 2, 3]}}]), "/a/b", json!(1)),
+        (json!([{"op": "move", "from": "/l/0", "path": "/a/moved"}]), "", json!({"a": {"b": 1, "n": null, "x/y~z": 5, "moved": 1}, "l": [2, 3]})),
+        (json!([{"op": "copy", "from": "/a/b", "path": "/l/0"}]), "/l", json!([1, 1, 2, 3])),
+        (json!([{"op": "copy", "from": "/a/absent", "path": "/c"}]), "/c", json!(null)),
+    ];
+    for (patch, at, want) in cases {
+        let new = Value::Object(apply_json(&old, patch.to_string().as_bytes()).unwrap().0);
+        assert_eq!(new.pointer(at), Some(&want), "{patch}");
+    }
+}
+
+#[test]
+fn json_patches_are_refused() {
     let old = object(json!({"a": {"b": 1}, "l": [1]}));
-    let of = |patch: Value| apply_json(&old, patch.to_string().as_bytes());
-    assert_eq!(of(json!([{"op": "add", "path": "/l/-", "value": 2}, {"op": "remove", "path": "/a/b"}])).unwrap(), object(json!({"a": {}, "l": [1, 2]})));
-    assert_eq!(of(json!([{"op": "test", "path": "/a/b", "value": 2}])).unwrap_err().code(), 422);
-    assert_eq!(of(json!([{"op": "remove", "path": "/x"}])).unwrap_err().code(), 422);
-    assert_eq!(of(json!({})).unwrap_err().code(), 400);
-    assert_eq!(of(json!([{"op": "fly", "path": "/x"}])).unwrap_err().code(), 400);
-    assert_eq!(of(Value::Array(vec![json!({"op": "remove", "path": "/x"}); 10_001])).unwrap_err().code(), 413);
-    assert_eq!(of(json!([{"op": "replace", "path": "", "value": 1}])).unwrap_err().code(), 400);
+    let cases = [
+        (json!([{"op": "test", "path": "/a/b", "value": 2}]), 422, "testing value /a/b failed"),
+        (json!([{"op": "test", "path": "/a/b", "value": 1.0}]), 422, "testing value /a/b failed"),
+        (json!([{"op": "remove", "path": "/x"}]), 422, "Unable to remove nonexistent key: x"),
+        (json!([{"op": "remove", "path": "/l/1"}]), 422, "invalid index: 1"),
+        (json!([{"op": "remove", "path": "/l/-2"}]), 422, "invalid index: -2"),
+        (json!([{"op": "add", "path": "/l/x", "value": 2}]), 422, "not a proper array index: 'x'"),
+        (json!([{"op": "add", "path": "/l/3", "value": 2}]), 422, "invalid index: 3"),
+        (json!([{"op": "add", "path": "/x/y", "value": 2}]), 422, "add operation does not apply: doc is missing path: \"/x/y\""),
+        (json!([{"op": "add", "path": "/a/b/c", "value": 2}]), 422, "add operation does not apply"),
+        (json!([{"op": "add", "path": "", "value": {}}]), 422, "add operation does not apply"),
+        (json!([{"op": "replace", "path": "/l/1", "value": 2}]), 422, "replace operation does not apply: doc is missing key: /l/1"),
+        (json!([{"op": "replace", "path": "", "value": 1}]), 422, "must be object or array"),
+        (json!([{"op": "move", "path": "/c"}]), 422, "move operation failed to decode from"),
+        (json!([{"op": "move", "from": "/a/absent", "path": "/c"}]), 422, "error in move"),
+        (json!([{"op": "remove", "path": 5}]), 422, "remove operation failed to decode path"),
+        (json!([{"op": "fly", "path": "/x"}]), 422, "Unexpected kind: fly"),
+        (json!([{"op": "replace", "path": "", "value": []}]), 400, ""),
+        (json!({}), 400, ""),
+        (json!([1]), 400, ""),
+        (Value::Array(vec![json!({"op": "remove", "path": "/x"}); 10_001]), 413, ""),
+    ];
+    for (patch, code, why) in cases {
+        let error = apply_json(&old, patch.to_string().as_bytes()).unwrap_err();
+        let causes = error.details.as_ref().map(|d| d.causes.clone()).unwrap_or_default();
+        assert_eq!(error.code(), code, "{patch}");
+        assert!(why.is_empty() || causes[0].message.contains(why), "{patch}: {causes:?}");
+        assert!(code != 422 || error.message == "the server rejected our request due to an error in our request");
+    }
 }
 
 #[test]
 fn json_patches_stay_small() {
-    let old = object(json!({"a": "x".repeat(1000), "d": {}}));
-    let double: Vec<Value> = (0..40).map(|i| json!({"op": "copy", "from": "", "path": format!("/c{i}")})).collect();
-    assert_eq!(apply_json(&old, Value::Array(double).to_string().as_bytes()).unwrap_err().code(), 422);
-    let deep: Vec<Value> = (1..200).map(|n| json!({"op": "add", "path": "/d".repeat(n), "value": {}})).collect();
-    assert_eq!(apply_json(&old, Value::Array(deep).to_string().as_bytes()).unwrap_err().code(), 422);
+    let old = object(json!({"d": {"a": "x".repeat(1000)}}));
+    let why = |patch: Vec<Value>| apply_json(&old, Value::Array(patch).to_string().as_bytes()).unwrap_err().details.unwrap().causes[0].message.clone();
+    let double = (0..40).map(|i| json!({"op": "copy", "from": "/d", "path": format!("/d/c{i}")})).collect();
+    assert_eq!(why(double), "the copy operations of this patch exceed the size limit");
+    let deep = (1..200).map(|n| json!({"op": "add", "path": format!("{}/d", "/d".repeat(n)), "value": {}})).collect();
+    assert_eq!(why(deep), "the patch nests too deep");
 }
 
 /// JSON without nulls, which a merge patch can't express.

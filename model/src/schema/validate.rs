@@ -42,23 +42,18 @@ impl FieldValidation {
 }
 
 /// Most unknown fields that are reported.
-const MAX_WARNINGS: usize = 100;
+const MAX_UNKNOWN: usize = 100;
 
-/// Checks `object` against the schema of `kind`, removes what the schema doesn't know, and returns the warnings for the client.
+/// Checks `object` against the schema of `kind`, removes what the schema doesn't know, and returns a sentence about each of it.
 /// A kind without a schema is left as it is.
 ///
 /// # Errors
-/// 400 when a field has the wrong type or form, or when there are unknown fields and `mode` is `Strict`.
-pub fn validate_and_prune(kind: &Kind, object: &mut Object, mode: FieldValidation) -> Result<Vec<String>, ApiError> {
+/// 400 when a field has the wrong type or form.
+pub fn validate_and_prune(kind: &Kind, object: &mut Object) -> Result<Vec<String>, ApiError> {
     let Some(node) = definition(&kind.schema) else { return Ok(Vec::new()) };
     let mut walk = Walk { unknown: Vec::new() };
     walk.map(&mut object.0, node, &Place { owner: &kind.schema, parent: None, step: Step::Top }).map_err(|e| refuse(kind, &e))?;
-    match mode {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(walk.unknown),
-        FieldValidation::Strict if walk.unknown.is_empty() => Ok(Vec::new()),
-        FieldValidation::Strict => Err(refuse(kind, &format!("strict decoding error: {}", walk.unknown.join(", ")))),
-    }
+    Ok(walk.unknown)
 }
 
 /// 400 as Kubernetes words what doesn't decode: `Pod in version "v1" cannot be handled as a Pod: why`.
@@ -171,7 +166,7 @@ impl Walk {
         }
         map.retain(|key, value| {
             let known = node.properties.contains_key(key.as_str());
-            if !known && self.unknown.len() < MAX_WARNINGS {
+            if !known && self.unknown.len() < MAX_UNKNOWN {
                 self.unknown.push(format!("unknown field \"{}\"", place.below(place.owner, Step::Field(key)).path(true)));
             }
             known && !value.is_null()
@@ -248,9 +243,9 @@ mod tests {
     fn kind(group: &str, resource: &str) -> Arc<Kind> {
         crate::kinds::builtin().resource(group, resource).cloned().unwrap()
     }
-    fn check(resource: (&str, &str), object: Value, mode: FieldValidation) -> (Value, Result<Vec<String>, String>) {
+    fn check(resource: (&str, &str), object: Value) -> (Value, Result<Vec<String>, String>) {
         let mut object = Object::from_value(object).unwrap();
-        let result = validate_and_prune(&kind(resource.0, resource.1), &mut object, mode);
+        let result = validate_and_prune(&kind(resource.0, resource.1), &mut object);
         (Value::Object(object.0), result.map_err(|e| e.message))
     }
     const POD: (&str, &str) = ("", "pods");
@@ -261,10 +256,7 @@ mod tests {
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "extra": 1}, "spec": {"containers": [{"name": "c", "imag": "x"}], "foo": {}}});
         let pruned = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}});
         let names = [r#"unknown field "metadata.extra""#, r#"unknown field "spec.foo""#, r#"unknown field "spec.containers[0].imag""#];
-        assert_eq!(check(POD, pod.clone(), FieldValidation::Ignore), (pruned.clone(), Ok(vec![])));
-        assert_eq!(check(POD, pod.clone(), FieldValidation::Warn), (pruned, Ok(names.map(str::to_owned).to_vec())));
-        let message = format!(r#"Pod in version "v1" cannot be handled as a Pod: strict decoding error: {}"#, names.join(", "));
-        assert_eq!(check(POD, pod, FieldValidation::Strict).1, Err(message));
+        assert_eq!(check(POD, pod), (pruned, Ok(names.map(str::to_owned).to_vec())));
     }
 
     #[test]
@@ -295,7 +287,7 @@ mod tests {
             (("", "secrets"), json!({"data": {"a": "*"}}), "illegal base64 data at input byte 0"),
         ] {
             let kind = kind(resource.0, resource.1);
-            assert_eq!(check(resource, object, FieldValidation::Warn).1, Err(refuse(&kind, why).message));
+            assert_eq!(check(resource, object).1, Err(refuse(&kind, why).message));
         }
     }
 
@@ -305,15 +297,15 @@ mod tests {
             "spec": {"containers": [{"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}], "nodeName": null}});
         let stored = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "labels": {"a": ""}, "managedFields": [{"fieldsV1": {"f:a": {}}}]},
             "spec": {"containers": [{"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]}});
-        assert_eq!(check(POD, pod, FieldValidation::Strict), (stored, Ok(vec![])));
-        let lease = check(("coordination.k8s.io", "leases"), json!({"spec": {"renewTime": "2026-01-01T00:00:00.5Z"}}), FieldValidation::Strict).0;
+        assert_eq!(check(POD, pod), (stored, Ok(vec![])));
+        let lease = check(("coordination.k8s.io", "leases"), json!({"spec": {"renewTime": "2026-01-01T00:00:00.5Z"}})).0;
         assert_eq!(lease["spec"]["renewTime"], "2026-01-01T00:00:00.500000Z");
     }
 
     #[test]
     fn what_passes_is_typed() {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80}], "livenessProbe": {"httpGet": {"port": "http"}}}]}});
-        let (pod, result) = check(POD, pod, FieldValidation::Strict);
+        let (pod, result) = check(POD, pod);
         assert_eq!(result, Ok(vec![]));
         let typed: k8s_openapi::api::core::v1::Pod = Object::from_value(pod).unwrap().to_typed().unwrap();
         assert_eq!(typed.spec.unwrap().containers.len(), 1);
@@ -325,9 +317,9 @@ mod tests {
         fn stable(value in any_json()) {
             for row in crate::kinds::builtin().rows() {
                 let Ok(mut object) = Object::from_value(json!({"metadata": value, "spec": value, "status": value, "data": value, "rules": value})) else { continue };
-                if validate_and_prune(row, &mut object, FieldValidation::Warn).is_ok() {
+                if validate_and_prune(row, &mut object).is_ok() {
                     let mut again = object.clone();
-                    prop_assert_eq!(validate_and_prune(row, &mut again, FieldValidation::Strict), Ok(vec![]));
+                    prop_assert_eq!(validate_and_prune(row, &mut again), Ok(vec![]));
                     prop_assert_eq!(again, object);
                 }
             }

@@ -8,6 +8,9 @@ use std::fmt;
 /// What an absent field counts as, where that isn't the empty string.
 const ABSENT: [(&str, &str); 4] = [("spec.unschedulable", "false"), ("spec.hostNetwork", "false"), ("status.replicas", "0"), ("status.successful", "0")];
 
+/// Where a field is that counts in place of an empty one: who reports an event in the newer way has no `source`.
+const INSTEAD: [(&str, &[&str]); 1] = [("source", &["reportingComponent"])];
+
 /// One condition on one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Term {
@@ -48,7 +51,9 @@ impl FieldSelector {
     pub fn matches(&self, object: &Object) -> bool {
         self.terms.iter().all(|term| {
             let path: Vec<&str> = term.path.iter().map(String::as_str).collect();
-            (shown(object.at(&path), &term.label) == term.value) == term.equal
+            let instead = INSTEAD.iter().find(|(label, _)| *label == term.label).and_then(|(_, path)| object.at(path));
+            let found = object.at(&path).filter(|value| instead.is_none() || value.as_str().is_some_and(|text| !text.is_empty())).or(instead);
+            (shown(found, &term.label) == term.value) == term.equal
         })
     }
     /// Whether it matches everything.

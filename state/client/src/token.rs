@@ -95,8 +95,13 @@ pub enum TokenError {
     #[error("service account token is not valid yet")]
     NotYet,
     /// It is meant for others.
-    #[error("token audiences {0:?} is invalid for the target audiences {1:?}")]
+    #[error("token audiences {} is invalid for the target audiences {}", quoted(.0), quoted(.1))]
     Audience(Vec<String>, Vec<String>),
+}
+
+/// A list of texts as Go's `%q` prints it: `["a" "b"]`.
+fn quoted(list: &[String]) -> String {
+    format!("[{}]", list.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" "))
 }
 
 /// Verifies signatures and times. Whether the account and the pod still exist is `state`'s to say: ask it by TokenReview. Cheap to clone.

@@ -5,7 +5,7 @@ use super::{Admit, Held, Refusal, Step};
 use ipnet::Ipv4Net;
 use model::{ApiError, Cause, Object};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
@@ -35,39 +35,38 @@ pub const CLAIMS: (&str, &str) = ("whalesong", "serviceclaims");
 pub enum Claim {
     /// An address.
     Ip(Ipv4Addr),
-    /// A node port of a protocol.
-    Port(u16, String),
+    /// A node port: the number, whatever protocols it serves.
+    Port(u16),
 }
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(ip) => ip.fmt(f),
-            Self::Port(port, protocol) => write!(f, "{port}-{protocol}"),
+            Self::Port(port) => port.fmt(f),
         }
     }
 }
 
 impl Claim {
+    /// From its text; earlier releases wrote a protocol after a port: `30080-TCP`.
     fn parse(text: &str) -> Option<Self> {
-        match text.split_once('-') {
-            None => text.parse().ok().map(Self::Ip),
-            Some((port, protocol)) => Some(Self::Port(port.parse().ok()?, protocol.to_owned())),
-        }
+        let port = text.split_once('-').map_or(text, |(port, _)| port);
+        port.parse().map(Self::Port).or_else(|_| text.parse().map(Self::Ip)).ok()
     }
 }
 
 /// All that a Service has.
 pub fn claims(service: &Object) -> BTreeSet<Claim> {
     let ip = cluster_ip(service).parse().ok().map(Claim::Ip);
-    ip.into_iter().chain(ports(service).filter_map(node_port).map(|(port, protocol)| Claim::Port(port, protocol))).collect()
+    ip.into_iter().chain(ports(service).filter_map(node_port).map(Claim::Port)).collect()
 }
 
 /// What is taken.
 #[derive(Debug, Default)]
 struct Taken {
     ips: HashSet<Ipv4Addr>,
-    ports: HashSet<(u16, String)>,
+    ports: HashSet<u16>,
 }
 
 /// What a write on its way has taken; given back when it is dropped, for by then the cache shows the Service or there is none.
@@ -120,14 +119,14 @@ impl Step for Allocation {
         let mut reserved = lock(&self.reserved);
         let mut taken = taken(request, object);
         taken.ips.extend(&reserved.ips);
-        taken.ports.extend(reserved.ports.iter().cloned());
-        let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), entropy: request.entropy };
+        taken.ports.extend(&reserved.ports);
+        let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), of_port: HashMap::new(), entropy: request.entropy };
         let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).collect();
         if !causes.is_empty() {
             return Err(ApiError::invalid("", "Service", object.name(), causes).into());
         }
         reserved.ips.extend(&job.mine.ips);
-        reserved.ports.extend(job.mine.ports.iter().cloned());
+        reserved.ports.extend(&job.mine.ports);
         held.reservations.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
         Ok(())
     }
@@ -156,10 +155,8 @@ fn cluster_ip(service: &Object) -> &str {
     }
 }
 
-/// Node port and protocol: the same number may serve TCP and UDP.
-fn node_port(port: &Map<String, Value>) -> Option<(u16, String)> {
-    let number = port.get("nodePort").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)?;
-    Some((number, protocol(port)))
+fn node_port(port: &Map<String, Value>) -> Option<u16> {
+    port.get("nodePort").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
 }
 
 fn protocol(port: &Map<String, Value>) -> String {
@@ -187,7 +184,7 @@ fn taken(request: &Admit<'_>, object: &Object) -> Taken {
         }
         match Claim::parse(&claim.key.name) {
             Some(Claim::Ip(ip)) => _ = taken.ips.insert(ip),
-            Some(Claim::Port(port, protocol)) => _ = taken.ports.insert((port, protocol)),
+            Some(Claim::Port(port)) => _ = taken.ports.insert(port),
             None => {}
         }
     }
@@ -207,14 +204,13 @@ fn carry_over(new: &mut Object, old: &Object) {
         return;
     }
     let had: Vec<(Value, String, u16)> =
-        ports(old).filter_map(|p| node_port(p).map(|(n, proto)| (p.get("port").cloned().unwrap_or_default(), proto, n))).collect();
+        ports(old).filter_map(|p| node_port(p).map(|n| (p.get("port").cloned().unwrap_or_default(), protocol(p), n))).collect();
     let mut list = new.list_at(&["spec", "ports"]).to_vec();
-    let mut used: HashSet<(u16, String)> = ports(new).filter_map(node_port).collect();
+    let mut used: HashSet<(u16, String)> = ports(new).filter_map(|p| node_port(p).map(|n| (n, protocol(p)))).collect();
     for port in list.iter_mut().filter_map(Value::as_object_mut).filter(|p| node_port(p).is_none()) {
-        let number = port.get("port").cloned().unwrap_or_default();
-        let same = had.iter().find(|(n, proto, _)| *n == number && *proto == protocol(port));
-        if let Some((_, proto, node)) = same.filter(|(_, proto, node)| used.insert((*node, proto.clone()))) {
-            debug_assert_eq!(*proto, protocol(port));
+        let (number, protocol) = (port.get("port").cloned().unwrap_or_default(), protocol(port));
+        let same = had.iter().find(|(n, proto, _)| *n == number && *proto == protocol);
+        if let Some((_, _, node)) = same.filter(|(_, _, node)| used.insert((*node, protocol))) {
             port.insert("nodePort".into(), json!(node));
         }
     }
@@ -228,6 +224,8 @@ struct Job<'a> {
     ranges: &'a Ranges,
     taken: Taken,
     mine: Taken,
+    /// The node port of each port number: TCP and UDP of one port share theirs.
+    of_port: HashMap<u64, u16>,
     entropy: u64,
 }
 
@@ -274,12 +272,18 @@ impl Job<'_> {
         }
         let mut causes = Vec::new();
         let mut list = service.list_at(&["spec", "ports"]).to_vec();
+        let asked: HashMap<u64, u16> = ports(service).filter_map(|p| Some((number(p), node_port(p)?))).collect();
         for (i, port) in list.iter_mut().enumerate() {
             let Some(port) = port.as_object_mut() else { continue };
+            if let (None, Some(asked)) = (node_port(port), asked.get(&number(port))) {
+                // another protocol of this port asks for a number further down
+                port.insert("nodePort".into(), json!(asked));
+            }
             match self.port(port) {
                 Ok(chosen) => {
-                    port.insert("nodePort".into(), json!(chosen.0));
+                    port.insert("nodePort".into(), json!(chosen));
                     self.mine.ports.insert(chosen);
+                    self.of_port.entry(number(port)).or_insert(chosen);
                 }
                 Err(why) => causes.push(Cause::invalid(format!("spec.ports[{i}].nodePort"), &port.get("nodePort").cloned().unwrap_or(json!(0)), why)),
             }
@@ -290,22 +294,39 @@ impl Job<'_> {
         causes
     }
 
-    fn port(&self, port: &Map<String, Value>) -> Result<(u16, String), String> {
-        let range = &self.ranges.node_ports;
-        if let Some(given) = node_port(port) {
-            if !range.contains(&given.0) {
-                return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
-            }
-            let free = !self.taken.ports.contains(&given) && !self.mine.ports.contains(&given);
-            return if free { Ok(given) } else { Err("provided port is already allocated".to_owned()) };
+    fn port(&self, port: &Map<String, Value>) -> Result<u16, String> {
+        let shared = self.of_port.get(&number(port)).copied();
+        match (node_port(port), shared) {
+            (None, Some(shared)) => Ok(shared),
+            (Some(given), Some(shared)) if given == shared => Ok(shared),
+            (Some(given), _) => self.given_port(given),
+            (None, None) => self.free_port(),
         }
+    }
+
+    fn given_port(&self, given: u16) -> Result<u16, String> {
+        let range = &self.ranges.node_ports;
+        if !range.contains(&given) {
+            return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+        }
+        if self.is_free(given) { Ok(given) } else { Err("provided port is already allocated".to_owned()) }
+    }
+
+    fn free_port(&self) -> Result<u16, String> {
+        let range = &self.ranges.node_ports;
         let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
         let chosen = (size / 32).clamp(16, 128).min(size);
-        // a number that any protocol has is left alone: chosen numbers are easier to read when they mean one thing
-        let used = |n: u16| self.taken.ports.iter().chain(&self.mine.ports).any(|(p, _)| *p == n);
         let mut order = probe(chosen, size, self.entropy).filter_map(|i| u16::try_from(i).ok()).map(|i| range.start().saturating_add(i));
-        order.find(|n| !used(*n)).map(|n| (n, protocol(port))).ok_or_else(|| "range is full".to_owned())
+        order.find(|n| self.is_free(*n)).ok_or_else(|| "range is full".to_owned())
     }
+
+    fn is_free(&self, port: u16) -> bool {
+        !self.taken.ports.contains(&port) && !self.mine.ports.contains(&port)
+    }
+}
+
+fn number(port: &Map<String, Value>) -> u64 {
+    port.get("port").and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// All numbers below `size`: first those from `band` on, beginning at a random one, then the rest.

@@ -1,4 +1,5 @@
-//! The roles and bindings that every cluster has. They are made where absent, and never written again: an administrator's change stays.
+//! The roles and bindings that every cluster has. At each start those are made that are absent, and of the others what they lack is added, as
+//! Kubernetes does: what an administrator added stays, and all of an object whose `autoupdate` annotation isn't `true` does.
 use model::Object;
 use serde_json::{Map, Value, json};
 
@@ -112,7 +113,10 @@ const SCHEDULER: &[Row] = &[
 ];
 
 // garbage collection and the end of a namespace reach every kind, those of CRDs too
-const CONTROLLERS: &[Row] = &[(EDIT, &["*"], &["*"])];
+const CONTROLLERS: &[Row] = &[(EDIT, &["*"], &["*"]), (&["escalate"], &["rbac.authorization.k8s.io"], &["clusterroles"])];
+
+const AUTH_DELEGATOR: &[Row] =
+    &[(&["create"], &["authentication.k8s.io"], &["tokenreviews"]), (&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"])];
 
 // what the node authorizer allows, written down for readers of `kubectl get clusterrole system:node`
 const NODE: &[Row] = &[
@@ -141,6 +145,8 @@ const PUBLIC_PATHS: &[&str] = &["/healthz", "/livez", "/readyz", "/version", "/v
 const DISCOVERY_PATHS: &[&str] = &["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"];
 const MONITORING_PATHS: &[&str] = &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
 
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+
 fn rules(rows: &[Row]) -> Vec<Value> {
     rows.iter().map(|(verbs, groups, resources)| json!({"apiGroups": groups, "resources": resources, "verbs": verbs})).collect()
 }
@@ -152,7 +158,7 @@ fn paths(urls: &[&str]) -> Vec<Value> {
 fn metadata(name: &str, labels: &[&str]) -> Value {
     let mut all = Map::from_iter([("kubernetes.io/bootstrapping".to_owned(), json!("rbac-defaults"))]);
     all.extend(labels.iter().map(|l| (format!("rbac.authorization.k8s.io/aggregate-to-{l}"), json!("true"))));
-    json!({"name": name, "labels": all, "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"}})
+    json!({"name": name, "labels": all, "annotations": {AUTOUPDATE: "true"}})
 }
 
 fn role(name: &str, labels: &[&str], rules: Vec<Value>) -> Value {
@@ -190,11 +196,40 @@ pub fn cluster_roles() -> Vec<Object> {
         role("system:public-info-viewer", &[], paths(PUBLIC_PATHS)),
         role("system:monitoring", &[], paths(MONITORING_PATHS)),
         role("system:basic-user", &[], rules(BASIC_USER)),
+        role("system:auth-delegator", &[], rules(AUTH_DELEGATOR)),
         role("system:node", &[], rules(NODE)),
         role("system:kube-scheduler", &[], rules(SCHEDULER)),
         role("system:kube-controller-manager", &[], rules(CONTROLLERS)),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()
+}
+
+/// The roles in `kube-system`.
+pub fn roles() -> Vec<Object> {
+    let rule = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["extension-apiserver-authentication"], "verbs": READ});
+    let mut role = role("extension-apiserver-authentication-reader", &[], vec![rule]);
+    role["kind"] = json!("Role");
+    role["metadata"]["namespace"] = json!("kube-system");
+    Object::from_value(role).into_iter().collect()
+}
+
+/// `present` with the rules and subjects of `wanted` that it lacks; `None` where it lacks none or isn't to be changed. The rules of a role that
+/// aggregates are its controller's.
+pub fn updated(present: &Object, wanted: &Object) -> Option<Object> {
+    if present.annotation(AUTOUPDATE) != Some("true") {
+        return None;
+    }
+    let fields = if wanted.at(&["aggregationRule"]).is_some() { &["subjects"][..] } else { &["rules", "subjects"] };
+    let mut new = present.clone();
+    for field in fields {
+        let mut items = present.list_at(&[field]).to_vec();
+        let missing: Vec<Value> = wanted.list_at(&[field]).iter().filter(|item| !items.contains(item)).cloned().collect();
+        if !missing.is_empty() {
+            items.extend(missing);
+            new.set(&[field], items);
+        }
+    }
+    (new != *present).then_some(new)
 }
 
 /// The cluster role bindings.
@@ -210,4 +245,31 @@ pub fn cluster_role_bindings() -> Vec<Object> {
         binding("system:kube-controller-manager", &[("User", "system:kube-controller-manager")]),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_added() {
+        let made = |kind: &str, rules: &[&str], update: &str| {
+            let rules: Vec<Value> = rules.iter().map(|r| json!({"resources": [r], "verbs": ["get"]})).collect();
+            Object::from_value(json!({"kind": kind, "metadata": {"name": "r", "annotations": {AUTOUPDATE: update}}, "rules": rules})).unwrap()
+        };
+        let wanted = made("ClusterRole", &["a", "b"], "true");
+        let cases = [
+            (made("ClusterRole", &["own", "a"], "true"), Some(made("ClusterRole", &["own", "a", "b"], "true"))),
+            (made("ClusterRole", &["b", "a"], "true"), None),
+            (made("ClusterRole", &[], "false"), None),
+            (made("ClusterRole", &[], "true"), Some(made("ClusterRole", &["a", "b"], "true"))),
+        ];
+        for (present, want) in cases {
+            assert_eq!(updated(&present, &wanted), want, "{present:?}");
+        }
+        let view = cluster_roles().into_iter().find(|role| role.name() == "view").unwrap();
+        let mut without = view.clone();
+        without.set(&["rules"], json!([]));
+        assert_eq!(updated(&without, &view), None, "an aggregated role's rules are its controller's");
+    }
 }

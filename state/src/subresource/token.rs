@@ -213,8 +213,8 @@ impl Tokens {
         let audiences: Vec<String> = review.list_at(&["spec", "audiences"]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let verified = self.verifier.verify(review.str_at(&["spec", "token"]), &audiences, now).map_err(|e| e.to_string());
         let status = match verified.and_then(|claims| alive(view, &claims, now).map(|()| claims)) {
-            Ok(claims) => json!({"authenticated": true, "user": user_info(&claims.user()), "audiences": claims.aud}),
-            Err(why) => json!({"authenticated": false, "error": why}),
+            Ok(claims) => json!({"authenticated": true, "user": user_info(&claims.user()), "audiences": shared(&audiences, &claims.aud)}),
+            Err(why) => json!({"authenticated": false, "error": why, "user": {}}),
         };
         let mut answer = review.clone();
         answer.set(&["apiVersion"], format!("{GROUP}/v1"));
@@ -222,6 +222,13 @@ impl Tokens {
         answer.set(&["status"], status);
         Value::Object(answer.0)
     }
+}
+
+/// The audiences that were asked about and that the token is for, in the order of the question. Asked about none, it is the API's.
+fn shared(asked: &[String], of_token: &[String]) -> Vec<String> {
+    let api = [ISSUER.to_owned()];
+    let asked = if asked.is_empty() { &api } else { asked };
+    asked.iter().filter(|audience| of_token.contains(audience)).cloned().collect()
 }
 
 fn alive(view: &dyn View, claims: &Claims, now: jiff::Timestamp) -> Result<(), String> {

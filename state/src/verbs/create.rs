@@ -34,14 +34,12 @@ impl Pipeline {
     }
 
     async fn create_object(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
-        let mut warnings = check::duplicates(call, &body)?;
+        let json = check::json(&body);
         let mut given = call::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
-        warnings.extend(check::shape(call, &mut given)?);
+        let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
-        if !matches!(given.resource_version(), "" | "0") {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
-        }
+        check::not_yet_stored(&given)?;
         let mut given = form::inward(&call.kind, given);
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
@@ -58,7 +56,7 @@ impl Pipeline {
         }
     }
 
-    async fn create_once(&self, call: &Call, object: Object) -> Result<Written, ApiError> {
+    pub(crate) async fn create_once(&self, call: &Call, object: Object) -> Result<Written, ApiError> {
         let attempts = if claims::concerns(&call.key("")) { CLAIMS } else { 1 };
         for object in std::iter::repeat_n(object, attempts) {
             if let Some(written) = self.try_create(call, object).await? {

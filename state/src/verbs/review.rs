@@ -23,6 +23,9 @@ impl Pipeline {
             "localsubjectaccessreviews" => review::access_of(authorizer, Some(&call.namespace), &given)?,
             "selfsubjectrulesreviews" => review::own_rules(authorizer, user, &given)?,
             "selfsubjectreviews" => review::whoami(user, &time::format(call.now)),
+            "tokenreviews" if given.str_at(&["spec", "token"]).is_empty() => {
+                return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
+            }
             "tokenreviews" => {
                 let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to verify tokens with"))?;
                 tokens.review(self.store(), &given, call.now)

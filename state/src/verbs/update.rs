@@ -11,7 +11,8 @@ use crate::store::Op;
 use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
-use model::{ApiError, Object, Reason, Stored, patch};
+use crate::authz::Attributes;
+use model::{ApiError, Cause, Object, Reason, Stored, patch};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,20 +24,36 @@ pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> +
 
 impl Pipeline {
     pub(crate) async fn update(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
-        let mut warnings = check::duplicates(call, &body)?;
+        let json = check::json(&body);
         let mut given = call::object(body)?;
         if call.sub == Some(Subresource::Scale) {
             let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
             return json_reply(&scale::of(scaled.stored.object()), 200);
         }
-        warnings.extend(accept(call, &mut given)?);
+        let mut warnings = accept(call, &mut given, json.as_deref())?;
         let given = form::inward(&call.kind, given);
-        let written = self.change(call, &|_| Ok(given.clone())).await?;
+        let written = self.change(call, &|old| built_on(call, &given, old)).await;
+        let (written, created) = match written {
+            Err(absent) if absent.is_not_found() && self.is_made_by_put(call) => (self.create_by_put(call, given).await?, true),
+            written => (written?, false),
+        };
         warnings.extend(written.warnings);
-        Ok(object_reply(form::outward(&call.kind, written.stored)?, false, warnings))
+        Ok(object_reply(form::outward(&call.kind, written.stored)?, created, warnings))
+    }
+
+    fn is_made_by_put(&self, call: &Call) -> bool {
+        call.sub.is_none() && call.row.strategy.create_on_update() && self.store().get(&call.key(&call.name)).is_none()
+    }
+
+    /// Makes what a PUT found absent, for one who may create it.
+    async fn create_by_put(&self, call: &Call, given: Object) -> Result<Written, ApiError> {
+        call.attributes(|what| self.authorizer().require(&Attributes { verb: "create", ..*what }))??;
+        check::not_yet_stored(&given)?;
+        self.create_once(call, given).await
     }
 
     pub(crate) async fn patch(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+        let json = check::json(&body);
         let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
         if how == PatchKind::Apply {
             // whether there is an object to change is not even asked
@@ -52,7 +69,7 @@ impl Pipeline {
             // a patch is of the form that its client sees
             let shown = call.kind.stored_as.is_some().then(|| event::from_core(old.object()));
             let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), &call.kind.schema)?;
-            let found = accept(call, &mut next)?;
+            let found = accept(call, &mut next, json.as_deref())?;
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
             Ok(form::inward(&call.kind, next))
         };
@@ -121,9 +138,9 @@ impl Pipeline {
 }
 
 /// Checks what a client sent, or what its patch makes, in the form that the client sees. Returns warnings.
-fn accept(call: &Call, given: &mut Object) -> Result<Vec<String>, ApiError> {
+fn accept(call: &Call, given: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
     meta::check_kind(&call.kind, given)?;
-    let warnings = check::shape(call, given)?;
+    let warnings = check::shape(call, given, json)?;
     meta::check_name(given, &call.name)?;
     meta::check_namespace(&call.kind, given, &call.namespace)?;
     Ok(warnings)
@@ -142,6 +159,15 @@ fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: &str) -> Result<O
         PatchKind::Strategic => patch::apply_strategic(old, bytes, schema),
         PatchKind::Apply => Err(unsupported()),
     }
+}
+
+/// What a PUT proposes in place of `old`.
+fn built_on(call: &Call, given: &Object, old: &Stored) -> Result<Object, ApiError> {
+    if call.sub.is_none() && !call.row.strategy.unconditional_update() && matches!(given.resource_version(), "" | "0") {
+        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
+        return Err(ApiError::invalid(&call.kind.group, &call.kind.kind, &old.key.name, vec![cause]));
+    }
+    Ok(given.clone())
 }
 
 /// Refuses a change that was made to another object of the same name, or to an older form of it.

@@ -6,7 +6,7 @@ use super::hostile_tables::*;
 use super::*;
 use crate::kind::Kind;
 use crate::kinds::builtin;
-use crate::schema::{FieldValidation, Node, Shape, definition, validate_and_prune};
+use crate::schema::{Node, Shape, definition, validate_and_prune};
 use serde_json::Map;
 use std::sync::Arc;
 
@@ -109,8 +109,10 @@ fn kind() -> Arc<Kind> {
 /// What is refused of a pod with this spec, on its way in.
 fn refused(spec: Value) -> Vec<String> {
     let mut pod = Object::from_value(json!({"metadata": {"name": "x", "namespace": "default"}, "spec": spec})).unwrap();
-    if let Err(e) = validate_and_prune(&kind(), &mut pod, FieldValidation::Strict) {
-        return vec![e.message];
+    match validate_and_prune(&kind(), &mut pod) {
+        Err(e) => return vec![e.message],
+        Ok(unknown) if !unknown.is_empty() => return unknown,
+        Ok(_) => {}
     }
     STRATEGY.default(&mut pod);
     STRATEGY.prepare_create(&mut pod);

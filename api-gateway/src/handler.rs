@@ -119,7 +119,7 @@ impl Api {
             Path::Version { group, version } => discovery::resources(&kinds, group, version),
             Path::Resource(_) => None,
         };
-        let document = document.ok_or_else(path::not_served)?;
+        let document = document.ok_or_else(ApiError::not_served)?;
         let content_type = if aggregated { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { respond::JSON };
         Ok(respond::large(200, content_type, document.to_string().into(), headers))
     }
@@ -221,7 +221,7 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 fn read_only(request: &Request<Upload>) -> Result<(), ApiError> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { Err(path::not_allowed()) }
+    if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { Err(ApiError::not_allowed()) }
 }
 
 /// Refuses those who aren't known.

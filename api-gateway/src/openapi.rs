@@ -74,7 +74,7 @@ impl OpenApi {
         }
         let (of, at) = (kinds.clone(), path.clone());
         let made = tokio::task::spawn_blocking(move || make(&of, &at)).await.map_err(|e| ApiError::internal(e.to_string()))?;
-        let made = Arc::new(made.ok_or_else(crate::path::not_served)?);
+        let made = Arc::new(made.ok_or_else(ApiError::not_served)?);
         let mut held = self.lock();
         if held.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &kinds)) {
             held.documents.insert(path, made.clone());

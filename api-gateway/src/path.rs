@@ -87,16 +87,6 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
     }))
 }
 
-/// The answer where nothing is served.
-pub fn not_served() -> ApiError {
-    ApiError::not_served()
-}
-
-/// The answer to a method that a path doesn't have.
-pub fn not_allowed() -> ApiError {
-    ApiError::not_allowed()
-}
-
 /// The row of the table of kinds that a path means.
 ///
 /// # Errors
@@ -110,7 +100,7 @@ pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<
         (false, false) => false,
     };
     if !served || !scoped {
-        return Err(not_served());
+        return Err(ApiError::not_served());
     }
     let sub = match path.subresource.as_str() {
         "" => None,
@@ -150,9 +140,9 @@ pub fn verb(method: &str, kind: &Kind, path: &ResourcePath, sub: Option<Subresou
         "PATCH" if !whole => Verb::Patch,
         "DELETE" if !whole => Verb::Delete,
         "DELETE" if kind.namespaced() != path.namespace.is_empty() => Verb::DeleteCollection,
-        _ => return Err(not_allowed()),
+        _ => return Err(ApiError::not_allowed()),
     };
-    if kind.verbs.contains(&verb.name()) { Ok(verb) } else { Err(not_allowed()) }
+    if kind.verbs.contains(&verb.name()) { Ok(verb) } else { Err(ApiError::not_allowed()) }
 }
 
 #[cfg(test)]

@@ -89,16 +89,18 @@ fn blocks(dependent: &Item, owner: &Item) -> bool {
     dependent.owners().iter().any(|o| o.uid == owner.uid() && o.block_owner_deletion == Some(true))
 }
 
-/// Whether an object that waits for its dependents is, over others that wait as well, a dependent of its own: owners form a circle, and none would go first.
+/// Whether an object that waits for its dependents is, over others that wait as well, an owner of its own: owners form a circle, and none would go first.
+/// It looks upwards: an object has few owners, and may have thousands of dependents.
 fn waits_for_itself(view: &View, item: &Item) -> bool {
-    let (mut seen, mut below) = (HashSet::from([item.uid()]), vec![item]);
-    while let Some(owner) = below.pop() {
-        for dependent in dependents(view, owner).filter(|d| blocks(d, owner) && waits(d)) {
-            if dependent.uid() == item.uid() {
+    let (mut seen, mut below) = (HashSet::new(), vec![item]);
+    while let Some(dependent) = below.pop() {
+        let blocked = dependent.owners().iter().filter(|o| o.block_owner_deletion == Some(true));
+        for owner in blocked.filter_map(|o| view.owner(dependent.namespace(), o)).filter(|o| waits(o)) {
+            if owner.uid() == item.uid() {
                 return true;
             }
-            if seen.insert(dependent.uid()) {
-                below.push(dependent);
+            if seen.insert(owner.uid()) {
+                below.push(owner);
             }
         }
     }

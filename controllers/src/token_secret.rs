@@ -3,11 +3,8 @@ use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output,
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use model::Key;
+use model::token_secret::{ACCOUNT, ACCOUNT_UID, TYPE};
 use serde_json::{Map, Value, json};
-
-const TYPE: &str = "kubernetes.io/service-account-token";
-const NAME: &str = "kubernetes.io/service-account.name";
-const UID: &str = "kubernetes.io/service-account.uid";
 
 /// Fills and ends token Secrets.
 pub struct TokenSecrets {
@@ -42,7 +39,7 @@ impl Controller for TokenSecrets {
         let mut plan = Plan::nothing();
         let Some(secret) = view.at(key).filter(|s| !s.deleting()) else { return plan };
         let Some(name) = account(secret) else { return plan };
-        let meant = secret.object().annotation(UID).unwrap_or_default();
+        let meant = secret.object().annotation(ACCOUNT_UID).unwrap_or_default();
         match view.get(&Resource::SERVICE_ACCOUNTS, secret.namespace(), name) {
             Some(account) if meant.is_empty() || meant == account.uid() => {
                 let patch = self.missing(secret, account);
@@ -71,12 +68,12 @@ impl TokenSecrets {
             .filter(|(key, _)| object.str_at(&["data", key]).is_empty())
             .map(|(key, value)| (key.to_owned(), json!(value)))
             .collect();
-        let bound = object.annotation(UID) == Some(account.uid());
+        let bound = object.annotation(ACCOUNT_UID) == Some(account.uid());
         if !data.is_empty() {
             patch.insert("data".to_owned(), Value::Object(data));
         }
         if !bound || !patch.is_empty() || object.str_at(&["data", "token"]).is_empty() {
-            patch.insert("metadata".to_owned(), json!({"annotations": {(UID): account.uid()}}));
+            patch.insert("metadata".to_owned(), json!({"annotations": {(ACCOUNT_UID): account.uid()}}));
         }
         patch
     }
@@ -85,7 +82,7 @@ impl TokenSecrets {
 /// The account that a token Secret names.
 fn account(secret: &Item) -> Option<&str> {
     let object = secret.object();
-    object.annotation(NAME).filter(|name| !name.is_empty() && object.str_at(&["type"]) == TYPE)
+    object.annotation(ACCOUNT).filter(|name| !name.is_empty() && object.str_at(&["type"]) == TYPE)
 }
 
 /// The Secrets that name an account that came, went or was made anew.
@@ -105,7 +102,7 @@ mod tests {
     use crate::testing::Sim;
 
     fn secret(name: &str, account: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": {"name": name, "namespace": "a", "annotations": {NAME: account}}})
+        json!({"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": {"name": name, "namespace": "a", "annotations": {ACCOUNT: account}}})
     }
 
     #[test]
@@ -117,7 +114,7 @@ mod tests {
         sim.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other", "namespace": "a"}}));
         sim.settle();
         let filled = sim.get(&Resource::SECRETS, "t").unwrap();
-        assert_eq!(filled.annotation(UID), Some(&*uid));
+        assert_eq!(filled.annotation(ACCOUNT_UID), Some(&*uid));
         assert_eq!((filled.str_at(&["data", "ca.crt"]), filled.str_at(&["data", "namespace"])), ("UEVN", "YQ=="));
         sim.patch(&Resource::SECRETS, "t", "", json!({"data": {"token": "eA=="}}));
         sim.settle();

@@ -24,6 +24,7 @@ pub mod stored;
 pub mod strategy;
 pub mod table;
 pub mod time;
+pub mod token_secret;
 
 pub use error::{ApiError, Cause, CauseReason, Reason};
 pub use kind::{Kind, Kinds, Scope};

@@ -33,23 +33,19 @@ pub struct Call {
     pub now: jiff::Timestamp,
 }
 
-fn unknown() -> ApiError {
-    ApiError::not_served()
-}
-
 impl Call {
     /// Finds what `request` is about. Returns its body beside it.
     ///
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
     pub fn resolve(kinds: &Kinds, user: User, guest: Guest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
-        let kind = kinds.resource(&request.group, &request.resource).ok_or_else(unknown)?.clone();
+        let kind = kinds.resource(&request.group, &request.resource).ok_or_else(ApiError::not_served)?.clone();
         if !request.version.is_empty() && !kind.versions.contains(&request.version) {
-            return Err(unknown());
+            return Err(ApiError::not_served());
         }
         let sub = match &*request.subresource {
             "" => None,
-            name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(unknown)?),
+            name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(ApiError::not_served)?),
         };
         if !allowed(&kind, sub, request.verb) {
             return Err(ApiError::not_allowed());
@@ -58,7 +54,7 @@ impl Call {
             return Err(ApiError::bad_request(format!("{} is not namespaced", kind.resource)));
         }
         let row = match &kind.stored_as {
-            Some((group, resource)) => kinds.resource(group, resource).ok_or_else(unknown)?.clone(),
+            Some((group, resource)) => kinds.resource(group, resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
         let call = Self { user, guest, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };

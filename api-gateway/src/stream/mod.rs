@@ -29,7 +29,7 @@ pub(crate) type Node = Duplex<ToNode, FromNode>;
 /// # Errors
 /// What `state` or the node refuse it with; 400 for options that don't fit the pod.
 pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
-    let sub = resolved.sub.ok_or_else(crate::path::not_served)?;
+    let sub = resolved.sub.ok_or_else(ApiError::not_served)?;
     let asked_for = asked.query.text("container");
     let target = serde_json::to_vec(&Target { container: asked_for.to_owned() }).map_err(|e| ApiError::internal(e.to_string()))?;
     let request = resolved.request(asked.user.clone(), asked.query.options(resolved.verb)?).body(state_client::Body::Json(target.into()));
@@ -41,7 +41,7 @@ pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Resu
         Subresource::Exec => channels::exec(api, asked, &pod, container, open).await,
         Subresource::Attach => channels::attach(api, asked, &pod, container, open).await,
         Subresource::Portforward => forward::respond(api, asked, &pod, open),
-        _ => Err(crate::path::not_served()),
+        _ => Err(ApiError::not_served()),
     }
 }
 

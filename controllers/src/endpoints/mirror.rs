@@ -1,6 +1,5 @@
 //! Mirroring: what somebody else writes into the Endpoints of a Service without a selector is in EndpointSlices too, which is what nodes read.
-use super::{label_patch, map_patch, selector};
-use crate::ownership::controller_reference;
+use super::{MANAGED_BY, SERVICE_NAME, label_patch, map_patch, selector, slice};
 use crate::runtime::{Change, Controller, Input, Item, Labels, Moment, Output, Part, Plan, Resource, View};
 use model::{Key, Object};
 use serde_json::{Map, Value, json};
@@ -8,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
 /// Endpoints with this label aren't mirrored.
 const SKIP: &str = "endpointslice.kubernetes.io/skip-mirror";
@@ -42,12 +39,13 @@ impl Controller for MirroredEndpoints {
 
     fn plan(&self, view: &View, key: &Key, _at: &Moment<'_>) -> Plan {
         let mut plan = Plan::nothing();
-        let ours = |slice: &&Arc<Item>| slice.label(MANAGED_BY) == Some(MANAGER) && slice.label(SERVICE_NAME) == Some(&*key.name) && !slice.deleting();
-        let mut existing: Vec<&Arc<Item>> = view.in_namespace(&Resource::ENDPOINT_SLICES, &key.namespace).filter(ours).collect();
+        // without the Endpoints their slices go as all do whose owner is gone
+        let Some(endpoints) = view.get(&Resource::ENDPOINTS, &key.namespace, &key.name) else { return plan };
+        let ours = |slice: &&Arc<Item>| slice.label(MANAGED_BY) == Some(MANAGER) && !slice.deleting();
+        let mut existing: Vec<&Arc<Item>> = view.controlled_by(&Resource::ENDPOINT_SLICES, endpoints.uid()).filter(ours).collect();
         existing.sort_unstable_by_key(|slice| slice.name());
-        let service = view.at(key).filter(|service| !service.deleting() && selector(service).is_none());
-        let endpoints = view.get(&Resource::ENDPOINTS, &key.namespace, &key.name).filter(|e| service.is_some() && mirrored(e));
-        if let Some(endpoints) = endpoints {
+        let elsewhere = view.at(key).is_some_and(|service| !service.deleting() && selector(service).is_none());
+        if elsewhere && mirrored(endpoints) {
             mirror(endpoints, &mut existing, &mut plan);
         }
         existing.into_iter().for_each(|slice| _ = plan.delete(slice));
@@ -165,16 +163,7 @@ fn change(slice: &Item, endpoints: &Item, wanted: Vec<Value>, plan: &mut Plan) {
 }
 
 fn made(endpoints: &Item, family: &str, wanted: Wanted) -> Object {
-    let mut slice = Object::default();
-    slice.set(&["apiVersion"], "discovery.k8s.io/v1");
-    slice.set(&["kind"], "EndpointSlice");
-    slice.set(&["metadata", "generateName"], format!("{}-", endpoints.name()));
-    slice.set(&["metadata", "namespace"], endpoints.namespace());
-    slice.set(&["metadata", "labels"], labels(endpoints));
+    let mut slice = slice(endpoints, labels(endpoints), family, wanted.ports, wanted.endpoints);
     slice.set(&["metadata", "annotations"], Value::Object(annotations(endpoints)));
-    slice.set(&["metadata", "ownerReferences"], vec![controller_reference(endpoints)]);
-    slice.set(&["addressType"], family);
-    slice.set(&["ports"], wanted.ports);
-    slice.set(&["endpoints"], wanted.endpoints);
     slice
 }

@@ -11,11 +11,15 @@ pub use slices::EndpointSlices;
 
 use crate::pod::{Pod, pod};
 use crate::runtime::{Change, Input, Item, Labels, Resource, View};
-use model::Key;
+use model::{Key, Object};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Says of which Service a slice is.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// Says which controller keeps a slice.
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// Marks slices and Endpoints of Services without a cluster IP.
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
@@ -88,6 +92,21 @@ fn map_patch<'a>(there: impl Iterator<Item = (&'a str, &'a str)>, wanted: Map<St
         }
     }
     (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// A new slice that goes with its owner.
+fn slice(owner: &Item, labels: Value, family: &str, ports: Vec<Value>, endpoints: Vec<Value>) -> Object {
+    let mut slice = Object::default();
+    slice.set(&["apiVersion"], "discovery.k8s.io/v1");
+    slice.set(&["kind"], "EndpointSlice");
+    slice.set(&["metadata", "generateName"], format!("{}-", owner.name()));
+    slice.set(&["metadata", "namespace"], owner.namespace());
+    slice.set(&["metadata", "labels"], labels);
+    slice.set(&["metadata", "ownerReferences"], vec![crate::ownership::controller_reference(owner)]);
+    slice.set(&["addressType"], family);
+    slice.set(&["ports"], ports);
+    slice.set(&["endpoints"], endpoints);
+    slice
 }
 
 /// A pod behind a Service.

@@ -1,14 +1,11 @@
 //! EndpointSlices: at most a hundred endpoints each, changed as little as possible.
-use super::{Backend, backends, by_ports, label_patch, labels, publishes_unready, selector};
-use crate::ownership::controller_reference;
+use super::{Backend, MANAGED_BY, SERVICE_NAME, backends, by_ports, label_patch, labels, publishes_unready, selector, slice};
 use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View};
-use model::{Key, Object};
+use model::Key;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const MAX_ENDPOINTS: usize = 100;
 
@@ -153,7 +150,7 @@ impl<'a> Slicing<'a> {
 
     fn write(&self, wanted: Wanted<'_>, plan: &mut Plan) {
         let Some(item) = wanted.item else {
-            plan.create(&Resource::ENDPOINT_SLICES, self.made(wanted));
+            plan.create(&Resource::ENDPOINT_SLICES, slice(self.service, self.labels(), self.family, wanted.ports, wanted.endpoints));
             return;
         };
         let mut patch = Map::new();
@@ -168,19 +165,5 @@ impl<'a> Slicing<'a> {
         if !patch.is_empty() {
             plan.merge_as_seen(item, "", Value::Object(patch));
         }
-    }
-
-    fn made(&self, wanted: Wanted<'_>) -> Object {
-        let mut slice = Object::default();
-        slice.set(&["apiVersion"], "discovery.k8s.io/v1");
-        slice.set(&["kind"], "EndpointSlice");
-        slice.set(&["metadata", "generateName"], format!("{}-", self.service.name()));
-        slice.set(&["metadata", "namespace"], self.service.namespace());
-        slice.set(&["metadata", "labels"], self.labels());
-        slice.set(&["metadata", "ownerReferences"], vec![controller_reference(self.service)]);
-        slice.set(&["addressType"], self.family);
-        slice.set(&["ports"], wanted.ports);
-        slice.set(&["endpoints"], wanted.endpoints);
-        slice
     }
 }

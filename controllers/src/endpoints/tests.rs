@@ -129,7 +129,8 @@ fn mirrored(sim: &Sim) -> Vec<(String, Vec<String>, Vec<Value>)> {
 
 #[test]
 fn endpoints_that_somebody_else_writes_are_mirrored() {
-    let mut sim = Sim::new(vec![Box::new(EndpointSlices), Box::new(LegacyEndpoints), Box::new(MirroredEndpoints)]);
+    let garbage = crate::garbage::GarbageCollector::new(&model::kinds::builtin());
+    let mut sim = Sim::new(vec![Box::new(EndpointSlices), Box::new(LegacyEndpoints), Box::new(MirroredEndpoints), Box::new(garbage)]);
     service(&mut sim, json!({"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}));
     let subsets = json!([{
         "addresses": [{"ip": "10.1.2.3", "hostname": "h"}, {"ip": "fd00::1"}, {"ip": "10.1.2.3"}],
@@ -160,9 +161,16 @@ fn endpoints_that_somebody_else_writes_are_mirrored() {
         sim.settle();
         assert_eq!(mirrored(&sim).is_empty(), skips);
     }
+    sim.patch(&Resource::SERVICES, "web", "", json!({"spec": {"selector": {"app": "nobody"}}}));
+    sim.settle();
+    assert!(
+        slices(&sim).iter().all(|s| s.label("endpointslice.kubernetes.io/managed-by") == Some("endpointslice-controller.k8s.io")),
+        "a selector says it now"
+    );
+    sim.patch(&Resource::SERVICES, "web", "", json!({"spec": {"selector": null}}));
     sim.delete(&Resource::ENDPOINTS, "web", None);
     sim.settle();
-    assert!(mirrored(&sim).is_empty());
+    assert!(mirrored(&sim).iter().all(|(_, endpoints, _)| endpoints.is_empty()));
 }
 
 const OWN_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";

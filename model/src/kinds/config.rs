@@ -4,6 +4,7 @@ use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
+use crate::token_secret;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
@@ -109,10 +110,9 @@ fn typed(checks: &mut Checks, secret: &Object) {
         }
     };
     match secret.str_at(&["type"]) {
-        "kubernetes.io/service-account-token" => {
-            let account = "kubernetes.io/service-account.name";
-            if secret.annotation(account).unwrap_or_default().is_empty() {
-                checks.required(format_args!("metadata.annotations[{account}]"), "");
+        token_secret::TYPE => {
+            if secret.annotation(token_secret::ACCOUNT).unwrap_or_default().is_empty() {
+                checks.required(format_args!("metadata.annotations[{}]", token_secret::ACCOUNT), "");
             }
         }
         "kubernetes.io/dockercfg" => need(".dockercfg"),

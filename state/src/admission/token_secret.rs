@@ -4,12 +4,10 @@ use super::{Admit, Held, Refusal, Step};
 use crate::subresource::token::Tokens;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use model::token_secret::{ACCOUNT, ACCOUNT_UID, TYPE};
 use model::{Key, Object, time};
 use state_client::token::{Bound, Claims, ISSUER, Ref, USER_PREFIX};
 
-const TYPE: &str = "kubernetes.io/service-account-token";
-const NAME: &str = "kubernetes.io/service-account.name";
-const UID: &str = "kubernetes.io/service-account.uid";
 /// The end of the year 9999: such a token is valid for as long as its Secret and its account exist.
 const EVER: i64 = 253_402_300_799;
 
@@ -22,9 +20,9 @@ impl Step for TokenSecret {
         if !request.of("", "secrets") || object.str_at(&["type"]) != TYPE || !object.str_at(&["data", "token"]).is_empty() {
             return Ok(());
         }
-        let name = object.annotation(NAME).unwrap_or_default();
+        let name = object.annotation(ACCOUNT).unwrap_or_default();
         let account = request.view.get(&Key::new("", "serviceaccounts", old.namespace(), name));
-        if let Some(account) = account.filter(|account| object.annotation(UID) == Some(account.object().uid())) {
+        if let Some(account) = account.filter(|account| object.annotation(ACCOUNT_UID) == Some(account.object().uid())) {
             let token = tokens.sign(&claims(account.object(), old))?;
             object.set(&["data", "token"], BASE64_STANDARD.encode(token));
         }

@@ -54,6 +54,14 @@ pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), Api
     refuse(call, new, causes)
 }
 
+/// Checks the labels and annotations that came with a status, where they are others than before.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(call, new, meta::validate(&call.row, new)) }
+}
+
 /// What the kind's rules refuse of `new` and didn't of `old`.
 fn new_causes(call: &Call, new: &Object, old: &Object) -> Vec<Cause> {
     let mut causes = call.row.strategy.validate(new);

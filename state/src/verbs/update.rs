@@ -12,6 +12,7 @@ use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
 use model::{ApiError, Object, Reason, Stored, patch};
+use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,9 +107,13 @@ impl Pipeline {
             Some(Subresource::Status) => call.row.strategy.prepare_status(&mut new, old),
             Some(_) => {}
         }
-        if matches!(call.sub, None | Some(Subresource::Scale)) {
-            check::changed_object(call, &new, old)?;
-            meta::count_generation(&call.row, &mut new, old);
+        match call.sub {
+            None | Some(Subresource::Scale) => {
+                check::changed_object(call, &new, old)?;
+                meta::count_generation(&call.row, &mut new, old);
+            }
+            Some(Subresource::Status) => check::changed_words(call, &new, old)?,
+            Some(_) => {}
         }
         let held = self.judge(call, &new, Some(old), held).await?;
         Ok((new, held))
@@ -158,21 +163,28 @@ fn check_built_on(call: &Call, new: &Object, old: &Object) -> Result<(), ApiErro
 fn status_of(mut new: Object, old: &Object, with_metadata: bool) -> Object {
     new.0.retain(|field, _| field == "status" || old.0.contains_key(field));
     for (field, value) in old.0.iter().filter(|(field, _)| *field != "status") {
-        let Some(given) = new.0.get_mut(field).filter(|given| *given != value) else {
-            new.0.entry(field.clone()).or_insert_with(|| value.clone());
-            continue;
-        };
-        let words = (field == "metadata" && with_metadata).then(|| ["labels", "annotations"].map(|words| (words, given.get(words).cloned())));
-        *given = value.clone();
-        for (key, words) in words.into_iter().flatten() {
-            match (given.as_object_mut(), words) {
-                (Some(metadata), Some(words)) => _ = metadata.insert(key.to_owned(), words),
-                (Some(metadata), None) => _ = metadata.remove(key),
-                (None, _) => {}
+        match new.0.get(field) {
+            Some(given) if given == value => {}
+            Some(given) if with_metadata && field == "metadata" => {
+                let metadata = words_of(given, value);
+                new.0.insert(field.clone(), metadata);
             }
+            _ => _ = new.0.insert(field.clone(), value.clone()),
         }
     }
     new
+}
+
+/// The metadata `old` with the labels and annotations of `given`.
+fn words_of(given: &Value, old: &Value) -> Value {
+    let mut metadata = old.as_object().cloned().unwrap_or_default();
+    for words in ["labels", "annotations"] {
+        match given.get(words) {
+            Some(given) => _ = metadata.insert(words.to_owned(), given.clone()),
+            None => _ = metadata.remove(words),
+        }
+    }
+    Value::Object(metadata)
 }
 
 /// What of `new` the request's address covers; the rest stays as it was.

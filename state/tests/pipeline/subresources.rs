@@ -40,6 +40,11 @@ async fn a_status_comes_with_words() {
         assert!(object.list_at(&["metadata", "finalizers"]).is_empty() && object.int_at(&["spec", "replicas"]) != Some(7), "{name}");
         assert_ne!(object.str_at(&["spec", "sessionAffinity"]), "ClientIP");
     }
+    for wrong in [json!({"labels": {"l": "not a label!"}}), json!({"annotations": {"a b": "1"}}), json!({"annotations": {"a": "x".repeat(300_000)}})] {
+        let body = Body::Patch(PatchKind::Merge, json!({"metadata": wrong}).to_string().into());
+        let refused = admin.send(admin.ask(Verb::Patch, SERVICES, "default", "s").subresource("status").body(body)).await;
+        assert_eq!(refused.unwrap_err().code(), 422, "what comes with a status is checked as well");
+    }
 }
 
 async fn bind(speaker: &crate::fixture::Speaker, name: &str, node: &str) -> Result<Value, ApiError> {

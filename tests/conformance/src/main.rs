@@ -32,7 +32,7 @@ struct Cli {
     /// Where the results are kept
     #[arg(long, value_name = "FILE", global = true, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results.json"))]
     results: PathBuf,
-    /// Where the logs go; what an earlier run has left there is removed
+    /// Where the logs go; an earlier run's are removed
     #[arg(long, value_name = "DIRECTORY", global = true, default_value = "target/conformance")]
     out: PathBuf,
     /// How many tests run at a time, where the suite allows it
@@ -118,8 +118,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             results.write(&cli.results)
         }
         Command::Hollow(choice) => {
-            let names = if choice.is_default() { results.hollow() } else { suite.choose(choice)? };
             let known = results.hollow();
+            let names = if choice.is_default() { known.clone() } else { suite.choose(choice)? };
             let outcomes = perform(cli, &suite, Nodes::Hollow, names)?;
             results.record_hollow(&outcomes);
             results.write(&cli.results)?;

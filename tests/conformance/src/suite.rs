@@ -12,6 +12,8 @@ use testbed::Cluster;
 
 /// What chooses the conformance tests.
 const CONFORMANCE: &str = r"\[Conformance\]";
+/// What a run leaves in its folder.
+const LEFT: [&str; 6] = ["suite.log", "suite.err", "list.json", "tmp", "cluster", "failed"];
 /// After so long a run is ended by the suite, which then reports what it has.
 const LIMIT: &str = "--timeout=4h";
 
@@ -38,12 +40,20 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Removes what an earlier run has left.
+    /// Removes what an earlier run has left, and nothing else: the folder may be anybody's.
     ///
     /// # Errors
     /// When it can't be removed.
     pub fn clear(&self) -> Result<(), Failure> {
-        std::fs::remove_dir_all(&self.out).and_then(|()| std::fs::create_dir_all(&self.out)).map_err(Failure::file(&self.out))
+        for name in LEFT {
+            let path = self.out.join(name);
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            match removed {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Failure::file(path)(e)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Which version of Kubernetes it is of: `v1.37.2`.

@@ -1,7 +1,9 @@
 //! Where decisions become deeds: each [`Op`] of a plan, carried out once.
+mod dial;
 mod files;
 mod grpc;
 mod hook;
+mod http;
 mod image;
 mod lookup;
 mod mounts;

@@ -83,18 +83,25 @@ fn has_capability(status: &str, number: u32) -> bool {
     set & (1 << number) != 0
 }
 
+/// How many seconds Podman keeps an exec session after its command's end. Whoever asks for the exit code later doesn't get it; a busy machine may take a
+/// few seconds to ask. A conmon waits for so long for each command, which is why it isn't Podman's own 300.
+const EXEC_KEPT: u32 = 10;
+
 /// `containers.conf` for a service on such a machine.
 fn containers_conf(machine: Machine, conmon: Option<&Path>) -> String {
     let mut out = String::from("[containers]\n");
     if machine.no_sys_resource {
         out.push_str("default_ulimits = []\n");
     }
-    out.push_str("[engine]\nevents_logger = \"file\"\nexit_command_delay = 1\n");
+    out.push_str("[engine]\nevents_logger = \"file\"\n");
+    // Writing to a String can't fail.
+    if writeln!(out, "exit_command_delay = {EXEC_KEPT}").is_err() {
+        return out;
+    }
     if machine.no_systemd {
         out.push_str("cgroup_manager = \"cgroupfs\"\n");
     }
     if let Some(path) = conmon {
-        // Writing to a String can't fail.
         if writeln!(out, "conmon_path = [\"{}\"]", path.display()).is_err() {
             return out;
         }
@@ -248,6 +255,7 @@ mod tests {
     #[test]
     fn only_what_the_machine_needs_is_configured() {
         let plain = containers_conf(Machine::default(), None);
+        assert!(plain.contains("[engine]\n") && plain.contains("\nexit_command_delay = 10\n"), "{plain}");
         assert!(!plain.contains("ulimits") && !plain.contains("cgroup_manager") && !plain.contains("conmon_path"), "{plain}");
         let bare = containers_conf(Machine { no_sys_resource: true, hybrid_cgroups: true, no_systemd: true }, Some(Path::new("/x")));
         assert!(bare.contains("default_ulimits = []") && bare.contains("cgroupfs") && bare.contains("conmon_path = [\"/x\"]"), "{bare}");

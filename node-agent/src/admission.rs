@@ -1,9 +1,8 @@
 //! Whether this node runs a pod that it was given: what the scheduler would have asked, asked again by the node, as anybody may bind a pod to it.
 mod judge;
 
-use crate::pod::Rejection;
 use crate::pod::status::Life;
-use crate::pod::{Observed, Slot};
+use crate::pod::{Observed, Rejection, Slot};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use model::Stored;

@@ -1,7 +1,6 @@
 //! Finds Podman's socket, or starts `podman system service` with what this machine needs.
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -93,18 +92,12 @@ fn containers_conf(machine: Machine, conmon: Option<&Path>) -> String {
     if machine.no_sys_resource {
         out.push_str("default_ulimits = []\n");
     }
-    out.push_str("[engine]\nevents_logger = \"file\"\n");
-    // Writing to a String can't fail.
-    if writeln!(out, "exit_command_delay = {EXEC_KEPT}").is_err() {
-        return out;
-    }
+    out.push_str(&format!("[engine]\nevents_logger = \"file\"\nexit_command_delay = {EXEC_KEPT}\n"));
     if machine.no_systemd {
         out.push_str("cgroup_manager = \"cgroupfs\"\n");
     }
     if let Some(path) = conmon {
-        if writeln!(out, "conmon_path = [\"{}\"]", path.display()).is_err() {
-            return out;
-        }
+        out.push_str(&format!("conmon_path = [\"{}\"]\n", path.display()));
     }
     out
 }

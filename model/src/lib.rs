@@ -5,6 +5,7 @@
 //! * [`kind`]: what a kind is, and **the** table of kinds ([`Kinds`]);
 //! * [`kinds`]: the rows of the built-in kinds, with their strategies and columns;
 //! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
+//! * [`placement`]: what pods ask of nodes, and whether a node has it;
 //! * [`schema`]: structural schemas;
 //! * [`protobuf`]: what typed clients send, brought into JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
@@ -17,6 +18,7 @@ pub mod names;
 pub mod object;
 pub mod order;
 pub mod patch;
+pub mod placement;
 pub mod protobuf;
 pub mod quantity;
 pub mod schema;

@@ -3,6 +3,7 @@ mod wanted;
 
 pub use wanted::{POD, Wanted};
 
+use crate::admission;
 use crate::edge::{Edge, Job, Outcome, pod_ref};
 use crate::logs::beginning;
 use crate::pod::backoff;
@@ -75,6 +76,8 @@ pub struct PodActor {
     compare: Option<Timestamp>,
     /// What is being done with objects that have changed since.
     renewed: BTreeSet<Slot>,
+    /// Why the node doesn't run the pod, for want of what it asks for.
+    refused: Option<Rejection>,
     /// The status that the cluster has.
     acknowledged: Option<PodStatus>,
     writing: bool,
@@ -101,6 +104,7 @@ impl PodActor {
             refresh: None,
             compare: None,
             renewed: BTreeSet::new(),
+            refused: None,
             acknowledged: None,
             writing: false,
             write_failures: 0,
@@ -121,6 +125,7 @@ impl Actor for PodActor {
         if self.wanted.known.swap(true, Ordering::Relaxed) {
             self.observe().await?;
         }
+        self.enter().await;
         let now = Timestamp::now();
         let before = self.pod.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
         self.seen.start_time = before.or(Some(now));
@@ -171,14 +176,34 @@ impl PodActor {
 
     /// Whether this node runs the pod at all.
     fn admit(&mut self) {
-        let refused = self.edge.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
-        let why = refused.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN, message });
+        let forbidden = self.edge.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
+        let why = forbidden.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN.into(), message }).or_else(|| self.refused.clone());
         if let Some(Rejection { reason, message }) =
             why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
         {
-            self.edge.recorder.warning(&Subject::pod(&self.pod), reason, message);
+            self.edge.recorder.warning(&Subject::pod(&self.pod), reason.clone(), message);
         }
         self.seen.rejected = why;
+    }
+
+    /// Asks, before anything of the pod is there, whether the node has what it asks for. A pod of which something is there was asked for before.
+    async fn enter(&mut self) {
+        if self.seen.rejected.is_some() || Life::of(&self.pod, &self.seen, Timestamp::now()) != Life::Lives {
+            return;
+        }
+        let (uid, object) = (self.wanted.uid.clone(), self.wanted.object());
+        if admission::has_begun(&self.seen) {
+            return self.edge.admission.hold(&uid, &object);
+        }
+        if self.edge.admission.admit(&uid, &object, &self.pod).is_err() {
+            // the node's object as it was seen last may be an old one
+            crate::node::look(&self.edge).await;
+            self.refused = self.edge.admission.admit(&uid, &object, &self.pod).err();
+        }
+        if let Some(why) = &self.refused {
+            self.edge.admission.refuse(&uid, why.clone());
+        }
+        self.admit();
     }
 
     /// Somebody else may have written the status (a node that was silent too long): then ours is written again.
@@ -371,6 +396,9 @@ impl PodActor {
         }
         let Plan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
         self.tell_waiting(waiting);
+        if admission::has_left(&self.pod, &self.seen, now) {
+            self.edge.admission.leave(&self.wanted.uid);
+        }
         self.report(ctx, now);
         for op in ops {
             if op != Op::Confirm || self.is_reported() {

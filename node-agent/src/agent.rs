@@ -2,9 +2,10 @@
 mod kept;
 
 pub use kept::has_pods;
-use kept::{address, kept, matters};
+use kept::{address, is_over, kept, matters};
 
 use crate::actor::{Message, PodActor, Wanted};
+use crate::admission::Ledger;
 use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::Machine;
@@ -181,8 +182,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         sysctls,
         seccomp: options.seccomp_profile_root.clone(),
     };
-    let (reports, images) = (Reports::default(), Lookups::default());
-    let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, pods: pods_dir, real: true });
+    let (reports, images, admission) = (Reports::default(), Lookups::default(), Ledger::default());
+    let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir, real: true });
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
@@ -191,6 +192,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
     let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
     system.task("proxy", move |cancel| proxy.clone().follow(cancel));
+    let own = edge.clone();
+    system.task("own-node", move |cancel| crate::node::follow(own.clone(), cancel));
     let (written, rotation) = (edge.clone(), options.logs);
     system.task("logs", move |cancel| {
         let edge = written.clone();
@@ -208,6 +211,7 @@ impl Agent {
     /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods; and the reports.
     pub(crate) fn begin(self: Arc<Self>, registration: Registration, after: Duration) {
         let node = self.edge.node.name.clone();
+        registration.introduce(&self.edge);
         let edge = self.edge.clone();
         let system = self.system.clone();
         // from now, not from each of the tasks' restarts
@@ -286,13 +290,17 @@ impl Agent {
 
     fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
         let name = format!("pod-{}-{}-{}", object.key.namespace, object.key.name, uid);
+        if known && !is_over(object.object()) {
+            self.edge.admission.hold(&uid, &object);
+        }
         let wanted = Arc::new(Wanted::new(uid.clone(), object.light(), known));
         let (edge, for_actor, pods) = (self.edge.clone(), wanted.clone(), Arc::downgrade(&self.pods));
         let actor = self.system.spawn(&name, Options { mailbox: 64, restarts: None, ..Options::default() }, move || {
-            let (pods, uid) = (pods.clone(), for_actor.uid.clone());
+            let (pods, uid, node) = (pods.clone(), for_actor.uid.clone(), edge.clone());
             let ended = move || {
                 if let Some(pods) = pods.upgrade() {
                     pods.lock().remove(&uid);
+                    node.admission.forget(&uid);
                 }
             };
             PodActor::new(edge.clone(), for_actor.clone(), Box::new(ended))

@@ -1,5 +1,6 @@
 //! A node's agent: runs the node's pods with Podman and reports what happens to them; keeps services' addresses in nftables.
 pub mod actor;
+pub mod admission;
 pub mod agent;
 mod beneath;
 mod component;

@@ -6,8 +6,6 @@ use jiff::Timestamp;
 pub struct Line<'a> {
     /// When it was written.
     pub time: Timestamp,
-    /// Its time as written.
-    pub stamp: &'a str,
     /// Whether it came from stderr.
     pub stderr: bool,
     /// Whether a newline follows.
@@ -24,7 +22,12 @@ pub fn parse(line: &[u8]) -> Option<Line<'_>> {
     let tag = parts.next()?;
     let text = parts.next().unwrap_or_default();
     let time = stamp.parse().ok()?;
-    Some(Line { time, stamp, stderr: stream == b"stderr", full: tag.first() != Some(&b'P'), text })
+    Some(Line { time, stderr: stream == b"stderr", full: tag.first() != Some(&b'P'), text })
+}
+
+/// A time as it stands before a line: in UTC, with nine digits of a second.
+pub fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }
 
 /// The beginning of a text: at most so many bytes, and whole characters.

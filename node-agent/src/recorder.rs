@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Container as Spec, Pod};
 use model::Object;
 use serde_json::{Value, json};
 use state_client::Client;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::mpsc;
@@ -42,7 +43,7 @@ impl Subject {
 struct Note {
     subject: Subject,
     warning: bool,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     message: String,
 }
 
@@ -69,29 +70,29 @@ impl Recorder {
         Self { notes: None }
     }
 
-    fn record(&self, subject: Subject, warning: bool, reason: &'static str, message: &str) {
+    fn record(&self, subject: Subject, warning: bool, reason: Cow<'static, str>, message: &str) {
         let Some(notes) = &self.notes else { return };
         let message = beginning(message, MESSAGE_MAX).to_owned();
         if notes.try_send(Note { subject, warning, reason, message }).is_err() {
-            tracing::debug!(reason, "an event was dropped");
+            tracing::debug!("an event was dropped");
         }
     }
 
     /// A `Normal` event about a pod or the node.
     pub fn normal(&self, subject: &Subject, reason: &'static str, message: &str) {
-        self.record(subject.clone(), false, reason, message);
+        self.record(subject.clone(), false, reason.into(), message);
     }
     /// A `Warning` event about a pod or the node.
-    pub fn warning(&self, subject: &Subject, reason: &'static str, message: &str) {
-        self.record(subject.clone(), true, reason, message);
+    pub fn warning(&self, subject: &Subject, reason: impl Into<Cow<'static, str>>, message: &str) {
+        self.record(subject.clone(), true, reason.into(), message);
     }
     /// A `Normal` event about a container.
     pub fn container(&self, job: &Job, c: &Spec, reason: &'static str, message: &str) {
-        self.record(job.subject().of(&job.pod, c), false, reason, message);
+        self.record(job.subject().of(&job.pod, c), false, reason.into(), message);
     }
     /// A `Warning` event about a container.
     pub fn container_warning(&self, job: &Job, c: &Spec, reason: &'static str, message: &str) {
-        self.record(job.subject().of(&job.pod, c), true, reason, message);
+        self.record(job.subject().of(&job.pod, c), true, reason.into(), message);
     }
 }
 
@@ -131,7 +132,7 @@ async fn write(client: Client, node: String, mut notes: mpsc::Receiver<Note>) {
                     }
                     written.insert(hash, Written { name, count: 1 });
                 }
-                Err(error) => tracing::debug!(%error, reason = note.reason, "an event was not written"),
+                Err(error) => tracing::debug!(%error, reason = &*note.reason, "an event was not written"),
             },
             Err(error) => tracing::debug!(%error, "an event is no object"),
         }

@@ -1,4 +1,5 @@
 //! What unit tests share: an edge over any runtime, and a runtime that doesn't answer for one pod.
+use crate::admission::Ledger;
 use crate::edge::{Edge, Lookups, NodeInfo};
 use crate::objects::References;
 use crate::recorder::Recorder;
@@ -28,6 +29,7 @@ pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Edge> 
         recorder: Recorder::silent(),
         services,
         node: NodeInfo::default(),
+        admission: Ledger::default(),
         pods: dir.join("pods"),
         real: false,
     })

@@ -4,6 +4,7 @@ use crate::pod::PodClass;
 use crate::reason::{Reason, Verdict};
 use crate::topology::{Place, Rule};
 use crate::wake::Wake;
+use model::placement::fit::{self, Lack};
 
 /// What a filter looks at, which tells how long its verdict holds.
 #[derive(Clone, Copy)]
@@ -46,38 +47,28 @@ fn unless(ok: bool, reason: Reason) -> Verdict {
 
 fn cordoned(pod: &PodClass, node: &Node) -> Verdict {
     let taint = || Taint { key: "node.kubernetes.io/unschedulable".into(), value: "".into(), effect: Effect::NoSchedule };
-    unless(!node.info.unschedulable || pod.untolerated(&[taint()]).is_none(), Reason::Cordoned)
+    unless(!node.info.unschedulable || pod.needs.untolerated(&[taint()]).is_none(), Reason::Cordoned)
 }
 
 fn taints(pod: &PodClass, node: &Node) -> Verdict {
-    pod.untolerated(&node.info.taints).map(|t| Reason::Taint { key: t.key.clone(), value: t.value.clone() }).into_iter().collect()
+    pod.needs.untolerated(&node.info.taints).map(|t| Reason::Taint { key: t.key.clone(), value: t.value.clone() }).into_iter().collect()
 }
 
 fn node_affinity(pod: &PodClass, node: &Node) -> Verdict {
-    if pod.may_run_on(&node.name, &node.info.labels) {
+    if pod.needs.may_run_on(&node.name, &node.info.labels) {
         return Verdict::new();
     }
-    let named = pod.node_terms.as_deref().and_then(crate::labels::pinned_names);
+    let named = pod.needs.node_terms.as_deref().and_then(crate::labels::pinned_names);
     vec![if named.is_some_and(|names| !names.contains(&node.name)) { Reason::NotNamed } else { Reason::NodeAffinity }]
 }
 
 fn ports(pod: &PodClass, node: &Node) -> Verdict {
-    let taken = pod.ports.iter().any(|wanted| node.used.ports.keys().any(|used| used.conflicts(wanted)));
-    unless(!taken, Reason::Ports)
+    unless(!fit::ports_taken(&pod.needs, &node.used), Reason::Ports)
 }
 
 fn fit(pod: &PodClass, node: &Node) -> Verdict {
-    let (asked, has, used) = (&pod.requests.exact, &node.info.allocatable, &node.used.requests.exact);
-    let mut against = unless(node.used.pods < has.pods, Reason::TooManyPods);
-    let rows = [
-        ("cpu", asked.milli_cpu, has.milli_cpu - used.milli_cpu),
-        ("memory", asked.memory, has.memory - used.memory),
-        ("ephemeral-storage", asked.ephemeral_storage, has.ephemeral_storage - used.ephemeral_storage),
-    ];
-    against.extend(rows.iter().filter(|(_, asked, left)| *asked > 0 && asked > left).map(|(name, ..)| Reason::Insufficient((*name).into())));
-    let lacking = asked.extended.iter().filter(|(name, n)| *n > has.extended(name) - used.extended(name));
-    against.extend(lacking.map(|(name, _)| Reason::Insufficient(name.clone())));
-    against
+    let reason = |lack: Lack| if &*lack.resource == fit::PODS { Reason::TooManyPods } else { Reason::Insufficient(lack.resource) };
+    fit::lacking(&pod.needs, &node.info.allocatable, &node.used).map(reason).collect()
 }
 
 fn spread(place: &Place<'_>) -> Verdict {

@@ -17,14 +17,12 @@ mod class_run;
 pub mod desk;
 pub mod events;
 pub mod filter;
-pub mod labels;
 pub mod node;
 pub mod pod;
 #[cfg(test)]
 mod properties;
 pub mod queue;
 pub mod reason;
-pub mod resources;
 pub mod schedule;
 pub mod score;
 pub mod snapshot;
@@ -36,5 +34,6 @@ pub mod topology;
 pub mod wake;
 
 pub use actor::{SchedulerError, run};
+pub use model::placement::{labels, resources};
 pub use schedule::{Decision, Outcome, schedule};
 pub use snapshot::Snapshot;

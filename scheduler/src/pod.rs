@@ -1,10 +1,9 @@
 //! A pod as the scheduler sees it: what it asks of a node ([`PodClass`], shared by all pods of a template) and who it is ([`PodInfo`]).
 use crate::labels::{Labels, NodeTerm, Requirement, Selector};
-use crate::node::{Effect, ParseError, Taint, normal_image};
-use crate::resources::{RawList, Requests, Resources};
-use k8s_openapi::api::core::v1::{Affinity, PodAffinityTerm, Toleration as ApiToleration, TopologySpreadConstraint};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use crate::node::{ParseError, normal_image};
+use k8s_openapi::api::core::v1::{PodAffinityTerm, TopologySpreadConstraint};
 use model::Stored;
+use model::placement::needs::{Needs, RawSpec};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -14,58 +13,6 @@ use std::sync::Arc;
 pub const NAME: &str = "default-scheduler";
 /// Kinds whose pods are spread by default, as members of one workload.
 const SPREAD_OWNERS: [&str; 3] = ["ReplicaSet", "StatefulSet", "ReplicationController"];
-
-/// A port on the node's own addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostPort {
-    /// Address, `0.0.0.0` for all.
-    pub ip: Arc<str>,
-    /// `TCP`, `UDP`, `SCTP`.
-    pub protocol: Arc<str>,
-    /// Number.
-    pub port: i32,
-}
-
-impl HostPort {
-    /// Whether two can't be had on one node.
-    pub fn conflicts(&self, other: &Self) -> bool {
-        const ALL: &str = "0.0.0.0";
-        self.port == other.port && self.protocol == other.protocol && (self.ip == other.ip || &*self.ip == ALL || &*other.ip == ALL)
-    }
-}
-
-/// Which taints a pod bears.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Toleration {
-    key: Arc<str>,
-    /// `None`: any value.
-    value: Option<Arc<str>>,
-    /// `None`: any effect. An effect that doesn't exist tolerates nothing and is dropped when parsed.
-    effect: Option<Effect>,
-}
-
-impl Toleration {
-    fn parse(t: &ApiToleration) -> Option<Self> {
-        let value = match t.operator.as_deref().unwrap_or_default() {
-            "" | "Equal" => Some(t.value.as_deref().unwrap_or_default().into()),
-            "Exists" => None,
-            _ => return None,
-        };
-        let effect = match t.effect.as_deref().unwrap_or_default() {
-            "" => None,
-            text => Some(Effect::parse(text)?),
-        };
-        Some(Self { key: t.key.as_deref().unwrap_or_default().into(), value, effect })
-    }
-    /// Whether it covers a taint.
-    pub fn tolerates(&self, taint: &Taint) -> bool {
-        self.effect.is_none_or(|e| e == taint.effect) && (self.key.is_empty() || self.key == taint.key) && self.value.as_ref().is_none_or(|v| *v == taint.value)
-    }
-    /// Whether it may be meant for taints of this effect.
-    pub fn is_for(&self, effect: Effect) -> bool {
-        self.effect.is_none_or(|e| e == effect)
-    }
-}
 
 /// One term of pod affinity or anti-affinity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -188,24 +135,16 @@ pub struct PodClass {
     pub workload: Option<Arc<str>>,
     /// Being deleted: no longer counted by spread constraints.
     pub terminating: bool,
-    /// What it asks for.
-    pub requests: Requests,
-    /// Ports on the node.
-    pub ports: Vec<HostPort>,
     /// Images of all containers, as often as containers use them.
     pub images: Vec<Arc<str>>,
-    /// `spec.nodeSelector`.
-    pub node_selector: Selector,
-    /// Required node affinity: one term of these, where there are any.
-    pub node_terms: Option<Vec<NodeTerm>>,
+    /// What it asks of its node.
+    pub needs: Needs,
     /// Preferred node affinity.
     pub node_preferences: Vec<Weighted<NodeTerm>>,
     /// Pods to be near to.
     pub affinity: PodTerms,
     /// Pods to be away from.
     pub anti_affinity: PodTerms,
-    /// Taints that it bears.
-    pub tolerations: Vec<Toleration>,
     /// How its like are to be spread.
     pub spread: Vec<Spread>,
     /// Whether `spread` is the pod's own and not the cluster's default: nodes without one of the keys are then the last choice.
@@ -213,14 +152,6 @@ pub struct PodClass {
 }
 
 impl PodClass {
-    /// Whether required node affinity and the node selector leave a node.
-    pub fn may_run_on(&self, name: &str, labels: &Labels) -> bool {
-        self.node_selector.matches(labels) && self.node_terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(name, labels)))
-    }
-    /// The first taint of `NoSchedule` or `NoExecute` that the pod doesn't tolerate.
-    pub fn untolerated<'a>(&self, taints: &'a [Taint]) -> Option<&'a Taint> {
-        taints.iter().find(|t| t.effect != Effect::PreferNoSchedule && !self.tolerations.iter().any(|o| o.tolerates(t)))
-    }
     /// Whether other pods' scores or filters depend on where this pod is, by its own terms.
     pub fn has_terms(&self) -> bool {
         let any = |t: &PodTerms| !t.required.is_empty() || !t.preferred.is_empty();
@@ -280,50 +211,6 @@ struct RawOwner {
     controller: Option<bool>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawSpec {
-    node_name: Option<String>,
-    scheduler_name: Option<String>,
-    priority: Option<i32>,
-    preemption_policy: Option<String>,
-    scheduling_gates: Option<Vec<IgnoredAny>>,
-    host_network: Option<bool>,
-    containers: Option<Vec<RawContainer>>,
-    init_containers: Option<Vec<RawContainer>>,
-    node_selector: Option<BTreeMap<String, String>>,
-    affinity: Option<Affinity>,
-    tolerations: Option<Vec<ApiToleration>>,
-    topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
-    overhead: Option<RawList>,
-    resources: Option<RawResources>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawContainer {
-    image: Option<String>,
-    ports: Option<Vec<RawPort>>,
-    resources: Option<RawResources>,
-    restart_policy: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPort {
-    #[serde(rename = "hostIP")]
-    host_ip: Option<String>,
-    host_port: Option<i32>,
-    container_port: Option<i32>,
-    protocol: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawResources {
-    requests: Option<RawList>,
-    limits: Option<RawList>,
-}
-
 #[derive(Default, Deserialize)]
 struct RawStatus {
     phase: Option<String>,
@@ -335,61 +222,6 @@ struct RawCondition {
     r#type: String,
     status: String,
     message: Option<String>,
-}
-
-impl RawContainer {
-    fn requests(&self) -> Result<Requests, ParseError> {
-        let resources = self.resources.as_ref();
-        Ok(Requests::of_container(resources.and_then(|r| r.requests.as_ref()), resources.and_then(|r| r.limits.as_ref()))?)
-    }
-    fn is_sidecar(&self) -> bool {
-        self.restart_policy.as_deref() == Some("Always")
-    }
-    fn host_ports(&self, host_network: bool) -> impl Iterator<Item = HostPort> {
-        self.ports.iter().flatten().filter_map(move |p| {
-            let own = p.host_port.filter(|n| *n > 0);
-            let port = own.or(if host_network { p.container_port } else { None })?;
-            let ip = p.host_ip.as_deref().filter(|ip| !ip.is_empty()).unwrap_or("0.0.0.0").into();
-            Some(HostPort { ip, protocol: p.protocol.as_deref().unwrap_or("TCP").into(), port })
-        })
-    }
-}
-
-impl RawSpec {
-    fn all_containers(&self) -> impl Iterator<Item = &RawContainer> {
-        self.init_containers.iter().chain(&self.containers).flatten()
-    }
-    /// Init containers run one after the other beside the sidecars started so far; then the containers run beside all sidecars.
-    fn requests(&self) -> Result<Requests, ParseError> {
-        let (mut total, mut sidecars, mut initial) = (Requests::default(), Requests::default(), Requests::default());
-        for container in self.init_containers.iter().flatten() {
-            let mut at_once = container.requests()?;
-            if container.is_sidecar() {
-                sidecars.add(&at_once);
-                initial.max(&sidecars);
-            } else {
-                at_once.add(&sidecars);
-                initial.max(&at_once);
-            }
-        }
-        for container in self.containers.iter().flatten() {
-            total.add(&container.requests()?);
-        }
-        total.add(&sidecars);
-        total.max(&initial);
-        if let Some(set) = self.resources.as_ref().and_then(|r| r.requests.as_ref()) {
-            total.replace(&Resources::parse(set)?, set);
-        }
-        if let Some(overhead) = &self.overhead {
-            total.add_exact(&Resources::parse(overhead)?);
-        }
-        Ok(total)
-    }
-    fn ports(&self) -> Vec<HostPort> {
-        let host_network = self.host_network == Some(true);
-        let sidecars = self.init_containers.iter().flatten().filter(|c| c.is_sidecar());
-        self.containers.iter().flatten().chain(sidecars).flat_map(|c| c.host_ports(host_network)).collect()
-    }
 }
 
 impl RawPod {
@@ -404,7 +236,6 @@ impl RawPod {
         let (node, near, away) =
             (affinity.node_affinity.unwrap_or_default(), affinity.pod_affinity.unwrap_or_default(), affinity.pod_anti_affinity.unwrap_or_default());
         let required = |terms: Option<Vec<PodAffinityTerm>>| terms.iter().flatten().map(|t| PodTerm::parse(t, namespace, &labels)).collect();
-        let selector = LabelSelector { match_labels: Some(spec.node_selector.clone().unwrap_or_default()), match_expressions: None };
         let workload = self.workload();
         let own_spread = spec.topology_spread_constraints.as_ref().is_some_and(|all| !all.is_empty());
         let spread = match &spec.topology_spread_constraints {
@@ -418,11 +249,8 @@ impl RawPod {
             namespace: namespace.into(),
             workload,
             terminating: self.metadata.deletion_timestamp.is_some(),
-            requests: spec.requests()?,
-            ports: spec.ports(),
             images: spec.all_containers().filter_map(|c| c.image.as_deref()).map(normal_image).collect(),
-            node_selector: Selector::parse(Some(&selector)),
-            node_terms: node.required_during_scheduling_ignored_during_execution.map(|s| s.node_selector_terms.iter().map(NodeTerm::parse).collect()),
+            needs: spec.needs()?,
             node_preferences: node
                 .preferred_during_scheduling_ignored_during_execution
                 .iter()
@@ -437,7 +265,6 @@ impl RawPod {
                 required: required(away.required_during_scheduling_ignored_during_execution),
                 preferred: away.preferred_during_scheduling_ignored_during_execution.iter().flatten().map(weighted).collect(),
             },
-            tolerations: spec.tolerations.iter().flatten().filter_map(Toleration::parse).collect(),
             spread,
             own_spread,
             labels: labels.into(),

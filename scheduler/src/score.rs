@@ -52,7 +52,7 @@ pub const SCALED: [Scaled; 4] = [
 
 /// The share of CPU and memory that is left, containers without requests counted with defaults.
 fn least_allocated(pod: &PodClass, node: &Node) -> i64 {
-    let (has, used, asked) = (&node.info.allocatable, &node.used.requests, &pod.requests);
+    let (has, used, asked) = (&node.info.allocatable, &node.used.requests, &pod.needs.requests);
     let rows = [(has.milli_cpu, used.scored_milli_cpu + asked.scored_milli_cpu), (has.memory, used.scored_memory + asked.scored_memory)];
     let shares = rows.into_iter().filter(|(has, _)| *has > 0).map(|(has, used)| if used > has { 0 } else { (has - used).saturating_mul(MAX) / has });
     let (sum, n) = shares.fold((0, 0), |(sum, n), share| (sum + share, n + 1));
@@ -61,7 +61,7 @@ fn least_allocated(pod: &PodClass, node: &Node) -> i64 {
 
 /// How evenly CPU and memory are used: 100 less the standard deviation of the two shares in percent.
 fn balanced(pod: &PodClass, node: &Node) -> i64 {
-    let (has, used, asked) = (&node.info.allocatable, &node.used.requests.exact, &pod.requests.exact);
+    let (has, used, asked) = (&node.info.allocatable, &node.used.requests.exact, &pod.needs.requests.exact);
     if asked.milli_cpu == 0 && asked.memory == 0 {
         return 0;
     }
@@ -96,7 +96,7 @@ fn node_affinity(pod: &PodClass, node: &Node) -> i64 {
 
 fn unwanted_taints(pod: &PodClass, node: &Node) -> i64 {
     let unwanted = node.info.taints.iter().filter(|t| t.effect == Effect::PreferNoSchedule);
-    let borne = |t: &&crate::node::Taint| pod.tolerations.iter().any(|o| o.is_for(Effect::PreferNoSchedule) && o.tolerates(t));
+    let borne = |t: &&crate::node::Taint| pod.needs.tolerations.iter().any(|o| o.is_for(Effect::PreferNoSchedule) && o.tolerates(t));
     i64::try_from(unwanted.filter(|t| !borne(t)).count()).unwrap_or(i64::MAX)
 }
 

@@ -1,7 +1,7 @@
 //! The cluster as the scheduler sees it, kept incrementally from changes. Pods that were just placed count at once
 //! ([`Snapshot::place`]), until the feed shows them or their binding fails ([`Snapshot::forget`]).
 use crate::labels::Labels;
-use crate::node::{Node, NodeInfo, Usage};
+use crate::node::{Node, NodeInfo};
 use crate::pod::{PodClass, PodInfo};
 use crate::wake::Wake;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -138,7 +138,7 @@ impl Snapshot {
     fn discount(&mut self, placed: &Placed) {
         if let Some(slot) = self.classes.get_mut(&placed.class) {
             if let Some(node) = self.nodes.get_mut(placed.node as usize) {
-                node.used.remove(&slot.class);
+                node.used.remove(&slot.class.needs);
             }
             if let Some(n) = slot.on.get_mut(&placed.node) {
                 *n -= 1;
@@ -198,7 +198,7 @@ impl Snapshot {
     fn account(&mut self, uid: &Arc<str>, node: NodeId, class: ClassId, assumed: bool) {
         if let (Some(slot), Some(on)) = (self.classes.get_mut(&class), self.nodes.get_mut(node as usize)) {
             *slot.on.entry(node).or_default() += 1;
-            on.used.add(&slot.class);
+            on.used.add(&slot.class.needs);
         }
         self.pods.insert(uid.clone(), Placed { node, class, assumed });
     }
@@ -283,26 +283,6 @@ fn difference(was: &NodeInfo, now: &NodeInfo) -> Wake {
         (was.allocatable != now.allocatable, Wake::NODE_ALLOCATABLE),
     ];
     rows.into_iter().filter(|(changed, _)| *changed).fold(Wake::NONE, |all, (_, wake)| all | wake)
-}
-
-impl Usage {
-    fn add(&mut self, class: &PodClass) {
-        self.requests.add(&class.requests);
-        self.pods += 1;
-        for port in &class.ports {
-            *self.ports.entry(port.clone()).or_default() += 1;
-        }
-    }
-    fn remove(&mut self, class: &PodClass) {
-        self.requests.subtract(&class.requests);
-        self.pods -= 1;
-        for port in &class.ports {
-            if let Some(n) = self.ports.get_mut(port) {
-                *n = n.saturating_sub(1);
-            }
-        }
-        self.ports.retain(|_, n| *n > 0);
-    }
 }
 
 /// FNV-1a: the same on every machine and in every version.

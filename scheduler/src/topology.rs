@@ -206,8 +206,8 @@ impl Topology {
                 .slots()
                 .iter()
                 .map(|n| {
-                    let affine = || !spread.honor_affinity || class.may_run_on(&n.name, &n.info.labels);
-                    let borne = || !spread.honor_taints || class.untolerated(&n.info.taints).is_none();
+                    let affine = || !spread.honor_affinity || class.needs.may_run_on(&n.name, &n.info.labels);
+                    let borne = || !spread.honor_taints || class.needs.untolerated(&n.info.taints).is_none();
                     n.present && keyed(&n.info.labels) && affine() && borne()
                 })
                 .collect();

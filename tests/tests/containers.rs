@@ -389,3 +389,43 @@ fn images_come_from_registries() {
     server.kill().unwrap();
     server.wait().unwrap();
 }
+
+/// A server that answers by the path that it is asked for, one connection after the other, and notes what it was asked.
+const ANSWERS: &str = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: answers}, data: {serve: 'while :; do nc -l -p 8080 -e sh /s/one; done', one: '
+  read method path version; while read -r line; do line=$(echo \"$line\" | tr -d \"\\r\"); [ -z \"$line\" ] && break; echo \"$path $line\" >> /tmp/asked; done;
+  case $path in
+    /to-fail) status=302; to=/fail;;
+    /away) status=302; to=http://other.example/;;
+    /fail) status=500; to=;;
+    *) status=200; to=;;
+  esac;
+  printf \"HTTP/1.1 $status X\\r\\nLocation: $to\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n\"'}}
+";
+
+fn probed(cluster: &Cluster, name: &str, action: &str) {
+    cluster.apply(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{terminationGracePeriodSeconds: 0, volumes: [{{name: s, configMap: {{name: answers}}}}], containers: [\
+         {{name: c, image: 'localhost/busybox:1', command: [sh, /s/serve], volumeMounts: [{{name: s, mountPath: /s}}], \
+         readinessProbe: {{periodSeconds: 1, httpGet: {{port: 8080, {action}}}}}}}]}}}}"
+    ));
+}
+
+#[test]
+fn http_probes_ask_as_they_are_told_and_follow_redirects_within_the_pod() {
+    let cluster = node();
+    cluster.apply(ANSWERS);
+    probed(&cluster, "redirected", "path: /to-fail");
+    probed(&cluster, "sent-away", "path: /away");
+    probed(&cluster, "spaced", "path: '/a {b}', httpHeaders: [{name: user-agent, value: mine}, {name: x-a, value: one}]");
+    ready(&cluster, "sent-away");
+    has_event(&cluster, "sent-away", "ProbeWarning", "Readiness probe warning: Probe terminated redirects");
+    ready(&cluster, "spaced");
+    let asked = cluster.k(&["exec", "spaced", "--", "cat", "/tmp/asked"]);
+    for line in ["/a%20%7Bb%7D User-Agent: mine", "/a%20%7Bb%7D X-A: one", "/a%20%7Bb%7D Accept: */*"] {
+        assert!(asked.lines().any(|l| l == line), "{asked}");
+    }
+    assert!(!asked.contains("kube-probe"), "{asked}");
+    has_event(&cluster, "redirected", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500");
+    assert!(!status(&cluster, "redirected", "it has a status", |s| s["ready"].as_bool()));
+}

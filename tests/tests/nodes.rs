@@ -251,3 +251,61 @@ fn simulated_nodes_fail_in_the_ways_that_they_are_told_to() {
     runs(&cluster, "late");
     assert!(start.elapsed() > Duration::from_secs(2), "to hear of it and to tell of it takes a second each");
 }
+
+/// A pod bound to the node by its author, with more in its spec and its container.
+fn bound(cluster: &Cluster, name: &str, spec: &str, container: &str) {
+    cluster.apply(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeName: node2, terminationGracePeriodSeconds: 0, {spec} containers: [\
+         {{name: c, image: 'localhost/web:v1', {container}}}]}}}}"
+    ));
+}
+
+/// Who binds a pod to a node himself doesn't ask the scheduler whether it fits there: the node asks.
+#[test]
+fn a_node_refuses_what_it_cannot_run() {
+    let mut cluster = apart();
+    let port = "ports: [{containerPort: 8080, hostPort: 18097}]";
+    bound(&cluster, "first", "", port);
+    runs(&cluster, "first");
+    let rows = [
+        (
+            "cpu",
+            "",
+            "resources: {requests: {cpu: '500', memory: 500Gi}}",
+            "OutOfcpu",
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 500000, used: ",
+        ),
+        ("memory", "", "resources: {requests: {memory: 500Ti}}", "OutOfmemory", "Pod was rejected: Node didn't have enough resource: memory, requested: "),
+        ("windows", "os: {name: windows},", "", "PodOSNotSupported", "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS"),
+        (
+            "elsewhere",
+            "nodeSelector: {disk: ssd},",
+            "",
+            "NodeAffinity",
+            "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        ),
+        ("second", "", port, "NodePorts", "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"),
+    ];
+    for (name, spec, container, reason, message) in rows {
+        bound(&cluster, name, spec, container);
+        cluster.k(&["wait", "--for=jsonpath={.status.phase}=Failed", &format!("pod/{name}"), "--timeout=60s"]);
+        let status = &cluster.get(&["pod", name])["status"];
+        assert_eq!(status["reason"], reason);
+        assert!(status["message"].as_str().unwrap().starts_with(message), "{status}");
+        let about = format!("involvedObject.name={name},reason={reason},type=Warning");
+        let told = || cluster.get(&["events", "--field-selector", &about])["items"].as_array().unwrap().len();
+        eventually("an event says so", MINUTE, || if told() == 1 { Ok(()) } else { Err(told().to_string()) });
+    }
+    // what others say of the node counts at once, and what runs is not asked again
+    cluster.k(&["label", "node", "node2", "disk=ssd"]);
+    bound(&cluster, "labelled", "nodeSelector: {disk: ssd},", "");
+    runs(&cluster, "labelled");
+    cluster.k(&["label", "node", "node2", "disk-"]);
+    kill_agent(&cluster);
+    cluster.agent(1);
+    cluster.node_ready("node2");
+    runs(&cluster, "labelled");
+    cluster.k(&["delete", "pod", "first"]);
+    bound(&cluster, "third", "", port);
+    runs(&cluster, "third");
+}

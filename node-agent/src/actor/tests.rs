@@ -77,3 +77,19 @@ async fn what_has_no_room_is_made_up_for() {
     assert!(wanted.behind.load(Ordering::SeqCst));
     system.shutdown(std::time::Duration::from_millis(10)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_node_has_no_room_for_is_rejected_unless_it_runs_here() {
+    let full = json!({"metadata": {"name": "n"}, "status": {"allocatable": {"pods": "0"}}});
+    for (begun, want) in [(false, Some("OutOfpods")), (true, None)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut actor = actor(dir.path());
+        actor.edge.admission.learn(&stored(full.clone(), 1));
+        actor.read_object().unwrap();
+        actor.seen.sandbox = begun.then(crate::runtime::Sandbox::default);
+        actor.enter().await;
+        assert_eq!(actor.seen.rejected.as_ref().map(|why| &*why.reason), want);
+        actor.read_object().unwrap();
+        assert_eq!(actor.seen.rejected.is_some(), want.is_some(), "a change of the object changes nothing");
+    }
+}

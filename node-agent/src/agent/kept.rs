@@ -44,10 +44,14 @@ pub fn kept(pods: &Path) -> Vec<Arc<Stored>> {
     entries.filter_map(|e| read(e.ok()?)).collect()
 }
 
+/// Whether the cluster knows that a pod has ended.
+pub fn is_over(pod: &Object) -> bool {
+    matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed")
+}
+
 /// Whether a change must be on disk: not one of status alone.
 pub fn matters(old: &Object, new: &Object) -> bool {
     // What has ended must not run again.
-    let over = |o: &Object| matches!(o.str_at(&["status", "phase"]), "Succeeded" | "Failed");
-    let strip = |o: &Object| (over(o), o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
+    let strip = |o: &Object| (is_over(o), o.at(&["spec"]).cloned(), o.deletion_timestamp().map(str::to_owned), o.labels().cloned(), o.annotations().cloned());
     strip(old) != strip(new)
 }

@@ -1,5 +1,5 @@
 //! Lifecycle hooks.
-use super::{Edge, Job, probe};
+use super::{Edge, Job, http, probe};
 use crate::runtime::{ExecSpec, collect};
 use k8s_openapi::api::core::v1::{Container as Spec, LifecycleHandler};
 use std::time::Duration;
@@ -22,9 +22,9 @@ pub async fn run(edge: &Edge, job: &Job, c: &Spec, id: &str, handler: &Lifecycle
         let said = String::from_utf8_lossy(&output);
         return if code == 0 { Ok(()) } else { Err(format!("command '{}' exited with {code}: {said}", command.join(" "))) };
     }
-    if let Some(http) = &handler.http_get {
-        let target = probe::http_target(edge, job, c, http)?;
-        return probe::http(&target, HTTP).await.map(drop);
+    if let Some(action) = &handler.http_get {
+        let target = probe::http_target(edge, job, c, action, "lifecycle")?;
+        return http::get(&target, HTTP).await.map(drop);
     }
     if let Some(sleep) = &handler.sleep {
         tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or_default())).await;

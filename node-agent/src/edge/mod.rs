@@ -1,7 +1,9 @@
 //! Where decisions become deeds: each [`Op`] of a plan, carried out once.
+mod dial;
 mod files;
 mod grpc;
 mod hook;
+mod http;
 mod image;
 mod lookup;
 mod mounts;
@@ -15,6 +17,7 @@ mod sub_path;
 pub use lookup::Lookups;
 pub use rotation::{Rotation, log_files, rotate};
 
+use crate::admission::Ledger;
 use crate::component::Component;
 use crate::downward::{View, pod_ips};
 use crate::objects::References;
@@ -74,6 +77,8 @@ pub struct Edge {
     pub services: watch::Receiver<Option<Arc<Vec<Arc<Stored>>>>>,
     /// This node.
     pub node: NodeInfo,
+    /// Which pods it runs, and what they ask for.
+    pub admission: Ledger,
     /// A directory a pod below this one.
     pub pods: PathBuf,
     /// Whether pods have volumes, files and environment; simulated containers don't need them.

@@ -5,6 +5,7 @@ mod mode;
 pub use fleet::{Asked, Order, Report};
 pub use mode::Mode;
 
+use crate::admission::Ledger;
 use crate::agent::Agent;
 use crate::edge::{Edge, Lookups, NodeInfo};
 use crate::node::Registration;
@@ -102,7 +103,8 @@ fn node(
         ..NodeInfo::default()
     };
     let (reports, images) = (Reports::default(), Lookups::default());
-    let edge = Edge { runtime, client, references, reports, images, recorder: Recorder::silent(), services, node, pods: PathBuf::new(), real: false };
+    let (recorder, admission) = (Recorder::silent(), Ledger::default());
+    let edge = Edge { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new(), real: false };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
     (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine })
 }

@@ -1,6 +1,9 @@
 //! The node's own object: registration, status, heartbeat.
 pub mod machine;
 mod object;
+mod watch;
+
+pub use watch::{follow, look};
 
 use crate::edge::Edge;
 use crate::recorder::Subject;
@@ -40,6 +43,16 @@ pub struct Registration {
     pub max_pods: u32,
     /// The machine.
     pub machine: Machine,
+}
+
+impl Registration {
+    /// Lets a node decide by what it is about to say of itself, until it has seen its object.
+    pub fn introduce(&self, edge: &Edge) {
+        match object::initial(&edge.node, self) {
+            Ok(node) => edge.admission.learn(&node),
+            Err(error) => tracing::warn!(node = edge.node.name, %error, "the node's own description is none"),
+        }
+    }
 }
 
 /// Keeps the node's object alive until it is told to stop.
@@ -112,7 +125,8 @@ impl Heart {
         let name = &self.edge.node.name;
         let node = object::node(&self.edge.node, &self.registration)?;
         match self.edge.client.create("", "nodes", "", node).await {
-            Ok(_) => {
+            Ok(stored) => {
+                self.edge.admission.learn(&stored);
                 self.edge.recorder.normal(&Subject::node(name), "Starting", "Starting kubelet.");
                 Ok(())
             }
@@ -138,7 +152,8 @@ impl Heart {
         let status = object::status(&self.edge.node, &self.registration, &runtime.unwrap_or_default(), &images, &conditions);
         let written = self.edge.client.merge("", "nodes", "status", "", &self.edge.node.name, &json!({"status": status})).await;
         match written {
-            Ok(_) => {
+            Ok(stored) => {
+                self.edge.admission.learn(&stored);
                 self.conditions = conditions;
                 self.written = Some(now);
                 self.reassure = self.reassure.saturating_sub(1);

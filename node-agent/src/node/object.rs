@@ -6,7 +6,7 @@ use crate::runtime::{Image, Version};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::NodeCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use model::{ApiError, Object};
+use model::{ApiError, Key, Object, Stored};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,16 @@ pub fn node(node: &NodeInfo, registration: &Registration) -> Result<Object, ApiE
         "metadata": {"name": node.name, "labels": labels(node, registration)},
         "spec": {"podCIDR": registration.pod_cidr, "podCIDRs": [registration.pod_cidr]},
     }))
+}
+
+/// The object with what the node has, as it is before the cluster knows it.
+///
+/// # Errors
+/// As [`Object::from_value`].
+pub fn initial(node: &NodeInfo, registration: &Registration) -> Result<Stored, ApiError> {
+    let meta = json!({"name": node.name, "labels": labels(node, registration)});
+    let object = Object::from_value(json!({"metadata": meta, "status": {"allocatable": amounts(registration)}}))?;
+    Stored::from_object(Key::new("", "nodes", "", node.name.as_str()), object)
 }
 
 /// One row of conditions: type, whether it holds, reason and message for either.
@@ -89,13 +99,19 @@ pub fn event_of(c: &NodeCondition) -> Option<&'static str> {
     })
 }
 
+/// What the node has, all of which pods may use.
+fn amounts(registration: &Registration) -> Value {
+    let m = &registration.machine;
+    json!({
+        "cpu": m.cpus.to_string(), "memory": format!("{}Ki", m.memory / 1024), "ephemeral-storage": format!("{}Ki", m.disk / 1024),
+        "pods": registration.max_pods.to_string(), "hugepages-2Mi": "0", "hugepages-1Gi": "0",
+    })
+}
+
 /// The node's status.
 pub fn status(node: &NodeInfo, registration: &Registration, runtime: &Version, images: &[Image], conditions: &[NodeCondition]) -> Value {
     let m = &registration.machine;
-    let amounts = json!({
-        "cpu": m.cpus.to_string(), "memory": format!("{}Ki", m.memory / 1024), "ephemeral-storage": format!("{}Ki", m.disk / 1024),
-        "pods": registration.max_pods.to_string(), "hugepages-2Mi": "0", "hugepages-1Gi": "0",
-    });
+    let amounts = amounts(registration);
     let addresses: Vec<Value> = node.addresses.iter().map(|a| json!({"type": "InternalIP", "address": a})).collect();
     let hostname = json!({"type": "Hostname", "address": node.name});
     let mut largest: Vec<&Image> = images.iter().filter(|i| !i.names.is_empty()).collect();

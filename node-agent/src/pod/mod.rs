@@ -11,6 +11,7 @@ use backoff::Backoff;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSpec, PodStatus};
 use probe::{ProbeKind, ProbeState};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use sync::Op;
 
@@ -96,7 +97,7 @@ impl TroubleKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The reason, as statuses and events show it.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// In the kubelet's words.
     pub message: String,
 }

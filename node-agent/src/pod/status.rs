@@ -126,7 +126,7 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
     let nothing = seen.rejected.is_some() && seen.all().next().is_none();
     let failure = match (Life::of(pod, seen, now), &seen.rejected) {
         (Life::Failing(Failure::DeadlineExceeded), _) => Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline".to_owned())),
-        (Life::Failing(Failure::Rejected), Some(why)) => Some((why.reason, format!("Pod was rejected: {}", why.message))),
+        (Life::Failing(Failure::Rejected), Some(why)) => Some((&*why.reason, format!("Pod was rejected: {}", why.message))),
         _ => None,
     };
     let computed = if failure.is_some() && !seen.any_running() { "Failed" } else { shown.phase(&init_container_statuses, &container_statuses) };

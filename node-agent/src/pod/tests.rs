@@ -226,7 +226,7 @@ fn a_runs_end_may_be_told_before_its_beginning() {
 #[test]
 fn a_pod_that_the_node_rejects_fails_and_runs_nothing() {
     let p = pod(json!({"containers": [{"name": "c"}]}), json!({}));
-    let rejected = Some(Rejection { reason: "SysctlForbidden", message: "forbidden sysctl: \"vm.x\" not allowlisted".to_owned() });
+    let rejected = Some(Rejection { reason: "SysctlForbidden".into(), message: "forbidden sysctl: \"vm.x\" not allowlisted".to_owned() });
     let known = Observed { start_time: Some(at(0)), rejected, ..Observed::default() };
     assert_eq!(sync(&p, &known, at(1)), Default::default());
     let shown = status(&p, &known, &NodeFacts::default(), at(1)).unwrap();

@@ -1,12 +1,13 @@
 //! `kubectl logs`: reads a run's log, over all its files; follows it by the kernel's notifications, until the run has ended.
 use super::follow::{self, Next, PIECE, Part};
-use super::{Stream, runs};
+use super::{Stream, absent, runs};
 use crate::edge::{Edge, log_path};
-use crate::logs::parse;
+use crate::logs::{parse, stamp};
 use crate::runtime::RunState;
 use bus::StreamError;
 use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use model::ApiError;
 use state_client::node::{FromNode, LogOptions};
 use std::io;
@@ -25,6 +26,8 @@ pub struct Source {
     since: Option<Timestamp>,
     tail: Option<usize>,
     limit: Option<usize>,
+    /// Whether what comes next is the beginning of a line.
+    begins: bool,
 }
 
 impl Source {
@@ -32,18 +35,13 @@ impl Source {
     ///
     /// # Errors
     /// 400 in the kubelet's words, when there is none.
-    pub async fn find(edge: &Edge, uid: &str, pod: &str, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
+    pub async fn find(edge: &Edge, pod: &Pod, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let mut list = runs(edge, uid, name).await?;
         list.retain(|r| r.state != RunState::Created);
         let newest = list.pop();
         let run = if options.previous { list.pop() } else { newest };
-        let run = run.ok_or_else(|| {
-            ApiError::bad_request(if options.previous {
-                format!("previous terminated container \"{name}\" in pod \"{pod}\" not found")
-            } else {
-                format!("container \"{name}\" in pod \"{pod}\" is waiting to start: ContainerCreating")
-            })
-        })?;
+        let run = run.ok_or_else(|| ApiError::bad_request(absent::why(pod, name, options.previous)))?;
         let since_time = match &options.since_time {
             Some(text) => Some(text.parse().map_err(|e| ApiError::bad_request(format!("sinceTime: {e}")))?),
             None => options.since_seconds.and_then(|s| Timestamp::now().saturating_sub(SignedDuration::from_secs(s)).ok()),
@@ -55,6 +53,7 @@ impl Source {
             since: since_time,
             tail: options.tail_lines.map(|n| usize::try_from(n).unwrap_or_default()),
             limit: options.limit_bytes.map(|n| usize::try_from(n).unwrap_or_default()),
+            begins: true,
         })
     }
 
@@ -128,13 +127,14 @@ impl Source {
         }
     }
 
-    fn render(&self, line: &[u8], out: &mut Vec<u8>) {
+    fn render(&mut self, line: &[u8], out: &mut Vec<u8>) {
         let Some(line) = parse(line) else { return };
+        let begins = std::mem::replace(&mut self.begins, line.full || line.text.is_empty());
         if self.since.is_some_and(|since| line.time < since) {
             return;
         }
-        if self.timestamps {
-            out.extend_from_slice(line.stamp.as_bytes());
+        if self.timestamps && begins {
+            out.extend_from_slice(stamp(line.time).as_bytes());
             out.push(b' ');
         }
         out.extend_from_slice(line.text);
@@ -150,4 +150,30 @@ enum CopyError {
     Stream(#[from] StreamError),
     #[error(transparent)]
     File(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(timestamps: bool, since: Option<&str>) -> Source {
+        let since = since.map(|s| s.parse().unwrap());
+        Source { live: PathBuf::new(), follow: false, timestamps, since, tail: None, limit: None, begins: true }
+    }
+
+    #[test]
+    fn times_stand_at_the_beginnings_of_lines_in_one_form() {
+        let log = "2026-01-01T02:00:00.1+02:00 stdout P ab\n2026-01-01T00:00:00.123456789+00:00 stdout P c\nnonsense\n\
+                   2026-01-01T00:00:01Z stdout F \n2026-01-01T00:00:02Z stderr F d\n2026-01-01T00:00:03.5Z stdout F \n";
+        let rows = [
+            (false, None, "abc\nd\n\n"),
+            (true, None, "2026-01-01T00:00:00.100000000Z abc\n2026-01-01T00:00:02.000000000Z d\n2026-01-01T00:00:03.500000000Z \n"),
+            (true, Some("2026-01-01T00:00:02Z"), "2026-01-01T00:00:02.000000000Z d\n2026-01-01T00:00:03.500000000Z \n"),
+        ];
+        for (timestamps, since, want) in rows {
+            let (mut source, mut out) = (source(timestamps, since), Vec::new());
+            log.lines().for_each(|line| source.render(line.as_bytes(), &mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
+    }
 }

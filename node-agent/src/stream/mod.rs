@@ -1,4 +1,5 @@
 //! The `node.stream` service: logs, exec, attach and port-forward, for whoever the gateway lets in.
+mod absent;
 mod follow;
 mod logs;
 mod session;
@@ -58,7 +59,7 @@ async fn prepare(edge: &Edge, pods: &Pods, request: &NodeRequest) -> Result<Read
     match &request.action {
         NodeAction::Logs(options) => {
             let name = container_name(&pod, &options.container)?;
-            logs::Source::find(edge, &uid, &request.pod, &name, options).await.map(Ready::Logs)
+            logs::Source::find(edge, &pod, &name, options).await.map(Ready::Logs)
         }
         NodeAction::Exec(options) | NodeAction::Attach(options) => {
             let name = container_name(&pod, &options.container)?;

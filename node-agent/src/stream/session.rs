@@ -4,13 +4,13 @@ use crate::edge::Edge;
 use crate::runtime::{ExecSpec, Output, Session};
 use bus::StreamError;
 use bus::stream::{Receiver, Sender};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use model::ApiError;
 use state_client::node::{FromNode, ToNode};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 /// How much is read of a port at once.
 const PIECE: usize = 32 << 10;
@@ -102,6 +102,19 @@ fn again((width, height): (u16, u16)) -> ToNode {
     ToNode::Resize { width, height }
 }
 
+/// What a port sends next; `None` when it has ended. A connection that breaks off has ended too: that is said of it by its end, and nothing of others.
+async fn piece(port: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Option<Bytes> {
+    buffer.reserve(PIECE);
+    match port.read_buf(buffer).await {
+        Ok(0) => None,
+        Ok(_) => Some(buffer.split().freeze()),
+        Err(error) => {
+            tracing::debug!(%error, "a forwarded connection was broken off");
+            None
+        }
+    }
+}
+
 /// One connection to a port in the pod, in both directions until both have ended.
 pub async fn forward(edge: &Edge, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
     let mut tcp = match edge.runtime.connect(uid, port).await {
@@ -114,14 +127,10 @@ pub async fn forward(edge: &Edge, uid: &str, port: u16, mut stream: Stream) -> R
     let (mut down, mut up) = stream.split();
     let from_pod = async {
         let mut buffer = BytesMut::with_capacity(PIECE);
-        loop {
-            buffer.reserve(PIECE);
-            match read.read_buf(&mut buffer).await {
-                Ok(0) => return Ok(()),
-                Ok(_) => down.send(FromNode::Data(buffer.split().freeze())).await?,
-                Err(e) => return down.send(FromNode::Failed(ApiError::internal(e.to_string()))).await,
-            }
+        while let Some(piece) = piece(&mut read, &mut buffer).await {
+            down.send(FromNode::Data(piece)).await?;
         }
+        Ok(())
     };
     let to_pod = async {
         let mut taken = true;
@@ -138,5 +147,37 @@ pub async fn forward(edge: &Edge, uid: &str, port: u16, mut stream: Stream) -> R
     tokio::select! {
         ended = from_pod => ended,
         ended = to_pod => ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// What comes of a server that has sent something and then sends more and ends the connection, or breaks it off.
+    async fn comes(broken_off: bool) -> Vec<Bytes> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        if broken_off {
+            // who closes with unread data sends a reset
+            client.write_all(b"unread").await.unwrap();
+            server.readable().await.unwrap();
+        } else {
+            server.write_all(b"hello").await.unwrap();
+        }
+        drop(server);
+        let (mut buffer, mut all) = (BytesMut::new(), Vec::new());
+        while let Some(bytes) = piece(&mut client, &mut buffer).await {
+            all.push(bytes);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_off_is_one_that_ends() {
+        assert_eq!(comes(false).await, ["hello"]);
+        assert!(comes(true).await.is_empty());
     }
 }

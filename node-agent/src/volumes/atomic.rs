@@ -73,7 +73,7 @@ fn put(fresh: &Dir, path: &str, file: &File, group: Option<u32>) -> io::Result<(
     let (dir, name) = parent(fresh, path, true)?;
     let mut out = dir.as_ref().unwrap_or(fresh).create(name, file.mode)?;
     out.write_all(&file.bytes)?;
-    let mode = if group.is_some() { file.mode | 0o040 } else { file.mode };
+    let mode = if group.is_some() { file.mode | 0o440 } else { file.mode };
     fchown(&out, file.owner, group)?;
     out.set_permissions(std::fs::Permissions::from_mode(mode))
 }

@@ -1,5 +1,6 @@
 //! Files that a volume is to hold.
 use super::VolumeError;
+use super::owner::Access;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::KeyToPath;
 use std::collections::BTreeMap;
@@ -52,6 +53,14 @@ impl Content {
     /// # Errors
     /// When the path leaves the volume.
     pub fn add(&mut self, path: &str, bytes: Vec<u8>, mode: i32) -> Result<(), VolumeError> {
+        self.add_for(path, bytes, Access { mode, owner: None })
+    }
+
+    /// Adds a file with an owner.
+    ///
+    /// # Errors
+    /// When the path leaves the volume.
+    pub fn add_for(&mut self, path: &str, bytes: Vec<u8>, access: Access) -> Result<(), VolumeError> {
         if !is_inside(path) {
             return Err(VolumeError(format!("invalid path {path:?}: must be relative and must not contain '..'")));
         }
@@ -59,7 +68,7 @@ impl Content {
         if self.bytes > BYTES_MAX || self.files.len() >= FILES_MAX {
             return Err(VolumeError(format!("the volume's files are more than {FILES_MAX}, or more than {BYTES_MAX} bytes")));
         }
-        self.files.insert(path.to_owned(), File { bytes, mode: u32::try_from(mode & 0o777).unwrap_or(0o644), owner: None });
+        self.files.insert(path.to_owned(), File { bytes, mode: u32::try_from(access.mode & 0o777).unwrap_or(0o644), owner: access.owner });
         Ok(())
     }
 

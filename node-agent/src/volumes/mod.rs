@@ -5,6 +5,7 @@ mod content;
 mod downward_api;
 mod empty_dir;
 mod host_path;
+mod owner;
 mod projected;
 mod secret;
 

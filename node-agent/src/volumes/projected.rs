@@ -1,6 +1,6 @@
 //! `projected`: several sources in one directory, service account tokens among them.
 use super::content::{Content, MODE, is_inside};
-use super::{Setup, VolumeError, downward_api};
+use super::{Setup, VolumeError, downward_api, owner};
 use crate::beneath::{self, Dir};
 use crate::objects::RefKey;
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +59,6 @@ async fn add_token(setup: &Setup<'_>, content: &mut Content, token: &ServiceAcco
     let account = crate::pod::spec(setup.view.pod).service_account_name.as_deref().filter(|n| !n.is_empty()).unwrap_or("default");
     let body = Body::Json(token_request(setup, token).to_string().into());
     let request = Request::new(Verb::Create, "", "serviceaccounts", setup.namespace(), account).subresource("token").body(body);
-    let mode = if setup.fs_group().is_some() { 0o640 } else { mode };
     let (text, refresh) = match setup.client.call(request).await {
         Ok(reply) => read_token(reply, setup.now)?,
         // Without the cluster the token that is there serves on, until it can be asked again.
@@ -70,7 +69,7 @@ async fn add_token(setup: &Setup<'_>, content: &mut Content, token: &ServiceAcco
         Err(e) => return Err(VolumeError(format!("failed to fetch token: {e}"))),
     };
     content.refresh = Some(content.refresh.map_or(refresh, |r| r.min(refresh)));
-    content.add(&token.path, text.into_bytes(), mode)
+    content.add_for(&token.path, text.into_bytes(), owner::of_token(setup.view.pod, mode))
 }
 
 /// The token that the volume has.

@@ -1,5 +1,5 @@
 //! Amounts of resources: what a node has, what pods ask for.
-use model::quantity::Quantity;
+use crate::quantity::Quantity;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,37 @@
+//! The node's own object as others change it: labels, taints, and resources that the agent doesn't know of.
+use crate::edge::Edge;
+use model::ApiError;
+use state_client::{Change, Reflector, Request, Verb};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a decision waits for the node's object: then it goes by the one that is known.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Follows the node's object until it is told to stop.
+///
+/// # Errors
+/// Never by the cluster's absence: it is waited for.
+pub async fn follow(edge: Arc<Edge>, cancel: CancellationToken) -> Result<(), ApiError> {
+    let mut request = Request::new(Verb::Watch, "", "nodes", "", "");
+    request.options.field_selector = format!("metadata.name={}", edge.node.name);
+    let mut reflector = Reflector::new(edge.client.clone(), request);
+    while let Some(changes) = cancel.run_until_cancelled(reflector.next()).await {
+        for change in changes {
+            if let Change::Applied { new, .. } = change {
+                edge.admission.learn(&new);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the node's object now.
+pub async fn look(edge: &Edge) {
+    match tokio::time::timeout(LOOK, edge.client.get("", "nodes", "", &edge.node.name)).await {
+        Ok(Ok(node)) => edge.admission.learn(&node),
+        Ok(Err(error)) => tracing::debug!(node = edge.node.name, %error, "the node's object could not be read"),
+        Err(_) => tracing::debug!(node = edge.node.name, "the node's object was not read in time"),
+    }
+}

@@ -10,7 +10,7 @@ use tokio_util::codec::Decoder;
 pub fn log_lines(bytes: &[u8]) {
     for line in bytes.split(|b| *b == b'\n') {
         if let Some(parsed) = logs::parse(line) {
-            assert!(line.ends_with(parsed.text) && parsed.stamp.parse().ok() == Some(parsed.time));
+            assert!(line.ends_with(parsed.text) && logs::stamp(parsed.time).parse().ok() == Some(parsed.time));
         }
     }
     for (size, lines) in [(0, 0), (80, 3), (4096, 80)] {

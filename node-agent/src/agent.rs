@@ -186,11 +186,25 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir, real: true });
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
-    let registration = Registration { pod_cidr: options.pod_cidr.to_string(), labels: options.labels.clone(), max_pods: options.max_pods, machine };
+    let (unserved, not_served) = watch::channel(Vec::new());
+    let registration = Registration {
+        pod_cidr: options.pod_cidr.to_string(),
+        labels: options.labels.clone(),
+        max_pods: options.max_pods,
+        machine,
+        unserved: Some(not_served),
+    };
     agent.clone().begin(registration, Duration::ZERO);
     follow_references(agent.clone());
     follow_events(agent.clone(), options.podman.clone(), options.data_dir.clone());
-    let proxy = Arc::new(crate::proxy::Proxy { client, node: options.node_name.clone(), services: services_in, memory: memory.into() });
+    let proxy = Arc::new(crate::proxy::Proxy {
+        client,
+        node: options.node_name.clone(),
+        services: services_in,
+        memory: memory.into(),
+        recorder: edge.recorder.clone(),
+        unserved,
+    });
     system.task("proxy", move |cancel| proxy.clone().follow(cancel));
     let own = edge.clone();
     system.task("own-node", move |cancel| crate::node::follow(own.clone(), cancel));

@@ -29,8 +29,20 @@ pub enum NftError {
 /// # Errors
 /// [`NftError`], with nft's words.
 pub async fn apply(script: &str) -> Result<(), NftError> {
+    run(&["-f", "-"], script).await
+}
+
+/// Whether nftables would take a script; nothing is changed.
+///
+/// # Errors
+/// [`NftError`], with nft's words.
+pub async fn check(script: &str) -> Result<(), NftError> {
+    run(&["-c", "-f", "-"], script).await
+}
+
+async fn run(args: &[&str], script: &str) -> Result<(), NftError> {
     let mut child = Command::new("nft")
-        .args(["-f", "-"])
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -27,6 +27,10 @@ impl Subject {
         let text = |s: &Option<String>| s.clone().unwrap_or_default();
         Self { kind: "Pod", namespace: text(&pod.metadata.namespace), name: text(&pod.metadata.name), uid: text(&pod.metadata.uid), field: String::new() }
     }
+    /// A Service.
+    pub fn service(namespace: &str, name: &str, uid: &str) -> Self {
+        Self { kind: "Service", namespace: namespace.to_owned(), name: name.to_owned(), uid: uid.to_owned(), field: String::new() }
+    }
     /// A node; its UID is its name, as the kubelet has it.
     pub fn node(name: &str) -> Self {
         Self { kind: "Node", namespace: String::new(), name: name.to_owned(), uid: name.to_owned(), field: String::new() }

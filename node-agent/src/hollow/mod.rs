@@ -106,5 +106,5 @@ fn node(
     let (recorder, admission) = (Recorder::silent(), Ledger::default());
     let edge = Edge { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new(), real: false };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
-    (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine })
+    (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine, unserved: None })
 }

@@ -6,6 +6,7 @@ mod watch;
 pub use watch::{follow, look};
 
 use crate::edge::Edge;
+use crate::proxy::{self, Unserved};
 use crate::recorder::Subject;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::NodeCondition;
@@ -15,6 +16,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lease is renewed.
@@ -43,6 +45,8 @@ pub struct Registration {
     pub max_pods: u32,
     /// The machine.
     pub machine: Machine,
+    /// What of the Services it doesn't serve; `None` where it serves none.
+    pub unserved: Option<Receiver<Vec<Unserved>>>,
 }
 
 impl Registration {
@@ -141,7 +145,8 @@ impl Heart {
     async fn status(&mut self, now: Timestamp) -> Result<(), ApiError> {
         let runtime = self.edge.runtime.version().await;
         let facts = self.registration.machine.pressures(&self.edge.pods);
-        let conditions = object::conditions(&self.conditions, &facts, runtime.as_ref().err().map(ToString::to_string), now);
+        let unserved = self.registration.unserved.as_ref().and_then(|unserved| proxy::sentence(&unserved.borrow()));
+        let conditions = object::conditions(&self.conditions, &facts, runtime.as_ref().err().map(ToString::to_string), unserved, now);
         let same =
             conditions.iter().zip(&self.conditions).all(|(a, b)| a.status == b.status && a.reason == b.reason) && conditions.len() == self.conditions.len();
         if same && self.reassure == 0 && self.written.is_some_and(|at| now.duration_since(at) < STATUS) {

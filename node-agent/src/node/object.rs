@@ -1,5 +1,6 @@
 //! The node's object, its status and its lease, as JSON: pure.
 use super::machine::{Pressures, arch};
+use crate::proxy::REASON;
 use super::{LEASE_SECONDS, Registration};
 use crate::edge::NodeInfo;
 use crate::runtime::{Image, Version};
@@ -46,9 +47,18 @@ pub fn initial(node: &NodeInfo, registration: &Registration) -> Result<Stored, A
 /// One row of conditions: type, whether it holds, reason and message for either.
 type Row = (&'static str, bool, (&'static str, &'static str), (&'static str, &'static str));
 
-/// The four conditions, with transition times kept from `before`.
-pub fn conditions(before: &[NodeCondition], now_short: &Pressures, runtime_error: Option<String>, now: Timestamp) -> Vec<NodeCondition> {
-    let rows: [Row; 4] = [
+/// The condition that is there since a Service could not be served: it isn't one of Kubernetes'.
+const UNSERVED: &str = "ServicesNotServed";
+
+/// The four conditions, with transition times kept from `before`, and a fifth while some Service isn't served, or since one wasn't.
+pub fn conditions(
+    before: &[NodeCondition],
+    now_short: &Pressures,
+    runtime_error: Option<String>,
+    unserved: Option<String>,
+    now: Timestamp,
+) -> Vec<NodeCondition> {
+    let mut rows: Vec<Row> = vec![
         (
             "MemoryPressure",
             now_short.memory,
@@ -64,11 +74,15 @@ pub fn conditions(before: &[NodeCondition], now_short: &Pressures, runtime_error
         ),
         ("Ready", runtime_error.is_none(), ("KubeletReady", "kubelet is posting ready status"), ("KubeletNotReady", "container runtime is down")),
     ];
+    if unserved.is_some() || before.iter().any(|c| c.type_ == UNSERVED) {
+        rows.push((UNSERVED, unserved.is_some(), (REASON, ""), ("ServicesServed", "all Services are served")));
+    }
     let condition = |(type_, holds, yes, no): Row| {
         let status = if holds { "True" } else { "False" };
         let (reason, message) = if holds { yes } else { no };
         let message = match &runtime_error {
             Some(why) if type_ == "Ready" => format!("{message}: {why}"),
+            _ if type_ == UNSERVED && holds => unserved.clone().unwrap_or_default(),
             _ => message.to_owned(),
         };
         let since = before.iter().find(|c| c.type_ == type_ && c.status == status).and_then(|c| c.last_transition_time.clone());
@@ -150,8 +164,8 @@ mod tests {
     #[test]
     fn conditions_keep_their_transition_until_they_change() {
         let at = |s| Timestamp::from_second(s).unwrap();
-        let first = conditions(&[], &Pressures::default(), None, at(1));
-        let second = conditions(&first, &Pressures { disk: true, ..Pressures::default() }, Some("gone".into()), at(2));
+        let first = conditions(&[], &Pressures::default(), None, None, at(1));
+        let second = conditions(&first, &Pressures { disk: true, ..Pressures::default() }, Some("gone".into()), None, at(2));
         let shown: Vec<String> = second
             .iter()
             .map(|c| format!("{} {} {} {}", c.type_, c.status, c.reason.as_deref().unwrap(), c.last_transition_time.as_ref().unwrap().0.as_second()))
@@ -166,6 +180,11 @@ mod tests {
             ]
         );
         assert_eq!(second[3].message.as_deref(), Some("container runtime is down: gone"));
+        let third = conditions(&second, &Pressures::default(), None, Some("Service n/s: w".into()), at(3));
+        let fourth = conditions(&third, &Pressures::default(), None, None, at(4));
+        let fifth = |all: &[NodeCondition]| all.get(4).map(|c| format!("{} {} {}", c.type_, c.status, c.message.as_deref().unwrap()));
+        assert_eq!((second.len(), fifth(&third).unwrap()), (4, "ServicesNotServed True Service n/s: w".to_owned()));
+        assert_eq!(fifth(&fourth).unwrap(), "ServicesNotServed False all Services are served");
         assert_eq!(micro_time(at(1)), "1970-01-01T00:00:01.000000Z");
     }
 }

@@ -1,11 +1,16 @@
 //! Services' addresses on this node: what kube-proxy does, by one nftables table that changes as a whole.
 mod memory;
 mod ruleset;
+mod unserved;
 
 pub(crate) use memory::{Memory, Services};
 pub(crate) use ruleset::TABLE;
 pub use ruleset::{Ruleset, ruleset};
+pub(crate) use unserved::{REASON, sentence};
+pub use unserved::Unserved;
 
+use crate::nft::NftError;
+use crate::recorder::Recorder;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use model::Stored;
@@ -28,6 +33,10 @@ pub(crate) struct Proxy {
     pub services: watch::Sender<Services>,
     /// What was applied last, here and on disk.
     pub memory: Mutex<Memory>,
+    /// Where it is said what isn't served.
+    pub recorder: Recorder,
+    /// The same for the node's status.
+    pub unserved: watch::Sender<Vec<Unserved>>,
 }
 
 impl Proxy {
@@ -35,7 +44,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When nftables refuses; it is tried again with everything.
-    pub async fn follow(self: Arc<Self>, cancel: CancellationToken) -> Result<(), crate::nft::NftError> {
+    pub async fn follow(self: Arc<Self>, cancel: CancellationToken) -> Result<(), NftError> {
         let mut all = Reflector::of(self.client.clone(), "", "services", "");
         let mut slices = Reflector::of(self.client.clone(), "discovery.k8s.io", "endpointslices", "");
         loop {
@@ -54,11 +63,31 @@ impl Proxy {
             gather(&mut all, &mut slices).await;
             let services: Arc<Vec<Arc<Stored>>> = Arc::new(all.objects().cloned().collect());
             self.services.send_replace(Some(services.clone()));
-            let wanted = ruleset(&typed::<Service>(&all), &typed::<EndpointSlice>(&slices), &self.node);
-            let mut memory = self.memory.lock().await;
-            memory.apply(wanted).await?;
-            memory.remember(&services);
+            self.serve(&typed::<Service>(&all), &typed::<EndpointSlice>(&slices)).await?;
+            self.memory.lock().await.remember(&services);
         }
+    }
+
+    /// Makes the table for these. A Service whose rules nft doesn't take is left out, so that the others are served.
+    async fn serve(&self, services: &[Arc<Service>], slices: &[Arc<EndpointSlice>]) -> Result<(), NftError> {
+        let (wanted, mut unserved) = ruleset(services, slices, &self.node);
+        let mut memory = self.memory.lock().await;
+        match memory.apply(wanted).await {
+            Err(NftError::Refused(why)) => {
+                tracing::warn!(why, "looking for the Services that nft refuses");
+                let (taken, refused) = unserved::sieve(services, slices, &self.node).await?;
+                memory.apply(taken).await?;
+                unserved = refused;
+            }
+            done => done?,
+        }
+        unserved::tell(&self.recorder, &self.node, services, &self.unserved.borrow(), &unserved);
+        self.unserved.send_if_modified(|now| {
+            let changed = *now != unserved;
+            *now = unserved;
+            changed
+        });
+        Ok(())
     }
 }
 

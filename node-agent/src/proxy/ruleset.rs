@@ -1,4 +1,5 @@
 //! From services and endpoint slices to one nft script: pure.
+use super::unserved::Unserved;
 use crate::runtime::Protocol;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
@@ -44,6 +45,9 @@ struct Tables {
     chain_names: BTreeSet<String>,
     affinities: BTreeSet<String>,
     hairpin: BTreeSet<Ipv4Addr>,
+    /// Which Service has each address and port, by what stands for it in the maps.
+    owners: BTreeMap<String, (String, String)>,
+    unserved: Vec<Unserved>,
 }
 
 /// What the node's table is to hold.
@@ -83,15 +87,17 @@ impl Ruleset {
 /// The maps from addresses to chains.
 const MAPS: [&str; 4] = ["addresses", "ports", "refused-addresses", "refused-ports"];
 
-/// The ruleset for this node.
-pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> Ruleset {
+/// The ruleset for this node, and what of the Services isn't in it: of several that ask for the same address and port, the oldest has it.
+pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> (Ruleset, Vec<Unserved>) {
     let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
     for slice in slices.iter().filter(|s| s.address_type == "IPv4") {
         let name = slice.metadata.labels.as_ref().and_then(|l| l.get("kubernetes.io/service-name"));
         by_service.entry((slice.metadata.namespace.as_deref().unwrap_or_default(), name.map_or("", String::as_str))).or_default().push(slice);
     }
     let mut tables = Tables::default();
-    for service in services {
+    let mut oldest: Vec<&Arc<Service>> = services.iter().collect();
+    oldest.sort_by_key(|s| (s.metadata.creation_timestamp.as_ref().map(|t| t.0), &s.metadata.namespace, &s.metadata.name));
+    for service in oldest {
         let key = (service.metadata.namespace.as_deref().unwrap_or_default(), service.metadata.name.as_deref().unwrap_or_default());
         let none = Vec::new();
         tables.service(service, key, by_service.get(&key).unwrap_or(&none), node);
@@ -100,6 +106,24 @@ pub fn ruleset(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &
 }
 
 impl Tables {
+    /// Gives an address and port to a Service, unless another has it.
+    fn claim(&mut self, key: &str, (namespace, name): (&str, &str)) -> bool {
+        match self.owners.get(key) {
+            None => {
+                self.owners.insert(key.to_owned(), (namespace.to_owned(), name.to_owned()));
+                true
+            }
+            Some((owner_namespace, owner)) => {
+                if (owner_namespace.as_str(), owner.as_str()) != (namespace, name) {
+                    let what = key.replace(" . ", " ");
+                    let why = format!("{what} is already served for the Service {owner_namespace}/{owner}");
+                    self.unserved.push(Unserved { namespace: namespace.to_owned(), name: name.to_owned(), why });
+                }
+                false
+            }
+        }
+    }
+
     fn service(&mut self, service: &Service, (namespace, name): (&str, &str), slices: &[&EndpointSlice], node: &str) {
         let Some(spec) = &service.spec else { return };
         let ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(is_of_a_network);
@@ -121,23 +145,27 @@ impl Tables {
             let stem = format!("{namespace}/{name}/{protocol}/{}", port.port);
             let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
             let inside = self.fate(&format!("svc-{stem}"), fate(&all, local(&spec.internal_traffic_policy)), affinity, false, protocol);
-            self.address(&[ip], protocol, port.port, &inside);
+            self.address(&[ip], protocol, port.port, &inside, (namespace, name));
             let node_port = port.node_port.filter(|p| u16::try_from(*p).is_ok_and(|p| p > 0));
             if node_port.is_some() || !outside.is_empty() {
                 let only_local = local(&spec.external_traffic_policy);
                 let verdict = self.fate(&format!("ext-{stem}"), fate(&all, only_local), affinity, !only_local, protocol);
-                self.address(&outside, protocol, port.port, &verdict);
-                if let Some(node_port) = node_port {
+                self.address(&outside, protocol, port.port, &verdict, (namespace, name));
+                if let Some(key) = node_port.map(|node_port| format!("{protocol} . {node_port}")).filter(|key| self.claim(key, (namespace, name))) {
                     let list = if matches!(verdict.as_str(), "reject" | "drop") { &mut self.refused_ports } else { &mut self.node_ports };
-                    list.push(format!("{protocol} . {node_port} : {}", refusable(&verdict)));
+                    list.push(format!("{key} : {}", refusable(&verdict)));
                 }
             }
         }
     }
 
-    fn address(&mut self, ips: &[Ipv4Addr], protocol: &str, port: i32, verdict: &str) {
-        let list = if matches!(verdict, "reject" | "drop") { &mut self.refused } else { &mut self.cluster };
-        list.extend(ips.iter().map(|ip| format!("{ip} . {protocol} . {port} : {}", refusable(verdict))));
+    fn address(&mut self, ips: &[Ipv4Addr], protocol: &str, port: i32, verdict: &str, service: (&str, &str)) {
+        for key in ips.iter().map(|ip| format!("{ip} . {protocol} . {port}")) {
+            if self.claim(&key, service) {
+                let list = if matches!(verdict, "reject" | "drop") { &mut self.refused } else { &mut self.cluster };
+                list.push(format!("{key} : {}", refusable(verdict)));
+            }
+        }
     }
 
     /// Writes the chain for a fate; gives the verdict that leads to it.
@@ -173,8 +201,8 @@ impl Tables {
         format!("goto {chain}")
     }
 
-    fn ruleset(self) -> Ruleset {
-        Ruleset { table: self.table(), chains: self.chain_names, affinities: self.affinities }
+    fn ruleset(self) -> (Ruleset, Vec<Unserved>) {
+        (Ruleset { table: self.table(), chains: self.chain_names, affinities: self.affinities }, self.unserved)
     }
 
     fn table(&self) -> String {
@@ -289,7 +317,7 @@ mod tests {
     fn rules(spec: Value, endpoints: Value) -> String {
         let service: Service = serde_json::from_value(json!({"metadata": {"name": "s", "namespace": "n"}, "spec": spec})).unwrap();
         let slice = json!({"metadata": {"namespace": "n", "labels": {"kubernetes.io/service-name": "s"}}, "addressType": "IPv4", "ports": [{"port": 8080, "name": ""}], "endpoints": endpoints});
-        ruleset(&[Arc::new(service)], &[Arc::new(serde_json::from_value(slice).unwrap())], "here").whole()
+        ruleset(&[Arc::new(service)], &[Arc::new(serde_json::from_value(slice).unwrap())], "here").0.whole()
     }
 
     fn endpoint(ip: &str, node: &str) -> Value {
@@ -325,6 +353,26 @@ mod tests {
         assert!(!rules(spec("Local"), json!([endpoint("10.0.0.2", "here")])).contains("meta mark set meta mark or 0x4000"));
     }
 
+    /// nft refuses a map that has a key twice, and with it the whole table.
+    #[test]
+    fn of_two_that_want_one_address_the_older_has_it() {
+        let service = |name: &str, second: u32, ip: &str| {
+            let spec = json!({"clusterIP": ip, "externalIPs": ["203.0.113.7", "203.0.113.7"], "ports": [{"port": 80, "nodePort": 30080}]});
+            let metadata = json!({"name": name, "namespace": "n", "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")});
+            Arc::new(serde_json::from_value::<Service>(json!({"metadata": metadata, "spec": spec})).unwrap())
+        };
+        let (rules, unserved) = ruleset(&[service("a", 9, "10.96.0.5"), service("b", 1, "10.96.0.6"), service("c", 5, "203.0.113.7")], &[], "here");
+        let got = rules.whole();
+        for once in ["203.0.113.7 . tcp . 80", "tcp . 30080"] {
+            assert_eq!(got.matches(&format!("{once} :")).count(), 1, "{once} in {got}");
+        }
+        let told: Vec<String> = unserved.iter().map(|u| format!("{}: {}", u.name, u.why)).collect();
+        let already = |what: &str| format!("{what} is already served for the Service n/b");
+        let want = ["c", "c", "a", "a"].into_iter().zip(["203.0.113.7 tcp 80", "tcp 30080", "203.0.113.7 tcp 80", "tcp 30080"]);
+        let want: Vec<String> = want.map(|(name, what)| format!("{name}: {}", already(what))).collect();
+        assert!(want.iter().all(|w| told.contains(w)), "{told:?}");
+    }
+
     #[test]
     fn affinity_remembers_clients() {
         let spec = json!({"clusterIP": "10.96.0.5", "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}, "ports": [{"port": 80}]});
@@ -357,7 +405,7 @@ mod tests {
         for meta in [json!({"name": hostile, "namespace": "n"}), json!({"name": "s", "namespace": hostile}), json!({"name": "a".repeat(64), "namespace": "n"})]
         {
             let service = json!({"metadata": meta, "spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}});
-            let got = ruleset(&[Arc::new(serde_json::from_value(service).unwrap())], &[], "here").whole();
+            let got = ruleset(&[Arc::new(serde_json::from_value(service).unwrap())], &[], "here").0.whole();
             assert!(!got.contains("10.96.0.5"), "{got}");
         }
     }

@@ -361,6 +361,13 @@ mod tests {
         assert_eq!(review(&view, token, "2026-01-01T01:00:00Z")["error"], json!("service account token has expired"));
         assert_eq!(review(&cluster("pod-2"), token, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
         assert_eq!(review(&MapView::default(), token, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
+        let asked = |audiences: Value| {
+            let review = Object::from_value(json!({"spec": {"token": token, "audiences": audiences}})).unwrap();
+            tokens.review(&view, &review, "2026-01-01T00:30:00Z".parse().unwrap())["status"].clone()
+        };
+        assert_eq!(asked(json!(["b", ISSUER, "a"]))["audiences"], json!([ISSUER]), "those that both sides name");
+        let error = format!("token audiences [{ISSUER:?}] is invalid for the target audiences [\"b\" \"a\"]");
+        assert_eq!((asked(json!(["b", "a"]))["error"].clone(), asked(json!(["b"]))["authenticated"].clone()), (json!(error), json!(false)));
         let forged = json!(format!("{}x", token.as_str().unwrap()));
         assert_eq!(review(&view, &forged, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
     }

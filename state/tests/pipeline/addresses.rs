@@ -70,6 +70,28 @@ async fn what_a_service_no_longer_has_is_free() {
     create(&client, service("c", json!({"clusterIP": "10.96.0.99"}))).await.unwrap();
 }
 
+#[tokio::test]
+async fn protocols_of_one_port_share_its_node_port() {
+    let cluster = Cluster::start().await;
+    let client = cluster.admin().client;
+    let dns = |given: [Value; 3]| {
+        let [tcp, udp, other] = given;
+        json!({"metadata": {"name": format!("dns{}{}{}", tcp, udp, other).replace("null", "x")}, "spec": {"type": "NodePort", "ports": [
+            {"name": "t", "port": 53, "protocol": "TCP", "nodePort": tcp}, {"name": "u", "port": 53, "protocol": "UDP", "nodePort": udp}, {"name": "o", "port": 54, "nodePort": other},
+        ]}})
+    };
+    let made = ports(&create(&client, dns([Value::Null, Value::Null, Value::Null])).await.unwrap());
+    assert_eq!((made[0] == made[1], made[0] == made[2]), (true, false), "{made:?}");
+    let asked = ports(&create(&client, dns([Value::Null, json!(30_777), Value::Null])).await.unwrap());
+    assert_eq!((asked[0], asked[1]), (30_777, 30_777));
+    let other = || json!({"metadata": {"name": "other"}, "spec": {"type": "NodePort", "ports": [{"port": 9, "protocol": "SCTP", "nodePort": 30_777}]}});
+    let taken = create(&client, other()).await.unwrap_err();
+    assert!(taken.message.contains("provided port is already allocated"), "the number is taken for all protocols: {taken}");
+    client.delete(SERVICES.0, SERVICES.1, "default", "dnsx30777x").await.unwrap();
+    let freed = create(&client, other()).await;
+    assert_eq!(ports(&freed.unwrap()), [30_777]);
+}
+
 /// A process died between a claim and its Service. The next one on its data takes the claim back; another process can't know better than to wait.
 #[tokio::test]
 async fn what_a_former_run_left_claimed_is_taken_back() {

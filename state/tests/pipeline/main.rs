@@ -8,6 +8,7 @@ mod fences;
 mod fixture;
 mod nodes;
 mod places;
+mod put;
 mod rights;
 mod security;
 mod subresources;

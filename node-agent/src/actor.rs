@@ -14,6 +14,7 @@ use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
 use crate::recorder::Subject;
 use crate::reports::Report;
 use crate::runtime::{Container, EventKind, RunState, RuntimeError};
+use crate::volumes;
 use bus::actor::{Actor, ActorRef, Context};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -164,7 +165,8 @@ impl PodActor {
         self.seen.gone = self.wanted.gone.load(Ordering::Relaxed);
         if object.revision >= self.revision {
             self.revision = object.revision;
-            self.pod = object.typed::<Pod>()?;
+            let pod = object.typed::<Pod>()?;
+            self.take(pod);
             self.compare_status();
             self.admit();
         }
@@ -172,6 +174,16 @@ impl PodActor {
             self.ending.cancel();
         }
         Ok(())
+    }
+
+    /// Takes a newer form of the pod. What its volumes show of it is written anew where that is another.
+    fn take(&mut self, pod: Arc<Pod>) {
+        let shown = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
+        if self.seen.volumes && volumes::show_metadata(&pod) && shown(&pod) != shown(&self.pod) {
+            self.refresh = Some(Timestamp::now());
+            self.renewed.extend(self.seen.busy.iter().filter(|slot| **slot == Slot::Volumes).cloned());
+        }
+        self.pod = pod;
     }
 
     /// Whether this node runs the pod at all.
@@ -360,6 +372,10 @@ impl PodActor {
         };
         let retry = now.saturating_add(backoff::after(failures, initial)).unwrap_or(now);
         let retry = if stale && kind.may_lack_an_object() { retry.min(apart(now)) } else { retry };
+        if slot == Slot::Volumes && self.seen.volumes {
+            // they are there, and would not be made once more
+            self.refresh = Some(self.refresh.map_or(retry, |at| at.min(retry)));
+        }
         self.seen.troubles.insert(slot, Trouble { kind, message, failures, since: now, retry });
     }
 
@@ -374,7 +390,7 @@ impl PodActor {
                     && let Ok(pod) = stored.typed::<Pod>()
                 {
                     self.revision = stored.revision;
-                    self.pod = pod;
+                    self.take(pod);
                 }
             }
             // The object is gone or another one: there is nothing to report to.

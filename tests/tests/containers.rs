@@ -429,3 +429,35 @@ fn http_probes_ask_as_they_are_told_and_follow_redirects_within_the_pod() {
     has_event(&cluster, "redirected", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500");
     assert!(!status(&cluster, "redirected", "it has a status", |s| s["ready"].as_bool()));
 }
+
+/// Volumes follow what they show: the pod's labels, and objects that come into being after the pod.
+#[test]
+fn volumes_follow_what_they_show() {
+    let cluster = node();
+    cluster.apply(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: words}, data: {a: one, b: two}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: shows, labels: {v: '1'}, annotations: {x: '1'}}, spec: {terminationGracePeriodSeconds: 0, volumes: [
+  {name: d, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}, {path: ann, fieldRef: {fieldPath: \"metadata.annotations['x']\"}}]}},
+  {name: p, projected: {sources: [{downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}, {configMap: {name: late, optional: true}}, {secret: {name: late, optional: true}}]}},
+  {name: c, configMap: {name: late, optional: true}}, {name: s, secret: {secretName: late, optional: true}},
+  {name: twice, configMap: {name: words, items: [{key: a, path: x}, {key: a, path: deep/y}, {key: b, path: z}]}}],
+  containers: [{name: c, image: 'localhost/busybox:1', command: [sleep, '100000'], volumeMounts: [
+   {name: d, mountPath: /d}, {name: p, mountPath: /p}, {name: c, mountPath: /c}, {name: s, mountPath: /s}, {name: twice, mountPath: /twice}]}]}}",
+    );
+    ready(&cluster, "shows");
+    let reads = |path: &str| cluster.k(&["exec", "shows", "--", "sh", "-c", &format!("cat {path} 2>/dev/null || true")]);
+    assert_eq!(["/twice/x", "/twice/deep/y", "/twice/z"].map(reads), ["one", "one", "two"]);
+    assert_eq!((reads("/d/labels"), reads("/c/k")), ("v=\"1\"".to_owned(), String::new()));
+    cluster.k(&["label", "pod", "shows", "v=2", "--overwrite"]);
+    cluster.k(&["annotate", "pod", "shows", "x=2", "--overwrite"]);
+    cluster.k(&["create", "configmap", "late", "--from-literal=k=configured"]);
+    cluster.k(&["create", "secret", "generic", "late", "--from-literal=s=secret"]);
+    let wanted = [("/d/labels", "v=\"2\""), ("/d/ann", "2"), ("/p/labels", "v=\"2\""), ("/p/k", "configured"), ("/p/s", "secret"), ("/c/k", "configured"), ("/s/s", "secret")];
+    for (path, want) in wanted {
+        eventually(&format!("{path} says {want}"), 2 * MINUTE, || {
+            let got = reads(path);
+            if got == want { Ok(()) } else { Err(got) }
+        });
+    }
+}

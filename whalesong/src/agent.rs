@@ -23,12 +23,8 @@ const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// `auto`, or Podman's socket.
-    pub podman: Option<String>,
-    /// The pods' address range.
-    pub pod_cidr: Option<String>,
-    /// Sysctls that pods may set although they aren't safe.
-    pub allowed_unsafe_sysctls: Vec<String>,
+    /// What a person says of it.
+    pub args: NodeArgs,
     /// Its own directory.
     pub data: PathBuf,
 }
@@ -36,12 +32,11 @@ pub struct Node {
 impl Node {
     /// What a person says of this machine's node.
     pub fn new(name: &str, args: &NodeArgs, data: PathBuf) -> Self {
-        let (podman, pod_cidr, allowed_unsafe_sysctls) = (args.podman.clone(), args.pod_cidr.clone(), args.allowed_unsafe_sysctls.clone());
-        Self { name: name.to_owned(), podman, pod_cidr, allowed_unsafe_sysctls, data }
+        Self { name: name.to_owned(), args: args.clone(), data }
     }
 
     fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
-        let text = self.pod_cidr.as_deref().unwrap_or(POD_CIDR);
+        let text = self.args.pod_cidr.as_deref().unwrap_or(POD_CIDR);
         text.parse().map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
     }
 
@@ -68,14 +63,16 @@ pub fn socket(podman: Option<&str>) -> Socket {
 /// # Errors
 /// When Podman, the network or the data directory can't be used, with the remedy.
 pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
-    let podman = socket(node.podman.as_deref());
+    let default = AgentOptions::default();
     let options = AgentOptions {
         node_name: node.name.clone(),
-        podman,
+        podman: socket(node.args.podman.as_deref()),
         data_dir: node.data.clone(),
         pod_cidr: node.cidr()?,
-        allowed_unsafe_sysctls: node.allowed_unsafe_sysctls.clone(),
-        ..AgentOptions::default()
+        node_ip: node.args.node_ip,
+        max_pods: node.args.max_pods.unwrap_or(default.max_pods),
+        allowed_unsafe_sysctls: node.args.allowed_unsafe_sysctls.clone(),
+        ..default
     };
     let bus = process.speak(Role::Agent, &node.name);
     node_agent::run(bus, &process.system, options).await.map_err(|e| Failure::new(e.to_string(), ""))

@@ -132,6 +132,14 @@ pub struct NodeArgs {
     #[arg(long, value_name = "CIDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_cidr: Option<String>,
+    /// This machine's address for the other nodes and for users [default: that of the way to the outside]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_ip: Option<std::net::IpAddr>,
+    /// The most pods of this node [default: 110]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pods: Option<u32>,
     /// Sysctls that pods may set although they aren't safe, for example kernel.msg*,net.core.somaxconn [default: none]
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

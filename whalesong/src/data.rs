@@ -1,10 +1,28 @@
-//! The data directory: what lies where, and who holds it.
+//! The data directory: what lies where, who holds it, and by what it is known for one.
 use crate::failure::Failure;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The file by which a data directory is known. Those of earlier releases have only a lock.
+const MARK: &str = ".whalesong";
+/// What the mark says to whoever finds it.
+const MARK_TEXT: &str = "This directory holds the data of a whalesong cluster. `whalesong down --purge` removes it.\n";
+/// What a data directory has, beside its mark.
+pub const PARTS: [&str; 10] = ["lock", "id", "nats", "pki", "keys", "node", "gateway", "scheduler", "controllers", "kubeconfig"];
+
+/// Whether a directory is known for data of ours.
+pub fn is_marked(root: &Path) -> bool {
+    [MARK, "lock"].iter().any(|name| std::fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_file()))
+}
+
+/// Whether everything in a directory may be ours.
+fn is_for_data(root: &Path) -> bool {
+    let known = |name: &std::ffi::OsStr| name == MARK || PARTS.iter().any(|part| name == *part);
+    is_marked(root) || std::fs::read_dir(root).is_ok_and(|found| found.flatten().all(|entry| known(&entry.file_name())))
+}
 
 /// How long the directory's last holder may take to be gone: a killed process still has its files for a moment.
 const DYING: Duration = Duration::from_secs(1);
@@ -30,6 +48,9 @@ impl Data {
     /// When it can't be written, or another process holds it.
     pub fn hold(root: &Path) -> Result<Self, Failure> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|e| unwritable(root, &e))?;
+        if !is_for_data(root) {
+            return Err(Failure::new(format!("{} holds something else than a cluster's data", root.display()), "choose a directory of its own with --data"));
+        }
         let path = root.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(|e| unwritable(root, &e))?;
         if !locked(&lock, root)? {
@@ -42,6 +63,9 @@ impl Data {
                 format!("another whalesong{holder} runs on {}", root.display()),
                 "stop it first, or give this one a directory of its own with --data",
             ));
+        }
+        if !root.join(MARK).exists() {
+            std::fs::write(root.join(MARK), MARK_TEXT).map_err(|e| unwritable(root, &e))?;
         }
         lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{}", std::process::id())).map_err(|e| unwritable(root, &e))?;
         Ok(Self { root: root.to_owned(), _lock: lock })
@@ -134,6 +158,22 @@ mod tests {
         let name = first.name.clone();
         drop(first);
         assert_eq!(Identity::at(dir.path(), "h").name, name);
+    }
+
+    #[test]
+    fn only_an_empty_directory_becomes_one_for_data() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_marked(dir.path()));
+        std::fs::create_dir(dir.path().join("keys")).unwrap();
+        drop(Data::hold(dir.path()).unwrap());
+        assert!(is_marked(dir.path()));
+        std::fs::write(dir.path().join("notes"), "").unwrap();
+        drop(Data::hold(dir.path()).unwrap());
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("thesis.tex"), "").unwrap();
+        let refusal = Data::hold(other.path()).err().unwrap().to_string();
+        assert!(refusal.contains("holds something else"), "{refusal}");
+        assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "nothing was written there");
     }
 
     #[test]

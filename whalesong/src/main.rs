@@ -14,6 +14,7 @@ mod get;
 mod hollow;
 mod join;
 mod process;
+mod purge;
 mod render;
 mod role;
 mod status;

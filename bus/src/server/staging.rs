@@ -40,11 +40,13 @@ pub(super) fn link(options: &ServerOptions, idle: bool) {
 pub fn forget(directory: &Path) -> io::Result<()> {
     let note = note(&ServerOptions::new(directory));
     let Ok(staging) = fs::read_link(&note) else { return Ok(()) };
-    let ours = staging.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
-    match fs::remove_dir_all(&staging) {
-        Err(error) if ours && error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => fs::remove_file(note),
+    // somebody may have made the note lead elsewhere: nothing is removed but a directory in memory with such a name
+    let named = staging.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    let is_directory = fs::symlink_metadata(&staging).is_ok_and(|found| found.is_dir());
+    if named && is_directory && staging.parent().is_some_and(is_tmpfs) {
+        fs::remove_dir_all(&staging)?;
     }
+    fs::remove_file(note)
 }
 
 fn try_link(options: &ServerOptions, idle: bool) -> io::Result<usize> {
@@ -104,12 +106,22 @@ fn takes_batches(stream: &Path) -> bool {
 
 #[cfg(target_os = "linux")]
 fn is_memory(path: &Path) -> bool {
+    is_tmpfs(path) && rustix::fs::statfs(path).is_ok_and(|disk| disk.f_bavail * disk.f_bsize as u64 >= ROOM)
+}
+
+#[cfg(target_os = "linux")]
+fn is_tmpfs(path: &Path) -> bool {
     const TMPFS: u64 = 0x0102_1994;
-    rustix::fs::statfs(path).is_ok_and(|disk| disk.f_type as u64 == TMPFS && disk.f_bavail * disk.f_bsize as u64 >= ROOM)
+    rustix::fs::statfs(path).is_ok_and(|disk| disk.f_type as u64 == TMPFS)
 }
 
 #[cfg(not(target_os = "linux"))]
 fn is_memory(_: &Path) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_tmpfs(_: &Path) -> bool {
     false
 }
 
@@ -154,5 +166,10 @@ mod tests {
         forget(server.path()).unwrap();
         forget(server.path()).unwrap();
         assert!(!memory.exists() && !note(&options).exists());
+        // a note that leads elsewhere goes, and where it leads to stays
+        let theirs = tempfile::tempdir().unwrap();
+        symlink(theirs.path(), note(&options)).unwrap();
+        forget(server.path()).unwrap();
+        assert!(theirs.path().is_dir() && fs::symlink_metadata(note(&options)).is_err());
     }
 }

@@ -178,7 +178,7 @@ pub fn ready(pod: &Object) -> bool {
 }
 
 fn cluster(resource: &Resource) -> bool {
-    matches!(&*resource.name, "nodes" | "namespaces")
+    matches!(&*resource.name, "nodes" | "namespaces" | "clusterroles")
 }
 
 /// A Deployment of `replicas` in namespace `a`.

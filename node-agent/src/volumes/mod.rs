@@ -105,6 +105,12 @@ pub fn distinct(volumes: &[Volume]) -> Result<(), VolumeError> {
     }
 }
 
+/// Whether a volume shows labels or annotations of the pod, which may change while it runs.
+pub fn show_metadata(pod: &Pod) -> bool {
+    let projected = |v: &Volume| v.projected.iter().flat_map(|p| p.sources.iter().flatten()).any(|source| source.downward_api.is_some());
+    crate::pod::spec(pod).volumes.iter().flatten().any(|v| v.downward_api.is_some() || projected(v))
+}
+
 /// Which objects the pod's volumes need.
 pub fn references(pod: &Pod) -> Vec<RefKey> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();

@@ -46,14 +46,15 @@ struct Refusal {
     message: String,
 }
 
+/// What Podman 4.3 gives as the cause of a 500 when a container went while it was asked about.
+const GONE: [&str; 2] = ["no such container", "no such pod"];
+
 fn refusal(status: StatusCode, body: &[u8]) -> RuntimeError {
-    let words = match serde_json::from_slice::<Refusal>(body) {
-        Ok(r) if r.message.is_empty() => r.cause,
-        Ok(r) => r.message,
-        Err(_) => String::from_utf8_lossy(body.get(..WORDS_MAX).unwrap_or(body)).into_owned(),
-    };
-    let words: String = words.chars().take(WORDS_MAX).collect();
-    if status == StatusCode::NOT_FOUND { RuntimeError::NotFound(words) } else { RuntimeError::Refused(words) }
+    let Refusal { cause, message } = serde_json::from_slice(body)
+        .unwrap_or_else(|_| Refusal { cause: String::new(), message: String::from_utf8_lossy(body.get(..WORDS_MAX).unwrap_or(body)).into_owned() });
+    let gone = status == StatusCode::NOT_FOUND || GONE.contains(&cause.as_str());
+    let words: String = if message.is_empty() { cause } else { message }.chars().take(WORDS_MAX).collect();
+    if gone { RuntimeError::NotFound(words) } else { RuntimeError::Refused(words) }
 }
 
 /// A connection's task, which ends with what is kept of it.

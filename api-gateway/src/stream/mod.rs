@@ -1,10 +1,17 @@
 //! Streams between a client and a pod's node: logs, exec, attach, port-forward. `state` says whether and to which pod; the node's agent does it.
 pub mod channels;
+pub mod command;
 pub mod forward;
 pub mod log;
+pub mod messages;
+pub mod pairs;
 pub mod ports;
+pub mod protocols;
+mod relay;
+pub mod session;
 pub mod spdy;
-pub mod websocket;
+pub mod transport;
+pub mod upgrade;
 
 use crate::handler::{Api, Asked, Resolved};
 use crate::respond::Body;

@@ -78,7 +78,7 @@ pub enum Upgrade {
 }
 
 /// The words of a header that lists them with commas, however many such headers there are.
-fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+pub(crate) fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).filter(|w| !w.is_empty())
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Resu
     let container = connect::check(sub, pod.object(), asked_for)?;
     let open = api.metrics.open(&resolved.path.group, &format!("{}/{}", resolved.path.resource, resolved.path.subresource));
     match sub {
-        Subresource::Log => log::respond(api, &asked, &pod, container, open).await,
+        Subresource::Log => log::respond(api, asked, &pod, container, open).await,
         Subresource::Exec => channels::exec(api, asked, &pod, container, open).await,
         Subresource::Attach => channels::attach(api, asked, &pod, container, open).await,
         Subresource::Portforward => forward::respond(api, asked, &pod, open),

@@ -268,8 +268,8 @@ impl Outputs {
 #[cfg(test)]
 mod tests {
     use super::super::protocols::REMOTE_COMMAND;
-    use super::super::session::tests::{Client, data, decoded, syn};
-    use super::super::spdy::Frame;
+    use super::super::session::tests::{Client, data, decoded, decoded_by, syn};
+    use super::super::spdy::{Decoder, Frame};
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -351,10 +351,12 @@ mod tests {
         assert_eq!(ends("i", "v2.channel.k8s.io", &json!({"status": "Success"})), [data(1, true, b""), data(3, true, b"")]);
     }
 
-    fn shown(steps: Vec<Step>) -> Vec<String> {
+    fn shown(decoder: &mut Decoder, steps: Vec<Step>) -> Vec<String> {
         let one = |step| match step {
             Step::Input(input) => format!("{input:?}"),
-            Step::Reply(bytes) => decoded(&bytes).iter().map(|f| format!("{f:?}").split(", headers").next().unwrap_or_default().to_owned()).collect(),
+            Step::Reply(bytes) => {
+                decoded_by(decoder, &bytes).iter().map(|f| format!("{f:?}").split(", headers").next().unwrap_or_default().to_owned()).collect()
+            }
             Step::Ready(outputs) => format!("ready {:?}", outputs.streams.unwrap_or_default().values().collect::<Vec<_>>()),
             Step::Over => "over".to_owned(),
         };
@@ -394,8 +396,9 @@ mod tests {
         let refused = "RstStream { id: 5, status: 5 }".to_owned();
         let late = "Data { id: 11, fin: true, data: b\"\" }".to_owned();
         let expected = [accepted(1), accepted(3), refused, accepted(7), accepted(9), "ready [3, 7, 1, 9]".to_owned(), accepted(11), late];
-        assert_eq!(shown(inputs.take(client.bytes(&opened).into())), expected);
-        let mut take = |frames: &[Frame]| shown(inputs.take(client.bytes(frames).into()));
+        let mut decoder = Decoder::default();
+        assert_eq!(shown(&mut decoder, inputs.take(client.bytes(&opened).into())), expected);
+        let mut take = |frames: &[Frame]| shown(&mut decoder, inputs.take(client.bytes(frames).into()));
         assert_eq!(take(&[data(3, false, b"ab"), data(7, false, b"x"), data(1, true, b"")]), ["Stdin(b\"ab\")"]);
         let sizes = [data(9, false, b"{\"Width\":80,\"Hei"), data(9, false, b"ght\":24}\n{\"Width\":1,\"Height\":2}\n")];
         assert_eq!(take(&sizes), ["Resize(80, 24)", "Resize(1, 2)"]);

@@ -168,7 +168,10 @@ pub(super) mod tests {
     }
 
     pub fn decoded(bytes: &[u8]) -> Vec<Frame> {
-        let mut decoder = Decoder::default();
+        decoded_by(&mut Decoder::default(), bytes)
+    }
+
+    pub fn decoded_by(decoder: &mut Decoder, bytes: &[u8]) -> Vec<Frame> {
         decoder.push(bytes);
         std::iter::from_fn(|| decoder.frame().unwrap()).collect()
     }

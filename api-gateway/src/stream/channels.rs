@@ -1,5 +1,6 @@
 //! Exec and attach: a session of named channels between a client and a process, whatever the client's transport.
-use super::command::{Channel, FromClient, Inputs, Outputs, Step};
+use super::command::{FromClient, Inputs, Step};
+use super::outputs::{Channel, Outputs};
 use super::protocols::REMOTE_COMMAND;
 use super::transport::{self, Outgoing, QUEUE, Source};
 use super::upgrade::{Pending, Upgrade};

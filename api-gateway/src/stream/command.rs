@@ -1,11 +1,11 @@
-//! What exec's and attach's bytes mean, over messages of a WebSocket and over streams of SPDY. Pure: bytes in, steps out, and outputs to bytes.
+//! What a client's bytes mean for exec and attach, over messages of a WebSocket and over streams of SPDY. Pure: bytes in, steps out.
 use super::messages;
+use super::outputs::{CHANNELS, Channel, Outputs, Wanted};
 use super::protocols::{Protocol, Upgrade};
 use super::session::{Event, Session, header};
 use super::spdy::{self, Headers, SpdyError};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
 use state_client::node::ExecOptions;
 use std::collections::BTreeMap;
 
@@ -15,24 +15,6 @@ const STREAMS: usize = 8;
 const SIZE: usize = 1024;
 /// The channel of version 5 that closes the one which its byte names.
 const CLOSE: u8 = 255;
-
-/// One of a process's streams, by its number in WebSocket messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// Bytes for the process.
-    Stdin = 0,
-    /// Bytes from it.
-    Stdout = 1,
-    /// Bytes from it.
-    Stderr = 2,
-    /// How it ended.
-    Error = 3,
-    /// Sizes of the terminal.
-    Resize = 4,
-}
-
-const CHANNELS: [(Channel, &str); 5] =
-    [(Channel::Stdin, "stdin"), (Channel::Stdout, "stdout"), (Channel::Stderr, "stderr"), (Channel::Error, "error"), (Channel::Resize, "resize")];
 
 /// What a client says to the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,27 +62,6 @@ pub fn decode(message: Bytes, protocol: Protocol) -> FromClient {
     }
 }
 
-/// Which channels a client asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
-    resize: bool,
-}
-
-impl Wanted {
-    fn has(self, channel: Channel) -> bool {
-        match channel {
-            Channel::Stdin => self.stdin,
-            Channel::Stdout => self.stdout,
-            Channel::Stderr => self.stderr,
-            Channel::Error => true,
-            Channel::Resize => self.resize,
-        }
-    }
-}
-
 /// The reading side: a client's bytes to steps.
 pub struct Inputs {
     protocol: Protocol,
@@ -140,7 +101,7 @@ impl Inputs {
     /// What is there before the client sends anything: a WebSocket's channels.
     pub fn begin(&self) -> Vec<Step> {
         match &self.form {
-            Form::Messages => vec![Step::Ready(Outputs { protocol: self.protocol, wanted: self.wanted, streams: None })],
+            Form::Messages => vec![Step::Ready(Outputs::new(self.protocol, self.wanted, None))],
             Form::Streams(_) => Vec::new(),
         }
     }
@@ -183,7 +144,7 @@ impl Streams {
             steps.extend(spdy::data(id, true, &[]).ok().map(Step::Reply));
         } else if CHANNELS.iter().all(|(c, _)| !wanted.has(*c) || self.ids.contains_key(c)) {
             self.ready = true;
-            steps.push(Step::Ready(Outputs { protocol, wanted, streams: Some(self.ids.clone()) }));
+            steps.push(Step::Ready(Outputs::new(protocol, wanted, Some(self.ids.clone()))));
         }
         if fin {
             steps.extend(self.data(id, true, Bytes::new()));
@@ -220,59 +181,13 @@ impl Streams {
     }
 }
 
-/// The writing side: outputs to bytes for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outputs {
-    protocol: Protocol,
-    wanted: Wanted,
-    /// The streams of SPDY; a WebSocket's channels have numbers of their own.
-    streams: Option<BTreeMap<Channel, u32>>,
-}
-
-impl Outputs {
-    /// What is sent first: an empty message tells a WebSocket's client that the stream is there.
-    pub fn first(&self) -> Option<Bytes> {
-        let channel = [Channel::Stdout, Channel::Stderr].into_iter().find(|c| self.wanted.has(*c)).unwrap_or(Channel::Error);
-        self.streams.is_none().then(|| messages::encode(self.protocol, channel as u8, &[]))
-    }
-
-    /// Bytes of a channel; `None` when the client asked for none of them.
-    pub fn data(&self, channel: Channel, data: &[u8]) -> Option<Bytes> {
-        self.wanted.has(channel).then(|| self.framed(channel, false, data)).flatten()
-    }
-
-    fn framed(&self, channel: Channel, fin: bool, data: &[u8]) -> Option<Bytes> {
-        match &self.streams {
-            None => Some(messages::encode(self.protocol, channel as u8, data)),
-            Some(streams) => spdy::data(*streams.get(&channel)?, fin, data).ok(),
-        }
-    }
-
-    /// The end: how it went, and the end of every stream. `status` is a `Status`.
-    pub fn end(&self, status: &Value) -> Vec<Bytes> {
-        let text = match self.protocol.status {
-            true => status.to_string(),
-            false if status["status"] == "Success" => String::new(),
-            false => status["message"].as_str().unwrap_or_default().to_owned(),
-        };
-        if self.streams.is_none() {
-            return (!text.is_empty()).then(|| self.framed(Channel::Error, true, text.as_bytes())).flatten().into_iter().collect();
-        }
-        // The outputs end first: a client that has read the status may leave.
-        let order = [Channel::Stdout, Channel::Stderr, Channel::Error, Channel::Stdin, Channel::Resize];
-        let frame = |channel| self.framed(channel, true, if channel == Channel::Error { text.as_bytes() } else { &[] });
-        order.into_iter().filter_map(frame).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::protocols::REMOTE_COMMAND;
-    use super::super::session::tests::{Client, data, decoded, decoded_by, syn};
+    use super::super::session::tests::{Client, data, decoded_by, syn};
     use super::super::spdy::{Decoder, Frame};
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     fn websocket(name: &str) -> Protocol {
         *REMOTE_COMMAND.websocket.iter().find(|p| p.name == name).unwrap()
@@ -308,56 +223,13 @@ mod tests {
         }
     }
 
-    fn outputs(asked: &str, upgrade: Upgrade, protocol: Protocol) -> Outputs {
-        let mut inputs = Inputs::new(upgrade, protocol, &options(asked)).unwrap();
-        let opened = ["error", "stdin", "stdout", "stderr", "resize"].into_iter().zip([1, 3, 5, 7, 9]);
-        let frames: Vec<Frame> = opened.map(|(kind, id)| syn(id, &[("streamtype", kind)])).collect();
-        let mut steps = inputs.begin();
-        if upgrade == Upgrade::Spdy {
-            steps = inputs.take(Client::new().bytes(&frames).into());
-        }
-        steps.into_iter().find_map(|s| if let Step::Ready(outputs) = s { Some(outputs) } else { None }).unwrap()
-    }
-
-    #[test]
-    fn how_websockets_begin_and_end() {
-        let failed = json!({"status": "Failure", "message": "it failed"});
-        for (asked, name, first, end) in [
-            ("ioe", "v4.channel.k8s.io", &b"\x01"[..], format!("\x03{failed}")),
-            ("e", "v5.channel.k8s.io", b"\x02", format!("\x03{failed}")),
-            ("i", "channel.k8s.io", b"\x03", "\x03it failed".to_owned()),
-            ("o", "base64.channel.k8s.io", b"1", "3aXQgZmFpbGVk".to_owned()),
-        ] {
-            let outputs = outputs(asked, Upgrade::WebSocket, websocket(name));
-            assert_eq!((outputs.first().unwrap().as_ref(), outputs.end(&failed)), (first, vec![Bytes::from(end)]), "{name}");
-        }
-        let success = json!({"status": "Success"});
-        assert!(outputs("o", Upgrade::WebSocket, websocket("")).end(&success).is_empty());
-        assert_eq!(outputs("o", Upgrade::WebSocket, websocket("v4.channel.k8s.io")).end(&success).len(), 1);
-        let outputs = outputs("o", Upgrade::WebSocket, websocket(""));
-        assert_eq!((outputs.data(Channel::Stdout, b"x"), outputs.data(Channel::Stderr, b"x")), (Some(Bytes::from_static(b"\x01x")), None));
-    }
-
-    #[test]
-    fn how_spdy_ends() {
-        let failed = json!({"status": "Failure", "message": "it failed"});
-        let ends = |asked, name, status: &Value| {
-            let frames = outputs(asked, Upgrade::Spdy, spdy(name)).end(status);
-            frames.iter().flat_map(|f| decoded(f)).collect::<Vec<_>>()
-        };
-        let text = Frame::Data { id: 1, fin: true, data: failed.to_string().into() };
-        assert_eq!(ends("ioe", "v4.channel.k8s.io", &failed), [data(5, true, b""), data(7, true, b""), text, data(3, true, b"")]);
-        assert_eq!(ends("o", "v3.channel.k8s.io", &failed)[1..2], [data(1, true, b"it failed")]);
-        assert_eq!(ends("i", "v2.channel.k8s.io", &json!({"status": "Success"})), [data(1, true, b""), data(3, true, b"")]);
-    }
-
     fn shown(decoder: &mut Decoder, steps: Vec<Step>) -> Vec<String> {
         let one = |step| match step {
             Step::Input(input) => format!("{input:?}"),
             Step::Reply(bytes) => {
                 decoded_by(decoder, &bytes).iter().map(|f| format!("{f:?}").split(", headers").next().unwrap_or_default().to_owned()).collect()
             }
-            Step::Ready(outputs) => format!("ready {:?}", outputs.streams.unwrap_or_default().values().collect::<Vec<_>>()),
+            Step::Ready(outputs) => format!("ready {:?}", outputs.ids()),
             Step::Over => "over".to_owned(),
         };
         steps.into_iter().map(one).collect()

@@ -4,6 +4,7 @@ pub mod command;
 pub mod forward;
 pub mod log;
 pub mod messages;
+pub mod outputs;
 pub mod pairs;
 pub mod ports;
 pub mod protocols;

@@ -5,7 +5,7 @@ use api_gateway::forms::Include;
 use api_gateway::path::{self, Path};
 use api_gateway::query::Query;
 use api_gateway::stream::spdy::{Decoder, Encoder, Frame, SpdyError};
-use api_gateway::stream::{channels, ports};
+use api_gateway::stream::{command, ports, protocols};
 use api_gateway::{negotiate, path::verb};
 use bytes::Bytes;
 use state_client::Verb;
@@ -54,13 +54,15 @@ pub fn media_types(bytes: &[u8]) {
     _ = (negotiate::aggregated(header).is_ok(), negotiate::written(header).is_ok(), negotiate::patch(header).is_ok());
 }
 
-/// A message of exec and attach; the first byte chooses the version.
+/// A message of exec and attach; the first byte chooses the subprotocol.
 pub fn channel_message(bytes: &[u8]) {
-    let v5 = bytes.first().is_some_and(|b| b % 2 == 1);
+    let rows = protocols::REMOTE_COMMAND.websocket;
+    let first = bytes.first().copied().map_or(0, usize::from);
+    let Some(protocol) = rows.get(first % rows.len()).copied() else { return };
     let message = Bytes::copy_from_slice(bytes.get(1..).unwrap_or_default());
     let sent = message.len();
-    if let channels::FromClient::Stdin(data) = channels::decode(message, v5) {
-        assert_eq!(data.len() + 1, sent);
+    if let command::FromClient::Stdin(data) = command::decode(message, protocol) {
+        assert!(data.len() < sent && (protocol.base64 || data.len() + 1 == sent));
     }
 }
 

@@ -114,7 +114,23 @@ fn logs_exec_and_port_forward() {
     assert_eq!(exit.status.code(), Some(7));
     assert!(cluster.k_fails(&["exec", "talk", "-c", "nobody", "--", "true"]).contains("container nobody is not valid for pod talk"));
 
-    let mut forward = cluster.kubectl(&["port-forward", "pod/talk", "0:8080"]).stdout(Stdio::piped()).spawn().unwrap();
+    for websockets in ["true", "false"] {
+        exec_and_port_forward_over(&cluster, websockets);
+    }
+}
+
+/// `kubectl` streams over WebSockets, or over SPDY/3.1 as it did before version 1.31.
+fn exec_and_port_forward_over(cluster: &Cluster, websockets: &str) {
+    let kubectl = |args: &[&str]| {
+        let mut command = cluster.kubectl(args);
+        command.envs([("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets), ("KUBECTL_PORT_FORWARD_WEBSOCKETS", websockets)]);
+        command
+    };
+    let ran = output(&mut kubectl(&["exec", "talk", "-c", "talk", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]));
+    assert_eq!((ran.status.code(), &*ran.stdout), (Some(7), &b"out\n"[..]));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("err\n"));
+
+    let mut forward = kubectl(&["port-forward", "pod/talk", "0:8080"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(forward.stdout.as_mut().unwrap()), &mut line).unwrap();
     let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap_or_else(|| panic!("{line}"));

@@ -1,5 +1,6 @@
 //! Who asks: client certificates, bearer tokens, nobody, and on behalf of whom.
 pub mod impersonate;
+pub mod subprotocol;
 pub mod tokens;
 
 use crate::body::text;
@@ -8,6 +9,7 @@ use model::ApiError;
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 use state_client::{Client, Reply, Request, User};
+use std::borrow::Cow;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Group of everybody who is known.
@@ -62,12 +64,12 @@ pub fn known(mut user: User) -> User {
 /// The bearer token of a request: from `Authorization`, or from the WebSocket subprotocol that browsers have to use.
 ///
 /// # Errors
-/// 401 for an `Authorization` that is something else.
-pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+/// 401 for an `Authorization` that is something else; as [`subprotocol::token`].
+pub fn bearer(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(subprotocol::token(headers)?.map(Cow::Owned)) };
     let value = value.to_str().map_err(|_| ApiError::unauthorized())?;
     match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Ok(Some(token.trim())),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Ok(Some(token.trim().into())),
         _ => Err(ApiError::unauthorized()),
     }
 }
@@ -81,7 +83,7 @@ pub async fn identify(tokens: &tokens::Tokens, certificate: Option<&User>, heade
         return Ok(user.clone());
     }
     match bearer(headers)? {
-        Some(token) => tokens.user(token).await.map(known),
+        Some(token) => tokens.user(&token).await.map(known),
         None => Ok(anonymous()),
     }
 }
@@ -112,7 +114,7 @@ mod tests {
         let of = |v: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, HeaderValue::from_static(v));
-            bearer(&headers).map(|t| t.map(str::to_owned)).map_err(|e| e.code())
+            bearer(&headers).map(|t| t.map(Cow::into_owned)).map_err(|e| e.code())
         };
         assert_eq!(of("Bearer abc"), Ok(Some("abc".to_owned())));
         assert_eq!(of("bearer  abc "), Ok(Some("abc".to_owned())));

@@ -1,86 +1,27 @@
-//! Exec and attach over the subprotocols `v4.channel.k8s.io` and `v5.channel.k8s.io`: each message starts with the number of its channel.
-use super::websocket::{Pending, Socket, Upgrade};
+//! Exec and attach: a session of named channels between a client and a process, whatever the client's transport.
+use super::command::{FromClient, Inputs, Step};
+use super::outputs::{Channel, Outputs};
+use super::protocols::REMOTE_COMMAND;
+use super::transport::{self, Outgoing, QUEUE, Source};
+use super::upgrade::{Pending, Upgrade};
 use super::{Door, Node};
 use crate::handler::{Api, Asked};
 use crate::metrics::Open;
 use crate::respond::Body;
 use bus::stream::{Receiver, Sender};
-use bytes::{BufMut, Bytes, BytesMut};
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
 use http::Response;
 use model::{ApiError, Stored};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use state_client::node::{ExecOptions, FromNode, NodeAction, ToNode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-/// v5 only: closes the channel that its one byte names.
-const CLOSE: u8 = 255;
-
-const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
-
-/// How long a client may take to answer the end of the WebSocket.
+/// How long a client may take to leave after the end.
 const GOODBYE: Duration = Duration::from_secs(5);
-
-/// What a client's message means.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FromClient {
-    /// Bytes for the process.
-    Stdin(Bytes),
-    /// No more of them.
-    StdinEnd,
-    /// The terminal has another size: width and height.
-    Resize(u16, u16),
-    /// An unknown channel, an empty message, or one that doesn't decode: Kubernetes ignores them.
-    Nothing,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct TerminalSize {
-    width: u16,
-    height: u16,
-}
-
-/// What a message of the subprotocol of version 5, or else 4, means.
-pub fn decode(mut message: Bytes, v5: bool) -> FromClient {
-    if message.is_empty() {
-        return FromClient::Nothing;
-    }
-    match (message.split_to(1).first(), message.as_ref()) {
-        (Some(&STDIN), _) => FromClient::Stdin(message),
-        (Some(&RESIZE), json) => match serde_json::from_slice::<TerminalSize>(json) {
-            Ok(size) => FromClient::Resize(size.width, size.height),
-            Err(_) => FromClient::Nothing,
-        },
-        (Some(&CLOSE), [STDIN]) if v5 => FromClient::StdinEnd,
-        _ => FromClient::Nothing,
-    }
-}
-
-/// A message on a channel.
-pub(super) fn message(channel: u8, data: &[u8]) -> Message {
-    let mut bytes = BytesMut::with_capacity(data.len() + 1);
-    bytes.put_u8(channel);
-    bytes.put_slice(data);
-    Message::Binary(bytes.freeze())
-}
-
-/// Clients report any other end than a normal one as an error.
-pub(super) fn goodbye() -> Message {
-    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }))
-}
+/// How long a client may take to open the streams that it asked for.
+const STREAMS: Duration = Duration::from_secs(30);
 
 fn exit_status(code: i32) -> Value {
     if code == 0 {
@@ -112,6 +53,16 @@ pub(crate) async fn attach(api: &Api, asked: Asked, pod: &Arc<Stored>, container
     start(api, asked, pod, container, counted, NodeAction::Attach).await
 }
 
+/// The options as they are carried out: a terminal has one output, so that its stderr can't be asked for.
+fn carried_out(mut options: ExecOptions, container: String) -> Result<ExecOptions, ApiError> {
+    options.stderr &= !options.tty;
+    if !(options.stdin || options.stdout || options.stderr) {
+        return Err(ApiError::bad_request("you must specify at least one of stdin, stdout, stderr"));
+    }
+    options.container = container;
+    Ok(options)
+}
+
 async fn start(
     api: &Api,
     mut asked: Asked,
@@ -120,100 +71,128 @@ async fn start(
     counted: Open,
     action: fn(ExecOptions) -> NodeAction,
 ) -> Result<Response<Body>, ApiError> {
-    let mut options = asked.query.exec_options();
-    if !(options.stdin || options.stdout || options.stderr) {
-        return Err(ApiError::bad_request("you must specify at least one of stdin, stdout, stderr"));
-    }
-    if options.tty && options.stderr {
-        return Err(ApiError::bad_request("tty and stderr cannot both be true"));
-    }
-    options.container = container;
-    let upgrade = Upgrade::read(&mut asked.request, &PROTOCOLS)?;
-    let v5 = upgrade.protocol() == "v5.channel.k8s.io";
-    let first = if options.stdout { STDOUT } else { ERROR };
+    let options = carried_out(asked.query.exec_options(), container)?;
+    let upgrade = match Upgrade::read(&mut asked.request, &REMOTE_COMMAND) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Ok(*refusal),
+    };
+    let inputs = Inputs::new(upgrade.to(), upgrade.protocol(), &options).map_err(|e| ApiError::internal(e.to_string()))?;
     let node = Door::new(api, pod)?.open(action(options)).await?;
     let (response, pending) = upgrade.accept();
     let stop = api.stop.clone();
     api.tasks.spawn(async move {
-        run(pending, node, v5, first, stop).await;
+        run(pending, node, inputs, stop).await;
         drop(counted);
     });
     Ok(response)
 }
 
-async fn run(pending: Pending, node: Node, v5: bool, first: u8, stop: CancellationToken) {
-    let Some(socket) = pending.open().await else { return };
-    let (mut sink, mut source) = socket.split();
+async fn run(pending: Pending, node: Node, inputs: Inputs, stop: CancellationToken) {
+    let Some((source, sink)) = pending.open().await else { return };
     let (up, down) = node.split();
-    let ended = tokio::select! {
-        status = to_client(&mut sink, down, first) => status,
-        () = to_node(&mut source, up, v5) => None,
+    let (out, queue) = mpsc::channel(QUEUE);
+    let (ready, outputs) = oneshot::channel();
+    let mut reading = std::pin::pin!(to_node(source, inputs, up, ready, out.clone()));
+    let answering = async {
+        to_client(down, outputs, &out, stop).await;
+        // What is still queued goes out first, and then the writing ends.
+        if out.send(Outgoing::Close).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = &mut reading => return,
+        () = answering => {}
+        () = transport::write(sink, queue) => {}
+    }
+    // Closing the connection with the client's last words unread would take back what it hasn't read yet.
+    if tokio::time::timeout(GOODBYE, reading).await.is_err() {
+        tracing::debug!("a client did not say goodbye");
+    }
+}
+
+/// Passes the node's frames on once the client's channels are there, and then the end.
+async fn to_client(mut node: Receiver<FromNode>, outputs: oneshot::Receiver<Outputs>, out: &mpsc::Sender<Outgoing>, stop: CancellationToken) {
+    let outputs = tokio::select! {
+        outputs = tokio::time::timeout(STREAMS, outputs) => outputs,
+        () = stop.cancelled() => return,
+    };
+    let Ok(Ok(outputs)) = outputs else { return tracing::debug!("a client did not open its streams in time") };
+    let status = tokio::select! {
+        status = outputs_of(&mut node, &outputs, out) => status,
         () = stop.cancelled() => Some(ApiError::unavailable("the gateway is stopping").to_status()),
     };
-    let Some(status) = ended else { return };
-    if sink.send(message(ERROR, status.to_string().as_bytes())).await.is_ok() && sink.send(goodbye()).await.is_ok() {
-        // Closing the connection with the client's last words unread would take back what it hasn't read yet.
-        let rest = async { while let Some(Ok(_)) = source.next().await {} };
-        if tokio::time::timeout(GOODBYE, rest).await.is_err() {
-            tracing::debug!("a client did not say goodbye");
+    for bytes in status.iter().flat_map(|status| outputs.end(status)) {
+        if out.send(Outgoing::Bytes(bytes)).await.is_err() {
+            return;
         }
     }
 }
 
-/// Passes the node's frames on; the status at the end, `None` when the client is gone.
-async fn to_client(sink: &mut SplitSink<Socket, Message>, mut node: Receiver<FromNode>, first: u8) -> Option<Value> {
-    // An empty message tells a client that waits for it that the stream is there.
-    sink.send(message(first, &[])).await.ok()?;
+/// Passes outputs on; the status at the end, `None` when the client is gone.
+async fn outputs_of(node: &mut Receiver<FromNode>, outputs: &Outputs, out: &mpsc::Sender<Outgoing>) -> Option<Value> {
+    if let Some(first) = outputs.first() {
+        out.send(Outgoing::Bytes(first)).await.ok()?;
+    }
     loop {
-        let frame = match node.recv().await {
-            Ok(Some(FromNode::Data(data))) => message(STDOUT, &data),
-            Ok(Some(FromNode::Stderr(data))) => message(STDERR, &data),
+        let bytes = match node.recv().await {
+            Ok(Some(FromNode::Data(data))) => outputs.data(Channel::Stdout, &data),
+            Ok(Some(FromNode::Stderr(data))) => outputs.data(Channel::Stderr, &data),
             Ok(Some(FromNode::Exit(code))) => return Some(exit_status(code)),
             Ok(Some(FromNode::Failed(error))) => return Some(error.to_status()),
             Ok(None) => return Some(exit_status(0)),
             Err(error) => return Some(ApiError::internal(error.to_string()).to_status()),
         };
-        sink.send(frame).await.ok()?;
+        if let Some(bytes) = bytes {
+            out.send(Outgoing::Bytes(bytes)).await.ok()?;
+        }
     }
 }
 
-/// Passes the client's messages on, until the client is gone. When the node takes no more, they are read and dropped: its end comes on the other way.
-async fn to_node(source: &mut SplitStream<Socket>, mut node: Sender<ToNode>, v5: bool) {
-    let mut taken = true;
-    while let Some(Ok(received)) = source.next().await {
-        let data = match received {
-            Message::Binary(data) => data,
-            Message::Text(text) => Bytes::from(text),
-            Message::Close(_) => return,
-            _ => continue,
-        };
-        let frame = match decode(data, v5) {
-            FromClient::Stdin(data) if data.is_empty() => continue,
-            FromClient::Stdin(data) => ToNode::Data(data),
-            FromClient::StdinEnd => ToNode::Eof,
-            FromClient::Resize(width, height) => ToNode::Resize { width, height },
-            FromClient::Nothing => continue,
-        };
-        taken = taken && node.send(frame).await.is_ok();
+/// Acts on what the client sends, until it is gone. When the node takes no more, its bytes are dropped: the end comes on the other way.
+async fn to_node(mut source: Source, mut inputs: Inputs, mut node: Sender<ToNode>, ready: oneshot::Sender<Outputs>, out: mpsc::Sender<Outgoing>) {
+    let (mut ready, mut taken) = (Some(ready), true);
+    let mut steps = inputs.begin();
+    loop {
+        for step in steps {
+            match step {
+                Step::Input(input) => taken = taken && pass(&mut node, input).await,
+                Step::Reply(bytes) => reply(&out, Outgoing::Bytes(bytes)).await,
+                Step::Ready(outputs) => taken = ready.take().is_none_or(|ready| ready.send(outputs).is_ok()) && taken,
+                Step::Over => {
+                    reply(&out, Outgoing::Close).await;
+                    while source.next().await.is_some() {}
+                    return;
+                }
+            }
+        }
+        let Some(bytes) = source.next().await else { return };
+        steps = inputs.take(bytes);
     }
+}
+
+/// Sends to the client what isn't an output. After the end nothing is written any more, and an answer to its last words isn't missed.
+async fn reply(out: &mpsc::Sender<Outgoing>, outgoing: Outgoing) {
+    if out.send(outgoing).await.is_err() {
+        tracing::trace!("an answer came after the end");
+    }
+}
+
+/// Passes an input to the node; whether it takes more.
+async fn pass(node: &mut Sender<ToNode>, input: FromClient) -> bool {
+    let frame = match input {
+        FromClient::Stdin(data) if data.is_empty() => return true,
+        FromClient::Stdin(data) => ToNode::Data(data),
+        FromClient::StdinEnd => ToNode::Eof,
+        FromClient::Resize(width, height) => ToNode::Resize { width, height },
+        FromClient::Nothing => return true,
+    };
+    node.send(frame).await.is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn messages() {
-        let of = |bytes: &'static [u8], v5| decode(Bytes::from_static(bytes), v5);
-        assert_eq!(of(b"\0hello", false), FromClient::Stdin(Bytes::from_static(b"hello")));
-        assert_eq!(of(b"\x04{\"Width\":80,\"Height\":24}", false), FromClient::Resize(80, 24));
-        assert_eq!(of(&[255, 0], true), FromClient::StdinEnd);
-        assert_eq!(of(&[255, 0], false), FromClient::Nothing);
-        assert_eq!(of(&[255, 1], true), FromClient::Nothing);
-        assert_eq!(of(b"\x04nonsense", true), FromClient::Nothing);
-        assert_eq!(of(b"", true), FromClient::Nothing);
-    }
 
     #[test]
     fn exit_codes() {
@@ -221,10 +200,15 @@ mod tests {
         assert_eq!(exit_status(7)["details"]["causes"][0], json!({"reason": "ExitCode", "message": "7"}));
     }
 
-    proptest! {
-        #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), v5: bool) {
-            decode(Bytes::from(bytes), v5);
-        }
+    #[test]
+    fn a_terminal_has_no_stderr() {
+        let of = |stdin, stdout, stderr, tty| {
+            let options = ExecOptions { stdin, stdout, stderr, tty, ..ExecOptions::default() };
+            carried_out(options, "c".into()).map(|o| (o.stdout, o.stderr)).map_err(|e| e.code())
+        };
+        assert_eq!(of(true, true, true, true), Ok((true, false)));
+        assert_eq!(of(false, true, true, false), Ok((true, true)));
+        assert_eq!(of(false, false, true, true), Err(400));
+        assert_eq!(of(false, false, false, false), Err(400));
     }
 }

@@ -1,47 +1,48 @@
-//! Port-forward: SPDY frames within a WebSocket, as `kubectl` sends them. Each connection is a pair of streams with the same `requestID`:
+//! Port-forward over SPDY, on a connection of its own or within a WebSocket. Each connection is a pair of streams with the same `requestID`:
 //! one for its bytes, one for what went wrong. It becomes a stream of its own to the pod's node.
-use super::spdy::{Decoder, Encoder, Frame, Headers};
-use super::websocket::{Pending, Socket, Upgrade};
-use super::{Door, Node, ports};
+use super::pairs::{self, Added, Kind, Pair, Pairs};
+use super::protocols::{self, PORT_FORWARD, TUNNEL};
+use super::relay::{Input, Queue, forward, queue};
+use super::session::{Event, Session};
+use super::spdy::{self, Headers};
+use super::transport::{self, Outgoing, QUEUE, Source};
+use super::upgrade::{Pending, Upgrade};
+use super::{Door, ports};
 use crate::handler::{Api, Asked};
 use crate::metrics::Open;
 use crate::respond::Body;
-use bus::stream::{Receiver, Sender};
 use bytes::Bytes;
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
 use http::Response;
 use model::{ApiError, Stored};
-use state_client::node::{FromNode, NodeAction, ToNode};
+use state_client::node::NodeAction;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
-const CHANNELS: &str = "v4.channel.k8s.io";
-/// Connections of one client at once; each is two streams.
-const CONNECTIONS: usize = 512;
-/// Frames that wait for one connection, or for the client. A full queue stops the reading, so that the client feels it.
-pub(super) const QUEUE: usize = 16;
-const REFUSED_STREAM: u32 = 3;
-const PROTOCOL_ERROR: u32 = 1;
+/// Streams of one client at once; each connection is two.
+const STREAMS: usize = 1024;
 
 /// Answers with the upgrade; connections come later.
 ///
 /// # Errors
-/// 400 without an upgrade.
+/// 400 for ports that are none.
 pub(crate) fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
-    let upgrade = Upgrade::read(&mut asked.request, &[TUNNEL, CHANNELS])?;
+    let upgrade = match Upgrade::read(&mut asked.request, &PORT_FORWARD) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Ok(*refusal),
+    };
     let door = Door::new(api, pod)?;
-    let ports = if upgrade.protocol() == CHANNELS { Some(ports::ports(&asked.query)?) } else { None };
+    let protocol = upgrade.protocol();
+    let channels = upgrade.to() == protocols::Upgrade::WebSocket && protocol.name != TUNNEL;
+    let ports = if channels { Some(ports::ports(&asked.query)?) } else { None };
     let (response, pending) = upgrade.accept();
     let stop = api.stop.clone();
     api.tasks.spawn(async move {
         match ports {
-            Some(ports) => ports::serve(pending, door, ports, stop).await,
+            Some(ports) => ports::serve(pending, protocol, door, ports, stop).await,
             None => serve(pending, door, stop).await,
         }
         drop(counted);
@@ -50,203 +51,144 @@ pub(crate) fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: O
 }
 
 async fn serve(pending: Pending, door: Door, stop: CancellationToken) {
-    let (Some(socket), Ok(mut encoder)) = (pending.open().await, Encoder::new()) else { return };
-    let (sink, source) = socket.split();
+    let (Some((source, sink)), Ok(session)) = (pending.open().await, Session::new(STREAMS)) else { return };
     let (out, frames) = mpsc::channel(QUEUE);
-    let session = Session { door, out, errors: HashMap::new(), inputs: HashMap::new(), last: 0, connections: JoinSet::new() };
+    let forwards = Forwards { door, out, session, pairs: Pairs::default(), inputs: HashMap::new(), waiting: HashMap::new(), connections: JoinSet::new() };
     tokio::select! {
-        () = session.run(source) => {}
-        () = write(sink, frames, |frame| encoder.encode(&frame).ok().map(Message::Binary)) => {}
+        _ = forwards.run(source) => {}
+        () = transport::write(sink, frames) => {}
         () = stop.cancelled() => {}
     }
 }
 
-/// Sends what `encode` makes of frames until there are none, one can't be sent, or the client is gone.
-pub(super) async fn write<T>(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<T>, mut encode: impl FnMut(T) -> Option<Message>) {
-    while let Some(message) = frames.recv().await.and_then(&mut encode) {
-        if sink.send(message).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// What a connection gets from its client.
-pub(super) enum Input {
-    /// Bytes.
-    Data(Bytes),
-    /// The end of the client's direction.
-    End,
-}
-
-struct Session {
+struct Forwards {
     door: Door,
-    out: mpsc::Sender<Frame>,
-    /// Error streams whose connection hasn't come, by `requestID`.
-    errors: HashMap<String, u32>,
-    /// Connections by their data stream.
+    out: mpsc::Sender<Outgoing>,
+    session: Session,
+    pairs: Pairs,
+    /// Where bytes go, by their data stream.
     inputs: HashMap<u32, mpsc::Sender<Input>>,
-    /// The newest stream.
-    last: u32,
-    connections: JoinSet<u32>,
+    /// Bytes of data streams whose error stream hasn't come.
+    waiting: HashMap<u32, Queue>,
+    connections: JoinSet<Pair>,
 }
 
-fn header<'a>(headers: &'a Headers, name: &str) -> &'a str {
-    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, v)| v)
-}
-
-impl Session {
-    async fn run(mut self, mut source: SplitStream<Socket>) {
-        let mut decoder = Decoder::default();
-        while let Some(Ok(message)) = source.next().await {
-            match message {
-                Message::Binary(bytes) => decoder.push(&bytes),
-                Message::Close(_) => return,
-                _ => continue,
-            }
-            if self.drain(&mut decoder).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Acts on all frames that are whole; `None` when the session is over.
-    async fn drain(&mut self, decoder: &mut Decoder) -> Option<()> {
+impl Forwards {
+    /// Acts on what the client sends; `None` when it is gone.
+    async fn run(mut self, mut source: Source) -> Option<()> {
         loop {
-            match decoder.frame() {
-                Ok(None) => return Some(()),
-                Ok(Some(frame)) => self.take(frame).await?,
-                Err(error) => {
-                    tracing::debug!(%error, "a port-forward broke its protocol");
-                    self.send(Frame::GoAway { last: self.last, status: PROTOCOL_ERROR }).await?;
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Sends a frame; `None` when the client is gone.
-    async fn send(&self, frame: Frame) -> Option<()> {
-        self.out.send(frame).await.ok()
-    }
-
-    /// Acts on one frame; `None` when the session is over.
-    async fn take(&mut self, frame: Frame) -> Option<()> {
-        while let Some(ended) = self.connections.try_join_next() {
-            self.inputs.remove(&ended.unwrap_or_default());
-        }
-        match frame {
-            Frame::SynStream { id, fin, headers } => self.open(id, fin, &headers).await,
-            Frame::Data { id, fin, data } => {
-                if let Some(input) = self.inputs.get(&id) {
-                    let passed = data.is_empty() || input.send(Input::Data(data)).await.is_ok();
-                    if passed && fin && input.send(Input::End).await.is_err() {
-                        self.inputs.remove(&id);
+            let deadline = self.pairs.deadline().map(Instant::from_std);
+            tokio::select! {
+                bytes = source.next() => {
+                    for event in self.session.take(&bytes?) {
+                        self.act(event).await?;
                     }
                 }
-                Some(())
+                Some(ended) = self.connections.join_next() => self.ended(ended.ok()),
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => self.expire().await?,
             }
-            Frame::RstStream { id, .. } => {
-                self.inputs.remove(&id);
-                self.errors.retain(|_, error| *error != id);
-                Some(())
-            }
-            Frame::Ping(id) => self.send(Frame::Ping(id)).await,
-            Frame::SynReply { .. } | Frame::Settings | Frame::GoAway { .. } | Frame::Headers { .. } | Frame::WindowUpdate => Some(()),
         }
+    }
+
+    /// Forgets a connection's streams.
+    fn ended(&mut self, pair: Option<Pair>) {
+        for id in pair.iter().flat_map(|pair| [pair.data, pair.error]) {
+            self.inputs.remove(&id);
+            self.session.forget(id);
+        }
+    }
+
+    /// Sends to the client; `None` when it is gone.
+    async fn send(&self, bytes: Bytes) -> Option<()> {
+        self.out.send(Outgoing::Bytes(bytes)).await.ok()
+    }
+
+    async fn act(&mut self, event: Event) -> Option<()> {
+        match event {
+            Event::Open { id, fin, headers } => self.open(id, fin, &headers).await,
+            Event::Data { id, fin, data } => self.data(id, fin, data).await,
+            Event::Reset(id) => {
+                self.forget(id);
+                Some(())
+            }
+            Event::Reply(bytes) => self.send(bytes).await,
+            Event::Broken(bytes) => {
+                self.send(bytes).await?;
+                self.out.send(Outgoing::Close).await.ok()
+            }
+        }
+    }
+
+    /// Forgets a stream that takes and gives nothing any more.
+    fn forget(&mut self, id: u32) {
+        self.inputs.remove(&id);
+        self.waiting.remove(&id);
+        self.pairs.forget(id);
+    }
+
+    async fn refuse(&mut self, id: u32) -> Option<()> {
+        self.forget(id);
+        let bytes = self.session.refuse(id);
+        self.send(bytes).await
+    }
+
+    async fn expire(&mut self) -> Option<()> {
+        for id in self.pairs.expired(Instant::now().into_std()) {
+            self.refuse(id).await?;
+        }
+        Some(())
     }
 
     async fn open(&mut self, id: u32, fin: bool, headers: &Headers) -> Option<()> {
-        if id <= self.last || id.is_multiple_of(2) {
-            self.send(Frame::GoAway { last: self.last, status: PROTOCOL_ERROR }).await;
-            return None;
+        // Connections outlive streams that their client reset, so they are counted too.
+        let Some(kind) = pairs::kind(headers).filter(|_| self.connections.len() < STREAMS / 2) else { return self.refuse(id).await };
+        let added = self.pairs.add(id, kind, headers, Instant::now().into_std());
+        if added == Added::Duplicate {
+            let bytes = self.session.refuse(id);
+            return self.send(bytes).await;
         }
-        self.last = id;
-        if self.inputs.len() + self.errors.len() >= CONNECTIONS {
-            return self.send(Frame::RstStream { id, status: REFUSED_STREAM }).await;
+        let bytes = self.session.accept(id);
+        self.send(bytes).await?;
+        if kind.0 == Kind::Data {
+            let (input, queue) = queue();
+            self.inputs.insert(id, input);
+            self.waiting.insert(id, queue);
         }
-        let request = header(headers, "requestID");
-        let port = header(headers, "port").parse::<u16>().ok().filter(|p| *p > 0);
-        match (header(headers, "streamType"), port) {
-            ("error", Some(_)) => {
-                self.send(Frame::SynReply { id, fin: false, headers: Headers::new() }).await?;
-                self.errors.insert(request.to_owned(), id);
-            }
-            ("data", Some(port)) => {
-                let Some(error) = self.errors.remove(request) else { return self.send(Frame::RstStream { id, status: PROTOCOL_ERROR }).await };
-                self.send(Frame::SynReply { id, fin: false, headers: Headers::new() }).await?;
-                let (input, inputs) = mpsc::channel(QUEUE);
-                if fin && input.send(Input::End).await.is_err() {
-                    return None;
+        if let Added::Paired(pair) = added
+            && let Some(queue) = self.waiting.remove(&pair.data)
+        {
+            self.connections.spawn(connection(pair, self.door.clone(), self.out.clone(), queue));
+        }
+        if fin { self.data(id, true, Bytes::new()).await } else { Some(()) }
+    }
+
+    /// Queues bytes for their connection. One that is complete may let the client wait, one that isn't may not.
+    async fn data(&mut self, id: u32, fin: bool, data: Bytes) -> Option<()> {
+        let Some(input) = self.inputs.get(&id) else { return Some(()) };
+        for piece in Input::pieces(data, fin) {
+            if !self.waiting.contains_key(&id) {
+                if input.send(piece).await.is_err() {
+                    tracing::trace!(id, "bytes for a connection that has ended");
                 }
-                self.inputs.insert(id, input);
-                let connection = Connection { id, error, out: self.out.clone() };
-                self.connections.spawn(connection.run(self.door.clone(), port, inputs));
+            } else if input.try_send(piece).is_err() {
+                return self.refuse(id).await;
             }
-            _ => self.send(Frame::RstStream { id, status: PROTOCOL_ERROR }).await?,
         }
         Some(())
     }
 }
 
-/// One forwarded connection.
-struct Connection {
-    id: u32,
-    error: u32,
-    out: mpsc::Sender<Frame>,
-}
-
-impl Connection {
-    /// Forwards until both directions end; the data stream's number, for the session to forget it.
-    async fn run(self, door: Door, port: u16, inputs: mpsc::Receiver<Input>) -> u32 {
-        let failed = match door.open(NodeAction::PortForward { port }).await {
-            Ok(node) => forward(node, inputs, &self.out, |data| Frame::Data { id: self.id, fin: false, data }).await,
-            Err(error) => Some(error.message),
-        };
-        let why = failed.map(|why| format!("error forwarding port {port} to pod {}: {why}", door.pod_name()));
-        let ends = [(self.error, why.map(Bytes::from).unwrap_or_default()), (self.id, Bytes::new())];
-        for (id, data) in ends {
-            if self.out.send(Frame::Data { id, fin: true, data }).await.is_err() {
-                break;
-            }
-        }
-        self.id
-    }
-}
-
-/// Forwards until both directions end; what went wrong, if anything did.
-pub(super) async fn forward<T>(node: Node, inputs: mpsc::Receiver<Input>, out: &mpsc::Sender<T>, wrap: impl Fn(Bytes) -> T) -> Option<String> {
-    let (up, down) = node.split();
-    let (gone, failed) = tokio::join!(pass_on(up, inputs), pass_back(down, out, wrap));
-    failed.filter(|_| !gone)
-}
-
-async fn pass_back<T>(mut node: Receiver<FromNode>, out: &mpsc::Sender<T>, wrap: impl Fn(Bytes) -> T) -> Option<String> {
-    loop {
-        let data = match node.recv().await {
-            Ok(Some(FromNode::Data(data) | FromNode::Stderr(data))) => data,
-            Ok(None | Some(FromNode::Exit(_))) => return None,
-            Ok(Some(FromNode::Failed(error))) => return Some(error.message),
-            Err(error) => return Some(error.to_string()),
-        };
-        if out.send(wrap(data)).await.is_err() {
-            return None;
+/// Forwards until both directions end; its streams, for the session to forget them.
+async fn connection(pair: Pair, door: Door, out: mpsc::Sender<Outgoing>, inputs: Queue) -> Pair {
+    let failed = match door.open(NodeAction::PortForward { port: pair.port }).await {
+        Ok(node) => forward(node, inputs, &out, |data| spdy::data(pair.data, false, &data).unwrap_or_default()).await,
+        Err(error) => Some(error.message),
+    };
+    let why = failed.map(|why| format!("error forwarding port {} to pod {}: {why}", pair.port, door.pod_name())).unwrap_or_default();
+    for (id, data) in [(pair.error, why.as_bytes()), (pair.data, &[])] {
+        if out.send(Outgoing::Bytes(spdy::data(id, true, data).unwrap_or_default())).await.is_err() {
+            break;
         }
     }
-}
-
-/// Passes a client's bytes to the node; whether the client broke the connection off.
-async fn pass_on(mut node: Sender<ToNode>, mut inputs: mpsc::Receiver<Input>) -> bool {
-    loop {
-        let frame = tokio::select! {
-            input = inputs.recv() => match input {
-                Some(Input::Data(data)) => ToNode::Data(data),
-                Some(Input::End) => ToNode::Eof,
-                None => return true,
-            },
-            () = node.closed() => return false,
-        };
-        if node.send(frame).await.is_err() {
-            return false;
-        }
-    }
+    pair
 }

@@ -1,10 +1,18 @@
 //! Streams between a client and a pod's node: logs, exec, attach, port-forward. `state` says whether and to which pod; the node's agent does it.
 pub mod channels;
+pub mod command;
 pub mod forward;
 pub mod log;
+pub mod messages;
+pub mod outputs;
+pub mod pairs;
 pub mod ports;
+pub mod protocols;
+mod relay;
+pub mod session;
 pub mod spdy;
-pub mod websocket;
+pub mod transport;
+pub mod upgrade;
 
 use crate::handler::{Api, Asked, Resolved};
 use crate::respond::Body;
@@ -37,7 +45,7 @@ pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Resu
     let container = connect::check(sub, pod.object(), asked_for)?;
     let open = api.metrics.open(&resolved.path.group, &format!("{}/{}", resolved.path.resource, resolved.path.subresource));
     match sub {
-        Subresource::Log => log::respond(api, &asked, &pod, container, open).await,
+        Subresource::Log => log::respond(api, asked, &pod, container, open).await,
         Subresource::Exec => channels::exec(api, asked, &pod, container, open).await,
         Subresource::Attach => channels::attach(api, asked, &pod, container, open).await,
         Subresource::Portforward => forward::respond(api, asked, &pod, open),

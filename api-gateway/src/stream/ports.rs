@@ -1,18 +1,16 @@
-//! Port-forward over `v4.channel.k8s.io`, as client libraries do it: the query names the ports, port number i has channel 2i for its bytes and
+//! Port-forward over a WebSocket's channels, as client libraries do it: the query names the ports, port number i has channel 2i for its bytes and
 //! 2i+1 for what went wrong, and both begin with the port in two bytes. There is no half-close: a connection ends when the WebSocket does.
 use super::Door;
-use super::channels::{goodbye, message};
-use super::forward::{Input, QUEUE, forward, write};
-use super::websocket::{Pending, Socket};
+use super::messages;
+use super::protocols::Protocol;
+use super::relay::{Input, Queue, forward, queue};
+use super::transport::{self, Outgoing, QUEUE, Source};
+use super::upgrade::Pending;
 use crate::query::Query;
-use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::SplitStream;
 use model::ApiError;
 use state_client::node::NodeAction;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 /// Ports of one WebSocket: a channel is one byte, 255 is taken.
@@ -34,61 +32,75 @@ pub fn ports(query: &Query) -> Result<Vec<u16>, ApiError> {
 }
 
 /// Forwards until all connections have ended or the client is gone.
-pub(super) async fn serve(pending: Pending, door: Door, ports: Vec<u16>, stop: CancellationToken) {
-    let Some(socket) = pending.open().await else { return };
-    let (sink, source) = socket.split();
+pub(super) async fn serve(pending: Pending, protocol: Protocol, door: Door, ports: Vec<u16>, stop: CancellationToken) {
+    let Some((source, sink)) = pending.open().await else { return };
     let (out, frames) = mpsc::channel(QUEUE);
     let mut connections = JoinSet::new();
     let mut inputs = Vec::with_capacity(ports.len());
     for (channel, port) in (0..=u8::MAX).step_by(2).zip(ports) {
-        let (input, queue) = mpsc::channel(QUEUE);
+        let (input, queue) = queue();
         inputs.push(input);
-        connections.spawn(connection(door.clone(), port, channel, out.clone(), queue));
+        connections.spawn(connection(door.clone(), port, Channel { protocol, number: channel }, out.clone(), queue));
     }
     let ended = async {
         connections.join_all().await;
         // What is still queued goes out first; the client answers the goodbye, which ends the reading.
-        if out.send(goodbye()).await.is_ok() {
+        if out.send(Outgoing::Close).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        () = read(source, inputs) => {}
-        () = write(sink, frames, Some) => {}
+        () = read(source, protocol, inputs) => {}
+        () = transport::write(sink, frames) => {}
         () = ended => {}
         () = stop.cancelled() => {}
     }
 }
 
-async fn connection(door: Door, port: u16, channel: u8, out: mpsc::Sender<Message>, inputs: mpsc::Receiver<Input>) {
-    for channel in [channel, channel + 1] {
-        if out.send(message(channel, &port.to_le_bytes())).await.is_err() {
+/// A connection's two channels: this one for its bytes, the next one for what went wrong.
+#[derive(Clone, Copy)]
+struct Channel {
+    protocol: Protocol,
+    number: u8,
+}
+
+impl Channel {
+    fn data(self, data: &[u8]) -> Outgoing {
+        Outgoing::Bytes(messages::encode(self.protocol, self.number, data))
+    }
+
+    fn error(self, data: &[u8]) -> Outgoing {
+        Outgoing::Bytes(messages::encode(self.protocol, self.number + 1, data))
+    }
+}
+
+async fn connection(door: Door, port: u16, channel: Channel, out: mpsc::Sender<Outgoing>, inputs: Queue) {
+    let begin = port.to_le_bytes();
+    for first in [channel.data(&begin), channel.error(&begin)] {
+        if out.send(first).await.is_err() {
             return;
         }
     }
     let failed = match door.open(NodeAction::PortForward { port }).await {
-        Ok(node) => forward(node, inputs, &out, |data| message(channel, &data)).await,
+        Ok(node) => forward(node, inputs, &out, |data| messages::encode(channel.protocol, channel.number, &data)).await,
         Err(error) => Some(error.message),
     };
     if let Some(why) = failed
-        && out.send(message(channel + 1, why.as_bytes())).await.is_err()
+        && out.send(channel.error(why.as_bytes())).await.is_err()
     {
         tracing::debug!(port, why, "a client left before it could be told");
     }
 }
 
 /// Passes messages to the connections of their channels; error channels take nothing.
-async fn read(mut source: SplitStream<Socket>, inputs: Vec<mpsc::Sender<Input>>) {
-    while let Some(Ok(received)) = source.next().await {
-        let mut data: Bytes = match received {
-            Message::Binary(data) if !data.is_empty() => data,
-            Message::Close(_) => return,
-            _ => continue,
-        };
-        let channel = data.split_to(1).first().copied().unwrap_or_default();
+async fn read(mut source: Source, protocol: Protocol, inputs: Vec<mpsc::Sender<Input>>) {
+    while let Some(message) = source.next().await {
+        let Some((channel, data)) = messages::decode(protocol, message) else { continue };
         let Some(input) = inputs.get(usize::from(channel / 2)).filter(|_| channel.is_multiple_of(2)) else { continue };
-        if input.send(Input::Data(data)).await.is_err() {
-            tracing::trace!(channel, "bytes for a connection that has ended");
+        for piece in Input::pieces(data, false) {
+            if input.send(piece).await.is_err() {
+                tracing::trace!(channel, "bytes for a connection that has ended");
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! SPDY/3.1 frames, as much as `kubectl port-forward` puts into its WebSocket. Pure: bytes in, frames out, and back.
+//! SPDY/3.1 frames, as much as Kubernetes' clients use of it. Pure: bytes in, frames out, and back.
 //!
 //! Source: the SPDY Protocol draft 3.1. Whatever breaks it ends the session; nothing grows without bound.
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -97,7 +97,7 @@ pub enum Frame {
         /// What is added.
         headers: Headers,
     },
-    /// More may be sent; the WebSocket's own flow control is what counts here.
+    /// More may be sent; the connection's own flow control is what counts here.
     WindowUpdate,
     /// Bytes of a stream.
     Data {
@@ -253,7 +253,7 @@ impl Encoder {
     pub fn encode(&mut self, frame: &Frame) -> Result<Bytes, SpdyError> {
         let mut payload = BytesMut::new();
         let (kind, fin) = match frame {
-            Frame::Data { id, fin, data } => return raw(*id, *fin, data),
+            Frame::Data { id, fin, data: bytes } => return data(*id, *fin, bytes),
             Frame::SynStream { id, fin, headers } => {
                 payload.put_u32(*id);
                 payload.put_u32(0);
@@ -317,6 +317,14 @@ impl Encoder {
             }
         }
     }
+}
+
+/// A frame of a stream's bytes: it needs no encoder, because only headers are compressed.
+///
+/// # Errors
+/// When it is too large.
+pub fn data(id: u32, fin: bool, data: &[u8]) -> Result<Bytes, SpdyError> {
+    raw(id & !CONTROL, fin, data)
 }
 
 fn raw(word: u32, fin: bool, payload: &[u8]) -> Result<Bytes, SpdyError> {

@@ -142,6 +142,9 @@ async fn node(opening: Opening<NodeRequest>) {
     }
 }
 
+/// A TLS connection.
+pub type Tls = TlsStream<tokio::net::TcpStream>;
+
 /// A running gateway with its surroundings.
 pub struct Cluster {
     pub dir: tempfile::TempDir,
@@ -189,7 +192,7 @@ impl Cluster {
     }
 
     /// A TLS connection, with the administrator's certificate or without.
-    pub async fn tls(&self, admin: bool) -> TlsStream<tokio::net::TcpStream> {
+    pub async fn tls(&self, admin: bool) -> Tls {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pki.ca().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());

@@ -172,3 +172,152 @@ async fn port_forward_over_channels() {
     assert_eq!(got[..4], [b"\x00\x50\x00".to_vec(), b"\x00hello".to_vec(), b"\x01\x50\x00".to_vec(), b"\x02\x01\x00".to_vec()]);
     assert!(String::from_utf8_lossy(&got[5]).contains("connection refused"));
 }
+
+/// Upgrades as the administrator, or as whom the subprotocols name; the connection, or the status that refuses it.
+async fn websocket(c: &Cluster, admin: bool, path: &str, protocols: &str) -> Result<tokio_tungstenite::WebSocketStream<super::cluster::Tls>, u16> {
+    use tokio_tungstenite::tungstenite::{Error, client::IntoClientRequest};
+    let mut request = format!("wss://localhost{PODS}/first/{path}").into_client_request().unwrap();
+    if !protocols.is_empty() {
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+    }
+    match tokio_tungstenite::client_async(request, c.tls(admin).await).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// All messages until the normal end, each with its kind.
+async fn messages(mut socket: tokio_tungstenite::WebSocketStream<super::cluster::Tls>) -> Vec<String> {
+    use futures::StreamExt;
+    use tokio_tungstenite::tungstenite::Message;
+    let mut all = Vec::new();
+    while let Some(message) = socket.next().await {
+        match message.unwrap() {
+            Message::Text(text) => all.push(format!("text {text}")),
+            Message::Binary(data) => all.push(format!("binary {}", data.escape_ascii())),
+            Message::Close(frame) => {
+                assert_eq!(u16::from(frame.unwrap().code), 1000);
+                return all;
+            }
+            _ => {}
+        }
+    }
+    panic!("no goodbye after {all:?}")
+}
+
+#[tokio::test]
+async fn subprotocols_of_exec() {
+    let c = Cluster::start().await;
+    let path = "exec?command=x&stdout=true";
+    for (protocols, stdout, failed) in [
+        ("", "binary \\x01ran x\\n", "binary \\x03command terminated with non-zero exit code: exit status 7"),
+        ("channel.k8s.io", "binary \\x01ran x\\n", "binary \\x03command terminated with non-zero exit code: exit status 7"),
+        ("base64.channel.k8s.io", "text 1cmFuIHgK", "text 3Y29tbWFuZCB0ZXJtaW5hdGVk"),
+        ("v4.base64.channel.k8s.io", "text 1cmFuIHgK", "text 3ey"),
+        ("v4.channel.k8s.io", "binary \\x01ran x\\n", "binary \\x03{"),
+        ("v5.channel.k8s.io", "binary \\x01ran x\\n", "binary \\x03{"),
+    ] {
+        let got = messages(websocket(&c, true, path, protocols).await.unwrap()).await;
+        let first = if stdout.starts_with("text") { "text 1" } else { "binary \\x01" };
+        assert_eq!(got[..2], [first, stdout], "{protocols}");
+        assert!(got.len() == 3 && got[2].starts_with(failed), "{protocols}: {got:?}");
+    }
+    assert_eq!(websocket(&c, true, path, "v2.channel.k8s.io").await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn tokens_among_subprotocols() {
+    let c = Cluster::start().await;
+    let path = "exec?command=x&stdout=true";
+    let with = |token: &str, others: &str| format!("base64url.bearer.authorization.k8s.io.{token}{others}");
+    assert!(websocket(&c, false, path, &with("c2VzYW1l", ", v4.channel.k8s.io")).await.is_ok());
+    assert_eq!(websocket(&c, false, path, "v4.channel.k8s.io").await.err(), Some(403), "nobody may not");
+    assert_eq!(websocket(&c, false, path, &with("c2VzYW1l", "")).await.err(), Some(401), "nothing could be answered with");
+    assert_eq!(websocket(&c, false, path, &with("d3Jvbmc", ", v4.channel.k8s.io")).await.err(), Some(401), "an unknown token");
+}
+
+#[tokio::test]
+async fn logs_in_messages() {
+    let c = Cluster::start().await;
+    for (protocols, expected) in [
+        ("", ["binary ", "binary line 0\\n", "binary line 1\\n"]),
+        ("binary.k8s.io", ["binary ", "binary line 0\\n", "binary line 1\\n"]),
+        ("base64.binary.k8s.io", ["text ", "text bGluZSAwCg==", "text bGluZSAxCg=="]),
+    ] {
+        let got = messages(websocket(&c, true, "log?tailLines=2", protocols).await.unwrap()).await;
+        assert_eq!(got, expected, "{protocols}");
+    }
+    assert_eq!(websocket(&c, true, "log", "v4.channel.k8s.io").await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn refused_upgrades_to_spdy() {
+    let c = Cluster::start().await;
+    let path = format!("{PODS}/first/exec?command=x&stdout=true");
+    let spdy = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
+    let refused = c.send(true, "POST", &path, &[spdy[0], spdy[1], ("x-stream-protocol-version", "v9")], "").await;
+    let served: Vec<_> = refused.headers().get_all("x-accepted-stream-protocol-versions").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
+    assert_eq!(served, ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"]);
+    let (code, text) = read(refused).await;
+    let expected = "unable to upgrade: unable to negotiate protocol: client supports [v9], \
+                    server accepts [v4.channel.k8s.io v3.channel.k8s.io v2.channel.k8s.io channel.k8s.io]\n";
+    assert_eq!((code, text), (403, json!(expected)));
+    assert_eq!(read(c.send(true, "POST", &path, &spdy, "").await).await.0, 400);
+    assert_eq!(read(c.send(true, "POST", &path, &[], "").await).await.1["message"], "Upgrade request required");
+}
+
+/// The wire of an older client: protocols 2 and 3, streams of its own, half-closed stdin.
+#[tokio::test]
+async fn older_protocols_over_spdy() {
+    use crate::stream::spdy::{Decoder, Encoder, Frame};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let c = Cluster::start().await;
+    for protocol in ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"] {
+        let mut connection = c.tls(true).await;
+        let head = format!(
+            "POST {PODS}/first/exec?command=cat&stdin=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+             Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v9\r\nX-Stream-Protocol-Version: {protocol}\r\nContent-Length: 0\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(connection.read_u8().await.unwrap());
+        }
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        assert!(answer.starts_with("http/1.1 101") && answer.contains(&format!("\r\nx-stream-protocol-version: {protocol}\r\n")), "{answer}");
+        let mut encoder = Encoder::new().unwrap();
+        let opened = ["error", "stdin", "stdout", "stderr"].into_iter().zip([1, 3, 5, 7]);
+        let opened = opened.map(|(kind, id)| Frame::SynStream { id, fin: false, headers: vec![("streamtype".into(), kind.into())] });
+        let rest = [Frame::Ping(1), Frame::Data { id: 3, fin: false, data: "hello".into() }, Frame::Data { id: 3, fin: true, data: "".into() }];
+        for frame in opened.chain(rest) {
+            connection.write_all(&encoder.encode(&frame).unwrap()).await.unwrap();
+        }
+        let (mut decoder, mut streams, mut ended, mut pings) = (Decoder::default(), std::collections::BTreeMap::<u32, Vec<u8>>::new(), 0, 0);
+        while ended < 4 {
+            let mut chunk = vec![0; 1024];
+            let n = connection.read(&mut chunk).await.unwrap();
+            assert!(n > 0, "the connection ended early");
+            decoder.push(&chunk[..n]);
+            while let Some(frame) = decoder.frame().unwrap() {
+                match frame {
+                    Frame::Data { id, fin, data } => {
+                        streams.entry(id).or_default().extend(data);
+                        ended += u32::from(fin);
+                    }
+                    Frame::Ping(1) => pings += 1,
+                    Frame::SynReply { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let of = |id| String::from_utf8_lossy(&streams[&id]).into_owned();
+        assert_eq!((of(5), of(7), pings), ("ran cat\nhello".to_owned(), "to stderr\n".to_owned(), 1));
+        let told = "command terminated with non-zero exit code: exit status 7";
+        if protocol.starts_with("v4") {
+            assert_eq!(serde_json::from_slice::<Value>(&streams[&1]).unwrap()["message"], told);
+        } else {
+            assert_eq!(of(1), told);
+        }
+    }
+}

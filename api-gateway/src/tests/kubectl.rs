@@ -4,9 +4,20 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
+/// Whether `kubectl` streams over WebSockets; otherwise it does over SPDY, as it did before version 1.31.
+fn transport(websockets: bool) -> [(&'static str, &'static str); 2] {
+    let said = if websockets { "true" } else { "false" };
+    [("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", said), ("KUBECTL_PORT_FORWARD_WEBSOCKETS", said)]
+}
+
 /// Runs `kubectl` in a thread of its own; `None` on a machine without it.
 async fn kubectl(cluster: &Cluster, args: &str, stdin: &str) -> Option<Output> {
+    kubectl_over(cluster, true, args, stdin).await
+}
+
+async fn kubectl_over(cluster: &Cluster, websockets: bool, args: &str, stdin: &str) -> Option<Output> {
     let mut command = Command::new("kubectl");
+    command.envs(transport(websockets));
     command.args(args.split(' ')).env("KUBECONFIG", cluster.kubeconfig()).env("HOME", cluster.dir.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let stdin = stdin.to_owned();
@@ -43,10 +54,17 @@ async fn logs_and_exec() {
     let c = Cluster::start().await;
     let Some(logs) = kubectl(&c, "logs first --tail=2", "").await else { return };
     assert!(text(&logs).starts_with("line 0\nline 1\n"), "{}", text(&logs));
-    let ran = kubectl(&c, "exec -i first -- cat file", "hello\n").await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&ran.stdout), "ran cat file\nhello\n", "{}", text(&ran));
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("to stderr\n"), "{}", text(&ran));
-    assert_eq!(ran.status.code(), Some(7), "{}", text(&ran));
+    for websockets in [true, false] {
+        let ran = kubectl_over(&c, websockets, "exec -i first -- cat file", "hello\n").await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "ran cat file\nhello\n", "{}", text(&ran));
+        assert!(String::from_utf8_lossy(&ran.stderr).contains("to stderr\n"), "{}", text(&ran));
+        assert_eq!(ran.status.code(), Some(7), "{}", text(&ran));
+        let much = "0123456789\n".repeat(100_000);
+        let ran = kubectl_over(&c, websockets, "exec -i first -- cat", &much).await.unwrap();
+        assert!(String::from_utf8_lossy(&ran.stdout) == format!("ran cat\n{much}"), "{} bytes came back", ran.stdout.len());
+        let nobody = kubectl_over(&c, websockets, "exec first -c nobody -- true", "").await.unwrap();
+        assert!(text(&nobody).contains("container nobody is not valid for pod first"), "{}", text(&nobody));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,12 +81,18 @@ async fn explain_and_apply() {
     assert!(text(&can).contains("Server Version: v1."), "{}", text(&can));
 }
 
-/// `kubectl port-forward` with SPDY within its WebSocket: two connections through it, and one to a port that nobody serves.
+/// `kubectl port-forward`, with SPDY within its WebSocket and on a connection of its own: two connections through it, and one to a port that nobody serves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn port_forward() {
     let c = Cluster::start().await;
+    for websockets in [true, false] {
+        forward(&c, websockets).await;
+    }
+}
+
+async fn forward(c: &Cluster, websockets: bool) {
     let mut command = tokio::process::Command::new("kubectl");
-    command.args(["port-forward", "first", ":80", ":1"]).env("KUBECONFIG", c.kubeconfig()).env("HOME", c.dir.path());
+    command.envs(transport(websockets)).args(["port-forward", "first", ":80", ":1"]).env("KUBECONFIG", c.kubeconfig()).env("HOME", c.dir.path());
     let Ok(mut child) = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).spawn() else { return };
     let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
     let mut ports = Vec::new();

@@ -15,7 +15,7 @@ mod rbac;
 mod replica_set;
 mod revision;
 mod row;
-mod service;
+pub mod service;
 mod workload;
 
 use crate::kind::Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, Portforward, Token};
@@ -149,5 +149,7 @@ fn others() -> Vec<Row> {
     ]
 }
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! What is taken is what the cache shows, of Services and of claims (see `claims.rs`), plus what writes on their way have reserved.
 use super::{Admit, Held, Refusal, Step};
 use ipnet::Ipv4Net;
+use model::kinds::service::{address_causes, has_health_check, settle_addresses};
 use model::{ApiError, Cause, Object};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
@@ -29,6 +30,10 @@ impl Default for Ranges {
 
 /// Where claims are in the log: group and resource of a kind that isn't served.
 pub const CLAIMS: (&str, &str) = ("whalesong", "serviceclaims");
+
+/// The field with the port of health checks, and what is spoken there.
+const HEALTH: &str = "healthCheckNodePort";
+const HEALTH_PROTOCOL: &str = "TCP";
 
 /// What one Service can have at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +65,7 @@ impl Claim {
 /// All that a Service has.
 pub fn claims(service: &Object) -> BTreeSet<Claim> {
     let ip = cluster_ip(service).parse().ok().map(Claim::Ip);
-    ip.into_iter().chain(ports(service).filter_map(node_port).map(|(port, protocol)| Claim::Port(port, protocol))).collect()
+    ip.into_iter().chain(node_ports(service).map(|(port, protocol)| Claim::Port(port, protocol))).collect()
 }
 
 /// What is taken.
@@ -110,9 +115,11 @@ impl Step for Allocation {
         if !request.of("", "services") {
             return Ok(());
         }
+        settle_addresses(object, request.old);
         if let Some(old) = request.old {
             carry_over(object, old);
         }
+        refuse(object, new_address_causes(object, request.old))?;
         if !needs_ip(object) && !needs_ports(object) {
             return Ok(());
         }
@@ -122,15 +129,27 @@ impl Step for Allocation {
         taken.ips.extend(&reserved.ips);
         taken.ports.extend(reserved.ports.iter().cloned());
         let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), entropy: request.entropy };
-        let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).collect();
-        if !causes.is_empty() {
-            return Err(ApiError::invalid("", "Service", object.name(), causes).into());
-        }
+        let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).chain(job.health_check(object)).collect();
+        refuse(object, causes)?;
         reserved.ips.extend(&job.mine.ips);
         reserved.ports.extend(job.mine.ports.iter().cloned());
         held.reservations.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
         Ok(())
     }
+}
+
+fn refuse(service: &Object, causes: Vec<Cause>) -> Result<(), Refusal> {
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid("", "Service", service.name(), causes).into()) }
+}
+
+/// What is wrong with the addresses that are asked for, and wasn't before.
+fn new_address_causes(service: &Object, old: Option<&Object>) -> Vec<Cause> {
+    let mut causes = address_causes(service);
+    if let (false, Some(old)) = (causes.is_empty(), old) {
+        let before = address_causes(old);
+        causes.retain(|cause| !before.contains(cause));
+    }
+    causes
 }
 
 fn service_type(service: &Object) -> &str {
@@ -170,6 +189,15 @@ fn ports(service: &Object) -> impl Iterator<Item = &Map<String, Value>> {
     service.list_at(&["spec", "ports"]).iter().filter_map(Value::as_object)
 }
 
+/// All node ports of a Service: those of its ports, and the one at which a load balancer asks for the node's health.
+fn node_ports(service: &Object) -> impl Iterator<Item = (u16, String)> {
+    ports(service).filter_map(node_port).chain(health_port(service).map(|port| (port, HEALTH_PROTOCOL.to_owned())))
+}
+
+fn health_port(service: &Object) -> Option<u16> {
+    service.int_at(&["spec", HEALTH]).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+}
+
 /// What all other Services have.
 fn taken(request: &Admit<'_>, object: &Object) -> Taken {
     let mut taken = Taken::default();
@@ -179,7 +207,7 @@ fn taken(request: &Admit<'_>, object: &Object) -> Taken {
         }
         let other = other.object();
         taken.ips.extend(cluster_ip(other).parse::<Ipv4Addr>().ok());
-        taken.ports.extend(ports(other).filter_map(node_port));
+        taken.ports.extend(node_ports(other));
     }
     for claim in request.view.list(CLAIMS.0, CLAIMS.1, "") {
         if claim.object().str_at(&["owner", "uid"]) == object.uid() {
@@ -202,6 +230,9 @@ fn carry_over(new: &mut Object, old: &Object) {
                 new.set(&["spec", field], value.clone());
             }
         }
+    }
+    if let (true, None, Some(port)) = (has_health_check(new) && has_health_check(old), health_port(new), health_port(old)) {
+        new.set(&["spec", HEALTH], port);
     }
     if !needs_ports(new) {
         return;
@@ -276,7 +307,7 @@ impl Job<'_> {
         let mut list = service.list_at(&["spec", "ports"]).to_vec();
         for (i, port) in list.iter_mut().enumerate() {
             let Some(port) = port.as_object_mut() else { continue };
-            match self.port(port) {
+            match self.port(number(port.get("nodePort")), &protocol(port)) {
                 Ok(chosen) => {
                     port.insert("nodePort".into(), json!(chosen.0));
                     self.mine.ports.insert(chosen);
@@ -290,12 +321,29 @@ impl Job<'_> {
         causes
     }
 
-    fn port(&self, port: &Map<String, Value>) -> Result<(u16, String), String> {
-        let range = &self.ranges.node_ports;
-        if let Some(given) = node_port(port) {
-            if !range.contains(&given.0) {
-                return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+    /// The port of health checks is the Service's like its other node ports.
+    fn health_check(&mut self, service: &mut Object) -> Option<Cause> {
+        if !has_health_check(service) {
+            return None;
+        }
+        let given = service.at(&["spec", HEALTH]).cloned();
+        match self.port(number(given.as_ref()), HEALTH_PROTOCOL) {
+            Ok(chosen) => {
+                service.set(&["spec", HEALTH], chosen.0);
+                self.mine.ports.insert(chosen);
+                None
             }
+            Err(why) => Some(Cause::invalid(format!("spec.{HEALTH}"), &given.unwrap_or(json!(0)), why)),
+        }
+    }
+
+    fn port(&self, given: i64, protocol: &str) -> Result<(u16, String), String> {
+        let range = &self.ranges.node_ports;
+        if given != 0 {
+            let Some(port) = u16::try_from(given).ok().filter(|port| range.contains(port)) else {
+                return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+            };
+            let given = (port, protocol.to_owned());
             let free = !self.taken.ports.contains(&given) && !self.mine.ports.contains(&given);
             return if free { Ok(given) } else { Err("provided port is already allocated".to_owned()) };
         }
@@ -304,8 +352,13 @@ impl Job<'_> {
         // a number that any protocol has is left alone: chosen numbers are easier to read when they mean one thing
         let used = |n: u16| self.taken.ports.iter().chain(&self.mine.ports).any(|(p, _)| *p == n);
         let mut order = probe(chosen, size, self.entropy).filter_map(|i| u16::try_from(i).ok()).map(|i| range.start().saturating_add(i));
-        order.find(|n| !used(*n)).map(|n| (n, protocol(port))).ok_or_else(|| "range is full".to_owned())
+        order.find(|n| !used(*n)).map(|n| (n, protocol.to_owned())).ok_or_else(|| "range is full".to_owned())
     }
+}
+
+/// A number that a client gave, 0 when it gave none.
+fn number(value: Option<&Value>) -> i64 {
+    value.and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// All numbers below `size`: first those from `band` on, beginning at a random one, then the rest.

@@ -58,8 +58,17 @@ pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), Api
 ///
 /// # Errors
 /// 422 with every refused field.
-pub fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
     if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(call, new, meta::validate(&call.row, new)) }
+}
+
+/// Checks a changed status, and the words that came with it.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn changed_status(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+    changed_words(call, new, old)?;
+    refuse(call, new, call.row.strategy.validate_status(new, old))
 }
 
 /// What the kind's rules refuse of `new` and didn't of `old`.

@@ -112,7 +112,7 @@ impl Pipeline {
                 check::changed_object(call, &new, old)?;
                 meta::count_generation(&call.row, &mut new, old);
             }
-            Some(Subresource::Status) => check::changed_words(call, &new, old)?,
+            Some(Subresource::Status) => check::changed_status(call, &new, old)?,
             Some(_) => {}
         }
         let held = self.judge(call, &new, Some(old), held).await?;

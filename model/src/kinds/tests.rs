@@ -296,8 +296,8 @@ fn others() {
         (
             "discovery.k8s.io",
             "endpointslices",
-            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["::1"]}]}),
-            "endpoints[0].addresses[0]: Invalid value: \"::1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["2001:db8::1"]}]}),
+            "endpoints[0].addresses: Invalid value: \"2001:db8::1\": must be an IPv4 address",
         ),
         (
             "scheduling.k8s.io",

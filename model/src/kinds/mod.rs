@@ -88,7 +88,7 @@ fn core() -> Vec<Row> {
             .select(event::CORE_FIELDS),
         row("events.k8s.io", "v1", "Event", "events")
             .columns(columns::event())
-            .strategy(&event::STRATEGY)
+            .strategy(&event::STRICT)
             .short(["ev"])
             .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
             .stored_as("", "events")

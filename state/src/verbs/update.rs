@@ -108,7 +108,7 @@ impl Pipeline {
             Some(_) => {}
         }
         match call.sub {
-            None | Some(Subresource::Scale) => {
+            None | Some(Subresource::Scale | Subresource::Finalize) => {
                 check::changed_object(call, &new, old)?;
                 meta::count_generation(&call.row, &mut new, old);
             }

@@ -142,8 +142,11 @@ fn refuse(service: &Object, causes: Vec<Cause>) -> Result<(), Refusal> {
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid("", "Service", service.name(), causes).into()) }
 }
 
-/// What is wrong with the addresses that are asked for, and wasn't before.
+/// What is wrong with the addresses that are asked for, and wasn't before. A Service that leaves the cluster gives its addresses back later.
 fn new_address_causes(service: &Object, old: Option<&Object>) -> Vec<Cause> {
+    if service_type(service) == "ExternalName" {
+        return Vec::new();
+    }
     let mut causes = address_causes(service);
     if let (false, Some(old)) = (causes.is_empty(), old) {
         let before = address_causes(old);

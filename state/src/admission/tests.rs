@@ -254,7 +254,10 @@ fn addresses_that_disagree_are_not_written_over() {
         assert!(refused.message.starts_with(&format!("Service \"x\" is invalid: {expected}")), "{spec}: {}", refused.message);
     }
     let old = json!({"type": "ClusterIP", "ipFamilies": ["IPv6"], "clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"]});
-    assert!(run(Some(old.clone()), old).is_ok(), "what was stored before can be changed elsewhere");
+    assert!(run(Some(old.clone()), old.clone()).is_ok(), "what was stored before can be changed elsewhere");
+    let mut leaving = old.clone();
+    leaving["type"] = json!("ExternalName");
+    assert!(run(Some(old), leaving).is_ok(), "its addresses are given back later");
 }
 
 #[test]

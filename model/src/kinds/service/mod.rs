@@ -130,10 +130,7 @@ fn default_affinity(spec: &mut Value) {
 /// A client that leaves allocated values out wants to keep them; one that makes it an ExternalName gives them back.
 fn keep_allocated(spec: &mut Value, before: &Value) {
     if text(spec, "type") == "ExternalName" {
-        if let Some(map) = spec.as_object_mut() {
-            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"].iter().for_each(|key| drop(map.remove(*key)));
-        }
-        return;
+        return give_back(spec, before);
     }
     if text(spec, "clusterIP").is_empty() {
         for key in ["clusterIP", "clusterIPs"] {
@@ -148,6 +145,18 @@ fn keep_allocated(spec: &mut Value, before: &Value) {
             if let Some(number) = list(before, "ports").iter().find(same).and_then(|p| int(p, "nodePort")) {
                 fill_number(port, "nodePort", number);
             }
+        }
+    }
+}
+
+/// What a Service has of addresses goes when it leaves the cluster, unless the client changed it as well: then it is refused.
+fn give_back(spec: &mut Value, before: &Value) {
+    let same = |spec: &Value, keys: &[&str]| keys.iter().all(|key| spec.get(*key) == before.get(*key));
+    for keys in [["clusterIP", "clusterIPs"].as_slice(), &["ipFamilies"], &["ipFamilyPolicy"], &["internalTrafficPolicy"]] {
+        if same(spec, keys)
+            && let Some(map) = spec.as_object_mut()
+        {
+            keys.iter().for_each(|key| drop(map.remove(*key)));
         }
     }
 }

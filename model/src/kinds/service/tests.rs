@@ -275,6 +275,25 @@ fn changes() {
 }
 
 #[test]
+fn a_service_that_leaves_the_cluster_gives_its_addresses_back() {
+    let inside = json!({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"});
+    let left = |change: Value| {
+        let mut new = with(inside.clone());
+        merge(&mut new["spec"], json!({"type": "ExternalName", "externalName": "a", "internalTrafficPolicy": "Cluster"}));
+        merge(&mut new["spec"], change);
+        let [mut old, mut new] = [with(inside.clone()), new].map(|v| Object::from_value(v).unwrap());
+        [&mut old, &mut new].into_iter().for_each(|service| STRATEGY.default(service));
+        STRATEGY.prepare_update(&mut new, &old);
+        (new.at(&["spec"]).cloned().unwrap(), STRATEGY.validate(&new).into_iter().map(|c| c.field).collect::<Vec<_>>())
+    };
+    let (spec, causes) = left(json!({}));
+    assert_eq!(causes, Vec::<String>::new());
+    assert!(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"].iter().all(|key| spec.get(*key).is_none()), "{spec}");
+    assert_eq!(left(json!({"clusterIP": "10.0.0.2", "clusterIPs": ["10.0.0.2"]})).1, ["spec.clusterIPs"], "what the client changed isn't dropped");
+    assert_eq!(left(json!({"ipFamilyPolicy": "PreferDualStack"})).1, ["spec.ipFamilyPolicy"]);
+}
+
+#[test]
 fn statuses() {
     let of = |kind: &str, ingress: Value| {
         let mut service = with(json!({ "type": kind }));

@@ -110,10 +110,8 @@ fn typed(checks: &mut Checks, secret: &Object) {
         }
     };
     match secret.str_at(&["type"]) {
-        token_secret::TYPE => {
-            if secret.annotation(token_secret::ACCOUNT).unwrap_or_default().is_empty() {
-                checks.required(format_args!("metadata.annotations[{}]", token_secret::ACCOUNT), "");
-            }
+        token_secret::TYPE if secret.annotation(token_secret::ACCOUNT).unwrap_or_default().is_empty() => {
+            checks.required(format_args!("metadata.annotations[{}]", token_secret::ACCOUNT), "");
         }
         "kubernetes.io/dockercfg" => {
             need(".dockercfg");

@@ -42,7 +42,10 @@ impl Node {
 
     fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
         let text = self.pod_cidr.as_deref().unwrap_or(POD_CIDR);
-        text.parse().map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
+        // what a node registers must be a range, not an address in it
+        text.parse()
+            .map(|cidr: ipnet::Ipv4Net| cidr.trunc())
+            .map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
     }
 
     /// The address of this machine on the pods' bridge.

@@ -6,9 +6,11 @@
 //! * [`kinds`]: the rows of the built-in kinds, with their strategies and columns;
 //! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
 //! * [`placement`]: what pods ask of nodes, and whether a node has it;
+//! * [`addresses`]: which IP addresses and ranges are accepted;
 //! * [`schema`]: structural schemas;
 //! * [`protobuf`]: what typed clients send, brought into JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
+pub mod addresses;
 pub mod error;
 pub mod hash;
 pub mod kind;

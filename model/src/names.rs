@@ -1,5 +1,6 @@
 //! Which names, label keys and values Kubernetes accepts, and the sentences with which it refuses the others.
-use std::net::{IpAddr, Ipv4Addr};
+use crate::addresses;
+use std::net::IpAddr;
 
 /// Longest DNS label.
 pub const LABEL_MAX: usize = 63;
@@ -80,15 +81,10 @@ pub fn ip(text: &str) -> Vec<String> {
     let why = match text.parse() {
         Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
         Ok(_) => return Vec::new(),
-        Err(_) if has_leading_zeros(text) => "must not have leading 0s",
+        Err(_) if addresses::parse_loose(text).is_some() => "must not have leading 0s",
         Err(_) => IP,
     };
     vec![why.to_owned()]
-}
-/// Whether `text` would be an IPv4 address without the zeros before its numbers.
-fn has_leading_zeros(text: &str) -> bool {
-    let bare = text.split('.').map(|n| n.get(..n.len().saturating_sub(1)).map_or(n, |first| &n[first.len() - first.trim_start_matches('0').len()..]));
-    text.len() <= 64 && bare.collect::<Vec<_>>().join(".").parse::<Ipv4Addr>().is_ok()
 }
 /// What is wrong with `text` as one segment of a URL's path: the rule of RBAC's names.
 pub fn path_segment(text: &str) -> Vec<String> {

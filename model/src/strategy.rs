@@ -38,6 +38,10 @@ pub trait Strategy: Sync {
     fn validate_update(&self, _new: &Object, _old: &Object) -> Vec<Cause> {
         Vec::new()
     }
+    /// Refused fields of a changed status.
+    fn validate_status(&self, _new: &Object, _old: &Object) -> Vec<Cause> {
+        Vec::new()
+    }
     /// Seconds of grace that a deletion gives; `None` where the object goes at once.
     /// `requested` is the client's `gracePeriodSeconds`.
     fn grace_seconds(&self, _object: &Object, _requested: Option<i64>) -> Option<i64> {

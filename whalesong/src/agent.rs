@@ -4,10 +4,10 @@ use crate::failure::Failure;
 use crate::process::Process;
 use bus::{Bus, Role};
 use k8s_openapi::api::core::v1::Node as NodeObject;
-use model::{ApiError, Object, Stored};
+use model::{ApiError, Object, Stored, addresses};
 use node_agent::hollow::{HollowOptions, Nodes};
 use node_agent::{AgentOptions, Socket};
-use serde_json::json;
+use serde_json::{Value, json};
 use state_client::{Change, Client, Reflector, Request, Verb};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,7 +37,10 @@ impl Node {
 
     fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
         let text = self.args.pod_cidr.as_deref().unwrap_or(POD_CIDR);
-        text.parse().map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
+        // what a node registers must be a range, not an address in it
+        text.parse()
+            .map(|cidr: ipnet::Ipv4Net| cidr.trunc())
+            .map_err(|_| Failure::new(format!("{text:?} is no address range"), "write --pod-cidr as 10.244.1.0/24"))
     }
 
     /// The address of this machine on the pods' bridge.
@@ -128,15 +131,7 @@ pub async fn publish_api(bus: &Bus, api: SocketAddr) -> Result<(), Failure> {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
         "spec": {"clusterIP": API_SERVICE, "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": api.port()}]},
     });
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": if api.is_ipv4() { "IPv4" } else { "IPv6" },
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "endpoints": [{"addresses": [api.ip()], "conditions": {"ready": true}}], "ports": [{"name": "https", "port": api.port(), "protocol": "TCP"}],
-    });
-    let endpoints = json!({
-        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default"},
-        "subsets": [{"addresses": [{"ip": api.ip()}], "ports": [{"name": "https", "port": api.port(), "protocol": "TCP"}]}],
-    });
+    let (slice, endpoints) = api_endpoints(api);
     for (group, resource, object, follows) in
         [("", "services", service, false), ("discovery.k8s.io", "endpointslices", slice, true), ("", "endpoints", endpoints, true)]
     {
@@ -149,11 +144,50 @@ pub async fn publish_api(bus: &Bus, api: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The EndpointSlice and the Endpoints of `default/kubernetes`. They are empty where no pod could reach the address: one on loopback means the pod itself.
+fn api_endpoints(api: SocketAddr) -> (Value, Value) {
+    let reachable = addresses::endpoint(&api.ip().to_string()).is_empty();
+    let only = |one: Value| if reachable { json!([one]) } else { json!([]) };
+    let ports = json!([{"name": "https", "port": api.port(), "protocol": "TCP"}]);
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": if api.is_ipv4() { "IPv4" } else { "IPv6" },
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "endpoints": only(json!({"addresses": [api.ip()], "conditions": {"ready": true}})), "ports": ports,
+    });
+    let endpoints = json!({
+        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default"},
+        "subsets": only(json!({"addresses": [{"ip": api.ip()}], "ports": ports})),
+    });
+    (slice, endpoints)
+}
+
 /// Creates an object, or (where it `follows` the gateway's address) replaces the one there is.
 async fn ensure(client: &Client, group: &str, resource: &str, object: Object, follows: bool) -> Result<Option<Arc<Stored>>, ApiError> {
     match client.create(group, resource, "default", object.clone()).await {
         Err(e) if e.is_already_exists() && follows => client.update(group, resource, "", object).await.map(Some),
         Err(e) if e.is_already_exists() => Ok(None),
         outcome => outcome.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_published_where_pods_can_reach_it() {
+        for (address, reachable) in
+            [("10.0.0.5:6443", true), ("[2001:db8::1]:6443", true), ("127.0.0.1:6443", false), ("0.0.0.0:6443", false), ("[::1]:6443", false)]
+        {
+            let api: SocketAddr = address.parse().unwrap();
+            let kinds = model::kinds::builtin();
+            let (slice, endpoints) = api_endpoints(api);
+            assert_eq!(slice["endpoints"][0]["addresses"][0], if reachable { json!(api.ip()) } else { Value::Null }, "{address}");
+            assert_eq!(endpoints["subsets"][0]["addresses"][0]["ip"], if reachable { json!(api.ip()) } else { Value::Null }, "{address}");
+            for (group, resource, object) in [("discovery.k8s.io", "endpointslices", slice), ("", "endpoints", endpoints)] {
+                let refused = kinds.resource(group, resource).unwrap().strategy.validate(&Object::from_value(object).unwrap());
+                assert!(refused.is_empty(), "{address}: {refused:?}");
+            }
+        }
     }
 }

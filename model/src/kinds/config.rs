@@ -110,17 +110,18 @@ fn typed(checks: &mut Checks, secret: &Object) {
         }
     };
     match secret.str_at(&["type"]) {
-        token_secret::TYPE => {
-            if secret.annotation(token_secret::ACCOUNT).unwrap_or_default().is_empty() {
-                checks.required(format_args!("metadata.annotations[{}]", token_secret::ACCOUNT), "");
-            }
+        token_secret::TYPE if secret.annotation(token_secret::ACCOUNT).unwrap_or_default().is_empty() => {
+            checks.required(format_args!("metadata.annotations[{}]", token_secret::ACCOUNT), "");
         }
-        "kubernetes.io/dockercfg" => need(".dockercfg"),
+        "kubernetes.io/dockercfg" => {
+            need(".dockercfg");
+            json_file(checks, secret, ".dockercfg");
+        }
         "kubernetes.io/dockerconfigjson" => {
             need(".dockerconfigjson");
             json_file(checks, secret, ".dockerconfigjson");
         }
-        "kubernetes.io/ssh-auth" => need("ssh-privatekey"),
+        "kubernetes.io/ssh-auth" if secret.str_at(&["data", "ssh-privatekey"]).is_empty() => checks.required("data[ssh-privatekey]", ""),
         "kubernetes.io/tls" => ["tls.crt", "tls.key"].into_iter().for_each(need),
         "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
             checks.required("data[username]", "");
@@ -130,10 +131,110 @@ fn typed(checks: &mut Checks, secret: &Object) {
     }
 }
 
+/// The file is to be a JSON object. What it says is secret, so nobody is told where it is wrong.
 fn json_file(checks: &mut Checks, secret: &Object, key: &str) {
-    let Some(text) = secret.at(&["data", key]).and_then(Value::as_str) else { return };
-    let json = STANDARD.decode(text).ok().filter(|bytes| serde_json::from_slice::<Value>(bytes).is_ok());
-    if json.is_none() {
-        checks.add(Cause::invalid(format!("data[{key}]"), &"<secret contents redacted>".into(), "invalid character in the JSON document"));
+    let Some(bytes) = secret.at(&["data", key]).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok()) else { return };
+    let why = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(_) | Value::Null) => return,
+        Ok(other) => format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", json_type(&other)),
+        Err(e) if e.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(_) => "invalid character in the JSON document".to_owned(),
+    };
+    checks.add(Cause::invalid(format_args!("data[{key}]"), &"<secret contents redacted>".into(), why));
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::fixture::{check, check_change};
+    use serde_json::json;
+
+    #[test]
+    fn secrets() {
+        let of = |kind: &str, data: Value| json!({"type": format!("kubernetes.io/{kind}"), "stringData": data});
+        let redacted = "Invalid value: \"<secret contents redacted>\"";
+        let go = "into Go value of type map[string]interface {}";
+        check(
+            &SECRET,
+            vec![
+                (json!({"data": {"a.b_C-1": "YQ=="}}), ""),
+                (json!({"type": "mine/own"}), ""),
+                (json!({"data": {"a/b": ""}}), "data[a/b]: Invalid value: \"a/b\": a valid config key must…"),
+                (json!({"data": {"..": ""}}), "data[..]: Invalid value: \"..\": must not be '..'"),
+                (json!({"data": {"..a": ""}}), "data[..a]: Invalid value: \"..a\": must not start with '..'"),
+                (json!({"stringData": {"a": "x".repeat(MAX)}}), ""),
+                (json!({"stringData": {"a": "x".repeat(MAX), "b": "x"}}), "data: Too long: may not be more than 1048576 bytes"),
+                (of("dockercfg", json!({".dockercfg": "{}"})), ""),
+                (of("dockercfg", json!({})), "data[.dockercfg]: Required value"),
+                (of("dockercfg", json!({".dockercfg": "[]"})), &format!("data[.dockercfg]: {redacted}: json: cannot unmarshal array {go}")),
+                (of("dockerconfigjson", json!({".dockerconfigjson": "{\"auths\": {}}"})), ""),
+                (of("dockerconfigjson", json!({})), "data[.dockerconfigjson]: Required value"),
+                (
+                    of("dockerconfigjson", json!({".dockerconfigjson": "\"a\""})),
+                    &format!("data[.dockerconfigjson]: {redacted}: json: cannot unmarshal string {go}"),
+                ),
+                (of("dockerconfigjson", json!({".dockerconfigjson": "{"})), &format!("data[.dockerconfigjson]: {redacted}: unexpected end of JSON input")),
+                (of("dockerconfigjson", json!({".dockerconfigjson": "x"})), &format!("data[.dockerconfigjson]: {redacted}: invalid character…")),
+                (of("basic-auth", json!({"username": ""})), ""),
+                (of("basic-auth", json!({"password": "p"})), ""),
+                (of("basic-auth", json!({})), "data[username]: Required value | data[password]: Required value"),
+                (of("ssh-auth", json!({"ssh-privatekey": "k"})), ""),
+                (of("ssh-auth", json!({"ssh-privatekey": ""})), "data[ssh-privatekey]: Required value"),
+                (of("tls", json!({"tls.crt": "", "tls.key": ""})), ""),
+                (of("tls", json!({})), "data[tls.crt]: Required value | data[tls.key]: Required value"),
+                (of("service-account-token", json!({})), "metadata.annotations[kubernetes.io/service-account.name]: Required value"),
+                (json!({"type": token_secret::TYPE, "metadata": {"annotations": {token_secret::ACCOUNT: "a"}}}), ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn config_maps() {
+        let key = "data[a]: Invalid value: \"a\": duplicate of key present in binaryData";
+        check(
+            &CONFIG_MAP,
+            vec![
+                (json!({"data": {"a": "x"}, "binaryData": {"b": "YQ=="}}), ""),
+                (json!({"data": {"a b": "x"}}), "data[a b]: Invalid value: \"a b\": a valid config key must…"),
+                (json!({"binaryData": {".": ""}}), "binaryData[.]: Invalid value: \".\": must not be '.'"),
+                (json!({"data": {"a": ""}, "binaryData": {"a": ""}}), key),
+                (json!({"data": {"a": "x".repeat(MAX - 1)}, "binaryData": {"b": "YQ=="}}), ""),
+                (json!({"data": {"a": "x".repeat(MAX)}, "binaryData": {"b": "YQ=="}}), ": Too long: may not be more than 1048576 bytes"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_stays() {
+        let why = "Forbidden: field is immutable when `immutable` is set";
+        let fixed = |data: &str| json!({"immutable": true, "data": {"a": data}});
+        let rows = |binary: bool| {
+            let mut rows = vec![
+                (fixed("YQ=="), fixed("YQ=="), String::new()),
+                (json!({"data": {"a": "YQ=="}}), fixed("Yg=="), String::new()),
+                (fixed("YQ=="), fixed("Yg=="), format!("data: {why}")),
+                (fixed("YQ=="), json!({"data": {"a": "YQ=="}}), format!("immutable: {why}")),
+            ];
+            if binary {
+                rows.push((fixed(""), json!({"immutable": true, "data": {"a": ""}, "binaryData": {"b": ""}}), format!("binaryData: {why}")));
+            }
+            rows
+        };
+        for (strategy, rows) in [(&CONFIG_MAP as &dyn Strategy, rows(true)), (&SECRET, rows(false))] {
+            check_change(strategy, rows.iter().map(|(old, new, expected)| (old.clone(), new.clone(), expected.as_str())).collect());
+        }
+        let of = |kind: &str| json!({ "type": kind });
+        check_change(&SECRET, vec![(of("a/b"), of("a/b"), ""), (of(""), of("a/b"), "type: Invalid value: \"a/b\": field is immutable")]);
     }
 }

@@ -7,6 +7,10 @@ use crate::strategy::Strategy;
 use serde_json::Value;
 use std::fmt::Display;
 
+const TYPES: [&str; 2] = ["Recreate", "RollingUpdate"];
+/// How many names of ReplicaSets were taken by others.
+const COLLISIONS: &str = "collisionCount";
+
 /// The rules of Deployments.
 pub static STRATEGY: Deployment = Deployment;
 
@@ -48,7 +52,7 @@ impl Strategy for Deployment {
     fn validate(&self, deployment: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let spec = deployment.at(&["spec"]).unwrap_or(&Value::Null);
-        workload::validate(&mut checks, spec, "deployment");
+        workload::validate(&mut checks, spec);
         strategy(&mut checks, spec.get("strategy").unwrap_or(&Value::Null));
         let number = |key| deployment.int_at(&["spec", key]);
         checks.not_negative("spec.revisionHistoryLimit", number("revisionHistoryLimit"));
@@ -61,6 +65,15 @@ impl Strategy for Deployment {
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         workload::validate_update(new, old)
     }
+    fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        workload::status(&mut checks, new, &["updatedReplicas"], &["unavailableReplicas", COLLISIONS]);
+        let count = |deployment: &Object| deployment.int_at(&["status", COLLISIONS]);
+        if count(new) < count(old) {
+            checks.add(Cause::invalid(format_args!("status.{COLLISIONS}"), &count(new).unwrap_or_default().into(), "cannot be decremented"));
+        }
+        checks.0
+    }
 }
 
 fn strategy(checks: &mut Checks, strategy: &Value) {
@@ -70,8 +83,22 @@ fn strategy(checks: &mut Checks, strategy: &Value) {
         ("Recreate", None) => {}
         ("RollingUpdate", Some(rolling)) => rolling_update(checks, rolling),
         ("RollingUpdate", None) => checks.required("spec.strategy.rollingUpdate", "this should be defaulted and never be nil"),
-        (other, _) => checks.one_of("spec.strategy.type", other, &["Recreate", "RollingUpdate"]),
+        (other, rolling) => checks.add(unsupported(other, rolling)),
     }
+}
+
+/// Kubernetes shows the strategy as it has it in memory.
+fn unsupported(kind: &str, rolling: Option<&Value>) -> Cause {
+    let shown = rolling.map_or_else(
+        || "null".to_owned(),
+        |r| {
+            let part = |key: &str| r.get(key).cloned().unwrap_or_else(|| 0.into());
+            format!("{{\"MaxUnavailable\":{},\"MaxSurge\":{}}}", part("maxUnavailable"), part("maxSurge"))
+        },
+    );
+    let mut cause = Cause::not_supported("spec.strategy", &kind.into(), &TYPES);
+    cause.message = cause.message.replacen(&Value::from(kind).to_string(), &format!("{{\"Type\":{},\"RollingUpdate\":{shown}}}", Value::from(kind)), 1);
+    cause
 }
 
 fn rolling_update(checks: &mut Checks, rolling: &Value) {

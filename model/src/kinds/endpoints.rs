@@ -1,27 +1,17 @@
-//! Endpoints and EndpointSlices.
+//! Endpoints.
 use super::fields::{Checks, fill, int, items, items_mut, list, text, top_items};
 use crate::error::Cause;
-use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
+use crate::{addresses, names};
 use serde_json::Value;
-use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Most endpoints of one slice.
-const MAX_ENDPOINTS: usize = 1000;
+use std::fmt::Display;
 
 /// The rules of Endpoints.
-pub static ENDPOINTS: Endpoints = Endpoints;
-/// The rules of EndpointSlices.
-pub static SLICE: Slice = Slice;
+pub static STRATEGY: Endpoints = Endpoints;
 
 /// The rules of Endpoints.
 pub struct Endpoints;
-/// The rules of EndpointSlices.
-pub struct Slice;
-
-const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 impl Strategy for Endpoints {
     fn create_on_update(&self) -> bool {
@@ -38,72 +28,83 @@ impl Strategy for Endpoints {
             if list(subset, "addresses").is_empty() && list(subset, "notReadyAddresses").is_empty() {
                 checks.required(&path, "must specify `addresses` or `notReadyAddresses`");
             }
-            for (path, address) in items(subset, &path, "addresses").chain(items(subset, &path, "notReadyAddresses")) {
-                let ip = text(address, "ip");
-                if ip.parse::<IpAddr>().is_err() {
-                    checks.add(Cause::invalid(format_args!("{path}.ip"), &ip.into(), IP));
-                }
+            for key in ["addresses", "notReadyAddresses"] {
+                items(subset, &path, key).for_each(|(path, address)| address_rules(&mut checks, &path, address));
             }
+            let many = list(subset, "ports").len() > 1;
             for (path, port) in items(subset, &path, "ports") {
                 checks.port(format_args!("{path}.port"), int(port, "port").unwrap_or_default());
-                checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+                port_rules(&mut checks, &path, port, many);
             }
         }
         checks.0
     }
 }
 
-impl Strategy for Slice {
-    fn default(&self, slice: &mut Object) {
-        if let Some(Value::Array(ports)) = slice.0.get_mut("ports") {
-            for port in ports {
-                if let Some(map) = port.as_object_mut() {
-                    map.entry("name").or_insert_with(|| "".into());
-                }
-                fill(port, "protocol", "TCP");
-            }
-        }
-        slice.0.entry("endpoints").or_insert(Value::Null);
-    }
-    fn validate(&self, slice: &Object) -> Vec<Cause> {
-        let mut checks = Checks::default();
-        let kind = slice.str_at(&["addressType"]);
-        checks.one_of("addressType", kind, &["FQDN", "IPv4", "IPv6"]);
-        let count = slice.list_at(&["endpoints"]).len();
-        if count > MAX_ENDPOINTS {
-            checks.add(Cause::too_many("endpoints", count, MAX_ENDPOINTS));
-        }
-        for (path, endpoint) in top_items(slice, "endpoints") {
-            if list(endpoint, "addresses").is_empty() {
-                checks.required(format_args!("{path}.addresses"), "must contain at least 1 address");
-            }
-            for (i, address) in list(endpoint, "addresses").iter().filter_map(Value::as_str).enumerate() {
-                checks.all(format_args!("{path}.addresses[{i}]"), address, address_errors(kind, address));
-            }
-        }
-        let mut seen = HashSet::new();
-        for (path, port) in top_items(slice, "ports") {
-            checks.unique(format_args!("{path}.name"), &text(port, "name").into(), &mut seen);
-            checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
-            if let Some(number) = int(port, "port") {
-                checks.port(format_args!("{path}.port"), number);
-            }
-        }
-        checks.0
-    }
-    fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
-        let mut checks = Checks::default();
-        checks.immutable("addressType", new.at(&["addressType"]), old.at(&["addressType"]));
-        checks.0
+fn address_rules(checks: &mut Checks, path: &dyn Display, address: &Value) {
+    let ip = text(address, "ip");
+    checks.all(format_args!("{path}.ip"), ip, names::ip(ip));
+    checks.all(format_args!("{path}.ip"), ip, addresses::endpoint(ip));
+    checks.optional_name(format_args!("{path}.hostname"), text(address, "hostname"), names::dns_label);
+    if let Some(node) = address.get("nodeName").and_then(Value::as_str) {
+        checks.all(format_args!("{path}.nodeName"), node, names::dns_subdomain(node));
     }
 }
 
-fn address_errors(kind: &str, address: &str) -> Vec<String> {
-    let valid = match kind {
-        "IPv4" => address.parse::<Ipv4Addr>().is_ok(),
-        "IPv6" => address.parse::<Ipv6Addr>().is_ok(),
-        "FQDN" => return names::dns_subdomain(address),
-        _ => true,
-    };
-    if valid { Vec::new() } else { vec![IP.to_owned()] }
+/// What Endpoints and EndpointSlices say of a port in the same way; it `needs` a name where there are several ports.
+pub(super) fn port_rules(checks: &mut Checks, path: &dyn Display, port: &Value, needs: bool) {
+    let (path_of, name) = (|key: &str| format!("{path}.{key}"), text(port, "name"));
+    if needs {
+        checks.name(path_of("name"), name, names::dns_label)
+    } else {
+        checks.optional_name(path_of("name"), name, names::dns_label)
+    }
+    checks.one_of(path_of("protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
+    if let Some(protocol) = port.get("appProtocol").and_then(Value::as_str) {
+        checks.all(path_of("appProtocol"), protocol, names::qualified_name(protocol));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::fixture::check;
+    use serde_json::json;
+
+    #[test]
+    fn subsets() {
+        let subset = |subset: Value| json!({ "subsets": [subset] });
+        let address = |address: Value| subset(json!({ "addresses": [address] }));
+        let port = |port: Value| subset(json!({"addresses": [{"ip": "10.0.0.1"}], "ports": [port]}));
+        let ports = |a: &str, b: &str| subset(json!({"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 1, "name": a}, {"port": 2, "name": b}]}));
+        check(
+            &STRATEGY,
+            vec![
+                (subset(json!({"notReadyAddresses": [{"ip": "10.0.0.1", "hostname": "a", "nodeName": "n.example"}]})), ""),
+                (port(json!({"port": 1, "appProtocol": "http", "name": "a", "protocol": "UDP"})), ""),
+                (ports("a", "b"), ""),
+                (subset(json!({"ports": [{"port": 80}]})), "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"),
+                (
+                    address(json!({"ip": "x"})),
+                    "subsets[0].addresses[0].ip: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff) | subsets[0].addresses[0].ip: Invalid value: \"x\": must be a valid IP address",
+                ),
+                (address(json!({"ip": "010.0.0.1"})), "subsets[0].addresses[0].ip: Invalid value: \"010.0.0.1\": must not have leading 0s"),
+                (address(json!({"ip": "127.0.0.1"})), "subsets[0].addresses[0].ip: Invalid value: \"127.0.0.1\": may not be in the loopback range…"),
+                (
+                    subset(json!({"notReadyAddresses": [{"ip": "169.254.0.1"}]})),
+                    "subsets[0].notReadyAddresses[0].ip: Invalid value: \"169.254.0.1\": may not be in the link-local range…",
+                ),
+                (address(json!({"ip": "1.2.3.4", "hostname": "a.b"})), "subsets[0].addresses[0].hostname: Invalid value: \"a.b\": must not contain dots"),
+                (address(json!({"ip": "1.2.3.4", "nodeName": "A"})), "subsets[0].addresses[0].nodeName: Invalid value: \"A\": a lowercase RFC 1123 subdomain…"),
+                (port(json!({"port": 0})), "subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"),
+                (port(json!({"port": 1, "name": "A"})), "subsets[0].ports[0].name: Invalid value: \"A\": a lowercase RFC 1123 label…"),
+                (
+                    port(json!({"port": 1, "protocol": "X"})),
+                    "subsets[0].ports[0].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+                ),
+                (port(json!({"port": 1, "appProtocol": "a b"})), "subsets[0].ports[0].appProtocol: Invalid value: \"a b\": name part…"),
+                (ports("a", ""), "subsets[0].ports[1].name: Required value"),
+            ],
+        );
+    }
 }

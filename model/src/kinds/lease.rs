@@ -1,8 +1,10 @@
 //! Leases.
-use super::fields::Checks;
+use super::fields::{Checks, text};
 use crate::error::Cause;
+use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
+use serde_json::Value;
 
 /// The rules of Leases.
 pub static STRATEGY: Lease = Lease;
@@ -23,6 +25,43 @@ impl Strategy for Lease {
             checks.add(Cause::invalid("spec.leaseDurationSeconds", &seconds.into(), "must be greater than 0"));
         }
         checks.not_negative("spec.leaseTransitions", lease.int_at(&["spec", "leaseTransitions"]));
+        let spec = lease.at(&["spec"]).unwrap_or(&Value::Null);
+        strategy(&mut checks, text(spec, "strategy"), text(spec, "preferredHolder"));
         checks.0
+    }
+}
+
+/// How a leader is chosen. Kubernetes names the field twice in the path.
+fn strategy(checks: &mut Checks, strategy: &str, preferred: &str) {
+    match strategy {
+        "" if !preferred.is_empty() => checks.add(Cause::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined")),
+        "" => {}
+        own if own.contains('/') => checks.all("spec.strategy.strategy", own, names::qualified_name(own)),
+        known => checks.one_of("spec.strategy.strategy", known, &["OldestEmulationVersion"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::fixture::check;
+    use serde_json::json;
+
+    #[test]
+    fn leases() {
+        let of = |spec: Value| json!({ "spec": spec });
+        check(
+            &STRATEGY,
+            vec![
+                (json!({}), ""),
+                (of(json!({"leaseDurationSeconds": 1, "leaseTransitions": 0, "strategy": "OldestEmulationVersion", "preferredHolder": "a"})), ""),
+                (of(json!({"strategy": "a.b/c"})), ""),
+                (of(json!({"leaseDurationSeconds": 0})), "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"),
+                (of(json!({"leaseTransitions": -1})), "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0"),
+                (of(json!({"strategy": "X"})), "spec.strategy.strategy: Unsupported value: \"X\": supported values: \"OldestEmulationVersion\""),
+                (of(json!({"strategy": "a/-"})), "spec.strategy.strategy: Invalid value: \"a/-\": name part…"),
+                (of(json!({"preferredHolder": "a"})), "spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined"),
+            ],
+        );
     }
 }

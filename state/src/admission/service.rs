@@ -3,6 +3,7 @@
 //! What is taken is what the cache shows, of Services and of claims (see `claims.rs`), plus what writes on their way have reserved.
 use super::{Admit, Held, Refusal, Step};
 use ipnet::Ipv4Net;
+use model::kinds::service::{address_causes, has_health_check, settle_addresses};
 use model::{ApiError, Cause, Object};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -29,6 +30,9 @@ impl Default for Ranges {
 
 /// Where claims are in the log: group and resource of a kind that isn't served.
 pub const CLAIMS: (&str, &str) = ("whalesong", "serviceclaims");
+
+/// The field with the port of health checks.
+const HEALTH: &str = "healthCheckNodePort";
 
 /// What one Service can have at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +63,7 @@ impl Claim {
 /// All that a Service has.
 pub fn claims(service: &Object) -> BTreeSet<Claim> {
     let ip = cluster_ip(service).parse().ok().map(Claim::Ip);
-    ip.into_iter().chain(ports(service).filter_map(node_port).map(Claim::Port)).collect()
+    ip.into_iter().chain(node_ports(service).map(Claim::Port)).collect()
 }
 
 /// What is taken.
@@ -109,9 +113,11 @@ impl Step for Allocation {
         if !request.of("", "services") {
             return Ok(());
         }
+        settle_addresses(object, request.old);
         if let Some(old) = request.old {
             carry_over(object, old);
         }
+        refuse(object, new_address_causes(object, request.old))?;
         if !needs_ip(object) && !needs_ports(object) {
             return Ok(());
         }
@@ -121,15 +127,30 @@ impl Step for Allocation {
         taken.ips.extend(&reserved.ips);
         taken.ports.extend(&reserved.ports);
         let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), of_port: HashMap::new(), entropy: request.entropy };
-        let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).collect();
-        if !causes.is_empty() {
-            return Err(ApiError::invalid("", "Service", object.name(), causes).into());
-        }
+        let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).chain(job.health_check(object)).collect();
+        refuse(object, causes)?;
         reserved.ips.extend(&job.mine.ips);
         reserved.ports.extend(&job.mine.ports);
         held.reservations.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
         Ok(())
     }
+}
+
+fn refuse(service: &Object, causes: Vec<Cause>) -> Result<(), Refusal> {
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid("", "Service", service.name(), causes).into()) }
+}
+
+/// What is wrong with the addresses that are asked for, and wasn't before. A Service that leaves the cluster gives its addresses back later.
+fn new_address_causes(service: &Object, old: Option<&Object>) -> Vec<Cause> {
+    if service_type(service) == "ExternalName" {
+        return Vec::new();
+    }
+    let mut causes = address_causes(service);
+    if let (false, Some(old)) = (causes.is_empty(), old) {
+        let before = address_causes(old);
+        causes.retain(|cause| !before.contains(cause));
+    }
+    causes
 }
 
 fn service_type(service: &Object) -> &str {
@@ -167,6 +188,15 @@ fn ports(service: &Object) -> impl Iterator<Item = &Map<String, Value>> {
     service.list_at(&["spec", "ports"]).iter().filter_map(Value::as_object)
 }
 
+/// All node ports of a Service: those of its ports, and the one at which a load balancer asks for the node's health.
+fn node_ports(service: &Object) -> impl Iterator<Item = u16> {
+    ports(service).filter_map(node_port).chain(health_port(service))
+}
+
+fn health_port(service: &Object) -> Option<u16> {
+    service.int_at(&["spec", HEALTH]).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+}
+
 /// What all other Services have.
 fn taken(request: &Admit<'_>, object: &Object) -> Taken {
     let mut taken = Taken::default();
@@ -176,7 +206,7 @@ fn taken(request: &Admit<'_>, object: &Object) -> Taken {
         }
         let other = other.object();
         taken.ips.extend(cluster_ip(other).parse::<Ipv4Addr>().ok());
-        taken.ports.extend(ports(other).filter_map(node_port));
+        taken.ports.extend(node_ports(other));
     }
     for claim in request.view.list(CLAIMS.0, CLAIMS.1, "") {
         if claim.object().str_at(&["owner", "uid"]) == object.uid() {
@@ -199,6 +229,9 @@ fn carry_over(new: &mut Object, old: &Object) {
                 new.set(&["spec", field], value.clone());
             }
         }
+    }
+    if let (true, None, Some(port)) = (has_health_check(new) && has_health_check(old), health_port(new), health_port(old)) {
+        new.set(&["spec", HEALTH], port);
     }
     if !needs_ports(new) {
         return;
@@ -225,7 +258,7 @@ struct Job<'a> {
     taken: Taken,
     mine: Taken,
     /// The node port of each port number: TCP and UDP of one port share theirs.
-    of_port: HashMap<u64, u16>,
+    of_port: HashMap<i64, u16>,
     entropy: u64,
 }
 
@@ -272,18 +305,18 @@ impl Job<'_> {
         }
         let mut causes = Vec::new();
         let mut list = service.list_at(&["spec", "ports"]).to_vec();
-        let asked: HashMap<u64, u16> = ports(service).filter_map(|p| Some((number(p), node_port(p)?))).collect();
+        let asked: HashMap<i64, u16> = ports(service).filter_map(|p| Some((number(p, "port"), node_port(p)?))).collect();
         for (i, port) in list.iter_mut().enumerate() {
             let Some(port) = port.as_object_mut() else { continue };
-            if let (None, Some(asked)) = (node_port(port), asked.get(&number(port))) {
+            if let (0, Some(asked)) = (number(port, "nodePort"), asked.get(&number(port, "port"))) {
                 // another protocol of this port asks for a number further down
                 port.insert("nodePort".into(), json!(asked));
             }
-            match self.port(port) {
+            match self.port(number(port, "nodePort"), self.of_port.get(&number(port, "port")).copied()) {
                 Ok(chosen) => {
                     port.insert("nodePort".into(), json!(chosen));
                     self.mine.ports.insert(chosen);
-                    self.of_port.entry(number(port)).or_insert(chosen);
+                    self.of_port.entry(number(port, "port")).or_insert(chosen);
                 }
                 Err(why) => causes.push(Cause::invalid(format!("spec.ports[{i}].nodePort"), &port.get("nodePort").cloned().unwrap_or(json!(0)), why)),
             }
@@ -294,21 +327,37 @@ impl Job<'_> {
         causes
     }
 
-    fn port(&self, port: &Map<String, Value>) -> Result<u16, String> {
-        let shared = self.of_port.get(&number(port)).copied();
-        match (node_port(port), shared) {
-            (None, Some(shared)) => Ok(shared),
-            (Some(given), Some(shared)) if given == shared => Ok(shared),
-            (Some(given), _) => self.given_port(given),
-            (None, None) => self.free_port(),
+    /// The port of health checks is the Service's like its other node ports.
+    fn health_check(&mut self, service: &mut Object) -> Option<Cause> {
+        if !has_health_check(service) {
+            return None;
+        }
+        let given = service.int_at(&["spec", HEALTH]).unwrap_or_default();
+        match self.port(given, None) {
+            Ok(chosen) => {
+                service.set(&["spec", HEALTH], chosen);
+                self.mine.ports.insert(chosen);
+                None
+            }
+            Err(why) => Some(Cause::invalid(format!("spec.{HEALTH}"), &given.into(), why)),
         }
     }
 
-    fn given_port(&self, given: u16) -> Result<u16, String> {
-        let range = &self.ranges.node_ports;
-        if !range.contains(&given) {
-            return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+    /// The number that is given, or one for what gives none (0): that of the same port in another protocol, if there is one.
+    fn port(&self, given: i64, shared: Option<u16>) -> Result<u16, String> {
+        match (given, shared) {
+            (0, Some(shared)) => Ok(shared),
+            (given, Some(shared)) if given == i64::from(shared) => Ok(shared),
+            (0, None) => self.free_port(),
+            (given, _) => self.given_port(given),
         }
+    }
+
+    fn given_port(&self, given: i64) -> Result<u16, String> {
+        let range = &self.ranges.node_ports;
+        let Some(given) = u16::try_from(given).ok().filter(|given| range.contains(given)) else {
+            return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+        };
         if self.is_free(given) { Ok(given) } else { Err("provided port is already allocated".to_owned()) }
     }
 
@@ -325,8 +374,9 @@ impl Job<'_> {
     }
 }
 
-fn number(port: &Map<String, Value>) -> u64 {
-    port.get("port").and_then(Value::as_u64).unwrap_or_default()
+/// A number that a client gave for a port, 0 when it gave none.
+fn number(port: &Map<String, Value>, field: &str) -> i64 {
+    port.get(field).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// All numbers below `size`: first those from `band` on, beginning at a random one, then the rest.

@@ -233,3 +233,48 @@ fn services_keep_what_they_have() {
     assert_eq!(got.str_at(&["spec", "clusterIP"]), "10.96.3.4");
     assert_eq!(got.list_at(&["spec", "ports"])[0]["nodePort"], json!(31_000));
 }
+
+#[test]
+fn addresses_that_disagree_are_not_written_over() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let run = |old: Option<Value>, spec: Value| Case { old: old.map(service), ..Case::create("services", service(spec)) }.run(&step);
+    for (spec, expected) in [
+        (
+            json!({"clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.78"]}),
+            "spec.clusterIPs: Invalid value: [\"10.96.0.78\"]: first value must match `clusterIP`",
+        ),
+        (json!({"ipFamilies": ["IPv6"]}), "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"),
+        (
+            json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": -1}]}),
+            "spec.ports[0].nodePort: Invalid value: -1: provided port is not in the valid range",
+        ),
+        (json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 70_000}]}), "spec.ports[0].nodePort: Invalid value: 70000: provided port is not in"),
+    ] {
+        let refused = run(None, spec.clone()).map(|_| ()).unwrap_err();
+        assert!(refused.message.starts_with(&format!("Service \"x\" is invalid: {expected}")), "{spec}: {}", refused.message);
+    }
+    let old = json!({"type": "ClusterIP", "ipFamilies": ["IPv6"], "clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"]});
+    assert!(run(Some(old.clone()), old.clone()).is_ok(), "what was stored before can be changed elsewhere");
+    let mut leaving = old.clone();
+    leaving["type"] = json!("ExternalName");
+    assert!(run(Some(old), leaving).is_ok(), "its addresses are given back later");
+}
+
+#[test]
+fn balanced_services_get_a_port_for_health_checks() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let local = |port: i64| json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port, "ports": [{"port": 80}]});
+    let run = |old: Option<Value>, spec: Value| Case { old: old.map(service), ..Case::create("services", service(spec)) }.run(&step);
+    let (got, held) = run(None, local(0)).unwrap();
+    let port = got.int_at(&["spec", "healthCheckNodePort"]).unwrap();
+    assert!((30_000..=32_767).contains(&port) && got.list_at(&["spec", "ports"])[0]["nodePort"] != json!(port));
+    assert!(service::claims(&got).contains(&service::Claim::Port(u16::try_from(port).unwrap())));
+    assert!(run(None, local(port)).is_err(), "it is reserved");
+    drop(held);
+    assert!(run(None, local(port)).is_ok());
+    assert!(run(None, local(30_001)).is_err(), "another Service has it");
+    let (kept, _) = run(Some(local(31_234)), local(0)).unwrap();
+    assert_eq!(kept.int_at(&["spec", "healthCheckNodePort"]), Some(31_234));
+    let (cluster, _) = run(None, json!({"type": "LoadBalancer", "externalTrafficPolicy": "Cluster", "ports": [{"port": 80}]})).unwrap();
+    assert_eq!(cluster.at(&["spec", "healthCheckNodePort"]), None);
+}

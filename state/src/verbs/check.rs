@@ -55,9 +55,14 @@ fn refuse(call: &Call, object: &Object, causes: Vec<Cause>) -> Result<(), ApiErr
 /// # Errors
 /// 422 with every refused field.
 pub fn new_object(call: &Call, object: &Object) -> Result<(), ApiError> {
+    refuse(call, object, wrong(call, object))
+}
+
+fn wrong(call: &Call, object: &Object) -> Vec<Cause> {
     let mut causes = meta::validate(&call.row, object);
-    causes.extend(call.row.strategy.validate(object));
-    refuse(call, object, causes)
+    // a kind that is stored as another has rules of its own for what is stored
+    causes.extend(call.kind.strategy.validate(object));
+    causes
 }
 
 /// Checks a changed object in its stored form. What was wrong with it before may stay as it is: an object that was stored when less was refused
@@ -66,10 +71,9 @@ pub fn new_object(call: &Call, object: &Object) -> Result<(), ApiError> {
 /// # Errors
 /// 422 with every refused field.
 pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
-    let mut causes = meta::validate(&call.row, new);
-    causes.extend(meta::validate_update(new, old));
+    let mut causes = meta::validate_update(new, old);
     causes.extend(new_causes(call, new, old));
-    causes.extend(call.row.strategy.validate_update(new, old));
+    causes.extend(call.kind.strategy.validate_update(new, old));
     refuse(call, new, causes)
 }
 
@@ -77,15 +81,24 @@ pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), Api
 ///
 /// # Errors
 /// 422 with every refused field.
-pub fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
     if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(call, new, meta::validate(&call.row, new)) }
 }
 
-/// What the kind's rules refuse of `new` and didn't of `old`.
+/// Checks a changed status, and the words that came with it.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn changed_status(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+    changed_words(call, new, old)?;
+    refuse(call, new, call.row.strategy.validate_status(new, old))
+}
+
+/// What is refused of `new` and wasn't of `old`.
 fn new_causes(call: &Call, new: &Object, old: &Object) -> Vec<Cause> {
-    let mut causes = call.row.strategy.validate(new);
+    let mut causes = wrong(call, new);
     if !causes.is_empty() {
-        let before = call.row.strategy.validate(old);
+        let before = wrong(call, old);
         causes.retain(|cause| !before.contains(cause));
     }
     causes

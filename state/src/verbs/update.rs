@@ -125,11 +125,11 @@ impl Pipeline {
             Some(_) => {}
         }
         match call.sub {
-            None | Some(Subresource::Scale) => {
+            None | Some(Subresource::Scale | Subresource::Finalize) => {
                 check::changed_object(call, &new, old)?;
                 meta::count_generation(&call.row, &mut new, old);
             }
-            Some(Subresource::Status) => check::changed_words(call, &new, old)?,
+            Some(Subresource::Status) => check::changed_status(call, &new, old)?,
             Some(_) => {}
         }
         let held = self.judge(call, &new, Some(old), held).await?;

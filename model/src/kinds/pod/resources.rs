@@ -100,7 +100,7 @@ fn is_native(name: &str) -> bool {
 }
 
 /// Whether somebody else does: a device, counted in whole numbers.
-fn is_extended(name: &str) -> bool {
+pub(in crate::kinds) fn is_extended(name: &str) -> bool {
     !is_native(name) && !name.starts_with("requests.") && names::is_qualified_name(&format!("requests.{name}"))
 }
 

@@ -8,10 +8,15 @@ use std::fmt::Display;
 
 /// The selector `key` of `value`, where it is there.
 pub(super) fn label_selector(checks: &mut Checks, path: &dyn Display, value: &Value, key: &str) {
-    let Some(selector) = value.get(key) else { return };
-    let path = format_args!("{path}.{key}");
+    if let Some(selector) = value.get(key) {
+        selector_rules(checks, &format_args!("{path}.{key}"), selector);
+    }
+}
+
+/// A selector at `path`.
+pub(in crate::kinds) fn selector_rules(checks: &mut Checks, path: &dyn Display, selector: &Value) {
     checks.extend(meta::labels(format_args!("{path}.matchLabels"), map(selector, "matchLabels")));
-    for (path, expression) in items(selector, &path, "matchExpressions") {
+    for (path, expression) in items(selector, path, "matchExpressions") {
         let count = list(expression, "values").len();
         match text(expression, "operator") {
             "In" | "NotIn" if count == 0 => checks.required(format_args!("{path}.values"), "must be specified when `operator` is 'In' or 'NotIn'"),

@@ -1,13 +1,16 @@
 //! Services.
-use super::fields::{Checks, fill, fill_number, int, items, items_mut, keep, list, map, text, with_field};
+mod addresses;
+mod ports;
+mod rules;
+mod status;
+
+use super::fields::{Checks, fill, fill_number, int, items_mut, keep, list, text, with_field};
 use crate::error::Cause;
+use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
-use crate::{meta, names};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::fmt::Display;
-use std::net::IpAddr;
 
 /// The rules of Services.
 pub static STRATEGY: Service = Service;
@@ -15,14 +18,12 @@ pub static STRATEGY: Service = Service;
 /// The rules of Services.
 pub struct Service;
 
-const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-
 impl Strategy for Service {
     fn create_on_update(&self) -> bool {
         true
     }
     fn name_errors(&self, name: &str) -> Vec<String> {
-        names::dns_1035_label(name)
+        names::dns_label(name)
     }
     fn default(&self, service: &mut Object) {
         with_field(service, "spec", defaults);
@@ -32,6 +33,7 @@ impl Strategy for Service {
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
+        settle_addresses(new, Some(old));
         let before = old.at(&["spec"]).cloned().unwrap_or_default();
         with_field(new, "spec", |spec| {
             keep_allocated(spec, &before);
@@ -41,28 +43,57 @@ impl Strategy for Service {
             new.set(&["status", "loadBalancer"], json!({}));
         }
     }
+    fn prepare_status(&self, new: &mut Object, _old: &Object) {
+        status::default(new);
+    }
     fn validate(&self, service: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        validate(&mut checks, service.at(&["spec"]).unwrap_or(&Value::Null));
+        rules::validate(&mut checks, service);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        let external = |s: &Object| s.str_at(&["spec", "type"]) == "ExternalName";
-        let (after, before) = (new.str_at(&["spec", "clusterIP"]), old.str_at(&["spec", "clusterIP"]));
-        if !external(new) && !external(old) && !before.is_empty() && after != before {
-            checks.add(Cause::invalid("spec.clusterIPs[0]", &json!([after]), "may not change once set"));
+        let spec = |service: &Object| service.at(&["spec"]).cloned().unwrap_or_default();
+        let (after, before) = (spec(new), spec(old));
+        addresses::validate_update(&mut checks, &after, &before);
+        if balanced(&after) && balanced(&before) && after.get("loadBalancerClass") != before.get("loadBalancerClass") {
+            checks.add(Cause::invalid("spec.loadBalancerClass", after.get("loadBalancerClass").unwrap_or(&Value::Null), "may not change once set"));
+        }
+        let number = |spec: &Value| int(spec, "healthCheckNodePort").unwrap_or_default();
+        if health_checked(&after) && health_checked(&before) && number(&after) != number(&before) {
+            checks.add(Cause::forbidden("spec.healthCheckNodePort", "field is immutable"));
         }
         checks.0
     }
+    fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        status::validate(&mut checks, new, old);
+        checks.0
+    }
+}
+
+/// What is wrong with a Service's cluster IPs and IP families: whoever allocates them asks before, so that nothing wrong is written over.
+pub fn address_causes(service: &Object) -> Vec<Cause> {
+    let mut checks = Checks::default();
+    addresses::validate(&mut checks, service.at(&["spec"]).unwrap_or(&Value::Null));
+    checks.0
+}
+
+/// Brings `clusterIP` and `clusterIPs` together where the client gave or changed only the former.
+pub fn settle_addresses(new: &mut Object, old: Option<&Object>) {
+    let before = old.and_then(|o| o.at(&["spec"])).cloned().unwrap_or_default();
+    with_field(new, "spec", |spec| addresses::settle(spec, &before));
+}
+
+/// Whether a Service has a node port at which a load balancer asks for the node's health.
+pub fn has_health_check(service: &Object) -> bool {
+    service.at(&["spec"]).is_some_and(health_checked)
 }
 
 fn defaults(spec: &mut Value) {
     fill(spec, "type", "ClusterIP");
     fill(spec, "sessionAffinity", "None");
-    if text(spec, "sessionAffinity") == "ClientIP" && spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").is_none() {
-        fill(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
-    }
+    default_affinity(spec);
     for port in items_mut(spec, "ports") {
         fill(port, "protocol", "TCP");
         if let Some(number) = int(port, "port").filter(|_| port.get("targetPort").is_none_or(|t| t.is_null() || *t == 0 || t.as_str() == Some(""))) {
@@ -70,13 +101,15 @@ fn defaults(spec: &mut Value) {
             fill_number(port, "targetPort", number);
         }
     }
-    same_address(spec);
+    addresses::settle(spec, &Value::Null);
     let kind = text(spec, "type").to_owned();
     if kind == "ExternalName" {
         return;
     }
     fill(spec, "internalTrafficPolicy", "Cluster");
-    fill(spec, "ipFamilies", json!(["IPv4"]));
+    if !list(spec, "clusterIPs").iter().filter_map(Value::as_str).any(addresses::is_v6) {
+        fill(spec, "ipFamilies", json!(["IPv4"]));
+    }
     fill(spec, "ipFamilyPolicy", "SingleStack");
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || !list(spec, "externalIPs").is_empty() {
         fill(spec, "externalTrafficPolicy", "Cluster");
@@ -86,24 +119,21 @@ fn defaults(spec: &mut Value) {
     }
 }
 
-/// The old field holds the first of the new one.
-fn same_address(spec: &mut Value) {
-    let first = list(spec, "clusterIPs").first().and_then(Value::as_str).unwrap_or_default().to_owned();
-    let one = text(spec, "clusterIP").to_owned();
-    if !one.is_empty() {
-        fill(spec, "clusterIPs", json!([one]));
-    } else if !first.is_empty() {
-        fill(spec, "clusterIP", first);
+/// Affinity has a timeout, and nothing has where there is none.
+fn default_affinity(spec: &mut Value) {
+    let timeout = spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").is_some_and(|t| !t.is_null());
+    let (kind, Some(map)) = (text(spec, "sessionAffinity").to_owned(), spec.as_object_mut()) else { return };
+    match kind.as_str() {
+        "None" => drop(map.remove("sessionAffinityConfig")),
+        "ClientIP" if !timeout => drop(map.insert("sessionAffinityConfig".to_owned(), json!({"clientIP": {"timeoutSeconds": 10_800}}))),
+        _ => {}
     }
 }
 
 /// A client that leaves allocated values out wants to keep them; one that makes it an ExternalName gives them back.
 fn keep_allocated(spec: &mut Value, before: &Value) {
     if text(spec, "type") == "ExternalName" {
-        if let Some(map) = spec.as_object_mut() {
-            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"].iter().for_each(|key| drop(map.remove(*key)));
-        }
-        return;
+        return give_back(spec, before);
     }
     if text(spec, "clusterIP").is_empty() {
         for key in ["clusterIP", "clusterIPs"] {
@@ -118,6 +148,18 @@ fn keep_allocated(spec: &mut Value, before: &Value) {
             if let Some(number) = list(before, "ports").iter().find(same).and_then(|p| int(p, "nodePort")) {
                 fill_number(port, "nodePort", number);
             }
+        }
+    }
+}
+
+/// What a Service has of addresses goes when it leaves the cluster, unless the client changed it as well: then it is refused.
+fn give_back(spec: &mut Value, before: &Value) {
+    let same = |spec: &Value, keys: &[&str]| keys.iter().all(|key| spec.get(*key) == before.get(*key));
+    for keys in [["clusterIP", "clusterIPs"].as_slice(), &["ipFamilies"], &["ipFamilyPolicy"], &["internalTrafficPolicy"]] {
+        if same(spec, keys)
+            && let Some(map) = spec.as_object_mut()
+        {
+            keys.iter().for_each(|key| drop(map.remove(*key)));
         }
     }
 }
@@ -165,67 +207,5 @@ fn leave_type(spec: &mut Value, before: &Value) {
     }
 }
 
-fn validate(checks: &mut Checks, spec: &Value) {
-    let kind = text(spec, "type");
-    checks.one_of("spec.type", kind, &TYPES);
-    checks.one_of("spec.sessionAffinity", text(spec, "sessionAffinity"), &["ClientIP", "None"]);
-    checks.extend(meta::labels("spec.selector", map(spec, "selector")));
-    let headless = text(spec, "clusterIP") == "None";
-    match kind {
-        "ExternalName" => {
-            let name = text(spec, "externalName");
-            checks.name("spec.externalName", name.strip_suffix('.').unwrap_or(name), names::dns_subdomain);
-        }
-        "NodePort" | "LoadBalancer" if headless => {
-            checks.add(Cause::invalid("spec.clusterIPs[0]", &"None".into(), format!("may not be set to 'None' for {kind} services")))
-        }
-        _ => {}
-    }
-    if list(spec, "ports").is_empty() && !headless && kind != "ExternalName" {
-        checks.required("spec.ports", "");
-    }
-    for (path, address) in [("spec.clusterIPs[0]", text(spec, "clusterIP"))].into_iter().filter(|(_, a)| !a.is_empty() && *a != "None") {
-        ip(checks, &path, address);
-    }
-    for (i, address) in list(spec, "externalIPs").iter().filter_map(Value::as_str).enumerate() {
-        ip(checks, &format_args!("spec.externalIPs[{i}]"), address);
-    }
-    for key in ["internalTrafficPolicy", "externalTrafficPolicy"] {
-        if !text(spec, key).is_empty() {
-            checks.one_of(format_args!("spec.{key}"), text(spec, key), &["Cluster", "Local"]);
-        }
-    }
-    ports(checks, spec, kind);
-}
-
-fn ip(checks: &mut Checks, path: &dyn Display, address: &str) {
-    if address.parse::<IpAddr>().is_err() {
-        checks.add(Cause::invalid(path, &address.into(), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
-    }
-}
-
-fn ports(checks: &mut Checks, spec: &Value, kind: &str) {
-    let many = list(spec, "ports").len() > 1;
-    let (mut names_seen, mut ports_seen, mut node_ports) = (HashSet::new(), HashSet::new(), HashSet::new());
-    for (path, port) in items(spec, &"spec", "ports") {
-        let name = text(port, "name");
-        if !name.is_empty() {
-            checks.all(format_args!("{path}.name"), name, names::dns_label(name));
-            checks.unique(format_args!("{path}.name"), &name.into(), &mut names_seen);
-        } else if many {
-            checks.required(format_args!("{path}.name"), "");
-        }
-        checks.port(format_args!("{path}.port"), int(port, "port").unwrap_or_default());
-        checks.one_of(format_args!("{path}.protocol"), text(port, "protocol"), &["SCTP", "TCP", "UDP"]);
-        checks.port_or_name(format_args!("{path}.targetPort"), port.get("targetPort"));
-        let id = json!({"port": port.get("port"), "protocol": port.get("protocol")});
-        checks.unique(&path, &id, &mut ports_seen);
-        let Some(node) = int(port, "nodePort").filter(|n| *n != 0) else { continue };
-        if matches!(kind, "ClusterIP" | "ExternalName") {
-            checks.add(Cause::forbidden(format_args!("{path}.nodePort"), format!("may not be used when `type` is '{kind}'")));
-        }
-        if !node_ports.insert((node, text(port, "protocol"))) {
-            checks.add(Cause::duplicate(format_args!("{path}.nodePort"), &node.into()));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

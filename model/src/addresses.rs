@@ -1,0 +1,117 @@
+//! IP addresses and CIDR ranges as Kubernetes' older fields take them, and the sentences with which it refuses the others.
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Longest text that is read as an address with zeros before its numbers, in bytes.
+const LOOSE_MAX: usize = 64;
+const CIDR: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+
+/// The address that `text` means, also where an IPv4 address has zeros before its numbers. Nobody may be sent to such an address, because others read these
+/// zeros as octal.
+pub fn parse_loose(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| {
+        let bare = |n: &str| if n.is_empty() || n.bytes().any(|b| b != b'0') { n.trim_start_matches('0').to_owned() } else { "0".to_owned() };
+        let plain = (text.len() <= LOOSE_MAX).then(|| text.split('.').map(bare).collect::<Vec<_>>().join("."))?;
+        plain.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+    })
+}
+
+/// What is wrong with `text` as the address of an endpoint, or as one at which a Service is reached from outside.
+pub fn endpoint(text: &str) -> Vec<String> {
+    let Some(ip) = parse_loose(text).map(|ip| ip.to_canonical()) else { return vec!["must be a valid IP address".to_owned()] };
+    let (local, multicast) = match ip {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets().starts_with(&[224, 0, 0])),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments().first().is_some_and(|s| s & 0xff0f == 0xff02)),
+    };
+    let rules = [
+        (ip.is_unspecified(), format!("may not be unspecified ({text})")),
+        (ip.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned()),
+        (local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned()),
+        (multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned()),
+    ];
+    rules.into_iter().filter(|(broken, _)| *broken).map(|(_, why)| why).collect()
+}
+
+/// What is wrong with `text` as a range of addresses: `10.9.8.0/24`.
+pub fn cidr(text: &str) -> Vec<String> {
+    let parsed = text.split_once('/').and_then(|(address, length)| {
+        let digits = !length.is_empty() && length.len() <= LOOSE_MAX && length.bytes().all(|b| b.is_ascii_digit());
+        let (ip, bits) = (parse_loose(address)?, length.parse::<u32>().ok().filter(|_| digits)?);
+        let zeros = address.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0'));
+        (bits <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, bits, zeros))
+    });
+    let why = match parsed {
+        None => CIDR,
+        Some((_, _, true)) => "must not have leading 0s in IP or prefix length",
+        Some((IpAddr::V6(v6), ..)) if v6.to_ipv4_mapped().is_some() => "must not have an IPv4-mapped IPv6 address",
+        Some((ip, bits, _)) if has_bits_beyond(ip, bits) => "must not have bits set beyond the prefix length",
+        Some(_) => return Vec::new(),
+    };
+    vec![why.to_owned()]
+}
+
+fn has_bits_beyond(ip: IpAddr, bits: u32) -> bool {
+    match ip {
+        IpAddr::V4(v4) => u32::from(v4).checked_shl(bits).is_some_and(|rest| rest != 0),
+        IpAddr::V6(v6) => u128::from(v6).checked_shl(bits).is_some_and(|rest| rest != 0),
+    }
+}
+
+/// What is wrong with `text` as an IPv6 address in a field that takes only the canonical form.
+pub fn canonical_v6(text: &str) -> Vec<String> {
+    let loose = crate::names::ip(text);
+    match text.parse::<Ipv6Addr>() {
+        Ok(ip) if loose.is_empty() && ip.to_string() != text => vec![format!("must be in canonical form (\"{ip}\")")],
+        _ => loose,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        for (text, expected) in [
+            ("10.0.0.1", ""),
+            ("2001:db8::1", ""),
+            ("224.0.1.1", ""),
+            ("x", "must be a valid IP address"),
+            ("0.0.0.0", "may not be unspecified (0.0.0.0)"),
+            ("::", "may not be unspecified (::)"),
+            ("127.9.9.9", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            ("::ffff:127.0.0.1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            ("0127.0.0.1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            ("::1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            ("169.254.169.254", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+            ("fe80::1", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+            ("224.0.0.9", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+            ("ff02::1", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+        ] {
+            assert_eq!(endpoint(text).join("; "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        for (text, expected) in [
+            ("10.9.8.0/24", ""),
+            ("0.0.0.0/0", ""),
+            ("1.2.3.4/32", ""),
+            ("2001:db8::/64", ""),
+            ("::/0", ""),
+            ("10.0.0.0", CIDR),
+            ("10.0.0.0/33", CIDR),
+            ("10.0.0.0/+8", CIDR),
+            ("10.0.0.0/", CIDR),
+            ("::/129", CIDR),
+            ("010.0.0.0/8", "must not have leading 0s in IP or prefix length"),
+            ("10.0.0.0/08", "must not have leading 0s in IP or prefix length"),
+            ("::ffff:1.2.3.0/120", "must not have an IPv4-mapped IPv6 address"),
+            ("10.0.0.1/24", "must not have bits set beyond the prefix length"),
+            ("2001:db8::1/64", "must not have bits set beyond the prefix length"),
+        ] {
+            assert_eq!(cidr(text).join("; "), expected, "{text}");
+        }
+        assert_eq!([canonical_v6("fe80::1"), canonical_v6("FE80::1")].concat(), ["must be in canonical form (\"fe80::1\")"]);
+    }
+}

@@ -37,12 +37,16 @@ pub async fn run(edge: &Edge, asked: &Asked, mut stream: Stream) -> Result<(), S
     };
     let (mut down, mut up) = stream.split();
     // Side by side: a command that waits for its output to be read reads no input meanwhile.
-    tokio::select! {
+    let broken = tokio::select! {
         printed = print(&mut output, &mut down) => printed?,
         lost = feed(edge, asked, &id, &mut input, &mut up) => return Err(lost),
-    }
+    };
     if *attach {
-        return Ok(());
+        // whoever is told so can still read the log, which has all of it
+        return match broken {
+            Some(why) => down.send(FromNode::Failed(ApiError::internal(format!("the container's output broke off: {why}")))).await,
+            None => Ok(()),
+        };
     }
     match edge.runtime.exec_exit(&id).await {
         Ok(code) => down.send(FromNode::Exit(code)).await,
@@ -50,20 +54,42 @@ pub async fn run(edge: &Edge, asked: &Asked, mut stream: Stream) -> Result<(), S
     }
 }
 
-/// Passes on what the command prints, until that ends.
-async fn print(output: &mut BoxStream<'static, std::io::Result<Output>>, down: &mut Sender<FromNode>) -> Result<(), StreamError> {
+/// Passes on what the command prints, until that ends. What Podman says at the end of its own connection having broken isn't the command's: it comes back.
+async fn print(output: &mut BoxStream<'static, std::io::Result<Output>>, down: &mut Sender<FromNode>) -> Result<Option<String>, StreamError> {
+    let mut held = None;
     while let Some(piece) = output.next().await {
-        match piece {
-            Ok(Output::Stdout(bytes)) => down.send(FromNode::Data(bytes)).await?,
-            Ok(Output::Stderr(bytes)) => down.send(FromNode::Stderr(bytes)).await?,
+        let piece = match piece {
+            Ok(piece) => piece,
             Err(error) => {
                 tracing::debug!(%error, "a session's connection broke");
                 break;
             }
+        };
+        for piece in passed(&mut held, piece).into_iter().flatten() {
+            down.send(match piece {
+                Output::Stdout(bytes) => FromNode::Data(bytes),
+                Output::Stderr(bytes) => FromNode::Stderr(bytes),
+            })
+            .await?;
         }
     }
-    Ok(())
+    Ok(held.map(|held| String::from_utf8_lossy(&held).trim_end().to_owned()))
 }
+
+/// What is passed on when `piece` comes: what was held back until now, and the piece itself, unless it may be Podman's last word.
+fn passed(held: &mut Option<Bytes>, piece: Output) -> [Option<Output>; 2] {
+    let before = held.take().map(Output::Stderr);
+    match piece {
+        Output::Stderr(bytes) if bytes.starts_with(BROKEN) => {
+            *held = Some(bytes);
+            [before, None]
+        }
+        piece => [before, Some(piece)],
+    }
+}
+
+/// How Podman begins what it writes to stderr when conmon closes the socket of a container that has just ended, before all of it was read.
+const BROKEN: &[u8] = b"Error: read unixpacket";
 
 /// A conmon that reads two new sizes at once applies the first one twice: after this time without another, the last one is said again.
 const SETTLED: Duration = Duration::from_millis(100);
@@ -173,6 +199,18 @@ mod tests {
             all.push(bytes);
         }
         all
+    }
+
+    #[test]
+    fn what_podman_says_last_is_held_back() {
+        let (out, err) = (|text: &'static str| Output::Stdout(text.into()), |text: &'static str| Output::Stderr(text.into()));
+        let broken = "Error: read unixpacket @->/run/attach: connection reset by peer\n";
+        let mut held = None;
+        assert_eq!(passed(&mut held, out("a")), [None, Some(out("a"))]);
+        assert_eq!(passed(&mut held, err(broken)), [None, None]);
+        assert_eq!(passed(&mut held, err("b")), [Some(err(broken)), Some(err("b"))], "it was the command's own");
+        assert_eq!(passed(&mut held, err(broken)), [None, None]);
+        assert!(held.is_some());
     }
 
     #[tokio::test]

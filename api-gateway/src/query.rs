@@ -114,7 +114,8 @@ fn is_go_duration(text: &str) -> bool {
     let mut parts = 0;
     while !rest.is_empty() {
         let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let (number, unit) = (rest.get(..rest.len() - after.len()).unwrap_or_default(), after.chars().take_while(|c| !c.is_ascii_digit() && *c != '.').collect::<String>());
+        let (number, unit) =
+            (rest.get(..rest.len() - after.len()).unwrap_or_default(), after.chars().take_while(|c| !c.is_ascii_digit() && *c != '.').collect::<String>());
         let whole = number.bytes().filter(|b| *b == b'.').count() <= 1 && number.bytes().any(|b| b.is_ascii_digit());
         if !whole || !matches!(unit.as_str(), "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
             return false;

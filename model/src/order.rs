@@ -20,7 +20,17 @@ pub static OBJECT: Order = Order {
 /// Of `ObjectMeta` and `ListMeta`.
 pub static METADATA: Order = Order {
     first: &["name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "continue", "remainingItemCount"],
-    last: &["generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers", "managedFields"],
+    last: &[
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+    ],
     within: &[],
 };
 

@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn fields_come_in_kubernetes_order() {
-        let object = json!({"status": {}, "spec": {}, "metadata": {"labels": {}, "resourceVersion": "3", "uid": "u", "name": "x"}, "kind": "Thing", "apiVersion": "v1"});
+        let object =
+            json!({"status": {}, "spec": {}, "metadata": {"labels": {}, "resourceVersion": "3", "uid": "u", "name": "x"}, "kind": "Thing", "apiVersion": "v1"});
         let stored = Stored::decode(Key::new("", "things", "", "x"), 7, &Stored::encode(&Object::from_value(object).unwrap()).unwrap()).unwrap();
         let want = r#"{"kind":"Thing","apiVersion":"v1","metadata":{"name":"x","uid":"u","resourceVersion":"7","labels":{}},"spec":{},"status":{}}"#;
         assert_eq!(std::str::from_utf8(stored.json()).unwrap(), want);

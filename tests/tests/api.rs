@@ -142,6 +142,55 @@ fn kubectl_knows_the_kinds() {
     );
     let table = cluster.k(&["get", "namespaces"]);
     assert!(table.starts_with("NAME") && table.contains("kube-system") && table.contains("Active"), "{table}");
+    lists_and_reviews_are_applied(&cluster);
+    answers_have_kubernetes_form(&cluster);
+    let aggregated = |name: &str| cluster.get(&["clusterrole", name])["rules"].to_string();
+    assert!(aggregated("view").contains("configmaps"));
+    cluster.apply(
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: more, labels: {rbac.authorization.k8s.io/aggregate-to-view: 'true'}}, \
+         rules: [{apiGroups: [example.com], resources: [things], verbs: [get]}]}",
+    );
+    eventually("the roles that select it have its rules", Duration::from_secs(30), || {
+        let lacking: Vec<_> = ["view", "edit", "admin"].into_iter().filter(|name| !aggregated(name).contains("example.com")).collect();
+        if lacking.is_empty() { Ok(()) } else { Err(lacking.join(", ")) }
+    });
+}
+
+/// kubectl looks up lists, reviews and what isn't served in the document of OpenAPI 2, which it takes as protobuf only.
+fn lists_and_reviews_are_applied(cluster: &Cluster) {
+    let list = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: l1}, data: {a: '1'}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: l2}}]}";
+    assert!(cluster.apply(list).contains("configmap/l2 created"));
+    let items = cluster.k(&["get", "configmaps", "l1", "l2", "-o", "yaml"]);
+    let replaced = output(cluster.kubectl(&["replace", "-f", "-"]).stdin(manifest(cluster, &items)));
+    assert!(replaced.status.success(), "{}", String::from_utf8_lossy(&replaced.stderr));
+    let review = "{apiVersion: authorization.k8s.io/v1, kind: SubjectAccessReview, spec: {user: tess, resourceAttributes: {verb: get, resource: pods, namespace: default}}}";
+    let review = output(cluster.kubectl(&["create", "-o", "jsonpath={.status.allowed}", "-f", "-"]).stdin(manifest(cluster, review)));
+    assert_eq!(String::from_utf8_lossy(&review.stdout), "false", "{}", String::from_utf8_lossy(&review.stderr));
+    let unknown = output(cluster.kubectl(&["apply", "-f", "-"]).stdin(manifest(cluster, "{apiVersion: none.example/v1, kind: Thing, metadata: {name: x}}")));
+    let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(told.contains("no matches for kind \"Thing\" in version \"none.example/v1\""), "{told}");
+}
+
+/// Some clients compare texts: fields come in Kubernetes' order, with a newline at the end.
+fn answers_have_kubernetes_form(cluster: &Cluster) {
+    let missing = cluster.http("GET", "/api/v1/namespaces/default/configmaps/none", &[], None);
+    let want = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \"none\" not found","reason":"NotFound","details":{"name":"none","kind":"configmaps"},"code":404}"#;
+    assert_eq!(missing.text, format!("{want}\n"));
+    let object = cluster.http("GET", "/api/v1/namespaces/default/configmaps/l1", &[], None).text;
+    let begins = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"l1","namespace":"default","uid":""#;
+    assert!(object.starts_with(begins) && object.ends_with("}\n"), "{object}");
+    let list = cluster.http("GET", "/api/v1/namespaces/default/configmaps", &[], None).text;
+    assert!(list.starts_with(r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":""#) && list.ends_with("]}\n"), "{list}");
+    let table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io";
+    let review = br#"{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"nonResourceAttributes":{"path":"/x","verb":"get"}}}"#;
+    check(
+        cluster,
+        &[
+            ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &[JSON[0], table], Some(review), 406, "NotAcceptable", ""),
+            ("GET", "/api/v1/namespaces?timeout=abc", &[], None, 400, "BadRequest", "invalid duration \"abc\""),
+        ],
+    );
+    assert_eq!(cluster.http("GET", "/api/v1/namespaces?timeout=10s", &[], None).code, 200);
 }
 
 #[test]

@@ -453,7 +453,15 @@ fn volumes_follow_what_they_show() {
     cluster.k(&["annotate", "pod", "shows", "x=2", "--overwrite"]);
     cluster.k(&["create", "configmap", "late", "--from-literal=k=configured"]);
     cluster.k(&["create", "secret", "generic", "late", "--from-literal=s=secret"]);
-    let wanted = [("/d/labels", "v=\"2\""), ("/d/ann", "2"), ("/p/labels", "v=\"2\""), ("/p/k", "configured"), ("/p/s", "secret"), ("/c/k", "configured"), ("/s/s", "secret")];
+    let wanted = [
+        ("/d/labels", "v=\"2\""),
+        ("/d/ann", "2"),
+        ("/p/labels", "v=\"2\""),
+        ("/p/k", "configured"),
+        ("/p/s", "secret"),
+        ("/c/k", "configured"),
+        ("/s/s", "secret"),
+    ];
     for (path, want) in wanted {
         eventually(&format!("{path} says {want}"), 2 * MINUTE, || {
             let got = reads(path);

@@ -113,8 +113,10 @@ mod tests {
     #[test]
     fn sentences_follow_the_text() {
         let json = br#"{"z": 1, "spec": {"c": [{"x": 1, "x": 2, "a": 3}]}, "a": 2}"#;
-        let sentences = ["duplicate field \"spec.c[0].x\"", "unknown field \"a\"", "unknown field \"elsewhere\"", "unknown field \"spec.c[0].a\"", "unknown field \"z\""];
-        let want = ["unknown field \"z\"", "duplicate field \"spec.c[0].x\"", "unknown field \"spec.c[0].a\"", "unknown field \"a\"", "unknown field \"elsewhere\""];
+        let sentences =
+            ["duplicate field \"spec.c[0].x\"", "unknown field \"a\"", "unknown field \"elsewhere\"", "unknown field \"spec.c[0].a\"", "unknown field \"z\""];
+        let want =
+            ["unknown field \"z\"", "duplicate field \"spec.c[0].x\"", "unknown field \"spec.c[0].a\"", "unknown field \"a\"", "unknown field \"elsewhere\""];
         assert_eq!(in_order_of(json, sentences.map(str::to_owned).to_vec()), want);
     }
 

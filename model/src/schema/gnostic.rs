@@ -74,8 +74,10 @@ static OPERATION: Message = Message {
 
 static RESPONSE: Message = Message { rows: &[("description", 1, Text), ("schema", 2, Within(1, &Form::Message(&SCHEMA)))], extensions: 5 };
 
-static BODY: Message =
-    Message { rows: &[("description", 1, Text), ("name", 2, Text), ("in", 3, Text), ("required", 4, Flag), ("schema", 5, Form::Message(&SCHEMA))], extensions: 6 };
+static BODY: Message = Message {
+    rows: &[("description", 1, Text), ("name", 2, Text), ("in", 3, Text), ("required", 4, Flag), ("schema", 5, Form::Message(&SCHEMA))],
+    extensions: 6,
+};
 
 static QUERY: Message =
     Message { rows: &[("required", 1, Flag), ("in", 2, Text), ("description", 3, Text), ("name", 4, Text), ("type", 6, Text)], extensions: 23 };

@@ -1,8 +1,8 @@
 //! The node's object, its status and its lease, as JSON: pure.
 use super::machine::{Pressures, arch};
-use crate::proxy::REASON;
 use super::{LEASE_SECONDS, Registration};
 use crate::edge::NodeInfo;
+use crate::proxy::REASON;
 use crate::runtime::{Image, Version};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::NodeCondition;

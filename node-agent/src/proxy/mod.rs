@@ -6,8 +6,8 @@ mod unserved;
 pub(crate) use memory::{Memory, Services};
 pub(crate) use ruleset::TABLE;
 pub use ruleset::{Ruleset, ruleset};
-pub(crate) use unserved::{REASON, sentence};
 pub use unserved::Unserved;
+pub(crate) use unserved::{REASON, sentence};
 
 use crate::nft::NftError;
 use crate::recorder::Recorder;

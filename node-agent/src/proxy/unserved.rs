@@ -79,9 +79,8 @@ mod tests {
 
     #[test]
     fn the_condition_names_some() {
-        let unserved = |n: usize| -> Vec<Unserved> {
-            (0..n).map(|i| Unserved { namespace: "n".to_owned(), name: format!("s{i}"), why: "w".to_owned() }).collect()
-        };
+        let unserved =
+            |n: usize| -> Vec<Unserved> { (0..n).map(|i| Unserved { namespace: "n".to_owned(), name: format!("s{i}"), why: "w".to_owned() }).collect() };
         assert_eq!(sentence(&[]), None);
         assert_eq!(sentence(&unserved(2)).unwrap(), "Service n/s0: w; Service n/s1: w");
         assert!(sentence(&unserved(9)).unwrap().ends_with("Service n/s4: w; and 4 more"));

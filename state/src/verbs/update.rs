@@ -1,6 +1,7 @@
 //! Update and patch: what a client makes of the present object, checked, and written when it differs.
 use super::check;
 use crate::admission::Held;
+use crate::authz::Attributes;
 use crate::call::{self, Call};
 use crate::claims::Made;
 use crate::deletion;
@@ -11,7 +12,6 @@ use crate::store::Op;
 use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
-use crate::authz::Attributes;
 use model::{ApiError, Cause, Object, Reason, Stored, patch};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};

@@ -53,11 +53,14 @@ async fn the_source_of_an_event_is_its_reporter_where_it_has_none() {
     let admin = cluster.admin();
     let about = json!({"kind": "Pod", "name": "p", "namespace": "default"});
     for (name, source, reporter) in [("old", "kubelet", ""), ("new", "", "kubelet"), ("both", "kubelet", "other"), ("other", "x", "kubelet")] {
-        let event = json!({"metadata": {"name": name}, "involvedObject": about, "source": {"component": source}, "reportingComponent": reporter, "type": "Normal"});
+        let event =
+            json!({"metadata": {"name": name}, "involvedObject": about, "source": {"component": source}, "reportingComponent": reporter, "type": "Normal"});
         admin.create(("", "events"), "default", event).await.unwrap();
     }
     let options = Options { field_selector: "source=kubelet".into(), ..Options::default() };
-    let Reply::List(found) = admin.send(Request { options, ..admin.ask(Verb::List, ("", "events"), "default", "") }).await.unwrap() else { panic!("not a list") };
+    let Reply::List(found) = admin.send(Request { options, ..admin.ask(Verb::List, ("", "events"), "default", "") }).await.unwrap() else {
+        panic!("not a list")
+    };
     let names: Vec<&str> = found.items.iter().map(|e| &*e.key.name).collect();
     assert_eq!(names, ["both", "new", "old"]);
 }

@@ -105,8 +105,13 @@ async fn events_in_both_forms() {
     admin.create(("", "events"), "default", event).await.unwrap();
     let other = admin.get(("events.k8s.io", "events"), "default", "e").await.unwrap();
     assert_eq!((other.object().api_version(), other.object().str_at(&["note"])), ("events.k8s.io/v1", "m"));
-    admin.patch(("events.k8s.io", "events"), "", "default", "e", json!({"note": "changed"})).await.unwrap();
-    assert_eq!(admin.get(("", "events"), "default", "e").await.unwrap().object().str_at(&["message"]), "changed");
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    admin.patch(("events.k8s.io", "events"), "", "default", "e", label).await.unwrap();
+    assert_eq!(admin.get(("", "events"), "default", "e").await.unwrap().object().label("a"), Some("b"));
+    let refused = admin.patch(("events.k8s.io", "events"), "", "default", "e", json!({"note": "changed"})).await.unwrap_err();
+    assert!(refused.message.contains("field is immutable"), "the newer form is stricter: {refused}");
+    admin.patch(("", "events"), "", "default", "e", json!({"message": "changed"})).await.unwrap();
+    assert_eq!(admin.get(("events.k8s.io", "events"), "default", "e").await.unwrap().object().str_at(&["note"]), "changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,8 @@ impl Book {
     }
 }
 
-/// Whether a pod no longer takes any of the node's resources: it has ended or is to end, and nothing of it runs or is being started.
+/// Whether a pod no longer takes any of the node's resources: it has ended or is to end, and nothing of it runs or is being started. One that the cluster
+/// no longer has isn't counted, whatever still runs of it.
 pub fn has_left(pod: &Pod, seen: &Observed, now: Timestamp) -> bool {
     let begins = |s: &Slot| matches!(s, Slot::Start(_) | Slot::Sandbox | Slot::Volumes);
     Life::of(pod, seen, now) != Life::Lives && !seen.any_running() && !seen.busy.iter().any(begins)

@@ -299,6 +299,8 @@ impl Agent {
     fn gone(&self, uid: &str) {
         let Some(entry) = self.pods.entry(uid) else { return };
         entry.wanted.gone.store(true, Ordering::Relaxed);
+        // who deletes a pod at once and binds another in its place finds that one admitted, as with the kubelet
+        self.edge.admission.leave(uid);
         entry.tell(Message::Changed);
     }
 

@@ -307,5 +307,8 @@ fn a_node_refuses_what_it_cannot_run() {
     runs(&cluster, "labelled");
     cluster.k(&["delete", "pod", "first"]);
     bound(&cluster, "third", "", port);
-    runs(&cluster, "third");
+    eventually("the port is free again", MINUTE, || {
+        let status = cluster.get(&["pod", "third"])["status"].clone();
+        if status["phase"] == "Running" { Ok(()) } else { Err(status.to_string()) }
+    });
 }

@@ -35,6 +35,11 @@ impl Node {
         Self { name: name.to_owned(), args: args.clone(), data }
     }
 
+    fn ip(&self) -> Result<Option<IpAddr>, Failure> {
+        let Some(text) = &self.args.node_ip else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Failure::new(format!("{text:?} is no IP address"), "write --node-ip as 192.0.2.7"))
+    }
+
     fn cidr(&self) -> Result<ipnet::Ipv4Net, Failure> {
         let text = self.args.pod_cidr.as_deref().unwrap_or(POD_CIDR);
         // what a node registers must be a range, not an address in it
@@ -72,7 +77,7 @@ pub async fn play(process: &mut Process, node: &Node) -> Result<(), Failure> {
         podman: socket(node.args.podman.as_deref()),
         data_dir: node.data.clone(),
         pod_cidr: node.cidr()?,
-        node_ip: node.args.node_ip,
+        node_ip: node.ip()?,
         max_pods: node.args.max_pods.unwrap_or(default.max_pods),
         allowed_unsafe_sysctls: node.args.allowed_unsafe_sysctls.clone(),
         ..default

@@ -135,7 +135,7 @@ pub struct NodeArgs {
     /// This machine's address for the other nodes and for users [default: that of the way to the outside]
     #[arg(long, value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_ip: Option<std::net::IpAddr>,
+    pub node_ip: Option<String>,
     /// The most pods of this node [default: 110]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

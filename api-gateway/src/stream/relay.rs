@@ -20,12 +20,12 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Bytes in pieces that may be queued, and the end after them.
+    /// Bytes in pieces that may be queued, and the end after them. Each is a copy: a part of a message would keep the whole of it while it waits.
     pub fn pieces(mut data: Bytes, end: bool) -> impl Iterator<Item = Self> {
         let mut end = end.then_some(Self::End);
         std::iter::from_fn(move || match data.len() {
             0 => end.take(),
-            length => Some(Self::Data(data.split_to(length.min(PIECE)))),
+            length => Some(Self::Data(Bytes::copy_from_slice(&data.split_to(length.min(PIECE))))),
         })
     }
 }

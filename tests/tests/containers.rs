@@ -218,6 +218,11 @@ const LIMITED: &str = "
 
 /// Prints a file of the cgroup of the node's process whose command line is `sleep 100000`, from the hierarchy that the node has: its name in v1 or in v2.
 fn cgroup(cluster: &Cluster, controller: &str, v1: &str, v2: &str) -> String {
+    // a container runs a moment before its runtime becomes the command
+    eventually("the container's command runs", MINUTE, || {
+        let found = output(cluster.machines[0].command("pgrep").args(["-xf", "sleep 100000"]));
+        if found.status.success() { Ok(()) } else { Err("no such process".to_owned()) }
+    });
     let script = format!(
         "pid=$(pgrep -xf 'sleep 100000'); path=$(awk -F: '$2 ~ /(^|,){controller}(,|$)/ {{ print $3 }}' /proc/$pid/cgroup)
          if [ -n \"$path\" ]; then cat /sys/fs/cgroup/{controller}$path/{v1}; else cat /sys/fs/cgroup$(awk -F: '$1 == 0 {{ print $3 }}' /proc/$pid/cgroup)/{v2}; fi"

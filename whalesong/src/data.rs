@@ -11,7 +11,7 @@ const MARK: &str = ".whalesong";
 /// What the mark says to whoever finds it.
 const MARK_TEXT: &str = "This directory holds the data of a whalesong cluster. `whalesong down --purge` removes it.\n";
 /// What a data directory has, beside its mark.
-pub const PARTS: [&str; 10] = ["lock", "id", "nats", "pki", "keys", "node", "gateway", "scheduler", "controllers", "kubeconfig"];
+pub const PARTS: [&str; 12] = ["lock", "id", "nats", "nats.url", "nats.ca", "pki", "keys", "node", "gateway", "scheduler", "controllers", "kubeconfig"];
 
 /// Whether a directory is known for data of ours.
 pub fn is_marked(root: &Path) -> bool {

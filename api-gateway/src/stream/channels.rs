@@ -9,6 +9,7 @@ use crate::handler::{Api, Asked};
 use crate::metrics::Open;
 use crate::respond::Body;
 use bus::stream::{Receiver, Sender};
+use bytes::Bytes;
 use http::Response;
 use model::{ApiError, Stored};
 use serde_json::{Value, json};
@@ -88,11 +89,12 @@ async fn start(
 }
 
 async fn run(pending: Pending, node: Node, inputs: Inputs, stop: CancellationToken) {
-    let Some((source, sink)) = pending.open().await else { return };
+    let Some((mut source, mut sink)) = pending.open().await else { return };
+    let heard = transport::greet(&mut source, &mut sink).await;
     let (up, down) = node.split();
     let (out, queue) = mpsc::channel(QUEUE);
     let (ready, outputs) = oneshot::channel();
-    let mut reading = std::pin::pin!(to_node(source, inputs, up, ready, out.clone()));
+    let mut reading = std::pin::pin!(to_node((heard, source), inputs, up, ready, out.clone()));
     let answering = async {
         to_client(down, outputs, &out, stop).await;
         // What is still queued goes out first, and then the writing ends.
@@ -149,8 +151,14 @@ async fn outputs_of(node: &mut Receiver<FromNode>, outputs: &Outputs, out: &mpsc
     }
 }
 
-/// Acts on what the client sends, until it is gone. When the node takes no more, its bytes are dropped: the end comes on the other way.
-async fn to_node(mut source: Source, mut inputs: Inputs, mut node: Sender<ToNode>, ready: oneshot::Sender<Outputs>, out: mpsc::Sender<Outgoing>) {
+/// Acts on what the client sends, what was heard of it already first, until it is gone. When the node takes no more, its bytes are dropped: the end comes on the other way.
+async fn to_node(
+    (mut heard, mut source): (Option<Bytes>, Source),
+    mut inputs: Inputs,
+    mut node: Sender<ToNode>,
+    ready: oneshot::Sender<Outputs>,
+    out: mpsc::Sender<Outgoing>,
+) {
     let (mut ready, mut taken) = (Some(ready), true);
     let mut steps = inputs.begin();
     loop {
@@ -166,7 +174,11 @@ async fn to_node(mut source: Source, mut inputs: Inputs, mut node: Sender<ToNode
                 }
             }
         }
-        let Some(bytes) = source.next().await else { return };
+        let bytes = match heard.take() {
+            Some(bytes) => Some(bytes),
+            None => source.next().await,
+        };
+        let Some(bytes) = bytes else { return };
         steps = inputs.take(bytes);
     }
 }

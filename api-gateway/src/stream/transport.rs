@@ -4,6 +4,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
@@ -98,6 +99,27 @@ impl Sink {
             (Self::Bare(_), Outgoing::Close) => None,
         }
     }
+}
+
+/// How long a client may take to answer that it reads.
+const GREETING: Duration = Duration::from_secs(1);
+
+/// Waits until a WebSocket's client reads: it answers a ping, or says something itself, which comes back. `kubectl` drops what comes between the
+/// answer to its handshake and the making of its streams, which takes it a moment; a command that is quick prints within that.
+pub(super) async fn greet(source: &mut Source, sink: &mut Sink) -> Option<Bytes> {
+    let (Source::WebSocket(messages), Sink::WebSocket(sink, _)) = (source, sink) else { return None };
+    sink.send(Message::Ping(Bytes::new())).await.ok()?;
+    let heard = tokio::time::timeout(GREETING, async {
+        loop {
+            match messages.next().await?.ok()? {
+                Message::Binary(data) if !data.is_empty() => return Some(data),
+                Message::Text(text) if !text.is_empty() => return Some(text.into()),
+                Message::Pong(_) | Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    });
+    heard.await.unwrap_or_default()
 }
 
 /// Sends what is queued until the end of it, or until the client is gone.

@@ -153,8 +153,11 @@ fn an_agent_that_is_killed_under_load_loses_and_doubles_nothing() {
     }
     cluster.k(&["rollout", "status", "deployment/crowd", "--timeout=90s"]);
     exactly_the_desired_pods_run(&cluster);
-    let left = cluster.machines[1].sh(&format!("ls {} | wc -l", cluster.machines[1].disk().join("data/node/pods").display()));
-    assert_eq!(left.trim(), "20", "nothing is left of pods that are gone");
+    let count = format!("ls {} | wc -l", cluster.machines[1].disk().join("data/node/pods").display());
+    eventually("nothing is left of pods that are gone", MINUTE, || match cluster.machines[1].sh(&count).trim() {
+        "20" => Ok(()),
+        left => Err(format!("{left} directories")),
+    });
     strays_end_in_their_time(&mut cluster);
 }
 

@@ -17,7 +17,7 @@ use model::kind::Subresource;
 use model::{ApiError, Kind, Kinds};
 use state_client::{Client, Reply, User, Verb, WatchRequest, api};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -159,9 +159,6 @@ impl Api {
         let (kind, sub) = path::resolve(&self.kinds.load(), &path)?;
         let watching = asked.query.flag("watch").unwrap_or_default();
         let verb = path::verb(asked.request.method().as_str(), &kind, &path, sub, watching)?;
-        if !matches!(verb, Verb::Connect | Verb::Watch) {
-            asked.query.check_timeout()?;
-        }
         labels.verb = verb.name();
         labels.group.clone_from(&path.group);
         labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
@@ -170,7 +167,7 @@ impl Api {
             // on the heap, so that they aren't part of what every request takes while it waits
             Verb::Connect => Box::pin(stream::respond(self, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,
-            _ => self.call(asked, resolved).await,
+            _ => within(asked.query.timeout()?, self.call(asked, resolved)).await,
         }
     }
 
@@ -195,6 +192,13 @@ impl Api {
         let reply = self.client.call(resolved.request(asked.user, options).body(body)).await?;
         reply_response(reply, &encoder, &head.headers)
     }
+}
+
+/// The answer, if it comes within what the client allows.
+async fn within(limit: Option<Duration>, answer: impl Future<Output = Result<Response<Body>, ApiError>>) -> Result<Response<Body>, ApiError> {
+    let Some(limit) = limit else { return answer.await };
+    let late = |_| Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
 
 fn encoder(asked: &Asked, resolved: &Resolved) -> Result<Encoder, ApiError> {

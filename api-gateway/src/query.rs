@@ -3,6 +3,7 @@ use model::{ApiError, Cause, Reason};
 use serde::Deserialize;
 use state_client::node::{ExecOptions, LogOptions};
 use state_client::{Options, Propagation, Verb};
+use std::time::Duration;
 
 /// A query string, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,15 +37,18 @@ impl Query {
         }
     }
 
-    /// Checks how long a request may take: nothing, or a duration as Go writes it. Every request has a deadline of its own, which is at most as long.
+    /// How long a request may take; `None` where the client doesn't say, or says zero or less.
     ///
     /// # Errors
-    /// 400 when it isn't one.
-    pub fn check_timeout(&self) -> Result<(), ApiError> {
-        match self.text("timeout") {
-            text if text.is_empty() || is_go_duration(text) => Ok(()),
-            text => Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: invalid duration {text:?}"))),
+    /// 400 when it isn't a duration as Go writes it.
+    pub fn timeout(&self) -> Result<Option<Duration>, ApiError> {
+        let text = self.text("timeout");
+        if text.is_empty() {
+            return Ok(None);
         }
+        let refusal = || ApiError::bad_request(format!("invalid timeout specified in the request URL - time: invalid duration {text:?}"));
+        let seconds = go_duration(text).ok_or_else(refusal)?;
+        Ok(Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()))
     }
 
     /// The parameters that every request may have.
@@ -105,25 +109,24 @@ impl Query {
     }
 }
 
-/// Whether a text is a duration as Go's `time.ParseDuration` takes it: `0`, or numbers with units, `1h15m30.5s`, with a sign.
-fn is_go_duration(text: &str) -> bool {
+/// The seconds of a duration as Go's `time.ParseDuration` takes it: `0`, or numbers with units, `1h15m30.5s`, with a sign.
+fn go_duration(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 8] = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let numeric = |c: char| c.is_ascii_digit() || c == '.';
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    let mut parts = 0;
+    let mut seconds = match rest {
+        "0" => return Some(0.0),
+        "" => return None,
+        _ => 0.0,
+    };
     while !rest.is_empty() {
-        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let (number, unit) =
-            (rest.get(..rest.len() - after.len()).unwrap_or_default(), after.chars().take_while(|c| !c.is_ascii_digit() && *c != '.').collect::<String>());
-        let whole = number.bytes().filter(|b| *b == b'.').count() <= 1 && number.bytes().any(|b| b.is_ascii_digit());
-        if !whole || !matches!(unit.as_str(), "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
-            return false;
-        }
-        rest = after.strip_prefix(unit.as_str()).unwrap_or_default();
-        parts += 1;
+        let (number, after) = rest.split_at(rest.find(|c| !numeric(c))?);
+        let (unit, after) = after.split_at(after.find(numeric).unwrap_or(after.len()));
+        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        seconds += number.parse::<f64>().ok()? * scale;
+        rest = after;
     }
-    parts > 0
+    Some(if text.starts_with('-') { -seconds } else { seconds })
 }
 
 fn log_causes(options: &LogOptions) -> Vec<Cause> {
@@ -248,11 +251,14 @@ mod tests {
 
     #[test]
     fn timeouts_as_go_writes_durations() {
-        for good in ["", "0", "5s", "1h15m30.5s", "-3ms", "+.5h", "1.s", "100µs"] {
-            assert!(Query::parse(&format!("timeout={}", good.replace('+', "%2B"))).check_timeout().is_ok(), "{good}");
+        let of = |text: &str| Query::parse(&format!("timeout={}", text.replace('+', "%2B"))).timeout();
+        let none = ["", "0", "0s", "-3ms", "-0"].map(|text| (text, None));
+        let some = [("5s", 5_000), ("1h15m30.5s", 4_530_500), ("+.5h", 1_800_000), ("1.s", 1_000), ("100µs", 0)];
+        for (text, millis) in some.into_iter().map(|(text, millis)| (text, Some(millis))).chain(none) {
+            assert_eq!(of(text).unwrap().map(|t| t.as_millis()), millis, "{text}");
         }
         for bad in ["5", "s", "1x", "1.2.3s", ".s", "-", "5 s", "1h 2m", "abc"] {
-            let error = Query::parse(&format!("timeout={bad}")).check_timeout().unwrap_err();
+            let error = of(bad).unwrap_err();
             assert_eq!((error.code(), error.message), (400, format!("invalid timeout specified in the request URL - time: invalid duration \"{bad}\"")));
         }
     }

@@ -178,8 +178,9 @@ impl PodActor {
 
     /// Takes a newer form of the pod. What its volumes show of it is written anew where that is another.
     fn take(&mut self, pod: Arc<Pod>) {
-        let shown = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
-        if self.seen.volumes && volumes::show_metadata(&pod) && shown(&pod) != shown(&self.pod) {
+        let (new, old) = (&pod.metadata, &self.pod.metadata);
+        let others = new.labels != old.labels || new.annotations != old.annotations;
+        if others && self.seen.volumes && volumes::show_metadata(&pod) {
             self.refresh = Some(Timestamp::now());
             self.renewed.extend(self.seen.busy.iter().filter(|slot| **slot == Slot::Volumes).cloned());
         }

@@ -59,7 +59,7 @@ impl Ledger {
         self.lock().refused.insert(uid.to_owned(), why);
     }
 
-    /// Counts a pod no longer: nothing of it runs any more.
+    /// Counts a pod no longer: nothing of it runs any more, or the cluster doesn't have it any more.
     pub fn leave(&self, uid: &str) {
         self.lock().leave(uid);
     }
@@ -109,8 +109,7 @@ impl Book {
     }
 }
 
-/// Whether a pod no longer takes any of the node's resources: it has ended or is to end, and nothing of it runs or is being started. One that the cluster
-/// no longer has isn't counted, whatever still runs of it.
+/// Whether a pod no longer takes any of the node's resources: it has ended or is to end, and nothing of it runs or is being started.
 pub fn has_left(pod: &Pod, seen: &Observed, now: Timestamp) -> bool {
     let begins = |s: &Slot| matches!(s, Slot::Start(_) | Slot::Sandbox | Slot::Volumes);
     Life::of(pod, seen, now) != Life::Lives && !seen.any_running() && !seen.busy.iter().any(begins)

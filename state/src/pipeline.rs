@@ -19,7 +19,6 @@ use crate::warnings;
 use arc_swap::{ArcSwap, Guard};
 use bus::{Caller, Fence, Leases};
 use model::{ApiError, Key, Kinds, Stored, order};
-use serde::Serialize;
 use serde_json::{Value, json};
 use state_client::token::TokenError;
 use state_client::{Body, Reply, Request, Verb};
@@ -239,13 +238,12 @@ pub(crate) fn object_reply(object: Arc<Stored>, created: bool, warnings: Vec<Str
 }
 
 /// The reply that is a document.
-pub(crate) fn json_reply(document: &impl Serialize, code: u16) -> Result<Reply, ApiError> {
-    let document = serde_json::to_value(document).map_err(|e| ApiError::internal(e.to_string()))?;
-    Ok(Reply::Json { json: order::json(&document).into(), code, warnings: Vec::new() })
+pub(crate) fn json_reply(document: &Value, code: u16) -> Reply {
+    Reply::Json { json: order::json(document).into(), code, warnings: Vec::new() }
 }
 
 /// The `Status` of a success, with what it is about.
-pub(crate) fn success(code: u16, about: Option<(&str, Value)>) -> Result<Reply, ApiError> {
+pub(crate) fn success(code: u16, about: Option<(&str, Value)>) -> Reply {
     let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
     match about {
         Some((group, mut details)) => {

@@ -6,22 +6,39 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The file by which a data directory is known. Those of earlier releases have only a lock.
-const MARK: &str = ".whalesong";
+/// The file by which a data directory is known.
+pub const MARK: &str = ".whalesong";
 /// What the mark says to whoever finds it.
 const MARK_TEXT: &str = "This directory holds the data of a whalesong cluster. `whalesong down --purge` removes it.\n";
 /// What a data directory has, beside its mark.
 pub const PARTS: [&str; 12] = ["lock", "id", "nats", "nats.url", "nats.ca", "pki", "keys", "node", "gateway", "scheduler", "controllers", "kubeconfig"];
 
-/// Whether a directory is known for data of ours.
+/// What a file system has of its own in its topmost directory, which may be one for data.
+const LOST: &str = "lost+found";
+
+/// Whether a directory is known for data of ours: by its mark, or, where an earlier release made it, by its lock and its identity.
 pub fn is_marked(root: &Path) -> bool {
-    [MARK, "lock"].iter().any(|name| std::fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_file()))
+    is_file(&root.join(MARK)) || (was_held(root) && is_identity(&root.join("id")))
+}
+
+fn is_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// Whether there is a lock as a holder leaves it: the number of its process.
+fn was_held(root: &Path) -> bool {
+    let lock = root.join("lock");
+    is_file(&lock) && std::fs::read_to_string(lock).is_ok_and(|holder| holder.trim().bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_identity(path: &Path) -> bool {
+    is_file(path) && std::fs::read_to_string(path).is_ok_and(|id| id.trim().len() == 32 && id.trim().bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Whether everything in a directory may be ours.
 fn is_for_data(root: &Path) -> bool {
-    let known = |name: &std::ffi::OsStr| name == MARK || PARTS.iter().any(|part| name == *part);
-    is_marked(root) || std::fs::read_dir(root).is_ok_and(|found| found.flatten().all(|entry| known(&entry.file_name())))
+    let known = |name: &std::ffi::OsStr| [MARK, LOST].iter().chain(&PARTS).any(|part| name == *part);
+    is_marked(root) || was_held(root) || std::fs::read_dir(root).is_ok_and(|found| found.flatten().all(|entry| known(&entry.file_name())))
 }
 
 /// How long the directory's last holder may take to be gone: a killed process still has its files for a moment.
@@ -165,6 +182,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_marked(dir.path()));
         std::fs::create_dir(dir.path().join("keys")).unwrap();
+        std::fs::create_dir(dir.path().join("lost+found")).unwrap();
         drop(Data::hold(dir.path()).unwrap());
         assert!(is_marked(dir.path()));
         std::fs::write(dir.path().join("notes"), "").unwrap();
@@ -174,6 +192,12 @@ mod tests {
         let refusal = Data::hold(other.path()).err().unwrap().to_string();
         assert!(refusal.contains("holds something else"), "{refusal}");
         assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "nothing was written there");
+        for (lock, id, known) in [("12", "0123456789abcdef0123456789abcdef", true), ("12", "mine", false), ("apt", "0123456789abcdef0123456789abcdef", false)] {
+            let earlier = tempfile::tempdir().unwrap();
+            std::fs::write(earlier.path().join("lock"), lock).unwrap();
+            std::fs::write(earlier.path().join("id"), id).unwrap();
+            assert_eq!(is_marked(earlier.path()), known, "{lock} {id}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Removes a cluster's data: only what is known for it, and never through a link.
-use crate::data::{PARTS, is_marked};
+use crate::data::{MARK, PARTS, is_marked};
 use crate::failure::Failure;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub fn purge(root: &Path) -> Result<Vec<String>, Failure> {
     if let Some(place) = mounted_below(&mounts, root) {
         return Err(Failure::new(format!("{place} is a mount: what it shows would be removed with the data"), "unmount it, and try again"));
     }
-    for name in PARTS.iter().chain(&[".whalesong"]) {
+    for name in PARTS.iter().chain(&[MARK]) {
         let part = root.join(name);
         remove(&part).map_err(|e| Failure::new(format!("{} can't be removed ({e})", part.display()), "remove it by hand"))?;
     }

@@ -59,16 +59,28 @@ pub(super) fn bare(upgraded: Upgraded) -> (Source, Sink) {
     (Source::Bare(read), Sink::Bare(write))
 }
 
+/// The bytes of a message that has any.
+fn said(message: Message) -> Option<Bytes> {
+    let bytes = match message {
+        Message::Binary(data) => data,
+        Message::Text(text) => text.into(),
+        _ => return None,
+    };
+    (!bytes.is_empty()).then_some(bytes)
+}
+
 impl Source {
     /// The next message or bytes, never empty; `None` when the client is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<Bytes> {
         match self {
             Self::WebSocket(messages) => loop {
                 match messages.next().await?.ok()? {
-                    Message::Binary(data) if !data.is_empty() => return Some(data),
-                    Message::Text(text) if !text.is_empty() => return Some(text.into()),
                     Message::Close(_) => return None,
-                    _ => {}
+                    message => {
+                        if let Some(said) = said(message) {
+                            return Some(said);
+                        }
+                    }
                 }
             },
             Self::Bare(read) => {
@@ -112,10 +124,12 @@ pub(super) async fn greet(source: &mut Source, sink: &mut Sink) -> Option<Bytes>
     let heard = tokio::time::timeout(GREETING, async {
         loop {
             match messages.next().await?.ok()? {
-                Message::Binary(data) if !data.is_empty() => return Some(data),
-                Message::Text(text) if !text.is_empty() => return Some(text.into()),
                 Message::Pong(_) | Message::Close(_) => return None,
-                _ => {}
+                message => {
+                    if let Some(said) = said(message) {
+                        return Some(said);
+                    }
+                }
             }
         }
     });

@@ -1,6 +1,6 @@
 //! Nodes.
 use super::fields::{Checks, int, items, keep, list, map, text};
-use super::pod::is_extended;
+use super::pod::{COUNTED, is_extended};
 use crate::error::{Cause, CauseReason};
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -15,18 +15,6 @@ pub static STRATEGY: Node = Node;
 /// The rules of Nodes.
 pub struct Node;
 
-/// Resources beside those of devices that are counted in whole numbers.
-const COUNTED: [&str; 9] = [
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
-    "services.nodeports",
-    "services.loadbalancers",
-];
 const POD_CIDRS: &str = "spec.podCIDRs";
 
 impl Strategy for Node {

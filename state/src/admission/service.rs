@@ -126,7 +126,14 @@ impl Step for Allocation {
         let mut taken = taken(request, object);
         taken.ips.extend(&reserved.ips);
         taken.ports.extend(&reserved.ports);
-        let mut job = Job { ranges: &self.ranges, taken, mine: Taken::default(), of_port: HashMap::new(), entropy: request.entropy };
+        let mut job = Job {
+            ranges: &self.ranges,
+            taken,
+            mine: Taken::default(),
+            of_port: HashMap::new(),
+            had: request.old.map(|old| node_ports(old).collect()).unwrap_or_default(),
+            entropy: request.entropy,
+        };
         let causes: Vec<Cause> = job.ip(object).into_iter().chain(job.ports(object)).chain(job.health_check(object)).collect();
         refuse(object, causes)?;
         reserved.ips.extend(&job.mine.ips);
@@ -259,6 +266,8 @@ struct Job<'a> {
     mine: Taken,
     /// The node port of each port number: TCP and UDP of one port share theirs.
     of_port: HashMap<i64, u16>,
+    /// What the Service had before: it keeps a number that several of its ports share.
+    had: HashSet<u16>,
     entropy: u64,
 }
 
@@ -358,7 +367,8 @@ impl Job<'_> {
         let Some(given) = u16::try_from(given).ok().filter(|given| range.contains(given)) else {
             return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
         };
-        if self.is_free(given) { Ok(given) } else { Err("provided port is already allocated".to_owned()) }
+        let shared = self.mine.ports.contains(&given) && self.had.contains(&given);
+        if self.is_free(given) || shared { Ok(given) } else { Err("provided port is already allocated".to_owned()) }
     }
 
     fn free_port(&self) -> Result<u16, String> {

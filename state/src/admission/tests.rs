@@ -260,6 +260,17 @@ fn addresses_that_disagree_are_not_written_over() {
     assert!(run(Some(old), leaving).is_ok(), "its addresses are given back later");
 }
 
+/// Earlier releases let two ports have one number for different protocols.
+#[test]
+fn a_number_that_two_ports_share_already_is_kept() {
+    let step = service::Allocation::new(service::Ranges::default());
+    let shared = json!({"type": "NodePort", "clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"], "ports": [
+        {"name": "a", "port": 53, "protocol": "TCP", "nodePort": 30_053}, {"name": "b", "port": 54, "protocol": "UDP", "nodePort": 30_053}]});
+    let run = |old: Option<Value>| Case { old: old.map(service), ..Case::create("services", service(shared.clone())) }.run(&step).map(|_| ());
+    assert!(run(None).unwrap_err().message.contains("spec.ports[1].nodePort: Invalid value: 30053: provided port is already allocated"));
+    assert_eq!(run(Some(shared.clone())).map_err(|e| e.message), Ok(()));
+}
+
 #[test]
 fn balanced_services_get_a_port_for_health_checks() {
     let step = service::Allocation::new(service::Ranges::default());

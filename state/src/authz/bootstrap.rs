@@ -165,7 +165,8 @@ fn role(name: &str, labels: &[&str], rules: Vec<Value>) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata(name, labels), "rules": rules})
 }
 
-/// A role made up of those that carry its label. Its `rules` show what that is at the start; what counts is evaluated when asked.
+/// A role made up of those that carry its label. Its `rules` are what that is at the start, and a controller keeps them so; whoever is asked whether
+/// something is allowed looks at the parts themselves.
 fn aggregate(name: &str, labels: &[&str], parts: &[&[Row]]) -> Value {
     let mut role = role(name, labels, parts.iter().flat_map(|rows| rules(rows)).collect());
     let label = format!("rbac.authorization.k8s.io/aggregate-to-{name}");

@@ -17,9 +17,9 @@ pub fn shape(call: &Call, object: &mut Object, json: Option<&[u8]>) -> Result<Ve
         return Ok(Vec::new());
     }
     let mut found = json.map(schema::duplicate_fields).unwrap_or_default();
-    if !unknown.is_empty() {
-        found.extend(unknown);
-        found = json.map_or(found.clone(), |json| schema::in_order_of(json, found));
+    found.extend(unknown);
+    if let Some(json) = json.filter(|_| found.len() > 1) {
+        found = schema::in_order_of(json, found);
     }
     if mode == FieldValidation::Strict && !found.is_empty() {
         return Err(schema::refuse(&call.kind, &format!("strict decoding error: {}", found.join(", "))));

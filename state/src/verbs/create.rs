@@ -183,7 +183,7 @@ impl Pipeline {
     async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
         let binding = call::object(body)?;
         self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
-        success(201, None)
+        Ok(success(201, None))
     }
 
     /// An eviction is a deletion that the pod's disruption budgets would have a say in.
@@ -194,7 +194,7 @@ impl Pipeline {
         }
         let asked = Asked::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
         self.delete_one(call, &call.name, &asked).await?;
-        success(201, None)
+        Ok(success(201, None))
     }
 
     /// Whether the user was given the right to tokens of this account for an audience.
@@ -211,6 +211,6 @@ impl Pipeline {
         let id = uuid::Uuid::new_v4().to_string();
         let granted = |audience: &str| self.may_request(call, audience);
         let asked = token::Asked { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
-        json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201)
+        Ok(json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201))
     }
 }

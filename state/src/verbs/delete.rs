@@ -34,7 +34,7 @@ impl Pipeline {
         match self.delete_one(call, &call.name, &asked).await? {
             Deleted::Gone(object) if !returns_object(call) => {
                 let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.uid()});
-                success(200, Some((&call.kind.group, details)))
+                Ok(success(200, Some((&call.kind.group, details))))
             }
             Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(form::outward(&call.kind, object)?, false, Vec::new())),
         }

@@ -9,6 +9,7 @@ use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
 use model::{ApiError, Kind, Stored};
+use serde_json::Value;
 use state_client::connect::{self, Target};
 use state_client::{Body, ListReply, Reply, Verb};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl Pipeline {
         self.check_read(call, &stored)?;
         match call.sub {
             None | Some(Subresource::Status) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::Scale) => json_reply(&stored.read(scale::of), 200),
+            Some(Subresource::Scale) => Ok(json_reply(&Value::Object(stored.read(scale::of).0), 200)),
             Some(sub) => connected(sub, stored, Body::None),
         }
     }

@@ -32,6 +32,6 @@ impl Pipeline {
             }
             other => return Err(ApiError::internal(format!("{other} can't be answered"))),
         };
-        json_reply(&answer, 201)
+        Ok(json_reply(&answer, 201))
     }
 }

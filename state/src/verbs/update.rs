@@ -28,7 +28,7 @@ impl Pipeline {
         let mut given = call::object(body)?;
         if call.sub == Some(Subresource::Scale) {
             let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
-            return json_reply(&scale::of(scaled.stored.object()), 200);
+            return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
         }
         let mut warnings = accept(call, &mut given, json.as_deref())?;
         let given = form::inward(&call.kind, given);
@@ -62,7 +62,7 @@ impl Pipeline {
         if call.sub == Some(Subresource::Scale) {
             let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
             let scaled = self.change(call, &propose).await?;
-            return json_reply(&scale::of(scaled.stored.object()), 200);
+            return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
         }
         let warnings = Mutex::new(Vec::new());
         let propose = |old: &Stored| {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::fmt::Display;
 
 const HUGE: &str = "hugepages-";
-/// Names without a domain that Kubernetes knows, beside those of huge pages.
-const STANDARD: [&str; 20] = [
+/// Names without a domain that Kubernetes knows, beside those of huge pages and of what is counted.
+const STANDARD: [&str; 11] = [
     "cpu",
     "memory",
     "ephemeral-storage",
@@ -20,6 +20,9 @@ const STANDARD: [&str; 20] = [
     "limits.cpu",
     "limits.memory",
     "limits.ephemeral-storage",
+];
+/// Those of what is counted in whole numbers.
+pub(in crate::kinds) const COUNTED: [&str; 9] = [
     "pods",
     "resourcequotas",
     "services",
@@ -79,7 +82,7 @@ fn resource_name(checks: &mut Checks, path: &dyn Display, name: &str) {
     let (bare, well_formed) = (!name.contains('/'), errors.is_empty());
     checks.all(path, name, errors);
     if bare {
-        if well_formed && !STANDARD.contains(&name) && !is_huge(name) {
+        if well_formed && !STANDARD.iter().chain(&COUNTED).any(|known| *known == name) && !is_huge(name) {
             checks.add(Cause::invalid(path, &name.into(), "must be a standard resource type or fully qualified"));
         }
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !name.starts_with(HUGE) {

@@ -167,7 +167,10 @@ impl Api {
             // on the heap, so that they aren't part of what every request takes while it waits
             Verb::Connect => Box::pin(stream::respond(self, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,
-            _ => within(asked.query.timeout()?, self.call(asked, resolved)).await,
+            _ => match asked.query.timeout()? {
+                Some(limit) => Box::pin(within(limit, self.call(asked, resolved))).await,
+                None => self.call(asked, resolved).await,
+            },
         }
     }
 
@@ -195,8 +198,7 @@ impl Api {
 }
 
 /// The answer, if it comes within what the client allows.
-async fn within(limit: Option<Duration>, answer: impl Future<Output = Result<Response<Body>, ApiError>>) -> Result<Response<Body>, ApiError> {
-    let Some(limit) = limit else { return answer.await };
+async fn within(limit: Duration, answer: impl Future<Output = Result<Response<Body>, ApiError>>) -> Result<Response<Body>, ApiError> {
     let late = |_| Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
     tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }

@@ -167,11 +167,16 @@ impl Api {
             // on the heap, so that they aren't part of what every request takes while it waits
             Verb::Connect => Box::pin(stream::respond(self, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,
-            _ => match asked.query.timeout()? {
-                Some(limit) => Box::pin(within(limit, self.call(asked, resolved))).await,
-                None => self.call(asked, resolved).await,
-            },
+            _ if asked.query.timeout()?.is_some() => Box::pin(self.timed(asked, resolved)).await,
+            _ => self.call(asked, resolved).await,
         }
+    }
+
+    /// The answer, if it comes within what the client allows.
+    async fn timed(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+        let limit = asked.query.timeout()?.unwrap_or(Duration::MAX);
+        let late = |_| Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
+        tokio::time::timeout(limit, self.call(asked, resolved)).await.unwrap_or_else(late)
     }
 
     async fn watch(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
@@ -195,12 +200,6 @@ impl Api {
         let reply = self.client.call(resolved.request(asked.user, options).body(body)).await?;
         reply_response(reply, &encoder, &head.headers)
     }
-}
-
-/// The answer, if it comes within what the client allows.
-async fn within(limit: Duration, answer: impl Future<Output = Result<Response<Body>, ApiError>>) -> Result<Response<Body>, ApiError> {
-    let late = |_| Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
 
 fn encoder(asked: &Asked, resolved: &Resolved) -> Result<Encoder, ApiError> {

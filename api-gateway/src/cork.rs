@@ -22,13 +22,13 @@ struct State {
 }
 
 /// `T` with a buffer, whose flushes are put off while its connection says so.
-pub struct Corked<T> {
+pub struct CoalescingIo<T> {
     inner: BufWriter<T>,
     state: Arc<State>,
 }
 
 /// A connection whose stream is [`Corked`]. It writes what was gathered once all tasks that could run have had their turn.
-pub struct Connection<C> {
+pub struct CoalescingConnection<C> {
     inner: Pin<Box<C>>,
     state: Arc<State>,
     gathers: bool,
@@ -37,22 +37,22 @@ pub struct Connection<C> {
 }
 
 /// The connection that `connect` makes of a stream; where it `gathers`, several of its writes become one.
-pub fn cork<T: AsyncWrite, C>(stream: T, gathers: bool, connect: impl FnOnce(Corked<T>) -> C) -> Connection<C> {
+pub fn coalesce<T: AsyncWrite, C>(stream: T, gathers: bool, connect: impl FnOnce(CoalescingIo<T>) -> C) -> CoalescingConnection<C> {
     let state = Arc::new(State::default());
     // without room, what is written goes straight through
     let inner = BufWriter::with_capacity(if gathers { FULL } else { 0 }, stream);
-    let inner = connect(Corked { inner, state: state.clone() });
-    Connection { inner: Box::pin(inner), state, gathers, waited: false }
+    let inner = connect(CoalescingIo { inner, state: state.clone() });
+    CoalescingConnection { inner: Box::pin(inner), state, gathers, waited: false }
 }
 
-impl<C> Connection<C> {
+impl<C> CoalescingConnection<C> {
     /// The connection itself.
     pub fn inner(&mut self) -> Pin<&mut C> {
         self.inner.as_mut()
     }
 }
 
-impl<C: Future> Future for Connection<C> {
+impl<C: Future> Future for CoalescingConnection<C> {
     type Output = C::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -74,13 +74,13 @@ impl<C: Future> Future for Connection<C> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Corked<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for CoalescingIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     /// As a connection of HTTP/2 does: writes and flushes each part that is there, and flushes when there is nothing more.
-    async fn connection(mut stream: Corked<Writes>, mut parts: UnboundedReceiver<usize>) {
+    async fn connection(mut stream: CoalescingIo<Writes>, mut parts: UnboundedReceiver<usize>) {
         while let Some(part) = poll_fn(|cx| received(&mut stream, &mut parts, cx)).await {
             stream.write_all(&vec![7; part]).await.unwrap();
             stream.flush().await.unwrap();
@@ -138,7 +138,7 @@ mod tests {
         stream.shutdown().await.unwrap();
     }
 
-    fn received(stream: &mut Corked<Writes>, parts: &mut UnboundedReceiver<usize>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+    fn received(stream: &mut CoalescingIo<Writes>, parts: &mut UnboundedReceiver<usize>, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         let received = parts.poll_recv(cx);
         if received.is_pending() {
             assert!(Pin::new(stream).poll_flush(cx).is_ready());
@@ -148,7 +148,7 @@ mod tests {
 
     async fn written(gathers: bool, parts: &[usize]) -> Vec<usize> {
         let (writes, (sender, receiver)) = (Writes::default(), unbounded_channel());
-        let running = tokio::spawn(cork(writes.clone(), gathers, |stream| connection(stream, receiver)));
+        let running = tokio::spawn(coalesce(writes.clone(), gathers, |stream| connection(stream, receiver)));
         for part in parts {
             // a task of its own for each, as each stream of a connection has
             let sender = sender.clone();

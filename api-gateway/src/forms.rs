@@ -51,7 +51,7 @@ pub struct Encoder {
 
 /// What an event says happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
+pub enum EventType {
     /// `ADDED`
     Added,
     /// `MODIFIED`
@@ -60,7 +60,7 @@ pub enum Change {
     Deleted,
 }
 
-impl Change {
+impl EventType {
     fn head(self) -> &'static [u8] {
         match self {
             Self::Added => br#"{"type":"ADDED","object":"#,
@@ -189,7 +189,7 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoder::object`].
-    pub fn event(&self, out: &mut BytesMut, change: Change, stored: &Stored, first: bool, now: Timestamp) -> Result<(), ApiError> {
+    pub fn event(&self, out: &mut BytesMut, change: EventType, stored: &Stored, first: bool, now: Timestamp) -> Result<(), ApiError> {
         let body = match self.form {
             Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), first, now)?)?,
             _ => self.object(stored, now)?,
@@ -296,10 +296,10 @@ mod tests {
     fn events_are_lines() {
         let mut out = BytesMut::new();
         let e = encoder(Form::Table);
-        e.event(&mut out, Change::Added, &pod("a", 5), true, Timestamp::UNIX_EPOCH).unwrap();
-        e.event(&mut out, Change::Modified, &pod("a", 6), false, Timestamp::UNIX_EPOCH).unwrap();
+        e.event(&mut out, EventType::Added, &pod("a", 5), true, Timestamp::UNIX_EPOCH).unwrap();
+        e.event(&mut out, EventType::Modified, &pod("a", 6), false, Timestamp::UNIX_EPOCH).unwrap();
         e.bookmark(&mut out, 9, true).unwrap();
-        encoder(Form::Object).event(&mut out, Change::Deleted, &pod("a", 7), false, Timestamp::UNIX_EPOCH).unwrap();
+        encoder(Form::Object).event(&mut out, EventType::Deleted, &pod("a", 7), false, Timestamp::UNIX_EPOCH).unwrap();
         let lines: Vec<Value> = out.freeze().split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(value).collect();
         assert_eq!(lines.iter().map(|l| l["type"].as_str().unwrap()).collect::<Vec<_>>(), ["ADDED", "MODIFIED", "BOOKMARK", "DELETED"]);
         assert!(lines[0]["object"]["columnDefinitions"].is_array() && lines[1]["object"]["columnDefinitions"].is_null());

@@ -1,7 +1,7 @@
 //! The listener: TLS, connections, and how they end.
 use crate::auth::certificate_user;
 use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
-use crate::cork::cork;
+use crate::cork::coalesce;
 use crate::handler::{Api, Peer};
 use crate::io::Timed;
 use crate::pki::Pki;
@@ -196,7 +196,7 @@ async fn connection(socket: TcpStream, tls: TlsAcceptor, api: Arc<Api>, stop: Ca
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).keep_alive_interval(PING).keep_alive_timeout(PING);
-    let mut serving = cork(stream, many, |stream| builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut serving = coalesce(stream, many, |stream| builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut serving => ended,
         () = stop.cancelled() => {

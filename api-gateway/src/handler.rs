@@ -42,7 +42,7 @@ pub struct Api {
 }
 
 /// One request, after it is known who asks.
-pub(crate) struct Asked {
+pub(crate) struct ApiRequest {
     pub request: Request<Upload>,
     pub user: User,
     pub query: Query,
@@ -91,7 +91,7 @@ impl Api {
         let user = impersonate::apply(&self.client, sender, request.headers()).await?;
         let query = Query::parse(request.uri().query().unwrap_or_default());
         let path = request.uri().path().to_owned();
-        let asked = Asked { request, user, query };
+        let asked = ApiRequest { request, user, query };
         match path::parse(&path) {
             Some(Path::Resource(path)) => self.resource(asked, path, labels).await,
             Some(root) => self.discovery(&asked, &path, &root),
@@ -100,7 +100,7 @@ impl Api {
     }
 
     /// Discovery is for everybody who is known.
-    fn discovery(&self, asked: &Asked, path: &str, root: &Path) -> Result<Response<Body>, ApiError> {
+    fn discovery(&self, asked: &ApiRequest, path: &str, root: &Path) -> Result<Response<Body>, ApiError> {
         read_only(&asked.request)?;
         known(&asked.user, path)?;
         let headers = asked.request.headers();
@@ -124,7 +124,7 @@ impl Api {
         Ok(respond::large(200, content_type, respond::text_of(&document), headers))
     }
 
-    async fn other(&self, asked: &Asked, path: &str) -> Result<Response<Body>, ApiError> {
+    async fn other(&self, asked: &ApiRequest, path: &str) -> Result<Response<Body>, ApiError> {
         let (first, rest) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
         match first {
             "healthz" | "livez" | "readyz" if rest.is_empty() => {
@@ -155,7 +155,7 @@ impl Api {
     }
 
     /// Every verb of every kind.
-    async fn resource(&self, asked: Asked, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+    async fn resource(&self, asked: ApiRequest, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
         let (kind, sub) = path::resolve(&self.kinds.load(), &path)?;
         let watching = asked.query.flag("watch").unwrap_or_default();
         let verb = path::verb(asked.request.method().as_str(), &kind, &path, sub, watching)?;
@@ -173,13 +173,13 @@ impl Api {
     }
 
     /// The answer, if it comes within what the client allows.
-    async fn timed(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+    async fn timed(&self, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
         let limit = asked.query.timeout()?.unwrap_or(Duration::MAX);
         let late = |_| Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
         tokio::time::timeout(limit, self.call(asked, resolved)).await.unwrap_or_else(late)
     }
 
-    async fn watch(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+    async fn watch(&self, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
         let encoder = encoder(&asked, &resolved)?;
         let timeout = asked.query.int("timeoutSeconds")?;
         let options = asked.query.options(Verb::Watch)?;
@@ -192,7 +192,7 @@ impl Api {
         watch::respond(&self.client, request, encoder, timeout, open, self.stop.clone()).await
     }
 
-    async fn call(&self, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+    async fn call(&self, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
         let encoder = encoder(&asked, &resolved)?;
         let mut options = asked.query.options(resolved.verb)?;
         let (head, incoming) = asked.request.into_parts();
@@ -202,7 +202,7 @@ impl Api {
     }
 }
 
-fn encoder(asked: &Asked, resolved: &Resolved) -> Result<Encoder, ApiError> {
+fn encoder(asked: &ApiRequest, resolved: &Resolved) -> Result<Encoder, ApiError> {
     Ok(Encoder {
         kind: resolved.kind.clone(),
         api_version: discovery::group_version(&resolved.path.group, &resolved.path.version),

@@ -1,5 +1,5 @@
 //! Watches: a stream of lines that pulls from `state` only as fast as the client reads.
-use crate::forms::{self, Change, Encoder, LINE};
+use crate::forms::{self, Encoder, EventType, LINE};
 use crate::metrics::Open;
 use crate::respond::{Body, JSON};
 use bytes::{Bytes, BytesMut};
@@ -112,9 +112,9 @@ impl Lines {
 
     fn line(&mut self, out: &mut BytesMut, event: Event, now: Timestamp) -> Result<(), ApiError> {
         let (change, stored) = match event {
-            Event::Added(stored) => (Change::Added, stored),
-            Event::Modified(stored) => (Change::Modified, stored),
-            Event::Deleted(stored) => (Change::Deleted, stored),
+            Event::Added(stored) => (EventType::Added, stored),
+            Event::Modified(stored) => (EventType::Modified, stored),
+            Event::Deleted(stored) => (EventType::Deleted, stored),
             Event::Bookmark { revision, initial_events_end } => return self.encoder.bookmark(out, revision, initial_events_end),
             Event::Error(error) => return Err(error),
         };

@@ -9,7 +9,7 @@ use scheduler::pod::PodInfo;
 use scheduler::schedule;
 use serde_json::{Value, json};
 use state::store::offline::Offline;
-use state::store::{Feed, Op, Write};
+use state::store::{Feed, StoreOp, Write};
 use state_client::{Body, Request, Verb};
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ mod patches {
 }
 
 fn writes(many: usize) -> Vec<Write> {
-    let put = |name: String| Write { key: Key::new("", "configmaps", "default", name.as_str()), expect: 0, op: Op::Put(object(config_map(&name))) };
+    let put = |name: String| Write { key: Key::new("", "configmaps", "default", name.as_str()), expect: 0, op: StoreOp::Put(object(config_map(&name))) };
     (0..many).map(|n| put(format!("c{n}"))).collect()
 }
 

@@ -3,7 +3,7 @@
 use crate::report::rounded;
 use clap::Args;
 use controllers::runtime::edge::request;
-use controllers::runtime::engine::Outcome;
+use controllers::runtime::engine::WriteOutcome;
 use controllers::runtime::{Engine, Guard, Resource, Write};
 use jiff::Timestamp;
 use model::{ApiError, Key, Kinds, Object};
@@ -159,14 +159,14 @@ impl Bench {
     }
 }
 
-fn carry_out(store: &mut Store, write: &Write, now: Timestamp) -> Outcome {
+fn carry_out(store: &mut Store, write: &Write, now: Timestamp) -> WriteOutcome {
     if !write.guards.iter().all(|guard| holds(store, guard)) {
-        return Outcome::Held;
+        return WriteOutcome::Held;
     }
     match store.handle(&request(&mut write.clone()), now) {
-        Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
-        Ok(_) => Outcome::Done(None),
-        Err(error) => Outcome::Failed(error),
+        Ok(Reply::Object { object, .. }) => WriteOutcome::Done(Some(object)),
+        Ok(_) => WriteOutcome::Done(None),
+        Err(error) => WriteOutcome::Failed(error),
     }
 }
 

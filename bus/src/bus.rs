@@ -3,12 +3,12 @@ use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::lease::{Memory, Remote, Table};
 use crate::line::{Line, LineCut};
-use crate::local::{Door, Gate, Handler, Registration, Registry};
+use crate::local::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
 use crate::message::{Call, Open};
 use crate::micro::Announcements;
-use crate::nats::answer::{self, Knock};
+use crate::nats::answer::{self, StreamRequest};
 use crate::nats::ask;
-use crate::nats::mouth::Mouth;
+use crate::nats::mouth::Multiplexer;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
 use crate::service::{Service, Stats};
 use crate::stream::{Duplex, pair};
@@ -81,18 +81,18 @@ pub struct Incoming<Q> {
 }
 
 /// A request on its way to an actor, with the place for its reply. See [`Bus::expose`].
-pub struct Ask<Q: Call> {
+pub struct ActorRequest<Q: Call> {
     /// The request and who sent it.
     pub incoming: Incoming<Q>,
     /// Where the reply goes. Dropping it is an error for the caller.
     pub reply: oneshot::Sender<Q::Reply>,
 }
 
-type Answer<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>::Refusal>;
+type OpeningResult<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>::Refusal>;
 
-enum Answering<O: Open> {
-    Local(oneshot::Sender<Answer<O>>),
-    Remote(Knock),
+enum OpeningReply<O: Open> {
+    Local(oneshot::Sender<OpeningResult<O>>),
+    Remote(StreamRequest),
 }
 
 /// A stream that somebody wants to open.
@@ -101,16 +101,16 @@ pub struct Opening<O: Open> {
     pub message: O,
     /// Who sent it, vouched for.
     pub caller: Caller,
-    answering: Answering<O>,
+    answering: OpeningReply<O>,
 }
 
 impl<O: Open> Opening<O> {
-    pub(crate) fn local(message: O, caller: Caller, answer: oneshot::Sender<Answer<O>>) -> Self {
-        Self { message, caller, answering: Answering::Local(answer) }
+    pub(crate) fn local(message: O, caller: Caller, answer: oneshot::Sender<OpeningResult<O>>) -> Self {
+        Self { message, caller, answering: OpeningReply::Local(answer) }
     }
 
-    pub(crate) fn remote(message: O, caller: Caller, knock: Knock) -> Self {
-        Self { message, caller, answering: Answering::Remote(knock) }
+    pub(crate) fn remote(message: O, caller: Caller, knock: StreamRequest) -> Self {
+        Self { message, caller, answering: OpeningReply::Remote(knock) }
     }
 
     /// Opens the stream.
@@ -119,12 +119,12 @@ impl<O: Open> Opening<O> {
     /// When the opener is gone.
     pub async fn accept(self) -> Result<Duplex<O::Down, O::Up>, BusError> {
         match self.answering {
-            Answering::Local(answer) => {
+            OpeningReply::Local(answer) => {
                 let (theirs, ours) = pair();
                 answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
                 Ok(ours)
             }
-            Answering::Remote(knock) => {
+            OpeningReply::Remote(knock) => {
                 let (sender, receiver) = knock.accept().await.map_err(BusError::Disconnected)?;
                 Ok(Duplex::remote(sender, receiver))
             }
@@ -134,12 +134,12 @@ impl<O: Open> Opening<O> {
     /// Says no.
     pub async fn refuse(self, why: O::Refusal) {
         match self.answering {
-            Answering::Local(answer) => {
+            OpeningReply::Local(answer) => {
                 if answer.send(Err(why)).is_err() {
                     tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
                 }
             }
-            Answering::Remote(knock) => {
+            OpeningReply::Remote(knock) => {
                 if let Err(error) = knock.refuse::<O>(&why).await {
                     tracing::warn!(service = O::SERVICE, %error, "a refusal could not be sent");
                 }
@@ -163,7 +163,7 @@ struct Shared {
 pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    mouth: Arc<OnceCell<Arc<Mouth>>>,
+    mouth: Arc<OnceCell<Arc<Multiplexer>>>,
     line: Option<Line>,
 }
 
@@ -244,7 +244,7 @@ impl Bus {
     }
 
     /// What speaks for this caller on NATS; `None` where there is no NATS.
-    pub(crate) async fn mouth(&self) -> Result<Option<&Arc<Mouth>>, BusError> {
+    pub(crate) async fn multiplexer(&self) -> Result<Option<&Arc<Multiplexer>>, BusError> {
         let Some(link) = &self.shared.link else { return Ok(None) };
         if let Some(mouth) = self.mouth.get() {
             return Ok(Some(mouth));
@@ -284,10 +284,10 @@ impl Bus {
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
         let answering = pin!(async {
-            if let Some(door) = self.shared.registry.find::<Q, Door<Q>>(to) {
+            if let Some(door) = self.shared.registry.find::<Q, CallHandler<Q>>(to) {
                 return door.call(message, Caller::clone(&self.caller)).await;
             }
-            match self.mouth().await? {
+            match self.multiplexer().await? {
                 // on the heap, for who asks somebody in the same process doesn't need the room
                 Some(mouth) => Box::pin(ask::call(mouth, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
@@ -303,10 +303,10 @@ impl Bus {
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
         let answering = pin!(async {
-            if let Some(gate) = self.shared.registry.find::<O, Gate<O>>(to) {
+            if let Some(gate) = self.shared.registry.find::<O, StreamHandler<O>>(to) {
                 return gate.open(message, Caller::clone(&self.caller)).await;
             }
-            match self.mouth().await? {
+            match self.multiplexer().await? {
                 Some(mouth) => Box::pin(ask::open(mouth, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
@@ -345,23 +345,23 @@ impl Bus {
     pub async fn expose<Q, M>(&self, instance: &str, concurrency: usize, actor: ActorRef<M>) -> Result<Service, BusError>
     where
         Q: Call,
-        M: From<Ask<Q>> + Send + 'static,
+        M: From<ActorRequest<Q>> + Send + 'static,
     {
         let handler = move |incoming| -> BoxFuture<'static, Option<Q::Reply>> {
             let actor = actor.clone();
-            Box::pin(async move { actor.ask(|reply| M::from(Ask { incoming, reply })).await.ok() })
+            Box::pin(async move { actor.ask(|reply| M::from(ActorRequest { incoming, reply })).await.ok() })
         };
         self.install::<Q>(instance, concurrency, Box::new(handler)).await
     }
 
-    async fn install<Q: Call>(&self, instance: &str, concurrency: usize, handler: Handler<Q>) -> Result<Service, BusError> {
+    async fn install<Q: Call>(&self, instance: &str, concurrency: usize, handler: HandlerFn<Q>) -> Result<Service, BusError> {
         let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX).clamp(1, MAX_CONCURRENCY);
         let permits = Arc::new(Semaphore::new(concurrency as usize));
         let stats = Arc::new(Stats::default());
-        let door = Arc::new(Door { handler, permits: permits.clone(), limit: concurrency as usize, stats: stats.clone() });
+        let door = Arc::new(CallHandler { handler, permits: permits.clone(), limit: concurrency as usize, stats: stats.clone() });
         let registration = self.shared.registry.add::<Q, _>(instance, door.clone());
         let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
-        if let Some(mouth) = self.mouth().await? {
+        if let Some(mouth) = self.multiplexer().await? {
             answer::serve(mouth, instance, door, service.listening.clone()).await?;
             self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
         }
@@ -379,10 +379,10 @@ impl Bus {
         R: Future<Output = ()> + Send + 'static,
     {
         let stats = Arc::new(Stats::default());
-        let gate = Arc::new(Gate::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
+        let gate = Arc::new(StreamHandler::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
         let registration = self.shared.registry.add::<O, _>(instance, gate.clone());
         let service = self.service(registration, Arc::new(Semaphore::new(1)), 1, stats, (Verb::Open, O::SERVICE, instance));
-        if let Some(mouth) = self.mouth().await? {
+        if let Some(mouth) = self.multiplexer().await? {
             answer::accept(mouth, instance, gate, service.listening.clone()).await?;
             self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
         }

@@ -29,11 +29,11 @@ pub enum KeyError {
 }
 
 /// A user's key.
-pub struct Key {
+pub struct NatsKey {
     pair: KeyPair,
 }
 
-impl Key {
+impl NatsKey {
     /// A new one.
     pub fn generate() -> Self {
         Self { pair: KeyPair::new_user() }
@@ -69,9 +69,9 @@ const AUTHORITY: &str = "ca-sha256:";
 /// which the server is known.
 pub struct KeyFile {
     /// The caller's key.
-    pub own: Key,
+    pub own: NatsKey,
     /// The key of the connection on which replies leave, which may publish to inboxes and streams only.
-    pub replies: Option<Key>,
+    pub replies: Option<NatsKey>,
     /// The SHA-256 digest of the CA's certificate, where the server speaks TLS.
     pub authority: Option<[u8; 32]>,
 }
@@ -79,7 +79,7 @@ pub struct KeyFile {
 impl KeyFile {
     /// New keys.
     pub fn generate(replies: bool) -> Self {
-        Self { own: Key::generate(), replies: replies.then(Key::generate), authority: None }
+        Self { own: NatsKey::generate(), replies: replies.then(NatsKey::generate), authority: None }
     }
 
     /// From a file's text.
@@ -91,7 +91,7 @@ impl KeyFile {
         let (authorities, seeds): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(AUTHORITY));
         let digest = |line: &&str| Pin::from_hex(line.trim_start_matches(AUTHORITY)).ok_or("what it says of the CA is no digest");
         let authority = authorities.first().map(digest).transpose()?;
-        let mut seeds = seeds.into_iter().map(Key::from_seed);
+        let mut seeds = seeds.into_iter().map(NatsKey::from_seed);
         let own = seeds.next().ok_or("it is empty")??;
         let replies = seeds.next().transpose()?;
         if seeds.next().is_some() { Err("it holds more than two seeds".to_owned()) } else { Ok(Self { own, replies, authority }) }
@@ -102,7 +102,7 @@ impl KeyFile {
     /// # Errors
     /// When a key holds no seed.
     pub fn text(&self) -> io::Result<String> {
-        let replies = self.replies.as_ref().map(Key::seed).transpose()?;
+        let replies = self.replies.as_ref().map(NatsKey::seed).transpose()?;
         let authority = self.authority.map(|digest| format!("{AUTHORITY}{}", Pin::hex(&digest)));
         Ok([Some(self.own.seed()?), replies, authority].into_iter().flatten().fold(String::new(), |text, seed| text + &seed + "\n"))
     }
@@ -127,7 +127,7 @@ impl KeyFile {
             loaded => loaded?,
         };
         if replies && keys.replies.is_none() {
-            keys.replies = Some(Key::generate());
+            keys.replies = Some(NatsKey::generate());
         }
         keys.write(path)?;
         Ok(keys)
@@ -194,7 +194,7 @@ mod tests {
         let before = KeyFile::load_or_create(&path, false).unwrap();
         let after = KeyFile::load_or_create(&path, true).unwrap();
         assert!(before.replies.is_none());
-        let replies = after.replies.as_ref().map(Key::public).unwrap();
+        let replies = after.replies.as_ref().map(NatsKey::public).unwrap();
         let again = KeyFile::load_or_create(&path, false).unwrap();
         assert_eq!((again.own.public(), again.replies.map(|k| k.public())), (before.own.public(), Some(replies.clone())));
         assert_ne!(replies, before.own.public());
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn public_keys_are_told_from_others() {
-        let key = Key::generate();
+        let key = NatsKey::generate();
         assert!(is_public(&key.public()) && !is_public(&key.seed().unwrap()) && !is_public("U") && !is_public("") && !is_public("../U"));
     }
 }

@@ -20,7 +20,7 @@ pub mod subject;
 
 pub use address::{Caller, Class, Role, To};
 pub use bus::{Bus, BusError, Incoming, Opening};
-pub use lease::{Fence, Lease, LeaseError, LeaseOptions, Leases};
+pub use lease::{FencingToken, Lease, LeaseError, LeaseOptions, Leases};
 pub use line::{Line, Quality};
 pub use message::{Call, Message, Open};
 pub use micro::ServiceInfo;

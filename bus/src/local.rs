@@ -12,18 +12,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 /// A handler; `None` stands for a reply that will never come.
-pub(crate) type Handler<Q> = Box<dyn Fn(Incoming<Q>) -> BoxFuture<'static, Option<<Q as Call>::Reply>> + Send + Sync>;
+pub(crate) type HandlerFn<Q> = Box<dyn Fn(Incoming<Q>) -> BoxFuture<'static, Option<<Q as Call>::Reply>> + Send + Sync>;
 
 /// A handler of requests, its limit and its counters: one for local and remote callers together.
-pub(crate) struct Door<Q: Call> {
-    pub(crate) handler: Handler<Q>,
+pub(crate) struct CallHandler<Q: Call> {
+    pub(crate) handler: HandlerFn<Q>,
     pub(crate) permits: Arc<Semaphore>,
     /// So many permits there are.
     pub(crate) limit: usize,
     pub(crate) stats: Arc<Stats>,
 }
 
-impl<Q: Call> Door<Q> {
+impl<Q: Call> CallHandler<Q> {
     /// Waits for a free place, then runs the handler in a task of its own: a caller that gives up doesn't stop it halfway,
     /// and its panic is this caller's error.
     pub(crate) async fn call(self: Arc<Self>, message: Q, caller: Caller) -> Result<Q::Reply, BusError> {
@@ -43,12 +43,12 @@ impl<Q: Call> Door<Q> {
 }
 
 /// An acceptor of streams and its counters.
-pub(crate) struct Gate<O: Open> {
+pub(crate) struct StreamHandler<O: Open> {
     pub(crate) handler: Box<dyn Fn(Opening<O>) -> BoxFuture<'static, ()> + Send + Sync>,
     pub(crate) stats: Arc<Stats>,
 }
 
-impl<O: Open> Gate<O> {
+impl<O: Open> StreamHandler<O> {
     /// Runs the acceptor in a task of its own, which goes on after the answer.
     pub(crate) fn admit(self: Arc<Self>, opening: Opening<O>) {
         tokio::spawn(async move {

@@ -1,7 +1,7 @@
 //! Services say who they are, by NATS' micro protocol: `nats micro ls` sees them, and [`Bus::discover`] asks the same way.
 use crate::address::{Caller, Role};
 use crate::bus::Bus;
-use crate::nats::mouth::Mouth;
+use crate::nats::mouth::Multiplexer;
 use crate::permissions::foreign_inbox;
 use crate::service::Stats;
 use crate::subject::Subjects;
@@ -133,7 +133,7 @@ impl Announcements {
     }
 
     /// Answers those who ask, from the first call on.
-    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mouth: &Mouth, stop: CancellationToken) {
+    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mouth: &Multiplexer, stop: CancellationToken) {
         let start = || async {
             let questions = mouth.client.subscribe("$SRV.>").await?;
             let (all, speaker) = (self.clone(), Speaker { client: mouth.replies.clone(), subjects: mouth.subjects.clone(), owner: mouth.owner.clone() });
@@ -199,7 +199,7 @@ impl Bus {
     /// All services of the cluster that answer within `timeout`, ordered by service and instance. The caller's role must be
     /// allowed to ask: state, gateway and admin are.
     pub async fn discover(&self, timeout: Duration) -> Vec<ServiceInfo> {
-        let mut found: Vec<ServiceInfo> = match self.mouth().await {
+        let mut found: Vec<ServiceInfo> = match self.multiplexer().await {
             Ok(Some(mouth)) => match mouth.gather("$SRV.STATS", timeout).await {
                 Ok(answers) => answers.iter().filter_map(|(from, m)| parse(self.cluster(), &m.payload).filter(|info| vouched(from, info))).collect(),
                 Err(error) => {

@@ -14,19 +14,19 @@ pub struct Stats {
     requests: AtomicU64,
     errors: AtomicU64,
     nanos: AtomicU64,
-    complaints: Complaints,
+    complaints: LogLimiter,
 }
 
 /// Lets a few lines a second into the log of what others do wrong, who could fill it otherwise.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints(Mutex<Option<(Instant, u32)>>);
+pub(crate) struct LogLimiter(Mutex<Option<(Instant, u32)>>);
 
 /// Lines a second.
 const LINES: u32 = 10;
 
-impl Complaints {
+impl LogLimiter {
     /// Logs, unless that was done often in this second.
-    pub(crate) fn now_and_then(&self, log: impl FnOnce()) {
+    pub(crate) fn log(&self, log: impl FnOnce()) {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = match *second {
             Some((since, lines)) if since.elapsed() < Duration::from_secs(1) => lines,
@@ -45,8 +45,8 @@ impl Complaints {
 
 impl Stats {
     /// Logs what somebody did wrong, now and then.
-    pub(crate) fn complain(&self, log: impl FnOnce()) {
-        self.complaints.now_and_then(log);
+    pub(crate) fn log_limited(&self, log: impl FnOnce()) {
+        self.complaints.log(log);
     }
     /// Requests answered, well or not.
     pub fn requests(&self) -> u64 {
@@ -132,10 +132,10 @@ mod tests {
 
     #[test]
     fn complaints_are_few() {
-        let (complaints, logged) = (Complaints::default(), AtomicU64::new(0));
+        let (complaints, logged) = (LogLimiter::default(), AtomicU64::new(0));
         let began = Instant::now();
         for _ in 0..100_000 {
-            complaints.now_and_then(|| _ = logged.fetch_add(1, Ordering::Relaxed));
+            complaints.log(|| _ = logged.fetch_add(1, Ordering::Relaxed));
         }
         let most = u64::from(LINES) * (began.elapsed().as_secs() + 2);
         let logged = logged.load(Ordering::Relaxed);

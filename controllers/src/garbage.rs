@@ -1,5 +1,5 @@
 //! Garbage collection: what is left without an owner goes, in the way that the owner's deletion asked for, through any kind.
-use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status::list;
 use model::{Key, Kinds, OwnerReference};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Controller for GarbageCollector {
 }
 
 /// The keys that a change concerns: the object itself, what depends on it, and owners that wait for it to go.
-fn concerned(view: &View, change: Change<'_>) -> Vec<Key> {
+fn concerned(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let mut keys = Vec::new();
     if let Some(new) = change.new.filter(|n| !n.owners().is_empty() || waits(n) || n.has_finalizer(ORPHAN)) {
         keys.push(new.key().clone());
@@ -191,7 +191,7 @@ fn collect(view: &View, item: &Item, plan: &mut Plan) {
         left.retain(|o| !o["uid"].as_str().is_some_and(|u| gone.contains(&u)));
         plan.merge_as_seen(item, "", json!({"metadata": {"ownerReferences": left}}))
     } else {
-        let op = Op::Delete { uid: item.uid().to_owned(), revision: item.revision(), propagation: Some(propagation(view, item, waiting)), grace: None };
+        let op = WriteOp::Delete { uid: item.uid().to_owned(), revision: item.revision(), propagation: Some(propagation(view, item, waiting)), grace: None };
         plan.write(item.key().clone(), op)
     };
     write.guards = guards;

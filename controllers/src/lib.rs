@@ -20,7 +20,7 @@ pub mod token_secret;
 
 use jiff::SignedDuration;
 use model::Kinds;
-use runtime::edge::{self, Ask};
+use runtime::edge::{self, StatsRequest};
 use runtime::{Controller, Engine, Lookup, Resource, StartError, Stats};
 use state_client::Client;
 use std::sync::Arc;
@@ -103,8 +103,8 @@ pub enum RunError {
 #[derive(Clone)]
 pub struct Controllers {
     options: Arc<Options>,
-    asks: mpsc::Sender<Ask>,
-    asked: Arc<Mutex<mpsc::Receiver<Ask>>>,
+    asks: mpsc::Sender<StatsRequest>,
+    asked: Arc<Mutex<mpsc::Receiver<StatsRequest>>>,
 }
 
 impl Controllers {

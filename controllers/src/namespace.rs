@@ -1,5 +1,5 @@
 //! Namespaces on their way out: everything in them goes first.
-use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status;
 use jiff::Timestamp;
 use model::{Key, Kinds};
@@ -69,12 +69,12 @@ impl Namespaces {
     /// Nothing is left that the view shows: events go, and the namespace's own finalizer, if nothing is left that it doesn't show either.
     fn finish(&self, namespace: &Item, plan: &mut Plan) {
         for resource in &self.unwatched {
-            plan.write(resource.key(namespace.name(), ""), Op::DeleteAll);
+            plan.write(resource.key(namespace.name(), ""), WriteOp::DeleteAll);
         }
         let mut object = namespace.object().clone();
         let left: Vec<Value> = object.list_at(&["spec", "finalizers"]).iter().filter(|f| **f != FINALIZER).cloned().collect();
         object.set(&["spec", "finalizers"], left);
-        let write = plan.write(namespace.key().clone(), Op::Replace { subresource: "finalize", object: Box::new(object) });
+        let write = plan.write(namespace.key().clone(), WriteOp::Replace { subresource: "finalize", object: Box::new(object) });
         for resource in &self.watched {
             write.guard(Guard::Empty { resource: resource.clone(), namespace: namespace.name().to_owned() });
         }
@@ -86,7 +86,7 @@ fn is_pod(item: &Item) -> bool {
 }
 
 /// The namespace of a changed object, if that namespace is being deleted.
-fn ending_namespace(view: &View, change: Change<'_>) -> Vec<Key> {
+fn ending_namespace(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let namespace = change.item().and_then(|i| view.get(&Resource::NAMESPACES, "", i.namespace()));
     namespace.filter(|n| n.deleting()).map(|n| n.key().clone()).into_iter().collect()
 }

@@ -1,5 +1,5 @@
 //! Who owns what: references to controllers, adoption and release by selector, objects made from templates.
-use crate::runtime::{Change, Item, Plan, Resource, View};
+use crate::runtime::{Item, Plan, Resource, View, ViewChange};
 use crate::status::list;
 use model::selector::LabelSelector;
 use model::{ApiError, Key, Object};
@@ -62,7 +62,7 @@ pub fn selector(item: &Item) -> Result<LabelSelector, ApiError> {
 }
 
 /// The owners among `owners` that would adopt a changed object that nobody controls.
-pub fn adopters(view: &View, change: Change<'_>, owners: &Resource) -> Vec<Key> {
+pub fn adopters(view: &View, change: ViewChange<'_>, owners: &Resource) -> Vec<Key> {
     let Some(item) = change.new.filter(|i| i.controller().is_none() && i.labels().is_some()) else { return Vec::new() };
     let selects = |owner: &&Arc<Item>| selector(owner).is_ok_and(|s| s.selects(|key| item.label(key)));
     view.in_namespace(owners, item.namespace()).filter(selects).map(|owner| owner.key().clone()).collect()

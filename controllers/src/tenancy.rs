@@ -1,5 +1,5 @@
 //! What every namespace has: its default ServiceAccount, and the CA by which pods know the API server.
-use crate::runtime::{Change, Controller, Input, Moment, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Input, Moment, Output, Part, Plan, Resource, View, ViewChange};
 use model::{Key, Object};
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ fn lives(view: &View, namespace: &Key) -> bool {
     view.at(namespace).is_some_and(|n| !n.deleting())
 }
 
-fn namespace_of(change: Change<'_>, name: &str) -> Vec<Key> {
+fn namespace_of(change: ViewChange<'_>, name: &str) -> Vec<Key> {
     change.item().filter(|i| i.name() == name).map(|i| Resource::NAMESPACES.key("", i.namespace())).into_iter().collect()
 }
 

@@ -1,5 +1,5 @@
 //! Secrets of type `kubernetes.io/service-account-token`: filled for their account, and gone with it.
-use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use model::Key;
@@ -48,7 +48,7 @@ impl Controller for TokenSecrets {
                 }
             }
             _ => {
-                let op = Op::Delete { uid: secret.uid().to_owned(), revision: secret.revision(), propagation: None, grace: None };
+                let op = WriteOp::Delete { uid: secret.uid().to_owned(), revision: secret.revision(), propagation: None, grace: None };
                 let gone = Guard::Absent { key: Resource::SERVICE_ACCOUNTS.key(secret.namespace(), name), uid: meant.to_owned() };
                 plan.write(secret.key().clone(), op).guard(gone);
             }
@@ -86,7 +86,7 @@ fn account(secret: &Item) -> Option<&str> {
 }
 
 /// The Secrets that name an account that came, went or was made anew.
-fn secrets_of(view: &View, change: Change<'_>) -> Vec<Key> {
+fn secrets_of(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     if let (Some(old), Some(new)) = (change.old, change.new)
         && old.uid() == new.uid()
     {

@@ -4,12 +4,12 @@ mod wanted;
 pub use wanted::{POD, Wanted};
 
 use crate::admission;
-use crate::edge::{Edge, Job, Outcome, pod_ref};
+use crate::edge::{Executor, OpContext, OpOutcome, pod_ref};
 use crate::logs::beginning;
 use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};
 use crate::pod::status::{Life, NodeFacts, is_reported, status};
-use crate::pod::sync::{Op, Plan, StopReason, Waiting, sync};
+use crate::pod::sync::{PodOp, StopReason, SyncPlan, Waiting, sync};
 use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
 use crate::recorder::Subject;
 use crate::reports::Report;
@@ -38,7 +38,7 @@ pub enum Message {
     /// An object that the pod refers to changed.
     Refresh,
     /// An op has ended.
-    Done(Slot, Outcome),
+    Done(Slot, OpOutcome),
     /// A run as the runtime sees it now; `None`: it is gone.
     Seen(String, Option<Container>, Option<String>),
     /// The status was written, or not.
@@ -65,7 +65,7 @@ pub enum PodError {
 
 /// One pod.
 pub struct PodActor {
-    edge: Arc<Edge>,
+    edge: Arc<Executor>,
     wanted: Arc<Wanted>,
     revision: u64,
     pod: Arc<Pod>,
@@ -93,7 +93,7 @@ pub struct PodActor {
 
 impl PodActor {
     /// A pod's actor; it observes before it acts. `ended` is called when nothing is left of the pod.
-    pub fn new(edge: Arc<Edge>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
+    pub fn new(edge: Arc<Executor>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
         Self {
             edge,
             wanted,
@@ -312,10 +312,10 @@ impl PodActor {
         }
     }
 
-    fn done(&mut self, slot: Slot, outcome: Outcome, now: Timestamp, ctx: &Context<Box<Message>>) {
+    fn done(&mut self, slot: Slot, outcome: OpOutcome, now: Timestamp, ctx: &Context<Box<Message>>) {
         self.seen.busy.remove(&slot);
         let stale = self.renewed.remove(&slot);
-        if let Outcome::Failed(kind, message) = outcome {
+        if let OpOutcome::Failed(kind, message) = outcome {
             if kind == TroubleKind::CreateContainerError {
                 // What an agent before had begun to create may be in the way.
                 let me = ctx.me();
@@ -325,14 +325,14 @@ impl PodActor {
         }
         self.seen.troubles.remove(&slot);
         match outcome {
-            Outcome::Volumes(refresh) => {
+            OpOutcome::Volumes(refresh) => {
                 self.seen.volumes = true;
                 // Whoever asked for it meanwhile means what has come since.
                 self.refresh = [self.refresh, refresh].into_iter().flatten().min();
             }
-            Outcome::Sandbox(sandbox) => self.seen.sandbox = sandbox,
-            Outcome::Run(run) if matches!(run.state, RunState::Running(_)) && self.seen.has_ended(&run.id) => {}
-            Outcome::Run(run) => {
+            OpOutcome::Sandbox(sandbox) => self.seen.sandbox = sandbox,
+            OpOutcome::Run(run) if matches!(run.state, RunState::Running(_)) && self.seen.has_ended(&run.id) => {}
+            OpOutcome::Run(run) => {
                 let ended = matches!(run.state, RunState::Exited(_));
                 let event = crate::runtime::Event { id: run.id.clone(), uid: String::new(), kind: EventKind::Ended };
                 self.saw(run.id.clone(), Some(run), None);
@@ -340,13 +340,13 @@ impl PodActor {
                     self.event(&event, ctx); // for its last words
                 }
             }
-            Outcome::Removed(id) => self.seen.forget(&id),
-            Outcome::Probed { container, kind, run, failure } => {
+            OpOutcome::Removed(id) => self.seen.forget(&id),
+            OpOutcome::Probed { container, kind, run, failure } => {
                 self.probed(container, kind, &run, failure.is_none(), now);
             }
-            Outcome::Released => self.seen.released = true,
-            Outcome::Confirmed => self.seen.confirmed = true,
-            Outcome::Done | Outcome::Failed(..) => {}
+            OpOutcome::Released => self.seen.released = true,
+            OpOutcome::Confirmed => self.seen.confirmed = true,
+            OpOutcome::Done | OpOutcome::Failed(..) => {}
         }
     }
 
@@ -409,16 +409,16 @@ impl PodActor {
     fn advance(&mut self, ctx: &Context<Box<Message>>, now: Timestamp) {
         if self.refresh.is_some_and(|at| at <= now) && !self.seen.busy.contains(&Slot::Volumes) && Life::of(&self.pod, &self.seen, now) == Life::Lives {
             self.refresh = None;
-            self.begin(Op::Volumes, now, ctx);
+            self.begin(PodOp::Volumes, now, ctx);
         }
-        let Plan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
+        let SyncPlan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
         self.tell_waiting(waiting);
         if admission::has_left(&self.pod, &self.seen, now) {
             self.edge.admission.leave(&self.wanted.uid);
         }
         self.report(ctx, now);
         for op in ops {
-            if op != Op::Confirm || self.is_reported() {
+            if op != PodOp::Confirm || self.is_reported() {
                 self.begin(op, now, ctx);
             }
         }
@@ -447,11 +447,11 @@ impl PodActor {
         }
     }
 
-    fn job(&self) -> Job {
-        Job { pod: self.pod.clone(), seen: Arc::new(self.seen.clone()), ending: self.ending.clone() }
+    fn job(&self) -> OpContext {
+        OpContext { pod: self.pod.clone(), seen: Arc::new(self.seen.clone()), ending: self.ending.clone() }
     }
 
-    fn begin(&mut self, op: Op, now: Timestamp, ctx: &Context<Box<Message>>) {
+    fn begin(&mut self, op: PodOp, now: Timestamp, ctx: &Context<Box<Message>>) {
         self.before(&op, now);
         let job = self.job();
         let slot = op.slot();
@@ -459,13 +459,13 @@ impl PodActor {
         let (edge, wanted, me) = (self.edge.clone(), self.wanted.clone(), ctx.me());
         tokio::spawn(async move {
             let outcome = AssertUnwindSafe(perform(&edge, wanted, &job, &op)).catch_unwind().await;
-            let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(TroubleKind::Failed, format!("{op:?} panicked")));
+            let outcome = outcome.unwrap_or_else(|_| OpOutcome::Failed(TroubleKind::Failed, format!("{op:?} panicked")));
             tell(&me, Message::Done(slot, outcome)).await;
         });
     }
 
-    fn before(&mut self, op: &Op, now: Timestamp) {
-        if let Op::Stop { reason: StopReason::Probe(kind), .. } = op {
+    fn before(&mut self, op: &PodOp, now: Timestamp) {
+        if let PodOp::Stop { reason: StopReason::Probe(kind), .. } = op {
             tracing::info!(pod = full_name(&self.pod), ?kind, "a container is restarted for its probe");
         }
         self.seen.begins(op, now);
@@ -513,14 +513,14 @@ fn apart(failed: Timestamp) -> Timestamp {
 }
 
 /// Carries an op out. A pod is on disk when its sandbox is there: before any of its containers runs.
-async fn perform(edge: &Edge, wanted: Arc<Wanted>, job: &Job, op: &Op) -> Outcome {
-    if *op != Op::CreateSandbox || !edge.real {
+async fn perform(edge: &Executor, wanted: Arc<Wanted>, job: &OpContext, op: &PodOp) -> OpOutcome {
+    if *op != PodOp::CreateSandbox || !edge.real {
         return edge.perform(job, op).await;
     }
     let dir = edge.dir(&wanted.uid);
     let kept = tokio::task::spawn_blocking(move || wanted.keep(&dir));
     let (outcome, kept) = futures::join!(edge.perform(job, op), kept);
-    kept.map_or_else(|e| Outcome::Failed(TroubleKind::Failed, e.to_string()), |()| outcome)
+    kept.map_or_else(|e| OpOutcome::Failed(TroubleKind::Failed, e.to_string()), |()| outcome)
 }
 
 async fn tell(me: &ActorRef<Box<Message>>, message: Message) {

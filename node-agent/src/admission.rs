@@ -13,10 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the node has decided of its pods, and what those that it took ask for. Shared by the pods' actors, which decide one at a time.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<Book>);
+pub struct Allocations(Mutex<AllocationTable>);
 
 #[derive(Debug, Default)]
-struct Book {
+struct AllocationTable {
     /// The node as its object says; unknown at first.
     node: Option<(u64, NodeInfo)>,
     used: Usage,
@@ -24,8 +24,8 @@ struct Book {
     refused: HashMap<String, Rejection>,
 }
 
-impl Ledger {
-    fn lock(&self) -> MutexGuard<'_, Book> {
+impl Allocations {
+    fn lock(&self) -> MutexGuard<'_, AllocationTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +76,7 @@ fn unreadable(error: &ParseError) -> Rejection {
     Rejection { reason: "UnexpectedAdmissionError".into(), message: format!("Update plugin resources failed due to {error}, which is unexpected.") }
 }
 
-impl Book {
+impl AllocationTable {
     fn learn(&mut self, revision: u64, info: NodeInfo) {
         if self.node.as_ref().is_none_or(|(known, _)| *known <= revision) {
             self.node = Some((revision, info));

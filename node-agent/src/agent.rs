@@ -5,11 +5,11 @@ pub use kept::has_pods;
 use kept::{address, is_over, kept, matters};
 
 use crate::actor::{Message, PodActor, Wanted};
-use crate::admission::Ledger;
-use crate::edge::{Edge, Lookups, NodeInfo, Rotation};
+use crate::admission::Allocations;
+use crate::edge::{Executor, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::Machine;
-use crate::node::{Heart, Registration};
+use crate::node::{NodeHeartbeat, Registration};
 use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
@@ -147,7 +147,7 @@ impl Pods {
 
 /// One node's agent.
 pub(crate) struct Agent {
-    pub(crate) edge: Arc<Edge>,
+    pub(crate) edge: Arc<Executor>,
     pub(crate) pods: Arc<Pods>,
     system: System,
     /// Containers that an agent before left, of pods that aren't on this disk, by UID: whether the cluster knows those pods isn't known yet.
@@ -170,7 +170,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let references = References::new(client.clone(), options.data_dir.join("objects"));
     let (recorder, events) = Recorder::new(client.clone(), options.node_name.clone());
     tokio::spawn(events);
-    let memory = crate::proxy::Memory::open(&options.data_dir).await;
+    let memory = crate::proxy::ServiceCache::open(&options.data_dir).await;
     let (services_in, services) = watch::channel(memory.services());
     let node = NodeInfo {
         name: options.node_name.clone(),
@@ -182,8 +182,9 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         sysctls,
         seccomp: options.seccomp_profile_root.clone(),
     };
-    let (reports, images, admission) = (Reports::default(), Lookups::default(), Ledger::default());
-    let edge = Arc::new(Edge { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir, real: true });
+    let (reports, images, admission) = (Reports::default(), Lookups::default(), Allocations::default());
+    let edge =
+        Arc::new(Executor { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir, real: true });
     let agent = Agent::new(edge.clone(), system.clone());
     agent.adopt().await?;
     let (unserved, not_served) = watch::channel(Vec::new());
@@ -218,7 +219,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
 }
 
 impl Agent {
-    pub(crate) fn new(edge: Arc<Edge>, system: System) -> Arc<Self> {
+    pub(crate) fn new(edge: Arc<Executor>, system: System) -> Arc<Self> {
         Arc::new(Self { edge, pods: Arc::default(), system, strays: Mutex::default() })
     }
 
@@ -231,8 +232,8 @@ impl Agent {
         // from now, not from each of the tasks' restarts
         let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
-            let heart = Heart::new(edge.clone(), registration.clone());
-            not_before(begin, cancel, |cancel| async move { heart.beat(cancel).await })
+            let heart = NodeHeartbeat::new(edge.clone(), registration.clone());
+            not_before(begin, cancel, |cancel| async move { heart.run(cancel).await })
         });
         let edge = self.edge.clone();
         system.task(&format!("reports-{node}"), move |cancel| {
@@ -368,7 +369,7 @@ async fn not_before<R: Future<Output = Result<(), E>>, E>(
     }
 }
 
-async fn end_stray(edge: &Edge, uid: &str, containers: &[Container]) -> Result<(), RuntimeError> {
+async fn end_stray(edge: &Executor, uid: &str, containers: &[Container]) -> Result<(), RuntimeError> {
     futures::future::try_join_all(containers.iter().map(|c| async move {
         tracing::info!(pod = c.pod.name, container = c.name, "a container of a pod that the cluster does not know is ended");
         edge.runtime.stop(&c.id, None).await?;

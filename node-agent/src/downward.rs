@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// What the fields are read from.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub struct DownwardSource<'a> {
     /// The pod.
     pub pod: &'a Pod,
     /// Its addresses.
@@ -39,7 +39,7 @@ fn entry<'p>(path: &'p str, map: &str) -> Option<&'p str> {
 ///
 /// # Errors
 /// The field's path when it isn't one of those that are supported.
-pub fn field(view: View<'_>, selector: &ObjectFieldSelector) -> Result<String, String> {
+pub fn field(view: DownwardSource<'_>, selector: &ObjectFieldSelector) -> Result<String, String> {
     let meta = &view.pod.metadata;
     let spec = spec(view.pod);
     let path = selector.field_path.as_str();
@@ -71,7 +71,7 @@ pub fn field(view: View<'_>, selector: &ObjectFieldSelector) -> Result<String, S
 ///
 /// # Errors
 /// What can't be resolved.
-pub fn resource(view: View<'_>, selector: &ResourceFieldSelector, default_container: &str) -> Result<String, String> {
+pub fn resource(view: DownwardSource<'_>, selector: &ResourceFieldSelector, default_container: &str) -> Result<String, String> {
     let name = selector.container_name.as_deref().filter(|n| !n.is_empty()).unwrap_or(default_container);
     let c = container(view.pod, name).ok_or_else(|| format!("container {name} not found"))?;
     let (kind, what) = selector.resource.split_once('.').ok_or_else(|| format!("unsupported resource: {}", selector.resource))?;
@@ -106,7 +106,7 @@ mod tests {
         }))
         .unwrap();
         let ips = ["10.0.0.5".to_owned()];
-        let view = View { pod: &pod, pod_ips: &ips, host_ips: &[], allocatable: (2000, 1 << 30) };
+        let view = DownwardSource { pod: &pod, pod_ips: &ips, host_ips: &[], allocatable: (2000, 1 << 30) };
         for (path, want) in [
             ("metadata.name", Ok("p")),
             ("metadata.labels", Ok("a=\"1\\\"\"\nb=\"2\"")),

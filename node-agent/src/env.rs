@@ -1,5 +1,5 @@
 //! A container's environment: pure, from the pod, its services, and the ConfigMaps and Secrets that it refers to.
-use crate::downward::{self, View};
+use crate::downward::{self, DownwardSource};
 use crate::objects::{Objects, RefKey};
 use k8s_openapi::api::core::v1::{Container as Spec, EnvFromSource, EnvVar, EnvVarSource, Pod, Service};
 use model::Stored;
@@ -51,7 +51,7 @@ pub fn references(pod: &Pod, c: &Spec) -> Vec<RefKey> {
 ///
 /// # Errors
 /// [`EnvError`] in the kubelet's words, for what is missing and isn't optional.
-pub fn environment(view: View<'_>, c: &Spec, services: &[Arc<Stored>], objects: &Objects) -> Result<Vec<(String, String)>, EnvError> {
+pub fn environment(view: DownwardSource<'_>, c: &Spec, services: &[Arc<Stored>], objects: &Objects) -> Result<Vec<(String, String)>, EnvError> {
     let mut env: BTreeMap<String, String> = BTreeMap::new();
     let (mut order, mut room): (Vec<String>, Room) = Default::default();
     let mut put = |name: String, value: String, env: &mut BTreeMap<String, String>| {
@@ -93,7 +93,15 @@ fn whole(namespace: &str, from: &EnvFromSource, objects: &Objects) -> Result<Vec
 
 type Variables = BTreeMap<String, String>;
 
-fn one(view: View<'_>, c: &Spec, namespace: &str, var: &EnvVar, objects: &Objects, so_far: &Variables, room: &mut Room) -> Result<Option<String>, EnvError> {
+fn one(
+    view: DownwardSource<'_>,
+    c: &Spec,
+    namespace: &str,
+    var: &EnvVar,
+    objects: &Objects,
+    so_far: &Variables,
+    room: &mut Room,
+) -> Result<Option<String>, EnvError> {
     let Some(source) = &var.value_from else {
         return expand(var.value.as_deref().unwrap_or_default(), |name| so_far.get(name).map(String::as_str), room).map(Some);
     };
@@ -102,7 +110,7 @@ fn one(view: View<'_>, c: &Spec, namespace: &str, var: &EnvVar, objects: &Object
     Ok(value)
 }
 
-fn from_source(view: View<'_>, c: &Spec, namespace: &str, source: &EnvVarSource, objects: &Objects) -> Result<Option<String>, EnvError> {
+fn from_source(view: DownwardSource<'_>, c: &Spec, namespace: &str, source: &EnvVarSource, objects: &Objects) -> Result<Option<String>, EnvError> {
     if let Some(f) = &source.field_ref {
         return downward::field(view, f).map(Some).map_err(EnvError);
     }
@@ -218,7 +226,7 @@ mod tests {
             (0..5).map(|i| json!({"name": format!("X{i}"), "valueFrom": {"configMapKeyRef": {"name": "big", "key": "b"}}})).collect();
         let (pod, mut objects) = fixture();
         objects.put(RefKey::config_map("n", "big"), json!({"metadata": {"name": "big"}, "data": {"b": "x".repeat(2 << 20)}}));
-        let view = View { pod: &pod, pod_ips: &[], host_ips: &[], allocatable: (0, 0) };
+        let view = DownwardSource { pod: &pod, pod_ips: &[], host_ips: &[], allocatable: (0, 0) };
         let c = serde_json::from_value(json!({"name": "c", "env": many})).unwrap();
         assert!(environment(view, &c, &[], &objects).unwrap_err().0.contains("longer than"));
     }
@@ -233,7 +241,7 @@ mod tests {
 
     fn env(container: serde_json::Value) -> Result<Vec<(String, String)>, String> {
         let (pod, objects) = fixture();
-        let view = View { pod: &pod, pod_ips: &[], host_ips: &[], allocatable: (0, 0) };
+        let view = DownwardSource { pod: &pod, pod_ips: &[], host_ips: &[], allocatable: (0, 0) };
         environment(view, &serde_json::from_value(container).unwrap(), &[], &objects).map_err(|e| e.0)
     }
 

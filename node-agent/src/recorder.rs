@@ -1,5 +1,5 @@
 //! Events about pods and the node: written in the background, repeated ones counted instead of written again.
-use crate::edge::Job;
+use crate::edge::OpContext;
 use crate::logs::beginning;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
@@ -44,7 +44,7 @@ impl Subject {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Note {
+struct RecordedEvent {
     subject: Subject,
     warning: bool,
     reason: Cow<'static, str>,
@@ -54,7 +54,7 @@ struct Note {
 /// Where events are left. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
-    notes: Option<mpsc::Sender<Note>>,
+    notes: Option<mpsc::Sender<RecordedEvent>>,
 }
 
 /// The most of an event's message; probes say 10 KiB at most.
@@ -77,7 +77,7 @@ impl Recorder {
     fn record(&self, subject: Subject, warning: bool, reason: Cow<'static, str>, message: &str) {
         let Some(notes) = &self.notes else { return };
         let message = beginning(message, MESSAGE_MAX).to_owned();
-        if notes.try_send(Note { subject, warning, reason, message }).is_err() {
+        if notes.try_send(RecordedEvent { subject, warning, reason, message }).is_err() {
             tracing::debug!("an event was dropped");
         }
     }
@@ -91,11 +91,11 @@ impl Recorder {
         self.record(subject.clone(), true, reason.into(), message);
     }
     /// A `Normal` event about a container.
-    pub fn container(&self, job: &Job, c: &Spec, reason: &'static str, message: &str) {
+    pub fn container(&self, job: &OpContext, c: &Spec, reason: &'static str, message: &str) {
         self.record(job.subject().of(&job.pod, c), false, reason.into(), message);
     }
     /// A `Warning` event about a container.
-    pub fn container_warning(&self, job: &Job, c: &Spec, reason: &'static str, message: &str) {
+    pub fn container_warning(&self, job: &OpContext, c: &Spec, reason: &'static str, message: &str) {
         self.record(job.subject().of(&job.pod, c), true, reason.into(), message);
     }
 }
@@ -108,7 +108,7 @@ struct Written {
 /// How many events are remembered for counting.
 const REMEMBERED: usize = 1024;
 
-async fn write(client: Client, node: String, mut notes: mpsc::Receiver<Note>) {
+async fn write(client: Client, node: String, mut notes: mpsc::Receiver<RecordedEvent>) {
     let mut written: HashMap<u64, Written> = HashMap::new();
     while let Some(note) = notes.recv().await {
         let mut hasher = DefaultHasher::new();
@@ -152,7 +152,7 @@ fn namespace(subject: &Subject) -> &str {
     if subject.namespace.is_empty() { "default" } else { &subject.namespace }
 }
 
-fn event(note: &Note, name: &str, node: &str, now: Timestamp) -> Value {
+fn event(note: &RecordedEvent, name: &str, node: &str, now: Timestamp) -> Value {
     let s = &note.subject;
     let mut involved = json!({"kind": s.kind, "apiVersion": "v1", "name": s.name, "uid": s.uid});
     if !s.namespace.is_empty() {

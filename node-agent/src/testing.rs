@@ -1,6 +1,6 @@
 //! What unit tests share: an edge over any runtime, and a runtime that doesn't answer for one pod.
-use crate::admission::Ledger;
-use crate::edge::{Edge, Lookups, NodeInfo};
+use crate::admission::Allocations;
+use crate::edge::{Executor, Lookups, NodeInfo};
 use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
@@ -17,10 +17,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// An edge of simulated pods.
-pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Edge> {
+pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Executor> {
     let references = References::new(client.clone(), dir.join("objects"));
     let (_, services) = watch::channel(Some(Arc::default()));
-    Arc::new(Edge {
+    Arc::new(Executor {
         runtime,
         client,
         references,
@@ -29,7 +29,7 @@ pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Edge> 
         recorder: Recorder::silent(),
         services,
         node: NodeInfo::default(),
-        admission: Ledger::default(),
+        admission: Allocations::default(),
         pods: dir.join("pods"),
         real: false,
     })

@@ -1,6 +1,6 @@
 //! The loop around [`schedule()`]: three watches keep the snapshot and the queue, all pods that can be tried are decided together, and the
 //! decisions are written as batches. What isn't written goes back to the queue. While the bus is gone, nothing comes and nothing is decided.
-use crate::desk::{Desk, Orders, Written, binding};
+use crate::desk::{BindingResult, SchedulerCore, SchedulerOutput, binding};
 use crate::events::{Journal, Note};
 use crate::pod::PodInfo;
 use crate::schedule::schedule;
@@ -45,13 +45,13 @@ pub async fn run(client: Client, cancel: CancellationToken) -> Result<(), Schedu
 struct Scheduler {
     client: Client,
     notes: mpsc::Sender<Note>,
-    desk: Desk,
-    writing: JoinSet<Vec<Written>>,
+    desk: SchedulerCore,
+    writing: JoinSet<Vec<BindingResult>>,
 }
 
 impl Scheduler {
     fn new(client: Client, notes: mpsc::Sender<Note>) -> Self {
-        Self { client, notes, desk: Desk::new(rand::random()), writing: JoinSet::new() }
+        Self { client, notes, desk: SchedulerCore::new(rand::random()), writing: JoinSet::new() }
     }
 
     async fn work(mut self, cancel: CancellationToken) -> Result<(), SchedulerError> {
@@ -89,7 +89,7 @@ impl Scheduler {
             (snapshot, decisions)
         });
         let (snapshot, decisions) = decided.await?;
-        let Orders { bindings, refusals } = self.desk.decided(snapshot, decisions, Timestamp::now());
+        let SchedulerOutput { bindings, refusals } = self.desk.decided(snapshot, decisions, Timestamp::now());
         for chunk in bindings.chunks(MESSAGE) {
             self.writing.spawn(write_bindings(self.client.clone(), chunk.to_vec()));
         }
@@ -115,15 +115,15 @@ async fn until(due: Option<Timestamp>) {
     }
 }
 
-async fn write_bindings(client: Client, bindings: Vec<(Arc<PodInfo>, Arc<str>)>) -> Vec<Written> {
+async fn write_bindings(client: Client, bindings: Vec<(Arc<PodInfo>, Arc<str>)>) -> Vec<BindingResult> {
     let requests = bindings.iter().map(|(pod, node)| binding(pod, node)).collect();
     let results = client.batch(requests).await;
     let both = bindings.into_iter().zip(results);
-    both.map(|((pod, node), result)| Written { pod, node, result: result.map(|_| ()) }).collect()
+    both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(|_| ()) }).collect()
 }
 
 /// A refusal that isn't written is written with the pod's next one.
-async fn write_refusals(client: Client, patches: Vec<Request>) -> Vec<Written> {
+async fn write_refusals(client: Client, patches: Vec<Request>) -> Vec<BindingResult> {
     for error in client.batch(patches).await.into_iter().filter_map(Result::err).filter(|e| !e.is_not_found()) {
         tracing::debug!(%error, "a pod's condition was not written");
     }

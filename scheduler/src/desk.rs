@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A pod's binding and what became of it.
 #[derive(Debug)]
-pub struct Written {
+pub struct BindingResult {
     /// Which pod.
     pub pod: Arc<PodInfo>,
     /// To which node.
@@ -26,7 +26,7 @@ pub struct Written {
 
 /// What decisions come to.
 #[derive(Debug, Default)]
-pub struct Orders {
+pub struct SchedulerOutput {
     /// Pods and the nodes that they are to be bound to: see [`binding`].
     pub bindings: Vec<(Arc<PodInfo>, Arc<str>)>,
     /// Writes of pods' conditions.
@@ -35,7 +35,7 @@ pub struct Orders {
 
 /// All that the scheduler knows.
 #[derive(Default)]
-pub struct Desk {
+pub struct SchedulerCore {
     snapshot: Snapshot,
     queue: Queue,
     seed: u64,
@@ -44,7 +44,7 @@ pub struct Desk {
     notes: Vec<Note>,
 }
 
-impl Desk {
+impl SchedulerCore {
     /// An empty one; `seed` tells equal nodes apart.
     pub fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
@@ -160,9 +160,9 @@ impl Desk {
     }
 
     /// What was decided over the snapshot.
-    pub fn decided(&mut self, snapshot: Snapshot, decisions: Vec<Decision>, now: Timestamp) -> Orders {
+    pub fn decided(&mut self, snapshot: Snapshot, decisions: Vec<Decision>, now: Timestamp) -> SchedulerOutput {
         self.snapshot = snapshot;
-        let mut orders = Orders::default();
+        let mut orders = SchedulerOutput::default();
         for Decision { pod, outcome } in decisions {
             match outcome {
                 Outcome::Bind(node) => orders.bindings.push((pod, node)),
@@ -185,9 +185,9 @@ impl Desk {
     }
 
     /// What became of bindings: those that weren't written are tried again.
-    pub fn written(&mut self, written: Vec<Written>, now: Timestamp) {
+    pub fn written(&mut self, written: Vec<BindingResult>, now: Timestamp) {
         let mut wake = Wake::NONE;
-        for Written { pod, node, result } in written {
+        for BindingResult { pod, node, result } in written {
             let Err(error) = result else {
                 self.notes.push(Note::Scheduled(pod, node));
                 continue;

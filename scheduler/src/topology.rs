@@ -124,7 +124,7 @@ impl<'a> Place<'a> {
 
 /// A topology key and the domain of each node.
 #[derive(Clone, Debug)]
-struct Key {
+struct TopologyKey {
     name: Arc<str>,
     domain_of: Vec<Option<u32>>,
     domains: usize,
@@ -132,7 +132,7 @@ struct Key {
     members: Option<Vec<Vec<NodeId>>>,
 }
 
-impl Key {
+impl TopologyKey {
     fn new(name: Arc<str>, nodes: &[Node]) -> Self {
         let mut numbers: HashMap<&str, u32> = HashMap::new();
         let mut domain_of = Vec::with_capacity(nodes.len());
@@ -164,7 +164,7 @@ const MISSING: i64 = i64::MIN;
 /// All terms of one class over the nodes of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
-    keys: Vec<Key>,
+    keys: Vec<TopologyKey>,
     terms: Vec<Term>,
     deltas: HashMap<ClassId, Option<Arc<[i64]>>>,
 }
@@ -187,7 +187,7 @@ impl Topology {
         if let Some(at) = self.keys.iter().position(|k| k.name == *name) {
             return at;
         }
-        self.keys.push(Key::new(name.clone(), nodes));
+        self.keys.push(TopologyKey::new(name.clone(), nodes));
         self.keys.len() - 1
     }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{Key, Object, Stored};
 use node_agent::pod::status::{NodeFacts, is_reported, status};
-use node_agent::pod::sync::{Op, sync};
+use node_agent::pod::sync::{PodOp, sync};
 use node_agent::pod::{Observed, Trouble, TroubleKind, container, container_hash};
 use node_agent::runtime::{Container, Exit, PodRef, RunState, Sandbox};
 use rand::Rng;
@@ -40,9 +40,9 @@ struct Entry {
     again: Option<Timestamp>,
 }
 
-enum Asked {
+enum AgentRequest {
     Status(String, Box<PodStatus>),
-    Confirm(String, Op),
+    Confirm(String, PodOp),
     Heart { first: bool, told: bool },
 }
 
@@ -59,7 +59,7 @@ pub struct Agent {
     pub feeds: Vec<Feed>,
     machine: Machine,
     pods: BTreeMap<String, Entry>,
-    pending: BTreeMap<u64, Asked>,
+    pending: BTreeMap<u64, AgentRequest>,
     wake: Option<Timestamp>,
     beat: Timestamp,
     registered: bool,
@@ -191,12 +191,12 @@ impl Agent {
     /// Replies came.
     pub fn replied(&mut self, net: &mut Net, ticket: u64, results: Results) {
         match self.pending.remove(&ticket) {
-            Some(Asked::Status(uid, status)) => {
+            Some(AgentRequest::Status(uid, status)) => {
                 if let (Some(entry), Some(result)) = (self.pods.get_mut(&uid), results.into_iter().next()) {
                     entry.written(*status, result, net.now);
                 }
             }
-            Some(Asked::Confirm(uid, op)) => {
+            Some(AgentRequest::Confirm(uid, op)) => {
                 let confirmed = results.into_iter().all(|r| r.is_ok() || r.is_err_and(|e| e.is_not_found() || e.is_conflict()));
                 if let Some(entry) = self.pods.get_mut(&uid) {
                     entry.seen.busy.remove(&op.slot());
@@ -207,7 +207,7 @@ impl Agent {
                     }
                 }
             }
-            Some(Asked::Heart { first, told }) => self.beaten(net, first, told, &results),
+            Some(AgentRequest::Heart { first, told }) => self.beaten(net, first, told, &results),
             None => {}
         }
         self.go_on(net);
@@ -252,7 +252,7 @@ impl Agent {
         }
         self.beat = net.now.saturating_add(HEARTBEAT).unwrap_or(net.now);
         let ticket = net.send(self.proc(), self.epoch, requests);
-        self.pending.insert(ticket, Asked::Heart { first, told });
+        self.pending.insert(ticket, AgentRequest::Heart { first, told });
     }
 
     /// Something is due.
@@ -284,17 +284,17 @@ impl Agent {
         let plan = sync(&entry.pod, &entry.seen, net.now);
         if let Some((status, request)) = entry.report(uid, &facts, net.now) {
             let ticket = net.send(proc, epoch, vec![request]);
-            self.pending.insert(ticket, Asked::Status(uid.to_owned(), Box::new(status)));
+            self.pending.insert(ticket, AgentRequest::Status(uid.to_owned(), Box::new(status)));
         }
         let reported = entry.is_reported();
-        for op in plan.ops.into_iter().filter(|op| *op != Op::Confirm || reported) {
+        for op in plan.ops.into_iter().filter(|op| *op != PodOp::Confirm || reported) {
             entry.seen.begins(&op, net.now);
             entry.seen.busy.insert(op.slot());
-            if op == Op::Confirm {
+            if op == PodOp::Confirm {
                 let options = Options { grace_period_seconds: Some(0), precondition_uid: uid.to_owned(), ..Options::default() };
                 let request = Request::new(Verb::Delete, "", "pods", &entry.stored.key.namespace, &entry.stored.key.name);
                 let ticket = net.send(proc, epoch, vec![Request { options, ..request }]);
-                self.pending.insert(ticket, Asked::Confirm(uid.to_owned(), op));
+                self.pending.insert(ticket, AgentRequest::Confirm(uid.to_owned(), op));
             } else {
                 let takes = net.random.random_range(1..400);
                 net.after(takes, Event::Done(index, epoch, uid.to_owned(), op));
@@ -308,7 +308,7 @@ impl Agent {
     }
 
     /// An op has ended.
-    pub fn done(&mut self, net: &mut Net, uid: &str, op: &Op) {
+    pub fn done(&mut self, net: &mut Net, uid: &str, op: &PodOp) {
         let Some(entry) = self.pods.get_mut(uid) else { return };
         entry.seen.busy.remove(&op.slot());
         if net.mishap(3) {
@@ -342,42 +342,42 @@ fn end(run: &mut Container, code: i32, now: Timestamp) {
 }
 
 impl Machine {
-    fn perform(&mut self, entry: &mut Entry, uid: &str, op: &Op, now: Timestamp) {
+    fn perform(&mut self, entry: &mut Entry, uid: &str, op: &PodOp, now: Timestamp) {
         self.serial += 1;
         match op {
-            Op::Volumes => entry.seen.volumes = true,
-            Op::CreateSandbox => {
+            PodOp::Volumes => entry.seen.volumes = true,
+            PodOp::CreateSandbox => {
                 let ip = format!("10.1.{}.{}", self.serial / 250 % 250, self.serial % 250).parse().ok();
                 let sandbox = Sandbox { id: format!("s{}", self.serial), ip, ..Sandbox::default() };
                 self.sandboxes.insert(uid.to_owned(), sandbox.clone());
                 entry.seen.sandbox = Some(sandbox);
             }
-            Op::Start { container: name, attempt } => {
+            PodOp::Start { container: name, attempt } => {
                 if let Some(run) = self.run(entry, uid, name, *attempt, now) {
                     self.runs.insert(run.id.clone(), run.clone());
                     entry.seen.put(run);
                 }
             }
-            Op::Stop { id, .. } | Op::Kill { id } => {
+            PodOp::Stop { id, .. } | PodOp::Kill { id } => {
                 entry.seen.stopping.remove(id);
                 if let Some(run) = self.runs.get_mut(id) {
                     end(run, 0, now);
                     entry.seen.put(run.clone());
                 }
             }
-            Op::Remove { id } => {
+            PodOp::Remove { id } => {
                 self.runs.remove(id);
                 entry.seen.forget(id);
             }
-            Op::RemoveSandbox => {
+            PodOp::RemoveSandbox => {
                 self.sandboxes.remove(uid);
                 entry.seen.sandbox = None;
             }
-            Op::Release => {
+            PodOp::Release => {
                 self.disk.remove(uid);
                 entry.seen.released = true;
             }
-            Op::Probe { .. } | Op::Confirm => {}
+            PodOp::Probe { .. } | PodOp::Confirm => {}
         }
     }
 
@@ -420,9 +420,9 @@ impl Entry {
         }
     }
 
-    fn fail(&mut self, op: &Op, now: Timestamp) {
+    fn fail(&mut self, op: &PodOp, now: Timestamp) {
         let retry = now.saturating_add(SignedDuration::from_millis(500)).unwrap_or(now);
-        if let Op::Stop { id, .. } = op {
+        if let PodOp::Stop { id, .. } = op {
             self.seen.stopping.remove(id);
         }
         let trouble = Trouble { kind: TroubleKind::Failed, message: "simulated".to_owned(), failures: 1, since: now, retry };

@@ -2,12 +2,12 @@
 use crate::cluster::{Event, Net, Proc, Results};
 use crate::feed::Feed;
 use controllers::runtime::edge::{HEARTBEAT_LEASE, request};
-use controllers::runtime::engine::{HEARTBEAT, Job, Outcome};
+use controllers::runtime::engine::{Dispatch, HEARTBEAT, WriteOutcome};
 use controllers::runtime::{Engine, Guard, Resource};
 use controllers::{Options, engine};
 use jiff::Timestamp;
 use model::{ApiError, Kinds, Object};
-use scheduler::desk::{self, Orders, Written};
+use scheduler::desk::{self, BindingResult, SchedulerOutput};
 use scheduler::pod::PodInfo;
 use scheduler::schedule;
 use serde_json::json;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 const PARALLEL: usize = 256;
 
 /// What such a process does with what it is told.
-pub trait Mind {
+pub trait ProcessLogic {
     /// What it waits for a reply to.
     type Pending;
     /// As it is when its process starts.
@@ -37,7 +37,7 @@ pub trait Mind {
 }
 
 /// A process with a mind.
-pub struct Brain<M: Mind> {
+pub struct Process<M: ProcessLogic> {
     proc: Proc,
     mind: M,
     /// Whether it runs.
@@ -50,7 +50,7 @@ pub struct Brain<M: Mind> {
     wake: Option<Timestamp>,
 }
 
-impl<M: Mind> Brain<M> {
+impl<M: ProcessLogic> Process<M> {
     /// One that is not yet started.
     pub fn new(proc: Proc, mind: M) -> Self {
         Self { proc, mind, up: false, epoch: 0, feeds: Vec::new(), pending: BTreeMap::new(), wake: None }
@@ -118,7 +118,7 @@ impl<M: Mind> Brain<M> {
 }
 
 /// The controllers.
-pub struct Controllers {
+pub struct ControllersProcess {
     kinds: Arc<Kinds>,
     engine: Engine,
     carried: usize,
@@ -126,16 +126,16 @@ pub struct Controllers {
 }
 
 /// What the controllers wait for.
-pub enum Asked {
+pub enum ControllerRequest {
     /// Whether a job's guards hold.
-    Guards(Job),
+    Guards(Dispatch),
     /// A job's writes: the outcomes so far, and which of them these are.
-    Writes(Job, Vec<Outcome>, Vec<usize>),
+    Writes(Dispatch, Vec<WriteOutcome>, Vec<usize>),
     /// The heartbeat, or events: whatever comes of it.
     Nothing,
 }
 
-impl Controllers {
+impl ControllersProcess {
     /// All of them.
     pub fn new(net: &Net) -> Self {
         let kinds = net.store.kinds.clone();
@@ -150,7 +150,7 @@ impl Controllers {
         self.carried > 0
     }
 
-    fn heartbeat(&mut self, net: &Net) -> (Vec<Request>, Asked) {
+    fn heartbeat(&mut self, net: &Net) -> (Vec<Request>, ControllerRequest) {
         let (namespace, name) = HEARTBEAT_LEASE;
         let spec = json!({"holderIdentity": "c", "leaseDurationSeconds": 25, "renewTime": model::time::format_micro(net.now)});
         let to = |verb, name: &str| Request::new(verb, &Resource::LEASES.group, &Resource::LEASES.name, namespace, name);
@@ -158,33 +158,33 @@ impl Controllers {
         let patch = to(Verb::Patch, name).body(Body::Patch(PatchKind::Merge, json!({"spec": spec}).to_string().into()));
         let create = to(Verb::Create, "").body(Body::Object(Box::new(Object::from_value(lease).unwrap_or_default())));
         self.beat = controllers::runtime::later(net.now, HEARTBEAT);
-        (vec![patch, create], Asked::Nothing)
+        (vec![patch, create], ControllerRequest::Nothing)
     }
 
-    fn write(&mut self, net: &Net, mut job: Job, held: Vec<Outcome>) -> Option<(Vec<Request>, Asked)> {
-        let sent: Vec<usize> = held.iter().enumerate().filter(|(_, o)| matches!(o, Outcome::Unsent)).map(|(i, _)| i).collect();
+    fn write(&mut self, net: &Net, mut job: Dispatch, held: Vec<WriteOutcome>) -> Option<(Vec<Request>, ControllerRequest)> {
+        let sent: Vec<usize> = held.iter().enumerate().filter(|(_, o)| matches!(o, WriteOutcome::Unsent)).map(|(i, _)| i).collect();
         if sent.is_empty() {
             self.finish(net, job, held);
             return None;
         }
         let requests = sent.iter().filter_map(|i| job.plan.writes.get_mut(*i).map(request)).collect();
-        Some((requests, Asked::Writes(job, held, sent)))
+        Some((requests, ControllerRequest::Writes(job, held, sent)))
     }
 
-    fn finish(&mut self, net: &Net, job: Job, outcomes: Vec<Outcome>) {
+    fn finish(&mut self, net: &Net, job: Dispatch, outcomes: Vec<WriteOutcome>) {
         self.carried -= 1;
         // events are for people
         drop(self.engine.finish(job, outcomes, net.now));
     }
 
-    fn begin(&mut self, net: &Net, job: Job) -> Option<(Vec<Request>, Asked)> {
+    fn begin(&mut self, net: &Net, job: Dispatch) -> Option<(Vec<Request>, ControllerRequest)> {
         self.carried += 1;
         let guards: Vec<Request> = job.plan.writes.iter().flat_map(|w| &w.guards).map(question).collect();
         if guards.is_empty() {
-            let open = job.plan.writes.iter().map(|_| Outcome::Unsent).collect();
+            let open = job.plan.writes.iter().map(|_| WriteOutcome::Unsent).collect();
             return self.write(net, job, open);
         }
-        Some((guards, Asked::Guards(job)))
+        Some((guards, ControllerRequest::Guards(job)))
     }
 }
 
@@ -205,16 +205,16 @@ fn holds(guard: &Guard, answer: Result<Reply, ApiError>) -> Result<bool, ApiErro
     }
 }
 
-fn outcome(reply: Result<Reply, ApiError>) -> Outcome {
+fn outcome(reply: Result<Reply, ApiError>) -> WriteOutcome {
     match reply {
-        Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
-        Ok(_) => Outcome::Done(None),
-        Err(error) => Outcome::Failed(error),
+        Ok(Reply::Object { object, .. }) => WriteOutcome::Done(Some(object)),
+        Ok(_) => WriteOutcome::Done(None),
+        Err(error) => WriteOutcome::Failed(error),
     }
 }
 
-impl Mind for Controllers {
-    type Pending = Asked;
+impl ProcessLogic for ControllersProcess {
+    type Pending = ControllerRequest;
 
     fn fresh(&self, net: &mut Net) -> Self {
         Self::new(net)
@@ -234,23 +234,23 @@ impl Mind for Controllers {
         self.engine.observe(&resource, changes, Some(revision), net.now);
     }
 
-    fn replied(&mut self, net: &mut Net, pending: Asked, results: Results) -> Vec<(Vec<Request>, Asked)> {
+    fn replied(&mut self, net: &mut Net, pending: ControllerRequest, results: Results) -> Vec<(Vec<Request>, ControllerRequest)> {
         match pending {
-            Asked::Nothing => Vec::new(),
-            Asked::Guards(job) => {
+            ControllerRequest::Nothing => Vec::new(),
+            ControllerRequest::Guards(job) => {
                 let mut answers = results.into_iter();
                 let mut one = |guards: &[Guard]| {
                     let held: Vec<_> = guards.iter().map(|g| holds(g, answers.next().unwrap_or_else(|| Err(crate::store::lost())))).collect();
                     match held.into_iter().find(|h| !matches!(h, Ok(true))) {
-                        None => Outcome::Unsent,
-                        Some(Ok(_)) => Outcome::Held,
-                        Some(Err(error)) => Outcome::Failed(error),
+                        None => WriteOutcome::Unsent,
+                        Some(Ok(_)) => WriteOutcome::Held,
+                        Some(Err(error)) => WriteOutcome::Failed(error),
                     }
                 };
                 let held = job.plan.writes.iter().map(|w| one(&w.guards)).collect();
                 self.write(net, job, held).into_iter().collect()
             }
-            Asked::Writes(job, mut outcomes, sent) => {
+            ControllerRequest::Writes(job, mut outcomes, sent) => {
                 for (index, result) in sent.into_iter().zip(results) {
                     if let Some(slot) = outcomes.get_mut(index) {
                         *slot = outcome(result);
@@ -262,7 +262,7 @@ impl Mind for Controllers {
         }
     }
 
-    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, Asked)> {
+    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, ControllerRequest)> {
         let mut all = Vec::new();
         if self.beat <= net.now {
             all.push(self.heartbeat(net));
@@ -279,25 +279,25 @@ impl Mind for Controllers {
 }
 
 /// The scheduler.
-pub struct Desk {
+pub struct SchedulerProcess {
     seed: u64,
-    desk: desk::Desk,
+    desk: desk::SchedulerCore,
     synced: usize,
     writing: usize,
 }
 
 /// Bindings on their way; none for writes of conditions.
-pub type Bound = Option<Vec<(Arc<PodInfo>, Arc<str>)>>;
+pub type PendingBindings = Option<Vec<(Arc<PodInfo>, Arc<str>)>>;
 
-impl Desk {
+impl SchedulerProcess {
     /// One that has seen nothing.
     pub fn new(seed: u64) -> Self {
-        Self { seed, desk: desk::Desk::new(seed), synced: 0, writing: 0 }
+        Self { seed, desk: desk::SchedulerCore::new(seed), synced: 0, writing: 0 }
     }
 }
 
-impl Mind for Desk {
-    type Pending = Bound;
+impl ProcessLogic for SchedulerProcess {
+    type Pending = PendingBindings;
 
     fn fresh(&self, _: &mut Net) -> Self {
         Self::new(self.seed.wrapping_add(1))
@@ -312,21 +312,21 @@ impl Mind for Desk {
         self.desk.apply(changes, net.now);
     }
 
-    fn replied(&mut self, net: &mut Net, pending: Bound, results: Results) -> Vec<(Vec<Request>, Bound)> {
+    fn replied(&mut self, net: &mut Net, pending: PendingBindings, results: Results) -> Vec<(Vec<Request>, PendingBindings)> {
         self.writing -= 1;
         let both = pending.into_iter().flatten().zip(results);
-        self.desk.written(both.map(|((pod, node), result)| Written { pod, node, result: result.map(drop) }).collect(), net.now);
+        self.desk.written(both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(drop) }).collect(), net.now);
         Vec::new()
     }
 
-    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, Bound)> {
+    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, PendingBindings)> {
         self.desk.ripen(net.now);
         drop(self.desk.notes());
         let mut all = Vec::new();
         while self.synced >= 3 && self.writing < 4 && self.desk.is_ready() {
             let (mut snapshot, pods, seed) = self.desk.take(4096, net.now);
             let decisions = schedule(&mut snapshot, &pods, seed);
-            let Orders { bindings, refusals } = self.desk.decided(snapshot, decisions, net.now);
+            let SchedulerOutput { bindings, refusals } = self.desk.decided(snapshot, decisions, net.now);
             let requests: Vec<Request> = bindings.iter().map(|(pod, node)| desk::binding(pod, node)).collect();
             for (requests, pending) in [(requests, Some(bindings)), (refusals, None)].into_iter().filter(|(r, _)| !r.is_empty()) {
                 self.writing += 1;

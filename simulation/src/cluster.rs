@@ -1,13 +1,13 @@
 //! The loop: one queue of events in virtual time, and the fates of messages.
 use crate::agent::Agent;
-use crate::brain::{Brain, Controllers, Desk};
+use crate::brain::{ControllersProcess, Process, SchedulerProcess};
 use crate::check::Check;
 use crate::feed::Feed;
 use crate::store::{Store, lost};
 use crate::users;
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiError, Kinds};
-use node_agent::pod::sync::Op;
+use node_agent::pod::sync::PodOp;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use state_client::{Reply, Request};
@@ -56,7 +56,7 @@ pub enum Event {
     /// Something is due.
     Wake(Proc, u32),
     /// A node has done something for a pod.
-    Done(usize, u32, String, Op),
+    Done(usize, u32, String, PodOp),
     /// A container ends by itself.
     Crash(usize, String),
     /// The next thing that users do, or that goes wrong.
@@ -202,9 +202,9 @@ pub struct Cluster {
     /// Time, chance, messages, the store.
     pub net: Net,
     /// The controllers, while they run.
-    pub controllers: Brain<Controllers>,
+    pub controllers: Process<ControllersProcess>,
     /// The scheduler, while it runs.
-    pub scheduler: Brain<Desk>,
+    pub scheduler: Process<SchedulerProcess>,
     /// The nodes.
     pub agents: Vec<Agent>,
     /// What must hold.
@@ -218,8 +218,8 @@ impl Cluster {
     pub fn new(seed: u64) -> Self {
         let mut net = Net::new(seed);
         users::namespaces(&mut net);
-        let controllers = Brain::new(Proc::Controllers, Controllers::new(&net));
-        let scheduler = Brain::new(Proc::Scheduler, Desk::new(seed));
+        let controllers = Process::new(Proc::Controllers, ControllersProcess::new(&net));
+        let scheduler = Process::new(Proc::Scheduler, SchedulerProcess::new(seed));
         let agents = (0..NODES).map(Agent::new).collect();
         let mut cluster = Self { net, controllers, scheduler, agents, check: Check::default(), checked: 0, events: 0 };
         [Proc::Controllers, Proc::Scheduler].into_iter().chain((0..NODES).map(Proc::Agent)).for_each(|p| cluster.net.after(0, Event::Start(p)));

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use model::kind::Subresource;
 use model::{ApiError, CauseReason, Kind, Kinds, Object, Reason, Stored, meta as rules, patch, time};
 use model::{Cause, Key};
-use state::deletion::{self, Asked, Plan};
+use state::deletion::{self, DeletionOptions, DeletionPlan};
 use state::meta;
 use state::subresource::binding;
 use state_client::{Body, ListReply, PatchKind, Reply, Request, Verb};
@@ -93,10 +93,10 @@ impl Store {
                 PatchKind::Strategic => patch::apply_strategic(old, bytes, &kind.schema),
                 PatchKind::Json | PatchKind::Apply => patch::apply_json(old, bytes),
             }),
-            (Verb::Delete, ..) => self.delete(&kind, &key, &Asked::of(&request.options, None)?, now),
+            (Verb::Delete, ..) => self.delete(&kind, &key, &DeletionOptions::of(&request.options, None)?, now),
             (Verb::DeleteCollection, ..) => {
                 let keys: Vec<Key> = self.within(&key).map(|(k, _)| k.clone()).collect();
-                keys.iter().try_for_each(|k| self.delete(&kind, k, &Asked::default(), now).map(drop)).map(|()| success())
+                keys.iter().try_for_each(|k| self.delete(&kind, k, &DeletionOptions::default(), now).map(drop)).map(|()| success())
             }
             (Verb::Get, ..) => self.objects.get(&key).cloned().map(replied).ok_or_else(|| not_found(&key)),
             (Verb::List, ..) => {
@@ -189,13 +189,13 @@ impl Store {
         }
     }
 
-    fn delete(&mut self, kind: &Kind, key: &Key, asked: &Asked, now: Timestamp) -> Result<Reply, ApiError> {
+    fn delete(&mut self, kind: &Kind, key: &Key, asked: &DeletionOptions, now: Timestamp) -> Result<Reply, ApiError> {
         let old = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
         deletion::check_preconditions(kind, old.object(), asked)?;
         match deletion::plan(kind, old.object(), asked, now) {
-            Plan::Pending => Ok(replied(old)),
-            Plan::Mark(object) => self.put(key.clone(), object).map(replied),
-            Plan::Remove(object) => self.bury(key, object).map(replied),
+            DeletionPlan::Pending => Ok(replied(old)),
+            DeletionPlan::Mark(object) => self.put(key.clone(), object).map(replied),
+            DeletionPlan::Remove(object) => self.bury(key, object).map(replied),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Whether a request is allowed: decided on what it is answered with. What a node may read follows from its pods, and both the pods and what it reads
 //! change while the request waits for the cache; so it is asked again once that is current.
 use crate::authz::{self, node};
-use crate::call::Call;
+use crate::call::RequestContext;
 use crate::pipeline::Pipeline;
 use crate::routes::Routes;
 use crate::store::Store;
-use crate::view::View;
+use crate::view::ObjectLookup;
 use model::{ApiError, Key, Reason, Stored};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Known {
     pub routes: Routes,
 }
 
-impl View for Known {
+impl ObjectLookup for Known {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
         self.store.get(key)
     }
@@ -29,24 +29,24 @@ impl View for Known {
 
 impl Pipeline {
     /// Refuses what isn't allowed. A node's pod may be newer than this cache: before a node is refused for that, the cache is made current.
-    pub(crate) async fn allow(&self, call: &Call) -> Result<(), ApiError> {
+    pub(crate) async fn allow(&self, call: &RequestContext) -> Result<(), ApiError> {
         match self.allow_now(call) {
             Err(refusal) if refusal.reason == Reason::Forbidden && call.node().is_some() => Box::pin(self.allow_late(call)).await,
             decided => decided,
         }
     }
 
-    fn allow_now(&self, call: &Call) -> Result<(), ApiError> {
+    fn allow_now(&self, call: &RequestContext) -> Result<(), ApiError> {
         call.attributes(|what| self.authorizer().require(what))?
     }
 
-    async fn allow_late(&self, call: &Call) -> Result<(), ApiError> {
+    async fn allow_late(&self, call: &RequestContext) -> Result<(), ApiError> {
         self.store().barrier("", "pods").await?;
         self.allow_again(call).await
     }
 
     /// Asks once more whether a node may read what the cache has now; it isn't asked of others, whose rights don't follow from what is read.
-    pub(crate) async fn allow_again(&self, call: &Call) -> Result<(), ApiError> {
+    pub(crate) async fn allow_again(&self, call: &RequestContext) -> Result<(), ApiError> {
         if call.node().is_none() {
             return Ok(());
         }
@@ -58,14 +58,14 @@ impl Pipeline {
     }
 
     /// The node to whose pods a reader of pods is limited; `None` for those who aren't.
-    pub(crate) fn limit(&self, call: &Call) -> Result<Option<String>, ApiError> {
+    pub(crate) fn limit(&self, call: &RequestContext) -> Result<Option<String>, ApiError> {
         let Some(node) = call.node().filter(|_| call.of_pods()) else { return Ok(None) };
         let granted = call.attributes(|what| self.authorizer().grants(what))?;
         Ok((!granted).then(|| node.to_owned()))
     }
 
     /// Refuses a node another's pod, whatever its name stood for when it was asked for.
-    pub(crate) fn check_read(&self, call: &Call, stored: &Stored) -> Result<(), ApiError> {
+    pub(crate) fn check_read(&self, call: &RequestContext, stored: &Stored) -> Result<(), ApiError> {
         match self.limit(call)? {
             Some(node) if node::node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
             _ => Ok(()),

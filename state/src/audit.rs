@@ -1,14 +1,14 @@
 //! What admission notes of writes, for whoever collects it. There is no audit log of requests: what Kubernetes would write there as an event's
 //! annotations is a line of this process' own log, with the target `audit`.
-use crate::admission::Note;
-use crate::call::Call;
+use crate::admission::AuditAnnotation;
+use crate::call::RequestContext;
 use model::Object;
 
 /// Most characters of what is said of one write: a pod's names may be as long as a pod.
 const MAX: usize = 4_096;
 
 /// Writes down what was noted of a write, if anything was.
-pub fn record(call: &Call, object: &Object, notes: &[Note], allowed: bool) {
+pub fn record(call: &RequestContext, object: &Object, notes: &[AuditAnnotation], allowed: bool) {
     if notes.is_empty() {
         return;
     }
@@ -17,7 +17,7 @@ pub fn record(call: &Call, object: &Object, notes: &[Note], allowed: bool) {
 }
 
 /// `pod-security.kubernetes.io/exempt="user"`, each on its own; line breaks and the like are escaped.
-fn written(notes: &[Note]) -> String {
+fn written(notes: &[AuditAnnotation]) -> String {
     let all = notes.iter().map(|n| format!("pod-security.kubernetes.io/{}={:?}", n.key, n.value)).collect::<Vec<_>>().join(" ");
     all.chars().take(MAX).collect()
 }
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn one_line_of_bounded_length() {
-        let note = |value: &str| Note { key: "exempt", value: value.to_owned() };
+        let note = |value: &str| AuditAnnotation { key: "exempt", value: value.to_owned() };
         assert_eq!(written(&[note("user"), note("a\nb \"c\"")]), r#"pod-security.kubernetes.io/exempt="user" pod-security.kubernetes.io/exempt="a\nb \"c\"""#);
         assert_eq!(written(&[note(&"x".repeat(70_000))]).chars().count(), MAX);
     }

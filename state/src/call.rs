@@ -1,7 +1,7 @@
 //! A request that is understood: who asks for what, of which kind.
 use crate::authz::{Attributes, Target, node};
 use crate::identity;
-use crate::places::Guest;
+use crate::places::InFlightRequest;
 use crate::routes;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
@@ -10,11 +10,11 @@ use state_client::{Body, Options, Request, User, Verb};
 use std::sync::Arc;
 
 /// A request with its user and kind found.
-pub struct Call {
+pub struct RequestContext {
     /// For whom.
     pub user: User,
     /// Its stay here.
-    pub guest: Guest,
+    pub guest: InFlightRequest,
     /// The kind as the client sees it.
     pub kind: Arc<Kind>,
     /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
@@ -33,12 +33,12 @@ pub struct Call {
     pub now: jiff::Timestamp,
 }
 
-impl Call {
+impl RequestContext {
     /// Finds what `request` is about. Returns its body beside it.
     ///
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
-    pub fn resolve(kinds: &Kinds, user: User, guest: Guest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
+    pub fn resolve(kinds: &Kinds, user: User, guest: InFlightRequest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
         let kind = kinds.resource(&request.group, &request.resource).ok_or_else(ApiError::not_served)?.clone();
         if !request.version.is_empty() && !kind.versions.contains(&request.version) {
             return Err(ApiError::not_served());
@@ -171,7 +171,7 @@ pub fn optional_object(body: Body) -> Result<Option<Object>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::{Places, Rooms};
+    use crate::places::{FlowControl, PriorityLevels};
     use bus::{Caller, Role};
     use model::Stored;
     use model::object::MAX_DEPTH;
@@ -196,8 +196,8 @@ mod tests {
             let namespace = if resource == "namespaces" { "" } else { "web" };
             let mut request = Request::new(verb, "", resource, namespace, name).subresource(sub);
             request.options.field_selector = selector.to_owned();
-            let guest = Places::new(Rooms::of_requests()).inside(&Caller::new(Role::Gateway, "g"), &User::default());
-            let (call, _) = Call::resolve(&kinds, User::default(), guest, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            let guest = FlowControl::new(PriorityLevels::of_requests()).inside(&Caller::new(Role::Gateway, "g"), &User::default());
+            let (call, _) = RequestContext::resolve(&kinds, User::default(), guest, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
             let got = call.attributes(|what| {
                 let Target::Resource { namespace, name, .. } = what.target else { panic!("{what:?}") };
                 (format!("{namespace}/{name}"), what.bound_to.map(str::to_owned))

@@ -5,7 +5,7 @@
 //! away: a claim whose Service isn't there, twice in a row.
 use crate::admission::service::{CLAIMS, Claim, claims};
 use crate::pipeline::Pipeline;
-use crate::store::{CommitError, Op, Write};
+use crate::store::{CommitError, StoreOp, Write};
 use futures::future::join_all;
 use model::{ApiError, Key, Object, Stored};
 use serde_json::json;
@@ -68,13 +68,13 @@ pub(crate) struct GivenUp {
 }
 
 /// What `old` has claimed, and no longer has after `op`.
-pub(crate) fn given_up(old: &Stored, op: &Op) -> GivenUp {
+pub(crate) fn given_up(old: &Stored, op: &StoreOp) -> GivenUp {
     if !concerns(&old.key) {
         return GivenUp::default();
     }
     let keeps = match op {
-        Op::Put(new) => claims(new),
-        Op::Delete(_) => BTreeSet::new(),
+        StoreOp::Put(new) => claims(new),
+        StoreOp::Delete(_) => BTreeSet::new(),
     };
     GivenUp { owner: old.uid(), claims: claims(old.object()).difference(&keeps).cloned().collect() }
 }
@@ -108,7 +108,7 @@ impl Pipeline {
 
     async fn claim_one(&self, claim: &Claim, service: &Object) -> Result<Option<(Key, u64, Object)>, ApiError> {
         let (key, body) = (key(claim), self.claimant().body(claim, service)?);
-        match self.store().commit(Write { key: key.clone(), expect: 0, op: Op::Put(body.clone()) }).await {
+        match self.store().commit(Write { key: key.clone(), expect: 0, op: StoreOp::Put(body.clone()) }).await {
             Ok(stored) => Ok(Some((key, stored.revision, body))),
             Err(CommitError::Conflict) => Ok(None),
             Err(other) => Err(other.to_api(&key, true)),
@@ -130,7 +130,7 @@ impl Pipeline {
 
     /// Who can't is followed by the sweep.
     async fn drop_claim(&self, key: Key, expect: u64, body: Object) {
-        if let Err(error) = self.store().commit(Write { key: key.clone(), expect, op: Op::Delete(body) }).await {
+        if let Err(error) = self.store().commit(Write { key: key.clone(), expect, op: StoreOp::Delete(body) }).await {
             tracing::debug!(%key, %error, "a claim is left for the sweep");
         }
     }

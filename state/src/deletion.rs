@@ -11,7 +11,7 @@ pub const FOREGROUND: &str = "foregroundDeletion";
 
 /// What a deletion asks for: `DeleteOptions` as far as they matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct DeletionOptions {
     /// `gracePeriodSeconds`.
     pub grace: Option<i64>,
     /// `propagationPolicy`, or what `orphanDependents` means.
@@ -41,7 +41,7 @@ struct DeleteOptions {
     dry_run: Vec<String>,
 }
 
-impl Asked {
+impl DeletionOptions {
     /// From a request's parameters and its body, which comes first.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ fn propagation(policy: &str) -> Result<Propagation, ApiError> {
 
 /// What becomes of the object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
+pub enum DeletionPlan {
     /// It goes now; this is its last form.
     Remove(Object),
     /// It stays for the time being, and looks like this.
@@ -103,7 +103,7 @@ pub enum Plan {
 ///
 /// # Errors
 /// 409 in Kubernetes' words.
-pub fn check_preconditions(kind: &Kind, object: &Object, asked: &Asked) -> Result<(), ApiError> {
+pub fn check_preconditions(kind: &Kind, object: &Object, asked: &DeletionOptions) -> Result<(), ApiError> {
     let conflict = |why: String| Err(ApiError::conflict(&kind.group, &kind.resource, object.name(), why));
     if !asked.uid.is_empty() && asked.uid != object.uid() {
         return conflict(format!(
@@ -122,7 +122,7 @@ pub fn check_preconditions(kind: &Kind, object: &Object, asked: &Asked) -> Resul
 }
 
 /// The finalizers that make garbage collection treat dependents as asked.
-fn finalizers(object: &Object, asked: &Asked) -> Vec<String> {
+fn finalizers(object: &Object, asked: &DeletionOptions) -> Vec<String> {
     let had = |finalizer: &str| object.finalizers().any(|f| f == finalizer);
     let (orphan, foreground) = match asked.propagation {
         Some(policy) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
@@ -140,7 +140,7 @@ pub fn due(kind: &Kind, object: &Object) -> bool {
 }
 
 /// Decides a deletion at `now`.
-pub fn plan(kind: &Kind, object: &Object, asked: &Asked, now: jiff::Timestamp) -> Plan {
+pub fn plan(kind: &Kind, object: &Object, asked: &DeletionOptions, now: jiff::Timestamp) -> DeletionPlan {
     let mut next = object.clone();
     let wanted = finalizers(object, asked);
     if wanted.is_empty() {
@@ -155,11 +155,11 @@ pub fn plan(kind: &Kind, object: &Object, asked: &Asked, now: jiff::Timestamp) -
     }
     kind.strategy.prepare_delete(&mut next);
     if due(kind, &next) {
-        Plan::Remove(next)
+        DeletionPlan::Remove(next)
     } else if next == *object {
-        Plan::Pending
+        DeletionPlan::Pending
     } else {
-        Plan::Mark(next)
+        DeletionPlan::Mark(next)
     }
 }
 
@@ -177,7 +177,7 @@ fn mark(next: &mut Object, grace: i64, now: jiff::Timestamp) {
 }
 
 /// A second deletion can only shorten the grace that the first one gave.
-fn shorten(next: &mut Object, at: jiff::Timestamp, grace: i64, asked: &Asked) {
+fn shorten(next: &mut Object, at: jiff::Timestamp, grace: i64, asked: &DeletionOptions) {
     let given = next.int_at(&["metadata", "deletionGracePeriodSeconds"]).unwrap_or_default();
     if asked.grace.is_some() && grace < given {
         let at = at.checked_sub(jiff::SignedDuration::from_secs(given - grace)).unwrap_or(at);
@@ -195,11 +195,11 @@ mod tests {
     fn outcome(resource: &str, object: Value, options: Value) -> String {
         let kinds = kinds::builtin();
         let kind = kinds.rows().iter().find(|k| &*k.resource == resource).unwrap();
-        let asked = Asked::of(&Options::default(), Some(&options)).unwrap();
+        let asked = DeletionOptions::of(&Options::default(), Some(&options)).unwrap();
         match plan(kind, &Object::from_value(object).unwrap(), &asked, "2026-01-01T00:00:00Z".parse().unwrap()) {
-            Plan::Remove(_) => "gone".to_owned(),
-            Plan::Pending => "pending".to_owned(),
-            Plan::Mark(o) => {
+            DeletionPlan::Remove(_) => "gone".to_owned(),
+            DeletionPlan::Pending => "pending".to_owned(),
+            DeletionPlan::Mark(o) => {
                 let time = o.deletion_timestamp().unwrap().trim_start_matches("2026-01-01T").to_owned();
                 let grace = o.int_at(&["metadata", "deletionGracePeriodSeconds"]).unwrap();
                 format!("{time} {grace} [{}]", o.finalizers().collect::<Vec<_>>().join(","))
@@ -256,10 +256,10 @@ mod tests {
             (json!({"resourceVersion": "4"}), false),
             (json!({}), true),
         ] {
-            let asked = Asked::of(&Options::default(), Some(&json!({"preconditions": given}))).unwrap();
+            let asked = DeletionOptions::of(&Options::default(), Some(&json!({"preconditions": given}))).unwrap();
             assert_eq!(check_preconditions(kind, &object, &asked).is_ok(), holds);
         }
-        assert!(Asked::of(&Options::default(), Some(&json!({"propagationPolicy": "x"}))).is_err());
-        assert!(Asked::of(&Options::default(), Some(&json!({"gracePeriodSeconds": "x"}))).is_err());
+        assert!(DeletionOptions::of(&Options::default(), Some(&json!({"propagationPolicy": "x"}))).is_err());
+        assert!(DeletionOptions::of(&Options::default(), Some(&json!({"gracePeriodSeconds": "x"}))).is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The lease is read when the write comes, from where it stands, so that no process of `state` can be behind. A write that was let in just
 //! before the lease went may still reach the log just after: against that stands the compare-and-swap of each object.
-use bus::{Caller, Fence, LeaseError, Leases, Role};
+use bus::{Caller, FencingToken, LeaseError, Leases, Role};
 use model::{ApiError, Reason};
 use state_client::Verb;
 use std::collections::HashMap;
@@ -15,11 +15,11 @@ const REMEMBERED: usize = 64;
 /// An answer, and when its question was asked.
 struct Answer {
     asked: Instant,
-    current: Option<Fence>,
+    current: Option<FencingToken>,
 }
 
 /// Asks who holds a lease. Those who come while a question is on its way share the next one.
-pub struct Fences {
+pub struct FencingCheck {
     leases: Leases,
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -34,7 +34,7 @@ fn holds_leases(role: Role) -> bool {
     matches!(role, Role::State | Role::Scheduler | Role::Controllers)
 }
 
-impl Fences {
+impl FencingCheck {
     /// Over these leases.
     pub fn new(leases: Leases) -> Self {
         Self { leases, answers: Mutex::default() }
@@ -44,7 +44,7 @@ impl Fences {
     ///
     /// # Errors
     /// 403 to those who can't hold a lease; 409 when the lease is another's or nobody's; 503 when that can't be known now.
-    pub async fn admit(&self, caller: &Caller, fence: &Fence, what: (Verb, &str, &str)) -> Result<(), ApiError> {
+    pub async fn admit(&self, caller: &Caller, fence: &FencingToken, what: (Verb, &str, &str)) -> Result<(), ApiError> {
         let (verb, resource, name) = what;
         if !holds_leases(caller.role) {
             return Err(ApiError::new(Reason::Forbidden, format!("{caller} can't hold a lease")));
@@ -64,7 +64,7 @@ impl Fences {
         }
     }
 
-    async fn current(&self, lease: &str) -> Result<Option<Fence>, LeaseError> {
+    async fn current(&self, lease: &str) -> Result<Option<FencingToken>, LeaseError> {
         let came = Instant::now();
         let mut answers = self.answers.lock().await;
         if let Some(answer) = answers.get(lease).filter(|answer| answer.asked >= came) {

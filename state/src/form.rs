@@ -1,5 +1,5 @@
 //! Kinds that show another kind's objects in a form of their own (`stored_as`): `events.k8s.io` shows core Events.
-use crate::store::Change;
+use crate::store::RecordedChange;
 use model::kinds::event;
 use model::{ApiError, Kind, Object, Stored};
 use std::sync::Arc;
@@ -26,10 +26,10 @@ pub fn outward(kind: &Kind, stored: Arc<Stored>) -> Result<Arc<Stored>, ApiError
 ///
 /// # Errors
 /// As [`outward`].
-pub fn outward_change(kind: &Kind, change: &Arc<Change>) -> Result<Arc<Change>, ApiError> {
+pub fn outward_change(kind: &Kind, change: &Arc<RecordedChange>) -> Result<Arc<RecordedChange>, ApiError> {
     if kind.stored_as.is_none() {
         return Ok(change.clone());
     }
     let old = change.old.clone().map(|old| outward(kind, old)).transpose()?;
-    Ok(Arc::new(Change { old, new: outward(kind, change.new.clone())?, deleted: change.deleted, revision: change.revision }))
+    Ok(Arc::new(RecordedChange { old, new: outward(kind, change.new.clone())?, deleted: change.deleted, revision: change.revision }))
 }

@@ -5,19 +5,19 @@ use crate::admission::service::Ranges;
 use crate::admission::service_account::PATIENCE;
 use crate::allow::Known;
 use crate::authz::Authorizer;
-use crate::call::Call;
+use crate::call::RequestContext;
 use crate::claims::Claimant;
-use crate::fence::{self, Fences};
+use crate::fence::{self, FencingCheck};
 use crate::identity;
 use crate::metrics::Metrics;
-use crate::places::{Places, Rooms, weight};
+use crate::places::{FlowControl, PriorityLevels, weight};
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
-use crate::view::View;
+use crate::view::ObjectLookup;
 use crate::warnings;
 use arc_swap::{ArcSwap, Guard};
-use bus::{Caller, Fence, Leases};
+use bus::{Caller, FencingToken, Leases};
 use model::{ApiError, Key, Kinds, Stored, order};
 use serde_json::{Value, json};
 use state_client::token::TokenError;
@@ -25,7 +25,7 @@ use state_client::{Body, Reply, Request, Verb};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-impl View for Store {
+impl ObjectLookup for Store {
     fn get(&self, key: &Key) -> Option<Arc<Stored>> {
         Store::get(self, key)
     }
@@ -48,7 +48,7 @@ pub struct PipelineOptions {
     /// What no other process is called while this one lives, and the next one on the same data is; `None` where nobody sees to that.
     pub identity: Option<String>,
     /// How much room there is for requests.
-    pub rooms: Rooms,
+    pub rooms: PriorityLevels,
     /// How long a pod waits for the account that a controller makes in a new namespace.
     pub patience: Duration,
 }
@@ -56,7 +56,7 @@ pub struct PipelineOptions {
 impl PipelineOptions {
     /// The defaults.
     pub fn new(kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        let rooms = Rooms::of_requests();
+        let rooms = PriorityLevels::of_requests();
         Self { kinds, ranges: Ranges::default(), pod_security: Arc::default(), token_keys: None, identity: None, rooms, patience: PATIENCE }
     }
 }
@@ -69,19 +69,19 @@ struct Inner {
     tokens: Option<Tokens>,
     claimant: Claimant,
     routes: Routes,
-    fences: Fences,
-    requests: Places,
-    batches: Places,
-    watches: Places,
-    searches: Places,
+    fences: FencingCheck,
+    requests: FlowControl,
+    batches: FlowControl,
+    watches: FlowControl,
+    searches: FlowControl,
     metrics: Metrics,
 }
 
 /// A request that was let in.
-struct Inside {
-    call: Call,
+struct AdmittedRequest {
+    call: RequestContext,
     body: Body,
-    fence: Option<Arc<Fence>>,
+    fence: Option<Arc<FencingToken>>,
 }
 
 /// The pipeline. Cheap to clone.
@@ -106,11 +106,11 @@ impl Pipeline {
             tokens,
             claimant: Claimant::new(options.identity),
             routes,
-            fences: Fences::new(leases),
-            requests: Places::new(options.rooms),
-            batches: Places::new(Rooms::of_batches()),
-            watches: Places::new(Rooms::of_watches()),
-            searches: Places::new(Rooms::of_searches()),
+            fences: FencingCheck::new(leases),
+            requests: FlowControl::new(options.rooms),
+            batches: FlowControl::new(PriorityLevels::of_batches()),
+            watches: FlowControl::new(PriorityLevels::of_watches()),
+            searches: FlowControl::new(PriorityLevels::of_searches()),
             metrics: Metrics::default(),
         })))
     }
@@ -127,7 +127,7 @@ impl Pipeline {
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
     }
-    pub(crate) fn fences(&self) -> &Fences {
+    pub(crate) fn fences(&self) -> &FencingCheck {
         &self.0.fences
     }
     pub(crate) fn tokens(&self) -> Option<&Tokens> {
@@ -136,13 +136,13 @@ impl Pipeline {
     pub(crate) fn routes(&self) -> &Routes {
         &self.0.routes
     }
-    pub(crate) fn batches(&self) -> &Places {
+    pub(crate) fn batches(&self) -> &FlowControl {
         &self.0.batches
     }
-    pub(crate) fn watches(&self) -> &Places {
+    pub(crate) fn watches(&self) -> &FlowControl {
         &self.0.watches
     }
-    pub(crate) fn searches(&self) -> &Places {
+    pub(crate) fn searches(&self) -> &FlowControl {
         &self.0.searches
     }
     /// What was asked so far.
@@ -176,13 +176,13 @@ impl Pipeline {
     }
 
     /// For whom and of what a request is, if there is room for it.
-    fn let_in(&self, caller: &Caller, mut request: Box<Request>, counted: bool) -> Result<Inside, ApiError> {
+    fn let_in(&self, caller: &Caller, mut request: Box<Request>, counted: bool) -> Result<AdmittedRequest, ApiError> {
         let user = identity::resolve(caller, request.user.take())?;
         let requests = &self.0.requests;
         let guest = if counted { requests.enter(caller, &user, weight(&request))? } else { requests.inside(caller, &user) };
         let fence = request.fence.take();
-        let (call, body) = Call::resolve(&self.kinds(), user, guest, *request, jiff::Timestamp::now())?;
-        Ok(Inside { call, body, fence })
+        let (call, body) = RequestContext::resolve(&self.kinds(), user, guest, *request, jiff::Timestamp::now())?;
+        Ok(AdmittedRequest { call, body, fence })
     }
 
     fn count(&self, verb: Verb, resource: &Arc<str>, reply: &Result<Reply, ApiError>, began: Instant) {
@@ -197,8 +197,8 @@ impl Pipeline {
 
     /// What a verb keeps while it waits lives on the heap: requests are moved, into queues and batches, before they are worked on. What is asked stays
     /// where it is: what is moved into a future is in it twice.
-    async fn answer(&self, caller: &Caller, asked: &mut Result<Inside, ApiError>) -> Result<Reply, ApiError> {
-        let Inside { call, body, fence } = asked.as_mut().map_err(|refusal| refusal.clone())?;
+    async fn answer(&self, caller: &Caller, asked: &mut Result<AdmittedRequest, ApiError>) -> Result<Reply, ApiError> {
+        let AdmittedRequest { call, body, fence } = asked.as_mut().map_err(|refusal| refusal.clone())?;
         if let Some(fence) = fence {
             self.0.fences.admit(caller, fence, (call.verb, &call.kind.resource, &call.name)).await?;
         }

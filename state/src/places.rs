@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 /// How large a room is.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct LevelLimits {
     /// Requests that are worked on at once.
-    pub places: usize,
+    pub seats: usize,
     /// Requests that are here, be they worked on or waiting.
     pub present: usize,
     /// Those of one caller among them.
@@ -32,13 +32,13 @@ pub struct Limits {
 
 /// How large the rooms are.
 #[derive(Clone, Copy, Debug)]
-pub struct Rooms {
+pub struct PriorityLevels {
     /// Of this process, the scheduler and the controllers. They don't compete with each other.
-    pub components: Limits,
+    pub components: LevelLimits,
     /// Of the nodes.
-    pub nodes: Limits,
+    pub nodes: LevelLimits,
     /// Of everybody else.
-    pub users: Limits,
+    pub users: LevelLimits,
 }
 
 const MIB: usize = 1 << 20;
@@ -47,46 +47,46 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What a request is at least, where what it has parsed is held.
 const LEAST: usize = 1 << 10;
 
-impl Rooms {
+impl PriorityLevels {
     /// For writes: what each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
     pub fn of_requests() -> Self {
         Self {
-            components: Limits { places: 512, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
-            nodes: Limits { places: 256, present: 768, each: usize::MAX, bytes: 64 * MIB, aside: MIB },
-            users: Limits { places: 512, present: 2_560, each: usize::MAX, bytes: 128 * MIB, aside: 16 * MIB },
+            components: LevelLimits { seats: 512, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
+            nodes: LevelLimits { seats: 256, present: 768, each: usize::MAX, bytes: 64 * MIB, aside: MIB },
+            users: LevelLimits { seats: 512, present: 2_560, each: usize::MAX, bytes: 128 * MIB, aside: 16 * MIB },
         }
     }
 
     /// For batches of requests.
     pub(crate) fn of_batches() -> Self {
         Self {
-            components: Limits { places: 64, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 0 },
-            nodes: Limits { places: 64, present: 512, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
-            users: Limits { places: 16, present: 256, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
+            components: LevelLimits { seats: 64, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 0 },
+            nodes: LevelLimits { seats: 64, present: 512, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
+            users: LevelLimits { seats: 16, present: 256, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
         }
     }
 
     /// For looking through all that there is: it takes a processor for as long as it lasts.
     pub(crate) fn of_searches() -> Self {
-        let all = Limits { places: 8, present: 0, each: 0, bytes: 0, aside: 0 };
-        Self { components: Limits { places: 64, ..all }, nodes: Limits { places: 4, ..all }, users: all }
+        let all = LevelLimits { seats: 8, present: 0, each: 0, bytes: 0, aside: 0 };
+        Self { components: LevelLimits { seats: 64, ..all }, nodes: LevelLimits { seats: 4, ..all }, users: all }
     }
 
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
-        let all = Limits { places: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
-        let (nodes, users) = (Limits { present: 1 << 20, each: 1 << 10, bytes: 128 * MIB, ..all }, Limits { present: 1 << 16, each: 1 << 13, ..all });
+        let all = LevelLimits { seats: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
+        let (nodes, users) = (LevelLimits { present: 1 << 20, each: 1 << 10, bytes: 128 * MIB, ..all }, LevelLimits { present: 1 << 16, each: 1 << 13, ..all });
         Self { components: all, nodes, users }
     }
 }
 
 /// Who has how much of a room.
 #[derive(Default)]
-struct Party {
+struct Flow {
     present: usize,
     bytes: usize,
     aside: usize,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+    waiting: VecDeque<oneshot::Sender<Seat>>,
 }
 
 struct State {
@@ -94,9 +94,9 @@ struct State {
     present: usize,
     bytes: usize,
     aside: usize,
-    parties: HashMap<u64, Party>,
+    flows: HashMap<u64, Flow>,
     /// Those who wait for a place, in the order in which they get one.
-    turns: VecDeque<u64>,
+    round_robin: VecDeque<u64>,
 }
 
 /// Whether somebody who has `mine` of a room may have `more`, when all have `all` of `limit`. Who shares leaves as much free as is theirs.
@@ -107,36 +107,36 @@ fn fits(shares: bool, limit: usize, all: usize, mine: usize, more: usize) -> boo
 }
 
 /// One kind of callers' room.
-struct Room {
-    limits: Limits,
+struct PriorityLevel {
+    limits: LevelLimits,
     /// Whether those in it compete with each other.
-    shares: bool,
+    fair: bool,
     /// Whether one request of each is let in even into a full room: who they are was decided by an administrator.
-    invited: bool,
+    guaranteed: bool,
     state: Mutex<State>,
 }
 
-impl Room {
-    fn new(limits: Limits, shares: bool, invited: bool) -> Arc<Self> {
-        let state = State { free: limits.places, present: 0, bytes: 0, aside: 0, parties: HashMap::new(), turns: VecDeque::new() };
-        Arc::new(Self { limits, shares, invited, state: Mutex::new(state) })
+impl PriorityLevel {
+    fn new(limits: LevelLimits, shares: bool, invited: bool) -> Arc<Self> {
+        let state = State { free: limits.seats, present: 0, bytes: 0, aside: 0, flows: HashMap::new(), round_robin: VecDeque::new() };
+        Arc::new(Self { limits, fair: shares, guaranteed: invited, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, who: u64, bytes: usize) -> bool {
+    fn admit(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let (present, held) = state.parties.get(&who).map_or((0, 0), |party| (party.present, party.bytes));
-        let invited = self.invited && present == 0;
-        let fit = invited || fits(self.shares, self.limits.present, state.present, present, 1);
-        if !fit || present >= self.limits.each || !fits(self.shares, self.limits.bytes, state.bytes, held, bytes) {
+        let (present, held) = state.flows.get(&who).map_or((0, 0), |party| (party.present, party.bytes));
+        let invited = self.guaranteed && present == 0;
+        let fit = invited || fits(self.fair, self.limits.present, state.present, present, 1);
+        if !fit || present >= self.limits.each || !fits(self.fair, self.limits.bytes, state.bytes, held, bytes) {
             return false;
         }
         state.present += 1;
         state.bytes += bytes;
-        let party = state.parties.entry(who).or_default();
+        let party = state.flows.entry(who).or_default();
         party.present += 1;
         party.bytes += bytes;
         true
@@ -146,21 +146,21 @@ impl Room {
         let mut state = self.lock();
         state.present -= 1;
         state.bytes -= bytes;
-        if let Some(party) = state.parties.get_mut(&who) {
+        if let Some(party) = state.flows.get_mut(&who) {
             party.present -= 1;
             party.bytes -= bytes;
         }
-        state.settle(who);
+        state.remove_if_idle(who);
     }
 
     /// Counts bytes that somebody who is here has beyond those of the body.
     fn grow(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let held = state.parties.get(&who).map_or(0, |party| party.bytes);
-        let fit = fits(self.shares, self.limits.bytes, state.bytes, held, bytes);
+        let held = state.flows.get(&who).map_or(0, |party| party.bytes);
+        let fit = fits(self.fair, self.limits.bytes, state.bytes, held, bytes);
         if fit {
             state.bytes += bytes;
-            state.parties.entry(who).or_default().bytes += bytes;
+            state.flows.entry(who).or_default().bytes += bytes;
         }
         fit
     }
@@ -171,53 +171,53 @@ impl Room {
         }
         let mut state = self.lock();
         state.bytes -= bytes;
-        if let Some(party) = state.parties.get_mut(&who) {
+        if let Some(party) = state.flows.get_mut(&who) {
             party.bytes -= bytes;
         }
-        state.settle(who);
+        state.remove_if_idle(who);
     }
 
-    fn set_aside(&self, who: u64, bytes: usize) -> bool {
+    fn park(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let held = state.parties.get(&who).map_or(0, |party| party.aside);
-        let fit = fits(self.shares, self.limits.aside, state.aside, held, bytes);
+        let held = state.flows.get(&who).map_or(0, |party| party.aside);
+        let fit = fits(self.fair, self.limits.aside, state.aside, held, bytes);
         if fit {
             state.aside += bytes;
-            state.parties.entry(who).or_default().aside += bytes;
+            state.flows.entry(who).or_default().aside += bytes;
         }
         fit
     }
 
-    fn take_up(&self, who: u64, bytes: usize) {
+    fn unpark(&self, who: u64, bytes: usize) {
         let mut state = self.lock();
         state.aside -= bytes;
-        if let Some(party) = state.parties.get_mut(&who) {
+        if let Some(party) = state.flows.get_mut(&who) {
             party.aside -= bytes;
         }
-        state.settle(who);
+        state.remove_if_idle(who);
     }
 
     /// A place now, or where one will come.
-    fn ask(self: &Arc<Self>, who: u64) -> Result<Place, oneshot::Receiver<Place>> {
+    fn ask(self: &Arc<Self>, who: u64) -> Result<Seat, oneshot::Receiver<Seat>> {
         let mut state = self.lock();
         if state.free > 0 {
             state.free -= 1;
-            return Ok(Place(Some(self.clone())));
+            return Ok(Seat(Some(self.clone())));
         }
         let (sender, place) = oneshot::channel();
-        let waiting = &mut state.parties.entry(who).or_default().waiting;
+        let waiting = &mut state.flows.entry(who).or_default().waiting;
         waiting.push_back(sender);
         if waiting.len() == 1 {
-            state.turns.push_back(who);
+            state.round_robin.push_back(who);
         }
         Err(place)
     }
 
     /// Hands a place that became free to who is next.
-    fn pass_on(self: &Arc<Self>) {
+    fn hand_over(self: &Arc<Self>) {
         let mut state = self.lock();
         while let Some(next) = state.next() {
-            match next.send(Place(Some(self.clone()))) {
+            match next.send(Seat(Some(self.clone()))) {
                 Ok(()) => return,
                 // who gave up waiting: the place goes to another, and not back while the room is locked
                 Err(mut place) => place.0 = None,
@@ -227,35 +227,35 @@ impl Room {
     }
 
     /// Forgets who gave up waiting.
-    fn tidy(&self, who: u64) {
+    fn remove_cancelled(&self, who: u64) {
         let mut state = self.lock();
-        let Some(party) = state.parties.get_mut(&who) else { return };
+        let Some(party) = state.flows.get_mut(&who) else { return };
         party.waiting.retain(|sender| !sender.is_closed());
         if party.waiting.is_empty() {
-            state.turns.retain(|turn| *turn != who);
-            state.settle(who);
+            state.round_robin.retain(|turn| *turn != who);
+            state.remove_if_idle(who);
         }
     }
 }
 
 impl State {
     /// Forgets who has nothing here any more.
-    fn settle(&mut self, who: u64) {
-        let idle = |party: &Party| party.present == 0 && party.bytes == 0 && party.aside == 0 && party.waiting.is_empty();
-        if self.parties.get(&who).is_some_and(idle) {
-            self.parties.remove(&who);
+    fn remove_if_idle(&mut self, who: u64) {
+        let idle = |party: &Flow| party.present == 0 && party.bytes == 0 && party.aside == 0 && party.waiting.is_empty();
+        if self.flows.get(&who).is_some_and(idle) {
+            self.flows.remove(&who);
         }
     }
 
     /// Who waits for a place and is next: one of each party in turn.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        while let Some(who) = self.turns.pop_front() {
-            let Some(party) = self.parties.get_mut(&who) else { continue };
+    fn next(&mut self) -> Option<oneshot::Sender<Seat>> {
+        while let Some(who) = self.round_robin.pop_front() {
+            let Some(party) = self.flows.get_mut(&who) else { continue };
             let next = party.waiting.pop_front();
             if party.waiting.is_empty() {
-                self.settle(who);
+                self.remove_if_idle(who);
             } else {
-                self.turns.push_back(who);
+                self.round_robin.push_back(who);
             }
             if next.is_some() {
                 return next;
@@ -266,37 +266,37 @@ impl State {
 }
 
 /// A place among those that are worked on. Dropping it gives it to the next.
-pub struct Place(Option<Arc<Room>>);
+pub struct Seat(Option<Arc<PriorityLevel>>);
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(room) = self.0.take() {
-            room.pass_on();
+            room.hand_over();
         }
     }
 }
 
 /// Somebody's wait for a place.
-struct Waiting<'a> {
-    room: &'a Room,
+struct SeatWaiter<'a> {
+    room: &'a PriorityLevel,
     who: u64,
-    place: oneshot::Receiver<Place>,
+    place: oneshot::Receiver<Seat>,
     over: bool,
 }
 
-impl Waiting<'_> {
-    async fn end(mut self) -> Result<Place, ApiError> {
+impl SeatWaiter<'_> {
+    async fn end(mut self) -> Result<Seat, ApiError> {
         let place = tokio::time::timeout(PATIENCE, &mut self.place).await;
         self.over = matches!(place, Ok(Ok(_)));
         place.ok().and_then(Result::ok).ok_or_else(too_many)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for SeatWaiter<'_> {
     fn drop(&mut self) {
         if !self.over {
             self.place.close();
-            self.room.tidy(self.who);
+            self.room.remove_cancelled(self.who);
         }
     }
 }
@@ -312,15 +312,15 @@ fn class_of(caller: &Caller, user: &User) -> Class {
 }
 
 /// A request that is here.
-pub struct Guest {
-    room: Arc<Room>,
+pub struct InFlightRequest {
+    room: Arc<PriorityLevel>,
     class: Class,
     who: u64,
     /// Of its body; `None` for one that isn't counted.
     bytes: Option<usize>,
     /// What it has beyond its body.
     more: AtomicUsize,
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<Seat>>,
 }
 
 /// The 429 for what there is no room for.
@@ -328,16 +328,16 @@ pub(crate) fn too_many() -> ApiError {
     ApiError::too_many_requests("The server has received too many requests and has asked us to try again later", 1)
 }
 
-impl Guest {
+impl InFlightRequest {
     /// Waits for one more place.
     ///
     /// # Errors
     /// 429 when none comes in time.
-    pub async fn place(&self) -> Result<Place, ApiError> {
+    pub async fn place(&self) -> Result<Seat, ApiError> {
         match self.room.ask(self.who) {
             Ok(place) => Ok(place),
             // on the heap: few requests have to wait
-            Err(place) => Box::pin(Waiting { room: &self.room, who: self.who, place, over: false }.end()).await,
+            Err(place) => Box::pin(SeatWaiter { room: &self.room, who: self.who, place, over: false }.end()).await,
         }
     }
 
@@ -357,7 +357,7 @@ impl Guest {
         drop(place);
     }
 
-    fn own(&self) -> MutexGuard<'_, Option<Place>> {
+    fn own(&self) -> MutexGuard<'_, Option<Seat>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -365,13 +365,13 @@ impl Guest {
     ///
     /// # Errors
     /// 429 when too much waits so.
-    pub fn aside(&self) -> Result<Aside<'_>, ApiError> {
+    pub fn aside(&self) -> Result<ParkedBytes<'_>, ApiError> {
         let bytes = self.bytes.unwrap_or_default().max(LEAST);
-        if !self.room.set_aside(self.who, bytes) {
+        if !self.room.park(self.who, bytes) {
             return Err(too_many());
         }
         self.rest();
-        Ok(Aside { guest: self, bytes })
+        Ok(ParkedBytes { guest: self, bytes })
     }
 
     /// Counts bytes that it holds beyond its body.
@@ -398,7 +398,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.rest();
         self.release();
@@ -409,37 +409,37 @@ impl Drop for Guest {
 }
 
 /// A request that waits for something without a place.
-pub struct Aside<'a> {
-    guest: &'a Guest,
+pub struct ParkedBytes<'a> {
+    guest: &'a InFlightRequest,
     bytes: usize,
 }
 
-impl Drop for Aside<'_> {
+impl Drop for ParkedBytes<'_> {
     fn drop(&mut self) {
-        self.guest.room.take_up(self.guest.who, self.bytes);
+        self.guest.room.unpark(self.guest.who, self.bytes);
     }
 }
 
 /// The rooms of one kind of requests.
-pub struct Places {
-    components: Arc<Room>,
-    nodes: Arc<Room>,
-    users: Arc<Room>,
+pub struct FlowControl {
+    components: Arc<PriorityLevel>,
+    nodes: Arc<PriorityLevel>,
+    users: Arc<PriorityLevel>,
     names: RandomState,
 }
 
-impl Places {
+impl FlowControl {
     /// Rooms of these sizes.
-    pub fn new(rooms: Rooms) -> Self {
+    pub fn new(rooms: PriorityLevels) -> Self {
         Self {
-            components: Room::new(rooms.components, false, true),
-            nodes: Room::new(rooms.nodes, true, true),
-            users: Room::new(rooms.users, true, false),
+            components: PriorityLevel::new(rooms.components, false, true),
+            nodes: PriorityLevel::new(rooms.nodes, true, true),
+            users: PriorityLevel::new(rooms.users, true, false),
             names: RandomState::new(),
         }
     }
 
-    fn room(&self, class: Class) -> &Arc<Room> {
+    fn room(&self, class: Class) -> &Arc<PriorityLevel> {
         match class {
             Class::Control => &self.components,
             Class::Nodes => &self.nodes,
@@ -447,17 +447,17 @@ impl Places {
         }
     }
 
-    fn guest(&self, class: Class, who: u64) -> Guest {
-        Guest { room: self.room(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
+    fn guest(&self, class: Class, who: u64) -> InFlightRequest {
+        InFlightRequest { room: self.room(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
     }
 
     /// Lets a request of `bytes` in.
     ///
     /// # Errors
     /// 429 when too many are here.
-    pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<Guest, ApiError> {
+    pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<InFlightRequest, ApiError> {
         let mut guest = self.inside(caller, user);
-        if !guest.room.enter(guest.who, bytes) {
+        if !guest.room.admit(guest.who, bytes) {
             return Err(too_many());
         }
         guest.bytes = Some(bytes);
@@ -465,12 +465,12 @@ impl Places {
     }
 
     /// A request that came with others, which were let in together.
-    pub fn inside(&self, caller: &Caller, user: &User) -> Guest {
+    pub fn inside(&self, caller: &Caller, user: &User) -> InFlightRequest {
         self.guest(class_of(caller, user), self.names.hash_one(&user.name))
     }
 
     /// The same one in these rooms.
-    pub fn beside(&self, guest: &Guest) -> Guest {
+    pub fn beside(&self, guest: &InFlightRequest) -> InFlightRequest {
         self.guest(guest.class, guest.who)
     }
 }

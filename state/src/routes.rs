@@ -2,7 +2,7 @@
 //! would cost more than all the rest; so one reader takes the feed, knows which pods are on which node, and gives a change to those whose node it
 //! concerns.
 use crate::authz::node::node_of;
-use crate::store::{Change, Feed, Store, WatchFrom};
+use crate::store::{Feed, RecordedChange, Store, WatchFrom};
 use model::{ApiError, Stored};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ struct Node {
     pods: Vec<Arc<Stored>>,
     /// When the last of them changed or went.
     changed: u64,
-    watchers: Vec<mpsc::Sender<Arc<Change>>>,
+    watchers: Vec<mpsc::Sender<Arc<RecordedChange>>>,
 }
 
 impl Node {
@@ -40,7 +40,7 @@ impl Node {
         self.pods.iter().any(|p| p.key == pod.key)
     }
 
-    fn give(&mut self, change: &Arc<Change>) {
+    fn give(&mut self, change: &Arc<RecordedChange>) {
         self.changed = change.revision;
         self.watchers.retain(|w| w.try_send(change.clone()).is_ok());
     }
@@ -72,7 +72,7 @@ impl Table {
         table
     }
 
-    fn give(&mut self, change: &Arc<Change>) {
+    fn give(&mut self, change: &Arc<RecordedChange>) {
         let now = node_of(&change.new);
         // a binding never changes, so that before it was either the same node or none: but a name may be made again elsewhere
         let elsewhere = || !self.nodes.get(&now).is_some_and(|node| node.has(&change.new));
@@ -99,7 +99,7 @@ impl Table {
     }
 
     /// From now on, changes of this node's pods.
-    fn subscribe(&mut self, node: &str) -> mpsc::Receiver<Arc<Change>> {
+    fn subscribe(&mut self, node: &str) -> mpsc::Receiver<Arc<RecordedChange>> {
         let (sender, changes) = mpsc::channel(WAITING);
         let since = self.since;
         let watchers = &mut self.nodes.entry(node.to_owned()).or_insert_with(|| Node { changed: since, ..Node::default() }).watchers;
@@ -212,7 +212,7 @@ impl Routes {
 
 /// One watcher's share.
 struct Route {
-    changes: mpsc::Receiver<Arc<Change>>,
+    changes: mpsc::Receiver<Arc<RecordedChange>>,
     /// The first change that comes this way is after this revision.
     since: u64,
     /// The last change returned.
@@ -269,7 +269,7 @@ impl Source {
     ///
     /// # Errors
     /// As [`Feed::next`].
-    pub async fn next(&mut self) -> Result<Vec<Arc<Change>>, ApiError> {
+    pub async fn next(&mut self) -> Result<Vec<Arc<RecordedChange>>, ApiError> {
         loop {
             match (&mut self.feed, &mut self.route) {
                 (Some(feed), None) => return feed.next().await,

@@ -1,7 +1,7 @@
 //! What a list or watch selects, and how a change looks to somebody who sees only that.
 use crate::authz::node::bound_to;
 use crate::routes::FIELD;
-use crate::store::Change;
+use crate::store::RecordedChange;
 use model::selector::{FieldSelector, LabelSelector};
 use model::{ApiError, Kind, Object, Stored};
 use state_client::{Event, Options};
@@ -55,7 +55,7 @@ impl Selection {
     }
 
     /// A change as a watcher with this selection sees it: an object that begins to match is new to them, one that no longer matches is gone.
-    pub fn event(&self, change: &Change) -> Option<Event> {
+    pub fn event(&self, change: &RecordedChange) -> Option<Event> {
         let before = change.old.as_ref().is_some_and(|old| self.selects(old));
         let now = !change.deleted && self.selects(&change.new);
         match (before, now) {
@@ -69,7 +69,7 @@ impl Selection {
 }
 
 /// An object that left a selection: as it was when it still matched, at the revision at which it left, as Kubernetes shows it.
-fn left(change: &Change) -> Arc<Stored> {
+fn left(change: &RecordedChange) -> Arc<Stored> {
     let Some(old) = &change.old else { return change.new.clone() };
     let encoded = old.read(Stored::encode);
     encoded.and_then(|json| Stored::decode(old.key.clone(), change.revision, &json)).map_or_else(|_| old.clone(), Arc::new)
@@ -105,7 +105,7 @@ mod tests {
         let options = Options { label_selector: "tier=front".into(), field_selector: "spec.nodeName=n1".into(), ..Options::default() };
         let selection = Selection::parse(kind, &options).unwrap();
         for (old, new, deleted, want) in cases {
-            let change = Change { old: old.cloned(), new: new.clone(), deleted, revision: new.revision };
+            let change = RecordedChange { old: old.cloned(), new: new.clone(), deleted, revision: new.revision };
             let got = match selection.event(&change) {
                 None => "nothing".to_owned(),
                 Some(Event::Added(o)) => format!("added {}", o.revision),

@@ -4,7 +4,7 @@ use crate::authz::{Authorizer, bootstrap, policy};
 use crate::fence;
 use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::places::{self, Guest};
+use crate::places::{self, InFlightRequest};
 use crate::store::{Store, WatchFrom};
 use bus::{Bus, BusError, Caller, Class, Incoming, Opening, Role, Service};
 use futures::StreamExt;
@@ -114,7 +114,7 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
 }
 
 /// Lets a batch in: as a whole it counts as one.
-async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<Guest, ApiError> {
+async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<InFlightRequest, ApiError> {
     let requests = &mut asked.message.0;
     let speaks_for_itself = asked.caller.role != Role::Gateway;
     let user = if speaks_for_itself { identity::resolve(&asked.caller, None)? } else { User::default() };

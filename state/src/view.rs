@@ -4,7 +4,7 @@ use model::{Key, Stored};
 use std::sync::Arc;
 
 /// Read access to cached objects. The store is one; tests use a map.
-pub trait View: Send + Sync {
+pub trait ObjectLookup: Send + Sync {
     /// One object.
     fn get(&self, key: &Key) -> Option<Arc<Stored>>;
     /// All objects of a resource, in one namespace or (`""`) in all.
@@ -19,7 +19,7 @@ pub trait View: Send + Sync {
 
 #[cfg(test)]
 pub(crate) mod fixture {
-    use super::View;
+    use super::ObjectLookup;
     use model::{Key, Object, Stored};
     use serde_json::Value;
     use std::collections::BTreeMap;
@@ -27,9 +27,9 @@ pub(crate) mod fixture {
 
     /// A cluster in a map.
     #[derive(Default)]
-    pub(crate) struct MapView(pub(crate) BTreeMap<Key, Arc<Stored>>);
+    pub(crate) struct MapLookup(pub(crate) BTreeMap<Key, Arc<Stored>>);
 
-    impl MapView {
+    impl MapLookup {
         pub(crate) fn with(mut self, group: &str, resource: &str, object: Value) -> Self {
             let object = Object::from_value(object).unwrap();
             let key = Key::new(group, resource, object.namespace(), object.name());
@@ -38,7 +38,7 @@ pub(crate) mod fixture {
         }
     }
 
-    impl View for MapView {
+    impl ObjectLookup for MapLookup {
         fn get(&self, key: &Key) -> Option<Arc<Stored>> {
             self.0.get(key).cloned()
         }

@@ -12,7 +12,7 @@ use model::{Key, Object, kinds};
 use serde_json::{Value, json};
 use state::PipelineOptions;
 use state::store::offline::Offline;
-use state::store::{Op, Store, StoreOptions, Write};
+use state::store::{Store, StoreOp, StoreOptions, Write};
 use state_client::{Body, Client, PatchKind, Request, Verb};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn map(name: &str) -> Value {
 }
 
 fn put(name: &str) -> Write {
-    Write { key: Key::new("", "configmaps", "default", name), expect: 0, op: Op::Put(Object::from_value(map(name)).unwrap()) }
+    Write { key: Key::new("", "configmaps", "default", name), expect: 0, op: StoreOp::Put(Object::from_value(map(name)).unwrap()) }
 }
 
 /// The steps by themselves, in this thread.

@@ -1,9 +1,9 @@
 //! Roles of which one process acts at a time: the others stand by.
 use crate::data::Identity;
 use crate::status::Standing;
-use bus::{Bus, Fence, LeaseOptions, Leases};
+use bus::{Bus, FencingToken, LeaseOptions, Leases};
 use state_client::Client;
-use state_client::heartbeat::Heartbeat;
+use state_client::heartbeat::LeaderLease;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,13 +48,13 @@ impl Candidate {
     where
         F: Future<Output = Result<(), E>>,
     {
-        let acts = |fence: Fence, stop| work(self.client.clone().fenced(fence), stop);
+        let acts = |fence: FencingToken, stop| work(self.client.clone().fenced(fence), stop);
         self.leases.lead(self.lease, self.options, &cancel, &self.leads, acts).await.unwrap_or(Ok(()))
     }
 
     /// The Lease object, for as long as it is awaited.
     pub async fn show(&self, client: Client) {
-        Heartbeat::new(client, self.lease, &self.identity).run(SHOWN).await;
+        LeaderLease::new(client, self.lease, &self.identity).run(SHOWN).await;
     }
 
     /// As whom it leads.

@@ -85,7 +85,7 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     let authority = authority.map(|ca| Pin::digest(&ca)).transpose().map_err(|e| Failure::new(format!("the cluster's CA can't be read ({e})"), ""))?;
     let keys = KeyFile { authority, ..KeyFile::generate(role == Role::State) };
     keys.write(&file).map_err(|e| Failure::new(e.to_string(), ""))?;
-    let replies = keys.replies.as_ref().map(bus::keys::Key::public);
+    let replies = keys.replies.as_ref().map(bus::keys::NatsKey::public);
     let entry = Entry { replies, ..Entry::new(keys.own.public()) };
     registry.put(&caller, &entry)?;
     if tell(root, args.home).await? == Told::Foreign {

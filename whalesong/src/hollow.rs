@@ -3,7 +3,7 @@ use crate::cli::HollowArgs;
 use crate::failure::Failure;
 use crate::join;
 use bus::{Role, To};
-use node_agent::hollow::{Mode, Order, Report};
+use node_agent::hollow::{FleetOrder, Mode, Report};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub fn duration(text: &str) -> Result<Duration, Failure> {
     parsed.ok_or_else(|| Failure::new(format!("{text:?} is no span of time"), "write it as 100ms, 30s or 2m"))
 }
 
-fn order(args: &HollowArgs) -> Result<Order, Failure> {
+fn order(args: &HollowArgs) -> Result<FleetOrder, Failure> {
     let or = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), duration);
     let mode = match args.mode.as_deref() {
         None => None,
@@ -34,7 +34,7 @@ fn order(args: &HollowArgs) -> Result<Order, Failure> {
         Some(_) => Some(Mode::Well),
     };
     let lasts = args.lasts.as_deref().map(duration).transpose()?;
-    Ok(Order { mode, nodes: args.nodes.clone(), count: args.count, lasts })
+    Ok(FleetOrder { mode, nodes: args.nodes.clone(), count: args.count, lasts })
 }
 
 fn render(report: &Report, mode: Option<Mode>) -> String {

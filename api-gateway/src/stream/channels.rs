@@ -4,8 +4,8 @@ use super::outputs::{Channel, Outputs};
 use super::protocols::REMOTE_COMMAND;
 use super::transport::{self, Outgoing, QUEUE, Source};
 use super::upgrade::{Pending, Upgrade};
-use super::{Door, Node};
-use crate::handler::{Api, Asked};
+use super::{NodeDialer, NodeStream};
+use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
 use crate::respond::Body;
 use bus::stream::{Receiver, Sender};
@@ -39,7 +39,7 @@ fn exit_status(code: i32) -> Value {
 ///
 /// # Errors
 /// 400 without a command or an upgrade; what the node refuses it with.
-pub(crate) async fn exec(api: &Api, asked: Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn exec(api: &Api, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     if asked.query.all("command").next().is_none() {
         return Err(ApiError::bad_request("you must specify at least one command for the container"));
     }
@@ -50,7 +50,7 @@ pub(crate) async fn exec(api: &Api, asked: Asked, pod: &Arc<Stored>, container: 
 ///
 /// # Errors
 /// 400 without an upgrade; what the node refuses it with.
-pub(crate) async fn attach(api: &Api, asked: Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn attach(api: &Api, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     start(api, asked, pod, container, counted, NodeAction::Attach).await
 }
 
@@ -66,7 +66,7 @@ fn carried_out(mut options: ExecOptions, container: String) -> Result<ExecOption
 
 async fn start(
     api: &Api,
-    mut asked: Asked,
+    mut asked: ApiRequest,
     pod: &Arc<Stored>,
     container: String,
     counted: Open,
@@ -78,7 +78,7 @@ async fn start(
         Err(refusal) => return Ok(*refusal),
     };
     let inputs = Inputs::new(upgrade.to(), upgrade.protocol(), &options).map_err(|e| ApiError::internal(e.to_string()))?;
-    let node = Door::new(api, pod)?.open(action(options)).await?;
+    let node = NodeDialer::new(api, pod)?.open(action(options)).await?;
     let (response, pending) = upgrade.accept();
     let stop = api.stop.clone();
     api.tasks.spawn(async move {
@@ -88,7 +88,7 @@ async fn start(
     Ok(response)
 }
 
-async fn run(pending: Pending, node: Node, inputs: Inputs, stop: CancellationToken) {
+async fn run(pending: Pending, node: NodeStream, inputs: Inputs, stop: CancellationToken) {
     let Some((mut source, mut sink)) = pending.open().await else { return };
     let heard = transport::greet(&mut source, &mut sink).await;
     let (up, down) = node.split();

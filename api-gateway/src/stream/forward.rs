@@ -7,8 +7,8 @@ use super::session::{Event, Session};
 use super::spdy::{self, Headers};
 use super::transport::{self, Outgoing, QUEUE, Source};
 use super::upgrade::{Pending, Upgrade};
-use super::{Door, ports};
-use crate::handler::{Api, Asked};
+use super::{NodeDialer, ports};
+use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
 use crate::respond::Body;
 use bytes::Bytes;
@@ -29,12 +29,12 @@ const STREAMS: usize = 1024;
 ///
 /// # Errors
 /// 400 for ports that are none.
-pub(crate) fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) fn respond(api: &Api, mut asked: ApiRequest, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
     let upgrade = match Upgrade::read(&mut asked.request, &PORT_FORWARD) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok(*refusal),
     };
-    let door = Door::new(api, pod)?;
+    let door = NodeDialer::new(api, pod)?;
     let protocol = upgrade.protocol();
     let channels = upgrade.to() == protocols::Upgrade::WebSocket && protocol.name != TUNNEL;
     let ports = if channels { Some(ports::ports(&asked.query)?) } else { None };
@@ -50,7 +50,7 @@ pub(crate) fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, counted: O
     Ok(response)
 }
 
-async fn serve(pending: Pending, door: Door, stop: CancellationToken) {
+async fn serve(pending: Pending, door: NodeDialer, stop: CancellationToken) {
     let (Some((source, sink)), Ok(session)) = (pending.open().await, Session::new(STREAMS)) else { return };
     let (out, frames) = mpsc::channel(QUEUE);
     let forwards = Forwards { door, out, session, pairs: Pairs::default(), inputs: HashMap::new(), waiting: HashMap::new(), connections: JoinSet::new() };
@@ -62,7 +62,7 @@ async fn serve(pending: Pending, door: Door, stop: CancellationToken) {
 }
 
 struct Forwards {
-    door: Door,
+    door: NodeDialer,
     out: mpsc::Sender<Outgoing>,
     session: Session,
     pairs: Pairs,
@@ -179,7 +179,7 @@ impl Forwards {
 }
 
 /// Forwards until both directions end; its streams, for the session to forget them.
-async fn connection(pair: Pair, door: Door, out: mpsc::Sender<Outgoing>, inputs: Queue) -> Pair {
+async fn connection(pair: Pair, door: NodeDialer, out: mpsc::Sender<Outgoing>, inputs: Queue) -> Pair {
     let failed = match door.open(NodeAction::PortForward { port: pair.port }).await {
         Ok(node) => forward(node, inputs, &out, |data| spdy::data(pair.data, false, &data).unwrap_or_default()).await,
         Err(error) => Some(error.message),

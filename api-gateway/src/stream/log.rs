@@ -2,8 +2,8 @@
 use super::protocols::{self, LOG};
 use super::transport::{self, Outgoing, QUEUE};
 use super::upgrade::Upgrade;
-use super::{Door, Node};
-use crate::handler::{Api, Asked};
+use super::{NodeDialer, NodeStream};
+use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
 use crate::respond::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -29,7 +29,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// 400 and 422 for options that don't fit; what the node refuses it with.
-pub(crate) async fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn respond(api: &Api, mut asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     let mut options = asked.query.log_options()?;
     options.container = container;
     let upgrade = match protocols::upgrade(asked.request.headers()) {
@@ -39,7 +39,7 @@ pub(crate) async fn respond(api: &Api, mut asked: Asked, pod: &Arc<Stored>, cont
         },
         _ => None,
     };
-    let node = Door::new(api, pod)?.open(NodeAction::Logs(options)).await?;
+    let node = NodeDialer::new(api, pod)?.open(NodeAction::Logs(options)).await?;
     let log = Log { node, stop: api.stop.clone(), _open: counted };
     Ok(match upgrade {
         Some(upgrade) => messages(api, upgrade, log),
@@ -97,7 +97,7 @@ async fn queue_all(mut log: Log, base64: bool, out: mpsc::Sender<Outgoing>) {
 }
 
 struct Log {
-    node: Node,
+    node: NodeStream,
     stop: CancellationToken,
     _open: Open,
 }

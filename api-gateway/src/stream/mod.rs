@@ -14,7 +14,7 @@ pub mod spdy;
 pub mod transport;
 pub mod upgrade;
 
-use crate::handler::{Api, Asked, Resolved};
+use crate::handler::{Api, ApiRequest, Resolved};
 use crate::respond::Body;
 use bus::{Bus, Duplex, To};
 use http::Response;
@@ -30,13 +30,13 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A stream to a node.
-pub(crate) type Node = Duplex<ToNode, FromNode>;
+pub(crate) type NodeStream = Duplex<ToNode, FromNode>;
 
 /// Answers a `Connect`: asks `state` for the pod, and opens what the subresource says.
 ///
 /// # Errors
 /// What `state` or the node refuse it with; 400 for options that don't fit the pod.
-pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn respond(api: &Api, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
     let sub = resolved.sub.ok_or_else(ApiError::not_served)?;
     let asked_for = asked.query.text("container");
     let target = serde_json::to_vec(&Target { container: asked_for.to_owned() }).map_err(|e| ApiError::internal(e.to_string()))?;
@@ -55,13 +55,13 @@ pub(crate) async fn respond(api: &Api, asked: Asked, resolved: Resolved) -> Resu
 
 /// The way to a pod's node. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct NodeDialer {
     bus: Bus,
     node: Arc<str>,
     pod: Arc<Stored>,
 }
 
-impl Door {
+impl NodeDialer {
     /// The door to the node that `pod` runs on; 400 when it runs on none.
     pub fn new(api: &Api, pod: &Arc<Stored>) -> Result<Self, ApiError> {
         let node = pod.object().str_at(&["spec", "nodeName"]);
@@ -77,7 +77,7 @@ impl Door {
     }
 
     /// Opens a stream: what the node refuses it with; 503 and 504 when the node can't be reached.
-    pub async fn open(&self, action: NodeAction) -> Result<Node, ApiError> {
+    pub async fn open(&self, action: NodeAction) -> Result<NodeStream, ApiError> {
         let pod = self.pod.object();
         let request = NodeRequest { namespace: pod.namespace().to_owned(), pod: pod.name().to_owned(), uid: pod.uid().to_owned(), action };
         self.bus.open(&To::instance(&*self.node), request, PATIENCE).await.map_err(bus_error)?

@@ -1,6 +1,6 @@
 //! Port-forward over a WebSocket's channels, as client libraries do it: the query names the ports, port number i has channel 2i for its bytes and
 //! 2i+1 for what went wrong, and both begin with the port in two bytes. There is no half-close: a connection ends when the WebSocket does.
-use super::Door;
+use super::NodeDialer;
 use super::messages;
 use super::protocols::Protocol;
 use super::relay::{Input, Queue, forward, queue};
@@ -32,7 +32,7 @@ pub fn ports(query: &Query) -> Result<Vec<u16>, ApiError> {
 }
 
 /// Forwards until all connections have ended or the client is gone.
-pub(super) async fn serve(pending: Pending, protocol: Protocol, door: Door, ports: Vec<u16>, stop: CancellationToken) {
+pub(super) async fn serve(pending: Pending, protocol: Protocol, door: NodeDialer, ports: Vec<u16>, stop: CancellationToken) {
     let Some((source, sink)) = pending.open().await else { return };
     let (out, frames) = mpsc::channel(QUEUE);
     let mut connections = JoinSet::new();
@@ -74,7 +74,7 @@ impl Channel {
     }
 }
 
-async fn connection(door: Door, port: u16, channel: Channel, out: mpsc::Sender<Outgoing>, inputs: Queue) {
+async fn connection(door: NodeDialer, port: u16, channel: Channel, out: mpsc::Sender<Outgoing>, inputs: Queue) {
     let begin = port.to_le_bytes();
     for first in [channel.data(&begin), channel.error(&begin)] {
         if out.send(first).await.is_err() {

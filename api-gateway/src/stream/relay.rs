@@ -1,5 +1,5 @@
 //! One forwarded connection: a client's bytes to its node, and the node's to the client, whatever carries them there.
-use super::Node;
+use super::NodeStream;
 use super::transport::Outgoing;
 use bus::stream::{Receiver, Sender};
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub(super) fn queue() -> (mpsc::Sender<Input>, Queue) {
 }
 
 /// Forwards until both directions end; what went wrong, if anything did.
-pub(super) async fn forward(node: Node, inputs: Queue, out: &mpsc::Sender<Outgoing>, wrap: impl Fn(Bytes) -> Bytes) -> Option<String> {
+pub(super) async fn forward(node: NodeStream, inputs: Queue, out: &mpsc::Sender<Outgoing>, wrap: impl Fn(Bytes) -> Bytes) -> Option<String> {
     let (up, down) = node.split();
     let (gone, failed) = tokio::join!(pass_on(up, inputs), pass_back(down, out, wrap));
     failed.filter(|_| !gone)

@@ -85,12 +85,12 @@ impl Slot {
 }
 
 /// Path, and number of start, since two siblings may have one name.
-type Key = (Arc<str>, u64);
+type ActorKey = (Arc<str>, u64);
 
 #[derive(Default)]
 struct Slots {
     started: u64,
-    running: BTreeMap<Key, Arc<Slot>>,
+    running: BTreeMap<ActorKey, Arc<Slot>>,
 }
 
 /// All that runs in a system.
@@ -104,7 +104,7 @@ pub(super) struct Directory {
 /// An entry's stay in the directory; one that gave up stays, so that it is seen.
 struct Listed {
     directory: Arc<Directory>,
-    key: Key,
+    key: ActorKey,
 }
 
 impl Directory {

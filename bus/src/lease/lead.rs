@@ -1,5 +1,5 @@
 //! Doing something by one process of many at a time.
-use super::{Fence, LeaseOptions, Leases};
+use super::{FencingToken, LeaseOptions, Leases};
 use std::future::Future;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +15,11 @@ impl Leases {
         options: LeaseOptions,
         cancel: &CancellationToken,
         leads: &watch::Sender<bool>,
-        work: impl Fn(Fence, CancellationToken) -> F,
+        work: impl Fn(FencingToken, CancellationToken) -> F,
     ) -> Option<F::Output> {
         loop {
             let lease = cancel.run_until_cancelled(self.acquire(name, options)).await?;
-            let _seat = Seat::take(leads);
+            let _seat = LeadingGuard::take(leads);
             tokio::select! {
                 output = work(lease.fence().clone(), cancel.child_token()) => {
                     lease.release().await;
@@ -32,16 +32,16 @@ impl Leases {
 }
 
 /// Says for as long as it lives that this process leads.
-struct Seat<'a>(&'a watch::Sender<bool>);
+struct LeadingGuard<'a>(&'a watch::Sender<bool>);
 
-impl<'a> Seat<'a> {
+impl<'a> LeadingGuard<'a> {
     fn take(leads: &'a watch::Sender<bool>) -> Self {
         leads.send_replace(true);
         Self(leads)
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for LeadingGuard<'_> {
     fn drop(&mut self) {
         self.0.send_replace(false);
     }
@@ -55,7 +55,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::sync::mpsc;
 
-    type Told = mpsc::UnboundedReceiver<(&'static str, Fence)>;
+    type Told = mpsc::UnboundedReceiver<(&'static str, FencingToken)>;
 
     type Candidate = (Leases, CancellationToken, Arc<watch::Sender<bool>>);
 

@@ -42,7 +42,7 @@ impl Default for LeaseOptions {
 
 /// What a holder gives along with what it asks for, so that it is refused once it is deposed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Fence {
+pub struct FencingToken {
     /// The lease.
     pub lease: String,
     /// The holder's token.
@@ -202,7 +202,7 @@ impl Leases {
         let token = self.table.write(name, &record, expect).await?;
         record.token = token;
         tracing::info!(name, token, "took the lease");
-        let fence = Fence { lease: name.to_owned(), token, run: record.run.clone() };
+        let fence = FencingToken { lease: name.to_owned(), token, run: record.run.clone() };
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
         let holding = Holding { table: self.table.clone(), name: name.to_owned(), record, revision: token, ttl };
         let keeper = tokio::spawn(holding.keep(began + ttl, lost.clone(), release.clone()));
@@ -213,7 +213,7 @@ impl Leases {
     ///
     /// # Errors
     /// [`LeaseError::Deposed`] when it isn't; [`LeaseError::Unavailable`] when that can't be known now.
-    pub async fn check(&self, fence: &Fence) -> Result<(), LeaseError> {
+    pub async fn check(&self, fence: &FencingToken) -> Result<(), LeaseError> {
         let deposed = || LeaseError::Deposed { name: fence.lease.clone(), token: fence.token };
         self.current(&fence.lease).await?.filter(|current| current == fence).map(drop).ok_or_else(deposed)
     }
@@ -222,9 +222,9 @@ impl Leases {
     ///
     /// # Errors
     /// [`LeaseError::Unavailable`] when that can't be known now.
-    pub async fn current(&self, name: &str) -> Result<Option<Fence>, LeaseError> {
+    pub async fn current(&self, name: &str) -> Result<Option<FencingToken>, LeaseError> {
         let entry = self.table.read(name).await.map_err(LeaseError::Unavailable)?;
-        Ok(entry.filter(Entry::is_held).map(|e| Fence { lease: name.to_owned(), token: e.token(), run: e.record.run }))
+        Ok(entry.filter(Entry::is_held).map(|e| FencingToken { lease: name.to_owned(), token: e.token(), run: e.record.run }))
     }
 
     /// Who holds the lease, and under which token.
@@ -239,7 +239,7 @@ impl Leases {
 
 /// A lease that is held, as far as is known. Dropping it releases it.
 pub struct Lease {
-    fence: Fence,
+    fence: FencingToken,
     lost: CancellationToken,
     release: CancellationToken,
     keeper: Option<JoinHandle<()>>,
@@ -255,7 +255,7 @@ impl Lease {
         &self.fence.lease
     }
     /// What proves that it is held.
-    pub fn fence(&self) -> &Fence {
+    pub fn fence(&self) -> &FencingToken {
         &self.fence
     }
     /// Completes when it is lost: somebody took it, or it could not be renewed in time. Stop acting then.

@@ -1,12 +1,12 @@
 //! Requests that come from elsewhere.
 use super::ask::WELL;
-use super::mouth::Mouth;
+use super::mouth::Multiplexer;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
-use super::shares::{Share, Shares};
+use super::shares::{InFlight, InFlightPermit};
 use super::wire::{self, PORT};
 use crate::address::{Caller, Class, Role, To};
 use crate::bus::{BusError, Opening};
-use crate::local::{Door, Gate};
+use crate::local::{CallHandler, StreamHandler};
 use crate::message::{Call, Open};
 use crate::permissions::serves_any;
 use crate::subject::{Port, Verb};
@@ -21,9 +21,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Requests of one service from elsewhere, by one [`Class`] of callers, that are worked on at once at most; more wait.
-const TAKEN: usize = 1024;
+const CONCURRENCY: usize = 1024;
 /// KiB of those that wait at most, each one counted as a whole number of them; what comes on top is refused.
-const ROOM: usize = 64 << 10;
+const QUEUE_KIB: usize = 64 << 10;
 /// For how long a request is worked on whose sender doesn't say how long it waits, and the longest that one may say.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_MAX: Duration = Duration::from_secs(600);
@@ -32,7 +32,7 @@ const SUBSCRIBE: Duration = Duration::from_secs(5);
 
 /// Where one request's reply goes: to an inbox of who asked, or nowhere. Dropping it unanswered tells the sender so.
 pub(crate) struct Responder {
-    mouth: Arc<Mouth>,
+    mouth: Arc<Multiplexer>,
     subject: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Responder {
 
     fn say(&mut self, code: u16, why: &str) {
         let Some(subject) = self.subject.take() else { return };
-        if !self.mouth.remark(subject, Some(wire::error(code, why)), Bytes::new()) {
+        if !self.mouth.enqueue(subject, Some(wire::error(code, why)), Bytes::new()) {
             tracing::debug!(code, why, "too much waits to be said: a sender isn't told");
         }
     }
@@ -68,12 +68,12 @@ impl Drop for Responder {
 }
 
 /// A stream that somebody elsewhere wants to open.
-pub(crate) struct Knock {
+pub(crate) struct StreamRequest {
     responder: Responder,
     theirs: Port,
 }
 
-impl Knock {
+impl StreamRequest {
     /// Opens it.
     pub(crate) async fn accept(self) -> Result<(PipeSender, PipeReceiver), String> {
         let (sender, receiver, ours) = Pipe::ends(&self.responder.mouth, None);
@@ -108,15 +108,16 @@ struct Request {
 
 /// Reads all but the body; whatever can't be read is refused and logged. Where it isn't clear who asks, or the reply is wanted anywhere but in an inbox
 /// of the one who asks, nobody is told: this process would speak there with its own rights.
-fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
+fn read(mouth: &Arc<Multiplexer>, message: Message) -> Option<Request> {
     let headers = message.headers.as_ref();
     let Some(caller) = mouth.subjects.requester(&message.subject) else {
-        mouth.complain(|| tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear"));
+        mouth.log_limited(|| tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear"));
         return None;
     };
     let wanted = message.reply.as_deref().map(|inbox| mouth.subjects.reply(inbox, Some(&caller), &mouth.owner));
     if let Some(None) = wanted {
-        mouth.complain(|| tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender"));
+        mouth
+            .log_limited(|| tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender"));
         return None;
     }
     let responder = Responder { mouth: mouth.clone(), subject: wanted.flatten() };
@@ -125,7 +126,7 @@ fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
         Some(Some(port)) if port.owner == caller => Some(port),
         None => None,
         Some(_) => {
-            mouth.complain(|| tracing::warn!(%caller, "refused a stream to somebody else"));
+            mouth.log_limited(|| tracing::warn!(%caller, "refused a stream to somebody else"));
             responder.fail(403, "the stream isn't the sender's");
             return None;
         }
@@ -137,14 +138,14 @@ fn read(mouth: &Arc<Mouth>, message: Message) -> Option<Request> {
 struct Waiting {
     request: Request,
     since: Instant,
-    share: Share,
+    share: InFlightPermit,
     _room: OwnedSemaphorePermit,
 }
 
 impl Waiting {
     /// What is to be done, for as long as it is still waited for. A request that has waited for half of its sender's patience is refused: worked on at the
     /// end of it, the answers of an overloaded service would all come just too late, and each be asked for again.
-    fn begin(self) -> Option<(Request, Share)> {
+    fn begin(self) -> Option<(Request, InFlightPermit)> {
         let (waited, request) = (self.since.elapsed(), self.request);
         if waited > request.patience / 2 {
             request.responder.fail(wire::BUSY, "it waited for too long");
@@ -175,8 +176,8 @@ impl Queues {
 }
 
 /// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
-async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: CancellationToken, queues: Queues) {
-    let shares = Arc::new(Shares::default());
+async fn queue(mouth: &Arc<Multiplexer>, verb: Verb, mut requests: Requests, stop: CancellationToken, queues: Queues) {
+    let shares = Arc::new(InFlight::default());
     while let Some(message) = requests.next(&stop).await {
         mouth.health.heard.send_replace(Instant::now());
         let size = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX);
@@ -199,7 +200,7 @@ async fn queue(mouth: &Arc<Mouth>, verb: Verb, mut requests: Requests, stop: Can
 
 /// Listens to a service's subjects until cancelled; each request is handled in a task of its own.
 async fn listen<F, R>(
-    mouth: &Arc<Mouth>,
+    mouth: &Arc<Multiplexer>,
     verb: Verb,
     (service, limit): (&str, usize),
     instance: &str,
@@ -217,8 +218,8 @@ where
     let handle = Arc::new(handle);
     let queues = Queues(Class::ALL.map(|_| {
         let (enter, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(work_off(waiting, limit.min(TAKEN), handle.clone()));
-        Queue { enter, room: Arc::new(Semaphore::new(ROOM)) }
+        tokio::spawn(work_off(waiting, limit.min(CONCURRENCY), handle.clone()));
+        Queue { enter, room: Arc::new(Semaphore::new(QUEUE_KIB)) }
     }));
     let taker = mouth.clone();
     tokio::spawn(async move { queue(&taker, verb, requests, stop, queues).await });
@@ -271,7 +272,7 @@ impl Requests {
     }
 }
 
-async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
+async fn subscribe(mouth: &Multiplexer, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
     let mut all = SelectAll::new();
     all.push(mouth.client.subscribe(mouth.subjects.requests(verb, service, &To::instance(instance))).await?);
     if serves_any(mouth.owner.role) {
@@ -281,7 +282,7 @@ async fn subscribe(mouth: &Mouth, verb: Verb, service: &str, instance: &str) -> 
 }
 
 /// Lets those elsewhere in by this door.
-pub(crate) async fn serve<Q: Call>(mouth: &Arc<Mouth>, instance: &str, door: Arc<Door<Q>>, stop: CancellationToken) -> Result<(), BusError> {
+pub(crate) async fn serve<Q: Call>(mouth: &Arc<Multiplexer>, instance: &str, door: Arc<CallHandler<Q>>, stop: CancellationToken) -> Result<(), BusError> {
     let limit = door.limit;
     let handle = move |request: Request, place: OwnedSemaphorePermit| {
         let door = door.clone();
@@ -297,7 +298,7 @@ pub(crate) async fn serve<Q: Call>(mouth: &Arc<Mouth>, instance: &str, door: Arc
     listen(mouth, Verb::Call, (Q::SERVICE, limit), instance, stop, handle).await
 }
 
-async fn answer<Q: Call>(door: Arc<Door<Q>>, request: Request) {
+async fn answer<Q: Call>(door: Arc<CallHandler<Q>>, request: Request) {
     let Request { caller, body, port, responder, .. } = request;
     let done = match port {
         None => match reply(door, caller, &body).await {
@@ -307,7 +308,7 @@ async fn answer<Q: Call>(door: Arc<Door<Q>>, request: Request) {
                 Ok(())
             }
         },
-        Some(theirs) => answer_stream(door, caller, Knock { responder, theirs }).await,
+        Some(theirs) => answer_stream(door, caller, StreamRequest { responder, theirs }).await,
     };
     if let Err(error) = done {
         tracing::warn!(service = Q::SERVICE, %error, "a reply could not be sent");
@@ -315,7 +316,7 @@ async fn answer<Q: Call>(door: Arc<Door<Q>>, request: Request) {
 }
 
 /// A request that is too large for one message comes as a stream of one frame, and its reply goes back so.
-async fn answer_stream<Q: Call>(door: Arc<Door<Q>>, caller: Caller, knock: Knock) -> Result<(), String> {
+async fn answer_stream<Q: Call>(door: Arc<CallHandler<Q>>, caller: Caller, knock: StreamRequest) -> Result<(), String> {
     let (mut sender, mut receiver) = knock.accept().await?;
     let Some(body) = receiver.recv().await.map_err(|e| e.to_string())? else { return Ok(()) };
     let mut frame = vec![WELL];
@@ -326,11 +327,11 @@ async fn answer_stream<Q: Call>(door: Arc<Door<Q>>, caller: Caller, knock: Knock
     sender.send(frame.into()).await.map_err(|e| e.to_string())
 }
 
-async fn reply<Q: Call>(door: Arc<Door<Q>>, caller: Caller, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
+async fn reply<Q: Call>(door: Arc<CallHandler<Q>>, caller: Caller, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
     let message = match wire::decode::<Q>(Q::SERVICE, body) {
         Ok(message) => message,
         Err(error) => {
-            door.stats.complain(|| tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request"));
+            door.stats.log_limited(|| tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request"));
             drop(door.stats.begin());
             return Err((400, error.to_string()));
         }
@@ -343,16 +344,16 @@ async fn reply<Q: Call>(door: Arc<Door<Q>>, caller: Caller, body: &[u8]) -> Resu
 }
 
 /// Lets those elsewhere open streams at this gate.
-pub(crate) async fn accept<O: Open>(mouth: &Arc<Mouth>, instance: &str, gate: Arc<Gate<O>>, stop: CancellationToken) -> Result<(), BusError> {
+pub(crate) async fn accept<O: Open>(mouth: &Arc<Multiplexer>, instance: &str, gate: Arc<StreamHandler<O>>, stop: CancellationToken) -> Result<(), BusError> {
     let handle = move |request: Request, place: OwnedSemaphorePermit| {
         let gate = gate.clone();
         async move {
             let Request { caller, body, port, responder, .. } = request;
             let Some(theirs) = port else { return responder.fail(400, "it doesn't say where its stream is") };
             match wire::decode::<O>(O::SERVICE, &body) {
-                Ok(message) => gate.admit(Opening::remote(message, caller, Knock { responder, theirs })),
+                Ok(message) => gate.admit(Opening::remote(message, caller, StreamRequest { responder, theirs })),
                 Err(error) => {
-                    gate.stats.complain(|| tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream"));
+                    gate.stats.log_limited(|| tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream"));
                     drop(gate.stats.begin());
                     responder.fail(400, &error.to_string());
                 }
@@ -360,5 +361,5 @@ pub(crate) async fn accept<O: Open>(mouth: &Arc<Mouth>, instance: &str, gate: Ar
             drop(place);
         }
     };
-    listen(mouth, Verb::Open, (O::SERVICE, TAKEN), instance, stop, handle).await
+    listen(mouth, Verb::Open, (O::SERVICE, CONCURRENCY), instance, stop, handle).await
 }

@@ -1,5 +1,5 @@
 //! Requests that leave the process.
-use super::mouth::{Answer, Asked, Fault, Mouth};
+use super::mouth::{Multiplexer, ReceivedReply, RequestError, RequestTarget};
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT, TIMEOUT};
 use crate::address::To;
@@ -27,27 +27,28 @@ fn headers(timeout: Duration) -> HeaderMap {
 }
 
 /// Sends a request and waits for its reply. `timeout` is told to the service; whoever calls keeps it.
-pub(crate) async fn call<Q: Call>(mouth: &Arc<Mouth>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
+pub(crate) async fn call<Q: Call>(mouth: &Arc<Multiplexer>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
     let body = Bytes::from(wire::encode(Q::SERVICE, &message)?);
     drop(message);
     let reply = exchange(mouth, Q::SERVICE, to, body, timeout).await?;
     wire::decode(Q::SERVICE, &reply)
 }
 
-async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
+async fn exchange(mouth: &Arc<Multiplexer>, service: &'static str, to: &To, body: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
     mouth.connected().await.map_err(|fault| fault.of(service))?;
     let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
     if body.len() <= mouth.part_size() {
-        let asked = Asked { service, to };
+        let asked = RequestTarget { service, to };
         let mut answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         for attempt in 0..OTHERS {
-            let Err(Fault::Gone) = answer else { break };
+            let Err(RequestError::Gone) = answer else { break };
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
             answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         }
         return answer.map(|a| a.body).map_err(|fault| fault.of(service));
     }
-    let (mut sender, mut receiver, _) = connect(mouth, Asked { service, to }, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
+    let (mut sender, mut receiver, _) =
+        connect(mouth, RequestTarget { service, to }, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
     let failed = |why: String| BusError::Failed { service, why };
     let cut = |e: StreamError| failed(e.to_string());
     sender.send(body).await.map_err(cut)?;
@@ -59,21 +60,32 @@ async fn exchange(mouth: &Arc<Mouth>, service: &'static str, to: &To, body: Byte
 }
 
 /// Both halves of a stream when it was accepted, and the answer's body.
-async fn connect(mouth: &Arc<Mouth>, asked: Asked<'_>, subject: String, body: Bytes, timeout: Duration) -> Result<(PipeSender, PipeReceiver, Bytes), Fault> {
+async fn connect(
+    mouth: &Arc<Multiplexer>,
+    asked: RequestTarget<'_>,
+    subject: String,
+    body: Bytes,
+    timeout: Duration,
+) -> Result<(PipeSender, PipeReceiver, Bytes), RequestError> {
     let (sender, receiver, ours) = Pipe::ends(mouth, Some(asked));
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());
-    let Answer { from, headers, body } = mouth.request(asked, subject, headers, body).await?;
+    let ReceivedReply { from, headers, body } = mouth.request(asked, subject, headers, body).await?;
     if let Some(port) = wire::header(headers.as_ref(), PORT) {
         // whoever answers has the stream come to itself, not to somebody else
         let port = Port::parse(port).filter(|port| port.owner == from);
-        sender.join(&port.ok_or_else(|| Fault::Failed("its answer can't be read".to_owned()))?);
+        sender.join(&port.ok_or_else(|| RequestError::Failed("its answer can't be read".to_owned()))?);
     }
     Ok((sender, receiver, body))
 }
 
 /// Opens a stream. `timeout` as for [`call`].
-pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
+pub(crate) async fn open<O: Open>(
+    mouth: &Arc<Multiplexer>,
+    to: &To,
+    message: O,
+    timeout: Duration,
+) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
     let body = Bytes::from(wire::encode(O::SERVICE, &message)?);
     drop(message);
     if body.len() > mouth.part_size() {
@@ -81,7 +93,7 @@ pub(crate) async fn open<O: Open>(mouth: &Arc<Mouth>, to: &To, message: O, timeo
     }
     let connecting = async {
         mouth.connected().await?;
-        let asked = Asked { service: O::SERVICE, to };
+        let asked = RequestTarget { service: O::SERVICE, to };
         connect(mouth, asked, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
     };
     let (sender, receiver, answer) = connecting.await.map_err(|fault| fault.of(O::SERVICE))?;

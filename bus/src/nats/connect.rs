@@ -1,8 +1,8 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
-use super::mouth::Mouth;
+use super::mouth::Multiplexer;
 use super::trust::{Pin, Trust};
 use crate::address::{Caller, Role};
-use crate::keys::{Key, KeyFile};
+use crate::keys::{KeyFile, NatsKey};
 use crate::subject::Subjects;
 use async_nats::Event;
 use std::collections::HashMap;
@@ -181,7 +181,7 @@ pub(crate) struct Link {
     pub(crate) subjects: Subjects,
     pub(crate) health: Arc<Health>,
     connection: String,
-    mouths: tokio::sync::Mutex<HashMap<Caller, Arc<Mouth>>>,
+    mouths: tokio::sync::Mutex<HashMap<Caller, Arc<Multiplexer>>>,
     stop: CancellationToken,
     /// Ends all that listens on the connection when nobody uses it any more.
     guard: Arc<DropGuard>,
@@ -234,12 +234,12 @@ impl Link {
     }
 
     /// The mouth of this caller; opened when it first speaks.
-    pub(crate) async fn mouth(&self, caller: &Caller) -> Result<Arc<Mouth>, String> {
+    pub(crate) async fn mouth(&self, caller: &Caller) -> Result<Arc<Multiplexer>, String> {
         let mut mouths = self.mouths.lock().await;
         if let Some(mouth) = mouths.get(caller) {
             return Ok(mouth.clone());
         }
-        let mouth = Mouth::open(
+        let mouth = Multiplexer::open(
             (self.client.clone(), self.replies.clone()),
             self.subjects.clone(),
             caller.clone(),
@@ -259,7 +259,7 @@ impl Link {
 }
 
 /// Says something to itself now and then: whatever comes back proves that the bus carries.
-async fn heartbeat(mouth: Arc<Mouth>, stop: CancellationToken) {
+async fn heartbeat(mouth: Arc<Multiplexer>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -350,7 +350,7 @@ pub async fn connect_system(url: &str, file: &Path) -> Result<async_nats::Client
 /// What one connection shows to the server.
 enum Proof {
     Nothing,
-    Key(Box<Key>),
+    Key(Box<NatsKey>),
     /// NATS' own credentials.
     Jwt(String),
 }

@@ -7,7 +7,7 @@ use super::wire::{self, Parts};
 use crate::address::{Caller, To};
 use crate::bus::BusError;
 use crate::permissions::may_answer;
-use crate::service::Complaints;
+use crate::service::LogLimiter;
 use crate::subject::{Port, Subjects, answered};
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
@@ -21,16 +21,16 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often streams are looked after: an idle one says that it is there, a silent one is cut.
-const CARE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// For how long a request waits for a connection that is down.
 const RECONNECT: Duration = Duration::from_secs(5);
 /// Bytes of remarks that wait for the connection at most, each one counted with what holding it costs.
-const REMARKS: usize = 8 << 20;
+const QUEUE_BYTES: usize = 8 << 20;
 /// What holding a remark costs beside its words, bytes.
-const REMARK: usize = 256;
+const MESSAGE_OVERHEAD: usize = 256;
 
 /// A reply.
-pub(crate) struct Answer {
+pub(crate) struct ReceivedReply {
     pub(crate) from: Caller,
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) body: Bytes,
@@ -38,14 +38,14 @@ pub(crate) struct Answer {
 
 /// What is asked, and of whom: whose reply counts follows from it.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestTarget<'a> {
     pub(crate) service: &'static str,
     pub(crate) to: &'a To,
 }
 
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum RequestError {
     NoResponder,
     /// The one that was asked is stopping and hasn't begun.
     Gone,
@@ -56,7 +56,7 @@ pub(crate) enum Fault {
     Failed(String),
 }
 
-impl Fault {
+impl RequestError {
     pub(crate) fn of(self, service: &'static str) -> BusError {
         match self {
             Self::NoResponder | Self::Gone => BusError::NoResponder { service },
@@ -67,19 +67,19 @@ impl Fault {
     }
 }
 
-type Outcome<T> = oneshot::Sender<Result<T, Fault>>;
+type ReplySender<T> = oneshot::Sender<Result<T, RequestError>>;
 
 enum Pending {
     /// A request of this service, on this subject.
-    One { service: &'static str, to: To, subject: String, parts: Parts, reply: Outcome<Answer> },
+    One { service: &'static str, to: To, subject: String, parts: Parts, reply: ReplySender<ReceivedReply> },
     /// A question to everybody.
     Many(mpsc::Sender<(Option<Caller>, Message)>),
     /// What is said to itself.
-    Echo(Outcome<()>),
+    Echo(ReplySender<()>),
 }
 
 /// Something that is said without waiting, in order.
-struct Remark {
+struct QueuedMessage {
     subject: String,
     headers: Option<HeaderMap>,
     body: Bytes,
@@ -87,7 +87,7 @@ struct Remark {
 }
 
 /// One caller's place on a connection.
-pub(crate) struct Mouth {
+pub(crate) struct Multiplexer {
     pub(crate) client: Client,
     /// The connection on which replies and packets leave: where `state` has a key for that, one that reaches inboxes and streams only.
     pub(crate) replies: Client,
@@ -99,9 +99,9 @@ pub(crate) struct Mouth {
     next: AtomicU64,
     pending: Mutex<HashMap<u64, Pending>>,
     pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
-    remarks: mpsc::UnboundedSender<Remark>,
+    remarks: mpsc::UnboundedSender<QueuedMessage>,
     room: Arc<Semaphore>,
-    complaints: Complaints,
+    complaints: LogLimiter,
     guard: Weak<DropGuard>,
 }
 
@@ -109,7 +109,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Mouth {
+impl Multiplexer {
     pub(crate) async fn open(
         (client, replies): (Client, Client),
         subjects: Subjects,
@@ -135,21 +135,21 @@ impl Mouth {
             pending: Mutex::default(),
             pipes: Mutex::default(),
             remarks,
-            room: Arc::new(Semaphore::new(REMARKS)),
-            complaints: Complaints::default(),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            complaints: LogLimiter::default(),
             guard: Arc::downgrade(guard),
         });
         let stop = stop.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_replies(answers)));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().hear_packets(packets)));
-        tokio::spawn(say_remarks(mouth.replies.clone(), said));
-        tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().care()));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().receive_replies(answers)));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().receive_packets(packets)));
+        tokio::spawn(publish_queued(mouth.replies.clone(), said));
+        tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().keep_alive()));
         Ok(mouth)
     }
 
     /// Logs what somebody did wrong, now and then.
-    pub(crate) fn complain(&self, log: impl FnOnce()) {
-        self.complaints.now_and_then(log);
+    pub(crate) fn log_limited(&self, log: impl FnOnce()) {
+        self.complaints.log(log);
     }
 
     /// The largest body of one message.
@@ -167,29 +167,35 @@ impl Mouth {
     }
 
     /// Waits for the connection, for a while: what is published without one would be sent late, when nobody waits for it any more.
-    pub(crate) async fn connected(&self) -> Result<(), Fault> {
+    pub(crate) async fn connected(&self) -> Result<(), RequestError> {
         let mut connected = self.health.connected.subscribe();
         let up = tokio::time::timeout(RECONNECT, connected.wait_for(|up| *up)).await;
-        if up.is_ok_and(|up| up.is_ok()) { Ok(()) } else { Err(Fault::Disconnected("it wasn't back in time".to_owned())) }
+        if up.is_ok_and(|up| up.is_ok()) { Ok(()) } else { Err(RequestError::Disconnected("it wasn't back in time".to_owned())) }
     }
 
     /// Publishes a request and waits for its reply, however long it takes.
-    pub(crate) async fn request(self: &Arc<Self>, asked: Asked<'_>, subject: String, headers: HeaderMap, body: Bytes) -> Result<Answer, Fault> {
+    pub(crate) async fn request(
+        self: &Arc<Self>,
+        asked: RequestTarget<'_>,
+        subject: String,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<ReceivedReply, RequestError> {
         let (reply, replied) = oneshot::channel();
         let (service, to) = (asked.service, asked.to.clone());
         let waiting = self.wait(Pending::One { service, to, subject: subject.clone(), parts: Parts::default(), reply });
         let inbox = format!("{}.{}", self.inbox, waiting.id);
         let published = self.client.publish_with_reply_and_headers(subject, inbox, headers, body).await;
-        published.map_err(|e| Fault::Disconnected(e.to_string()))?;
-        replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned())))
+        published.map_err(|e| RequestError::Disconnected(e.to_string()))?;
+        replied.await.unwrap_or_else(|_| Err(RequestError::Disconnected("the bus was closed".to_owned())))
     }
 
     /// Publishes a request and gathers all replies that come within this time, each with who gives it.
-    pub(crate) async fn gather(self: &Arc<Self>, subject: &str, within: Duration) -> Result<Vec<(Caller, Message)>, Fault> {
+    pub(crate) async fn gather(self: &Arc<Self>, subject: &str, within: Duration) -> Result<Vec<(Caller, Message)>, RequestError> {
         let (replies, mut received) = mpsc::channel(1024);
         let waiting = self.wait(Pending::Many(replies));
         let inbox = format!("{}.{}", self.inbox, waiting.id);
-        self.client.publish_with_reply(subject.to_owned(), inbox, Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
+        self.client.publish_with_reply(subject.to_owned(), inbox, Bytes::new()).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
         let (mut all, end) = (Vec::new(), Instant::now() + within);
         while let Ok(Some((from, message))) = tokio::time::timeout_at(end, received.recv()).await {
             match from {
@@ -202,14 +208,14 @@ impl Mouth {
     }
 
     /// Says something to itself. When it has come back, the server has seen all that was said before, subscriptions included.
-    pub(crate) async fn round_trip(self: &Arc<Self>, patience: Duration) -> Result<(), Fault> {
+    pub(crate) async fn round_trip(self: &Arc<Self>, patience: Duration) -> Result<(), RequestError> {
         let (reply, replied) = oneshot::channel();
         let waiting = self.wait(Pending::Echo(reply));
         let echo = async {
-            self.client.publish(format!("{}.{}", self.inbox, waiting.id), Bytes::new()).await.map_err(|e| Fault::Disconnected(e.to_string()))?;
-            replied.await.unwrap_or_else(|_| Err(Fault::Disconnected("the bus was closed".to_owned())))
+            self.client.publish(format!("{}.{}", self.inbox, waiting.id), Bytes::new()).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
+            replied.await.unwrap_or_else(|_| Err(RequestError::Disconnected("the bus was closed".to_owned())))
         };
-        tokio::time::timeout(patience, echo).await.unwrap_or_else(|_| Err(Fault::Disconnected("no echo in time".to_owned())))
+        tokio::time::timeout(patience, echo).await.unwrap_or_else(|_| Err(RequestError::Disconnected("no echo in time".to_owned())))
     }
 
     fn wait(self: &Arc<Self>, pending: Pending) -> Waiting {
@@ -220,15 +226,15 @@ impl Mouth {
 
     /// Says something without waiting; after all that was said so before. `false` where too much waits to be said, or the bus is closed.
     #[must_use]
-    pub(crate) fn remark(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> bool {
+    pub(crate) fn enqueue(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> bool {
         let words = headers.iter().flat_map(HeaderMap::iter).flat_map(|(_, values)| values).map(|value| value.as_str().len()).sum::<usize>();
-        let size = u32::try_from(REMARK + subject.len() + body.len() + words).unwrap_or(u32::MAX);
+        let size = u32::try_from(MESSAGE_OVERHEAD + subject.len() + body.len() + words).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().try_acquire_many_owned(size) else { return false };
-        self.remarks.send(Remark { subject, headers, body, _room: room }).is_ok()
+        self.remarks.send(QueuedMessage { subject, headers, body, _room: room }).is_ok()
     }
 
     /// Makes an end of a stream, with its address.
-    pub(crate) fn pipe(self: &Arc<Self>, make: impl FnOnce(u64) -> Arc<Pipe>) -> (Arc<Pipe>, Port) {
+    pub(crate) fn add_pipe(self: &Arc<Self>, make: impl FnOnce(u64) -> Arc<Pipe>) -> (Arc<Pipe>, Port) {
         let id = self.number();
         let pipe = make(id);
         locked(&self.pipes).insert(id, Arc::downgrade(&pipe));
@@ -239,7 +245,7 @@ impl Mouth {
         locked(&self.pipes).remove(&pipe);
     }
 
-    async fn hear_replies(self: Arc<Self>, mut replies: Subscriber) {
+    async fn receive_replies(self: Arc<Self>, mut replies: Subscriber) {
         let mut connected = self.health.connected.subscribe();
         let mut refused = self.health.refused.subscribe();
         loop {
@@ -250,20 +256,20 @@ impl Mouth {
                 },
                 Ok(()) = connected.changed() => {
                     if !*connected.borrow_and_update() {
-                        self.fail(|_| true, &Fault::Disconnected("it was lost while waiting for a reply".to_owned()));
+                        self.fail(|_| true, &RequestError::Disconnected("it was lost while waiting for a reply".to_owned()));
                     }
                 }
                 Ok(()) = refused.changed() => {
                     let words = refused.borrow_and_update().clone();
                     let quoted = |subject: &str| !subject.is_empty() && words.contains(&format!("\"{subject}\""));
-                    self.fail(quoted, &Fault::Failed(words.clone()));
+                    self.fail(quoted, &RequestError::Failed(words.clone()));
                 }
             }
         }
     }
 
     /// Ends requests on the subjects that `which` says; nothing waits for what can't come.
-    fn fail(&self, which: impl Fn(&str) -> bool, fault: &Fault) {
+    fn fail(&self, which: impl Fn(&str) -> bool, fault: &RequestError) {
         let mut pending = locked(&self.pending);
         let on = |p: &Pending| match p {
             Pending::One { subject, .. } => which(subject),
@@ -299,16 +305,16 @@ impl Mouth {
                 }
                 return;
             }
-            (Some(Pending::One { .. }), None) if message.status == Some(StatusCode::NO_RESPONDERS) => Err(Fault::NoResponder),
+            (Some(Pending::One { .. }), None) if message.status == Some(StatusCode::NO_RESPONDERS) => Err(RequestError::NoResponder),
             (Some(Pending::One { service, to, parts, .. }), Some(from)) if may_answer(&from, service, to) => {
                 match parts.take(message.headers.as_ref(), message.payload, frame_max(from.role)) {
                     Ok(None) => return,
                     Ok(Some(body)) => answer(from, message.headers, body),
-                    Err(why) => Err(Fault::Failed(format!("the reply can't be read: {why}"))),
+                    Err(why) => Err(RequestError::Failed(format!("the reply can't be read: {why}"))),
                 }
             }
             (Some(Pending::Echo(_) | Pending::One { .. }), from) => {
-                return self.complain(|| tracing::warn!(subject = %message.subject, ?from, "ignored a reply from who wasn't asked"));
+                return self.log_limited(|| tracing::warn!(subject = %message.subject, ?from, "ignored a reply from who wasn't asked"));
             }
         };
         if let Some(Pending::One { reply, .. }) = pending.remove(&id) {
@@ -321,13 +327,13 @@ impl Mouth {
         let port = wire::header(message.headers.as_ref(), wire::PORT).and_then(Port::parse);
         if let Some(port) = port.filter(|port| port.owner == *from) {
             let gone = Packet::Cut { number: 0, why: "the opener is gone".to_owned() };
-            if !self.remark(self.subjects.packets(&port, &self.owner), None, gone.encode()) {
+            if !self.enqueue(self.subjects.packets(&port, &self.owner), None, gone.encode()) {
                 tracing::debug!(%from, "its stream ends when it hears nothing");
             }
         }
     }
 
-    async fn hear_packets(self: Arc<Self>, mut packets: Subscriber) {
+    async fn receive_packets(self: Arc<Self>, mut packets: Subscriber) {
         while let Some(message) = packets.next().await {
             self.health.heard.send_replace(Instant::now());
             let Some((id, from)) = self.subjects.packet(&message.subject) else { continue };
@@ -335,27 +341,27 @@ impl Mouth {
             let Some(pipe) = pipe else { continue };
             match Packet::decode(&message.payload) {
                 Some(packet) => pipe.receive(packet, &from),
-                None => self.complain(|| tracing::warn!(%from, "refused a packet that doesn't decode")),
+                None => self.log_limited(|| tracing::warn!(%from, "refused a packet that doesn't decode")),
             }
         }
     }
 
-    async fn care(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(CARE);
+    async fn keep_alive(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(KEEP_ALIVE);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let pipes: Vec<Arc<Pipe>> = locked(&self.pipes).values().filter_map(Weak::upgrade).collect();
             for pipe in pipes {
-                pipe.care();
+                pipe.keep_alive();
             }
         }
     }
 }
 
 /// Ends when all has been said that the mouth had to say.
-async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark>) {
-    while let Some(Remark { subject, headers, body, _room }) = remarks.recv().await {
+async fn publish_queued(client: Client, mut remarks: mpsc::UnboundedReceiver<QueuedMessage>) {
+    while let Some(QueuedMessage { subject, headers, body, _room }) = remarks.recv().await {
         let said = match headers {
             Some(headers) => client.publish_with_headers(subject, headers, body).await,
             None => client.publish(subject, body).await,
@@ -367,19 +373,19 @@ async fn say_remarks(client: Client, mut remarks: mpsc::UnboundedReceiver<Remark
 }
 
 /// A reply's headers may say that it is none.
-fn answer(from: Caller, headers: Option<HeaderMap>, body: Bytes) -> Result<Answer, Fault> {
+fn answer(from: Caller, headers: Option<HeaderMap>, body: Bytes) -> Result<ReceivedReply, RequestError> {
     let header = |name| wire::header(headers.as_ref(), name);
     match (header(wire::ERROR_CODE).and_then(|code| code.parse().ok()), header(wire::ERROR)) {
-        (Some(wire::GONE), _) => Err(Fault::Gone),
-        (Some(wire::BUSY), _) => Err(Fault::Busy),
-        (_, Some(why)) => Err(Fault::Failed(why.to_owned())),
-        (_, None) => Ok(Answer { from, headers, body }),
+        (Some(wire::GONE), _) => Err(RequestError::Gone),
+        (Some(wire::BUSY), _) => Err(RequestError::Busy),
+        (_, Some(why)) => Err(RequestError::Failed(why.to_owned())),
+        (_, None) => Ok(ReceivedReply { from, headers, body }),
     }
 }
 
 /// A request's place among those that wait.
 struct Waiting {
-    mouth: Arc<Mouth>,
+    mouth: Arc<Multiplexer>,
     id: u64,
 }
 

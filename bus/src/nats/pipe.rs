@@ -2,7 +2,7 @@
 //!
 //! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
-use super::mouth::{Asked, Mouth};
+use super::mouth::{Multiplexer, RequestTarget};
 use super::packet::Packet;
 use super::shares::frame_max;
 use crate::address::{Caller, To};
@@ -36,7 +36,7 @@ enum Arrived {
 /// What both halves and the mouth share.
 pub(crate) struct Pipe {
     id: u64,
-    mouth: Arc<Mouth>,
+    mouth: Arc<Multiplexer>,
     /// Whom the opener has asked: who may send packets until the answer says who accepted. They may come before it.
     asked: Option<(&'static str, To)>,
     state: Mutex<State>,
@@ -96,12 +96,12 @@ impl State {
 impl Pipe {
     /// An end whose other end isn't known yet: both halves, and where packets for it go. `asked` is whom its opener has asked; who accepts says
     /// with [`Pipe::join`] who opened.
-    pub(crate) fn ends(mouth: &Arc<Mouth>, asked: Option<Asked<'_>>) -> (PipeSender, PipeReceiver, Port) {
+    pub(crate) fn ends(mouth: &Arc<Multiplexer>, asked: Option<RequestTarget<'_>>) -> (PipeSender, PipeReceiver, Port) {
         let (arrived, queue) = mpsc::unbounded_channel();
         let state = State::new();
         let asked = asked.map(|asked| (asked.service, asked.to.clone()));
         let make = |id| Arc::new(Self { id, mouth: mouth.clone(), asked, state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mouth.guard() });
-        let (pipe, port) = mouth.pipe(make);
+        let (pipe, port) = mouth.add_pipe(make);
         (PipeSender { pipe: pipe.clone() }, PipeReceiver { pipe, queue, frame: BytesMut::new(), packets: 0, bytes: 0, told: (0, 0), over: None }, port)
     }
 
@@ -124,7 +124,7 @@ impl Pipe {
             (None, None) => false,
         };
         if !theirs {
-            return self.mouth.complain(|| tracing::warn!(%from, "refused a packet for somebody else's stream"));
+            return self.mouth.log_limited(|| tracing::warn!(%from, "refused a packet for somebody else's stream"));
         }
         state.heard = Instant::now();
         let arrived = match packet {
@@ -165,7 +165,7 @@ impl Pipe {
     }
 
     /// Called now and then.
-    pub(crate) fn care(&self) {
+    pub(crate) fn keep_alive(&self) {
         let mut state = self.state();
         if state.peer.is_none() || state.broken.is_some() {
             return;
@@ -183,7 +183,7 @@ impl Pipe {
     /// Says something to the other side. A stream of which something could not be said is over: the other side notices its silence.
     fn say(&self, state: &mut State, packet: &Packet) {
         if let (Some((_, subject)), None) = (&state.peer, &state.broken)
-            && !self.mouth.remark(subject.clone(), None, packet.encode())
+            && !self.mouth.enqueue(subject.clone(), None, packet.encode())
         {
             let why = "too much waits to be sent";
             state.broken = Some(why.to_owned());

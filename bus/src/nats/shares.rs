@@ -26,16 +26,16 @@ pub(crate) fn frame_max(role: Role) -> usize {
 
 /// What is under way of one service, by caller.
 #[derive(Default)]
-pub(crate) struct Shares(Mutex<HashMap<Caller, u32>>);
+pub(crate) struct InFlight(Mutex<HashMap<Caller, u32>>);
 
 /// A part of a share; dropping it gives it back.
-pub(crate) struct Share(Option<(Arc<Shares>, Caller, u32)>);
+pub(crate) struct InFlightPermit(Option<(Arc<InFlight>, Caller, u32)>);
 
-impl Shares {
+impl InFlight {
     /// Takes what one more request of `caller` counts, which is of `kib` or `large`; `None` where it has its share.
-    pub(crate) fn take(self: &Arc<Self>, caller: &Caller, kib: u32, large: bool) -> Option<Share> {
+    pub(crate) fn take(self: &Arc<Self>, caller: &Caller, kib: u32, large: bool) -> Option<InFlightPermit> {
         if !limited(caller.role) {
-            return Some(Share(None));
+            return Some(InFlightPermit(None));
         }
         let counts = if large { LARGE } else { kib.max(LEAST) };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,11 +44,11 @@ impl Shares {
             return None;
         }
         all.insert(caller.clone(), has + counts);
-        Some(Share(Some((self.clone(), caller.clone(), counts))))
+        Some(InFlightPermit(Some((self.clone(), caller.clone(), counts))))
     }
 }
 
-impl Drop for Share {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         let Some((shares, caller, counts)) = self.0.take() else { return };
         let mut all = shares.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,14 +67,14 @@ mod tests {
 
     #[test]
     fn a_node_has_its_share_and_others_theirs() {
-        let shares = Arc::new(Shares::default());
+        let shares = Arc::new(InFlight::default());
         let (n1, n2, gateway) = (Caller::new(Role::Agent, "n1"), Caller::new(Role::Agent, "n2"), Caller::new(Role::Gateway, "g"));
-        let mut held: Vec<Share> = (0..4).map(|_| shares.take(&n1, 1, true).unwrap()).collect();
+        let mut held: Vec<InFlightPermit> = (0..4).map(|_| shares.take(&n1, 1, true).unwrap()).collect();
         assert!(shares.take(&n1, 1, false).is_none() && shares.take(&n1, 1, true).is_none());
         assert!(shares.take(&n2, 1, false).is_some() && shares.take(&n2, u32::MAX, false).is_none());
         assert!((0..1000).map(|_| shares.take(&gateway, 1024, true)).collect::<Option<Vec<_>>>().is_some());
         held.pop();
-        let small: Vec<Share> = (0..LARGE / LEAST).map(|_| shares.take(&n1, 1, false).unwrap()).collect();
+        let small: Vec<InFlightPermit> = (0..LARGE / LEAST).map(|_| shares.take(&n1, 1, false).unwrap()).collect();
         assert!(shares.take(&n1, 1, false).is_none());
         drop((held, small));
         assert!(shares.0.lock().unwrap().is_empty());

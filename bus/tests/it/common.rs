@@ -1,5 +1,5 @@
 //! A real server in a directory that goes with it, and buses on it.
-use bus::keys::{Key, KeyFile};
+use bus::keys::{KeyFile, NatsKey};
 use bus::server::{Server, ServerOptions, User};
 use bus::{Bus, Call, Caller, ConnectOptions, Credentials, Open, Permissions, Role, permissions, reply_permissions};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub const CLUSTER: &str = "test";
 pub struct Rig {
     pub server: Server,
     keys: Vec<(Caller, KeyFile)>,
-    observer: Key,
+    observer: NatsKey,
     _directory: tempfile::TempDir,
 }
 
@@ -27,7 +27,7 @@ impl Rig {
     pub async fn start(callers: &[Caller], max_payload: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys: Vec<(Caller, KeyFile)> = callers.iter().map(|c| (c.clone(), KeyFile::generate(c.role == Role::State))).collect();
-        let observer = Key::generate();
+        let observer = NatsKey::generate();
         let users = users(&keys, &observer);
         let server = Server::start(ServerOptions { users, max_payload, ..ServerOptions::new(directory.path()) }).await.unwrap();
         Self { server, keys, observer, _directory: directory }
@@ -44,7 +44,7 @@ impl Rig {
         Bus::connect(self.options(role, name)).await.unwrap()
     }
 
-    pub fn let_in(&mut self, caller: &Caller, key: Key) {
+    pub fn let_in(&mut self, caller: &Caller, key: NatsKey) {
         self.keys.push((caller.clone(), KeyFile { own: key, replies: None, authority: None }));
         drop(self.server.authorize(users(&self.keys, &self.observer)).unwrap());
     }
@@ -71,7 +71,7 @@ impl Rig {
         self.raw_key(keys.replies.as_ref().unwrap(), "_INBOX".to_owned()).await
     }
 
-    async fn raw_key(&self, key: &Key, inbox: String) -> (async_nats::Client, mpsc::UnboundedReceiver<String>) {
+    async fn raw_key(&self, key: &NatsKey, inbox: String) -> (async_nats::Client, mpsc::UnboundedReceiver<String>) {
         let (refusals, refused) = mpsc::unbounded_channel();
         let options = async_nats::ConnectOptions::with_nkey(key.seed().unwrap()).custom_inbox_prefix(inbox).event_callback(move |event| {
             if let async_nats::Event::ServerError(error) = event {
@@ -93,7 +93,7 @@ impl Rig {
     }
 }
 
-fn users(keys: &[(Caller, KeyFile)], observer: &Key) -> Vec<User> {
+fn users(keys: &[(Caller, KeyFile)], observer: &NatsKey) -> Vec<User> {
     let own = keys.iter().map(|(c, keys)| User { key: keys.own.public(), permissions: permissions(c.role, &c.name, CLUSTER) });
     let replies = keys.iter().filter_map(|(_, keys)| keys.replies.as_ref());
     let replies = replies.map(|key| User { key: key.public(), permissions: reply_permissions(CLUSTER) });

@@ -1,6 +1,6 @@
 //! The bus within one process.
 use bus::actor::{Actor, Context, Options, System};
-use bus::bus::Ask;
+use bus::bus::ActorRequest;
 use bus::{Bus, BusError, Call, Caller, Duplex, Incoming, Open, Opening, Role, StreamError, To};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -202,9 +202,9 @@ async fn a_reader_that_stops_makes_the_sender_wait_and_one_that_goes_ends_it() {
 
 struct Doubler;
 impl Actor for Doubler {
-    type Message = Ask<Double>;
+    type Message = ActorRequest<Double>;
     type Error = String;
-    async fn handle(&mut self, ask: Ask<Double>, _: &Context<Ask<Double>>) -> Result<(), String> {
+    async fn handle(&mut self, ask: ActorRequest<Double>, _: &Context<ActorRequest<Double>>) -> Result<(), String> {
         if ask.incoming.message.0 == 0 {
             return Err("nothing to double".to_owned());
         }

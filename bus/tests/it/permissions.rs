@@ -112,7 +112,7 @@ async fn only_state_reads_and_writes_the_log() {
 async fn a_user_can_be_added_while_it_runs() {
     let mut rig = Rig::start(&[Caller::new(Role::State, "s")], 1 << 20).await;
     let state = rig.bus(Role::State, "s").await;
-    let key = bus::keys::Key::generate();
+    let key = bus::keys::NatsKey::generate();
     let options = rig.options(Role::Agent, "n9").credentials(bus::Credentials::Seed(key.seed().unwrap()));
     assert!(Bus::connect(options.clone()).await.is_err());
     rig.let_in(&Caller::new(Role::Agent, "n9"), key);

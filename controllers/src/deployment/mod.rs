@@ -7,7 +7,7 @@ mod tests;
 
 use crate::ownership::{self, adopters};
 use crate::pod::pod;
-use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, controller_key};
+use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, controller_key};
 use arithmetic::Spec;
 use model::Key;
 use sets::{Set, Sets};
@@ -48,7 +48,7 @@ impl Controller for Deployments {
 }
 
 /// A pod that ended or went concerns a Deployment that waits for its old pods to go.
-fn waiting_for_pod(view: &View, change: Change<'_>) -> Vec<Key> {
+fn waiting_for_pod(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let ended = |item: &Item| pod(item).terminal();
     if change.new.is_some_and(|new| !ended(new)) {
         return Vec::new();

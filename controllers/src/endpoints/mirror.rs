@@ -1,6 +1,6 @@
 //! Mirroring: what somebody else writes into the Endpoints of a Service without a selector is in EndpointSlices too, which is what nodes read.
 use super::{MANAGED_BY, SERVICE_NAME, label_patch, map_patch, selector, slice};
-use crate::runtime::{Change, Controller, Input, Item, Labels, Moment, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Input, Item, Labels, Moment, Output, Part, Plan, Resource, View, ViewChange};
 use model::{Key, Object};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ impl Controller for MirroredEndpoints {
     }
 }
 
-fn service_of(_: &View, change: Change<'_>) -> Vec<Key> {
+fn service_of(_: &View, change: ViewChange<'_>) -> Vec<Key> {
     let ours = |item: &&Item| item.label(MANAGED_BY) == Some(MANAGER);
     change.both().filter(ours).filter_map(|item| Some(Resource::SERVICES.key(item.namespace(), item.label(SERVICE_NAME)?))).collect()
 }

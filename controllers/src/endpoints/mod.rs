@@ -10,7 +10,7 @@ pub use mirror::MirroredEndpoints;
 pub use slices::EndpointSlices;
 
 use crate::pod::{Pod, pod};
-use crate::runtime::{Change, Input, Item, Labels, Resource, View};
+use crate::runtime::{Input, Item, Labels, Resource, View, ViewChange};
 use model::{Key, Object};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ fn inputs() -> Vec<Input> {
 }
 
 /// The Services that a pod's change concerns: those that select it, before or now. None when nothing of it changed that they show.
-fn services_of(view: &View, change: Change<'_>) -> Vec<Key> {
+fn services_of(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     if let (Some(old), Some(new)) = (change.old, change.new)
         && shown(old) == shown(new)
     {

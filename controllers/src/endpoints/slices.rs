@@ -1,6 +1,6 @@
 //! EndpointSlices: at most a hundred endpoints each, changed as little as possible.
 use super::{Backend, MANAGED_BY, SERVICE_NAME, backends, by_ports, label_patch, labels, publishes_unready, selector, slice};
-use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange};
 use model::Key;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ fn ours(item: &Item) -> bool {
     item.label(MANAGED_BY) == Some(MANAGER)
 }
 
-fn service_of(_: &View, change: Change<'_>) -> Vec<Key> {
+fn service_of(_: &View, change: ViewChange<'_>) -> Vec<Key> {
     let named = |item: &Item| item.label(SERVICE_NAME).map(|name| Resource::SERVICES.key(item.namespace(), name));
     change.both().filter(|item| ours(item)).filter_map(named).collect()
 }

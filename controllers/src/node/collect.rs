@@ -2,7 +2,7 @@
 use super::part;
 use super::pod_condition;
 use crate::pod::{BY_END, BY_NODE, pod};
-use crate::runtime::{Change, Controller, Guard, Input, Item, Moment, Op, Output, Part, Plan, Resource, View};
+use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
 use serde_json::json;
@@ -49,7 +49,7 @@ fn ended_pods() -> Key {
     Resource::PODS.key("", "")
 }
 
-fn collectable(view: &View, change: Change<'_>) -> Vec<Key> {
+fn collectable(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let Some(item) = change.new else { return Vec::new() };
     let pod = pod(item);
     let mut keys = Vec::new();
@@ -62,7 +62,7 @@ fn collectable(view: &View, change: Change<'_>) -> Vec<Key> {
     keys
 }
 
-fn pods_of(view: &View, change: Change<'_>) -> Vec<Key> {
+fn pods_of(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let gone = change.new.is_none_or(out_of_service).then(|| change.item()).flatten();
     gone.into_iter().flat_map(|node| view.with_field(&Resource::PODS, BY_NODE, node.name())).map(|p| p.key().clone()).collect()
 }
@@ -86,7 +86,7 @@ fn one(view: &View, item: &Item, at: &Moment<'_>, plan: &mut Plan) {
 
 /// Deletes a pod without waiting for a node that won't answer.
 fn end<'a>(item: &Item, plan: &'a mut Plan) -> &'a mut crate::runtime::Write {
-    plan.write(item.key().clone(), Op::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: Some(0) })
+    plan.write(item.key().clone(), WriteOp::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: Some(0) })
 }
 
 fn orphaned(view: &View, item: &Item, node: &str, at: &Moment<'_>, plan: &mut Plan) {

@@ -2,7 +2,7 @@
 use super::part::{self, Node};
 use super::{GRACE, NOT_READY, UNREACHABLE, lease, pod_condition};
 use crate::pod::{BY_NODE, pod};
-use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, later};
+use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later};
 use crate::status::condition;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
@@ -48,7 +48,7 @@ fn no_execute(node: &Node) -> impl Iterator<Item = &Value> {
     node.taints().iter().filter(|t| t["effect"] == "NoExecute")
 }
 
-fn tainted_node(view: &View, change: Change<'_>) -> Vec<Key> {
+fn tainted_node(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let node = change.new.and_then(|i| view.get(&Resource::NODES, "", pod(i).node()));
     node.filter(|n| no_execute(&part::node(n)).next().is_some()).map(|n| n.key().clone()).into_iter().collect()
 }

@@ -3,7 +3,7 @@ use super::health::{self, Rates, Turn};
 use super::part::{self, Node};
 use super::{LEASES_NAMESPACE, NOT_READY, UNREACHABLE, is_taint, lease, pod_condition};
 use crate::pod::{BY_NODE, pod};
-use crate::runtime::{Change, Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, later, seconds};
+use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later, seconds};
 use crate::status::find;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
@@ -71,7 +71,7 @@ impl Controller for NodeLifecycle {
 }
 
 /// A renewed Lease concerns a node that counts as silent; of others it is read when their time comes.
-fn renewed(view: &View, change: Change<'_>) -> Vec<Key> {
+fn renewed(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let node = change.new.filter(|l| l.namespace() == LEASES_NAMESPACE).and_then(|l| view.get(&Resource::NODES, "", l.name()));
     node.filter(|n| !part::node(n).ready()).map(|n| n.key().clone()).into_iter().collect()
 }

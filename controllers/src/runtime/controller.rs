@@ -1,6 +1,6 @@
 //! What a controller is: its name, what it reads, what it owns, and one pure function.
 use super::item::Item;
-use super::plan::{Op, Plan, Write};
+use super::plan::{Plan, Write, WriteOp};
 use super::resource::Resource;
 use super::view::View;
 use jiff::{SignedDuration, Timestamp};
@@ -54,14 +54,14 @@ pub struct Failure {
 
 /// A change of the view.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
+pub struct ViewChange<'a> {
     /// Before; `None` when it is new.
     pub old: Option<&'a Item>,
     /// Now; `None` when it is gone.
     pub new: Option<&'a Item>,
 }
 
-impl<'a> Change<'a> {
+impl<'a> ViewChange<'a> {
     /// The object as it is, or was last.
     pub fn item(&self) -> Option<&'a Item> {
         self.new.or(self.old)
@@ -73,7 +73,7 @@ impl<'a> Change<'a> {
 }
 
 /// Which keys a change concerns; pure.
-pub type Mapping = Box<dyn Fn(&View, Change<'_>) -> Vec<Key> + Send>;
+pub type Mapping = Box<dyn Fn(&View, ViewChange<'_>) -> Vec<Key> + Send>;
 
 /// A resource that a controller reads.
 pub struct Input {
@@ -85,7 +85,7 @@ pub struct Input {
 
 impl Input {
     /// Changes concern the keys that `keys` says.
-    pub fn new(resource: Resource, keys: impl Fn(&View, Change<'_>) -> Vec<Key> + Send + 'static) -> Self {
+    pub fn new(resource: Resource, keys: impl Fn(&View, ViewChange<'_>) -> Vec<Key> + Send + 'static) -> Self {
         Self { resource, keys: Box::new(keys) }
     }
     /// Changes concern the object itself.
@@ -141,12 +141,12 @@ impl Output {
     /// Whether a write is within this output.
     pub fn permits(&self, write: &Write) -> bool {
         let part = match &write.op {
-            Op::Create(_) => self.part == Part::Whole,
-            Op::Patch { subresource: "", .. } => matches!(self.part, Part::Whole | Part::Portion),
-            Op::Patch { subresource: "status", .. } => self.part == Part::Status,
-            Op::Patch { .. } => false,
-            Op::Replace { .. } => matches!(self.part, Part::Portion | Part::End),
-            Op::Delete { .. } | Op::DeleteAll => matches!(self.part, Part::Whole | Part::End),
+            WriteOp::Create(_) => self.part == Part::Whole,
+            WriteOp::Patch { subresource: "", .. } => matches!(self.part, Part::Whole | Part::Portion),
+            WriteOp::Patch { subresource: "status", .. } => self.part == Part::Status,
+            WriteOp::Patch { .. } => false,
+            WriteOp::Replace { .. } => matches!(self.part, Part::Portion | Part::End),
+            WriteOp::Delete { .. } | WriteOp::DeleteAll => matches!(self.part, Part::Whole | Part::End),
         };
         part && self.resource.covers(&Resource::of_key(&write.key))
     }

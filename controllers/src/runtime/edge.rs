@@ -1,11 +1,11 @@
 //! The runtime's edge: watches, writes, the clock. It decides nothing.
-use super::engine::{Engine, HEARTBEAT, Job, Outcome, Stats};
-use super::plan::{Guard, Op, Write};
+use super::engine::{Dispatch, Engine, HEARTBEAT, Stats, WriteOutcome};
+use super::plan::{Guard, Write, WriteOp};
 use super::recorder::EventWrite;
 use super::resource::Resource;
 use jiff::{SignedDuration, Timestamp};
 use model::ApiError;
-use state_client::heartbeat::{self, Heartbeat};
+use state_client::heartbeat::{self, LeaderLease};
 use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,7 @@ const BACKLOG: usize = 1024;
 pub const HEARTBEAT_LEASE: (&str, &str) = (heartbeat::NAMESPACE, "kube-controller-manager");
 
 /// Asks what each controller is at.
-pub type Ask = oneshot::Sender<Vec<Stats>>;
+pub type StatsRequest = oneshot::Sender<Vec<Stats>>;
 
 /// The runtime can't go on and is to be started anew.
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +42,20 @@ struct News {
 ///
 /// # Errors
 /// [`Broken`] when a watch or a write panicked: keys may be lost, so the runtime has to begin anew.
-pub async fn run(mut engine: Engine, client: Client, identity: String, asks: &mut mpsc::Receiver<Ask>, cancel: CancellationToken) -> Result<(), Broken> {
+pub async fn run(
+    mut engine: Engine,
+    client: Client,
+    identity: String,
+    asks: &mut mpsc::Receiver<StatsRequest>,
+    cancel: CancellationToken,
+) -> Result<(), Broken> {
     let (tell, mut news) = mpsc::channel::<News>(BACKLOG);
     let mut watches = JoinSet::new();
     for resource in engine.resources() {
         watches.spawn(follow(client.clone(), resource, tell.clone()));
     }
     // that it comes back by the watch of all Leases shows that the runtime would hear the nodes, too
-    let heartbeat = Heartbeat::new(client.clone(), HEARTBEAT_LEASE.1, identity);
+    let heartbeat = LeaderLease::new(client.clone(), HEARTBEAT_LEASE.1, identity);
     watches.spawn(heartbeat.run(Duration::try_from(HEARTBEAT).unwrap_or_default()));
     let mut jobs = JoinSet::new();
     let (forget, mut forgotten) = mpsc::channel(BACKLOG);
@@ -114,12 +120,12 @@ async fn follow(client: Client, resource: Resource, tell: mpsc::Sender<News>) {
 }
 
 /// Carries out a plan: guards first, then all writes in chunks. After a chunk with failures the rest isn't sent.
-async fn carry_out(client: Client, mut job: Job) -> (Job, Vec<Outcome>) {
+async fn carry_out(client: Client, mut job: Dispatch) -> (Dispatch, Vec<WriteOutcome>) {
     let writes = &mut job.plan.writes;
     let holds = futures::future::join_all(writes.iter().map(|w| guarded(&client, w))).await;
     let sent: Vec<usize> = (0..writes.len()).filter(|i| matches!(holds.get(*i), Some(Ok(true)))).collect();
-    let mut outcomes: Vec<Outcome> =
-        holds.into_iter().map(|held| held.map_or_else(Outcome::Failed, |ok| if ok { Outcome::Unsent } else { Outcome::Held })).collect();
+    let mut outcomes: Vec<WriteOutcome> =
+        holds.into_iter().map(|held| held.map_or_else(WriteOutcome::Failed, |ok| if ok { WriteOutcome::Unsent } else { WriteOutcome::Held })).collect();
     for chunk in sent.chunks(CHUNK) {
         let requests = chunk.iter().filter_map(|i| writes.get_mut(*i).map(request)).collect();
         let mut failed = false;
@@ -136,11 +142,11 @@ async fn carry_out(client: Client, mut job: Job) -> (Job, Vec<Outcome>) {
     (job, outcomes)
 }
 
-fn outcome(reply: Result<Reply, ApiError>) -> Outcome {
+fn outcome(reply: Result<Reply, ApiError>) -> WriteOutcome {
     match reply {
-        Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
-        Ok(_) => Outcome::Done(None),
-        Err(error) => Outcome::Failed(error),
+        Ok(Reply::Object { object, .. }) => WriteOutcome::Done(Some(object)),
+        Ok(_) => WriteOutcome::Done(None),
+        Err(error) => WriteOutcome::Failed(error),
     }
 }
 
@@ -175,10 +181,10 @@ async fn holds(client: &Client, guard: &Guard) -> Result<bool, ApiError> {
 pub fn request(write: &mut Write) -> Request {
     let to = |verb| Request::new(verb, &write.key.group, &write.key.resource, &write.key.namespace, &write.key.name);
     match &mut write.op {
-        Op::Create(object) => Request { name: "".into(), ..to(Verb::Create) }.body(Body::Object(std::mem::take(object))),
-        Op::Patch { subresource, kind, patch } => to(Verb::Patch).subresource(subresource).body(Body::Patch(*kind, patch.to_string().into())),
-        Op::Replace { subresource, object } => to(Verb::Update).subresource(subresource).body(Body::Object(std::mem::take(object))),
-        Op::Delete { uid, revision, propagation, grace } => {
+        WriteOp::Create(object) => Request { name: "".into(), ..to(Verb::Create) }.body(Body::Object(std::mem::take(object))),
+        WriteOp::Patch { subresource, kind, patch } => to(Verb::Patch).subresource(subresource).body(Body::Patch(*kind, patch.to_string().into())),
+        WriteOp::Replace { subresource, object } => to(Verb::Update).subresource(subresource).body(Body::Object(std::mem::take(object))),
+        WriteOp::Delete { uid, revision, propagation, grace } => {
             let precondition_resource_version = if *revision == 0 { String::new() } else { revision.to_string() };
             let options = Options {
                 precondition_uid: uid.clone(),
@@ -189,7 +195,7 @@ pub fn request(write: &mut Write) -> Request {
             };
             Request { options, ..to(Verb::Delete) }
         }
-        Op::DeleteAll => to(Verb::DeleteCollection),
+        WriteOp::DeleteAll => to(Verb::DeleteCollection),
     }
 }
 

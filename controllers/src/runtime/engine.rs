@@ -1,8 +1,8 @@
 //! The runtime without its edge: changes and outcomes come in, jobs go out, time is an argument.
-use super::controller::{Change, Controller, Failure, Mapping, Moment, Output};
-use super::fence::{Await, Fences};
+use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
+use super::fence::{Expectation, Expectations};
 use super::item::Item;
-use super::plan::{Note, Op, Plan, Write};
+use super::plan::{EventRecord, Plan, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::recorder::{EventWrite, Recorder};
 use super::resource::Resource;
@@ -42,7 +42,7 @@ pub struct Lookup {
 
 /// A plan on its way.
 #[derive(Debug)]
-pub struct Job {
+pub struct Dispatch {
     /// For whom.
     pub task: Task,
     /// What to do.
@@ -53,7 +53,7 @@ pub struct Job {
 
 /// What became of one write.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// Done; with the object as it is now, where the reply has it.
     Done(Option<Arc<Stored>>),
     /// A guard didn't hold.
@@ -103,16 +103,16 @@ pub struct Engine {
     mappings: HashMap<Resource, Vec<(usize, Mapping)>>,
     view: View,
     queue: Queue,
-    fences: Fences,
+    fences: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
     after: HashMap<Task, After>,
     recorder: Recorder,
-    hearing: Hearing,
+    hearing: WatchHealth,
 }
 
 /// Whether the runtime hears: its own heartbeats come back by the same way as everybody's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Hearing {
+pub struct WatchHealth {
     since: Option<Timestamp>,
     last: Option<Timestamp>,
 }
@@ -122,7 +122,7 @@ pub const HEARTBEAT: SignedDuration = SignedDuration::from_secs(10);
 /// Without a heartbeat for this long, the runtime takes itself for deaf.
 pub const DEAF_AFTER: SignedDuration = SignedDuration::from_secs(25);
 
-impl Hearing {
+impl WatchHealth {
     /// A heartbeat came back.
     pub fn heard(&mut self, now: Timestamp) {
         if self.since(now).is_none() {
@@ -149,11 +149,11 @@ impl Engine {
             mappings: HashMap::new(),
             view: View::new(kinds),
             queue: Queue::default(),
-            fences: Fences::default(),
+            fences: Expectations::default(),
             failures: HashMap::new(),
             after: HashMap::new(),
             recorder: Recorder::default(),
-            hearing: Hearing::default(),
+            hearing: WatchHealth::default(),
         };
         for (index, controller) in controllers.into_iter().enumerate() {
             let mut reads = BTreeSet::new();
@@ -201,11 +201,11 @@ impl Engine {
             match change {
                 state_client::Change::Applied { new, .. } => {
                     let (new, old) = self.view.apply(resource, Item::new(new, now));
-                    self.map(resource, Change { old: old.as_deref(), new: Some(&new) }, now);
+                    self.map(resource, ViewChange { old: old.as_deref(), new: Some(&new) }, now);
                 }
                 state_client::Change::Deleted(last) => {
                     let old = self.view.delete(resource, &last.key, last.revision, now);
-                    self.map(resource, Change { old: old.as_deref(), new: None }, now);
+                    self.map(resource, ViewChange { old: old.as_deref(), new: None }, now);
                 }
                 state_client::Change::Synced => synced = true,
             }
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    fn map(&mut self, resource: &Resource, change: Change<'_>, now: Timestamp) {
+    fn map(&mut self, resource: &Resource, change: ViewChange<'_>, now: Timestamp) {
         for (controller, keys) in self.mappings.get(resource).into_iter().flatten() {
             if self.members.get(*controller).is_some_and(|m| m.stats.synced) {
                 for key in keys(&self.view, change) {
@@ -242,7 +242,7 @@ impl Engine {
             for resource in &member.reads {
                 for (_, keys) in self.mappings.get(resource).into_iter().flatten().filter(|(i, _)| *i == index) {
                     for item in self.view.all(resource) {
-                        for key in keys(&self.view, Change { old: None, new: Some(item) }) {
+                        for key in keys(&self.view, ViewChange { old: None, new: Some(item) }) {
                             self.queue.add(Task { controller: index, key }, now);
                         }
                     }
@@ -264,7 +264,7 @@ impl Engine {
     }
 
     /// Plans keys whose turn it is, until `room` plans have something to be carried out.
-    pub fn turn(&mut self, now: Timestamp, room: usize) -> Vec<Job> {
+    pub fn turn(&mut self, now: Timestamp, room: usize) -> Vec<Dispatch> {
         for task in self.fences.overdue(now) {
             tracing::warn!(%task, "what was written was not shown in time; planning again all the same");
             self.release(&task, now);
@@ -292,9 +292,9 @@ impl Engine {
         }
     }
 
-    fn job(&self, task: Task, plan: Plan) -> Job {
+    fn job(&self, task: Task, plan: Plan) -> Dispatch {
         let before = plan.writes.iter().map(|w| self.view.at(&w.key).map_or(0, |i| i.revision())).collect();
-        Job { task, plan, before }
+        Dispatch { task, plan, before }
     }
 
     fn plan(&mut self, task: &Task, now: Timestamp) -> Result<Plan, String> {
@@ -312,8 +312,8 @@ impl Engine {
     }
 
     /// A job is carried out, with one outcome for each of its writes. Returns the events to be written about it.
-    pub fn finish(&mut self, job: Job, outcomes: Vec<Outcome>, now: Timestamp) -> Vec<EventWrite> {
-        let Job { task, plan, before } = job;
+    pub fn finish(&mut self, job: Dispatch, outcomes: Vec<WriteOutcome>, now: Timestamp) -> Vec<EventWrite> {
+        let Dispatch { task, plan, before } = job;
         let mut tally = Tally { notes: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {
             tally.count(write, outcome, before);
@@ -346,8 +346,8 @@ impl Engine {
 /// What the outcomes of a plan come to.
 #[derive(Default)]
 struct Tally {
-    notes: Vec<Note>,
-    awaits: Vec<Await>,
+    notes: Vec<EventRecord>,
+    awaits: Vec<Expectation>,
     failures: Vec<Failure>,
     done: u64,
     conflicts: u64,
@@ -355,37 +355,39 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, write: &Write, outcome: Outcome, before: u64) {
+    fn count(&mut self, write: &Write, outcome: WriteOutcome, before: u64) {
         match outcome {
-            Outcome::Done(object) => {
+            WriteOutcome::Done(object) => {
                 self.done += 1;
                 self.awaits.push(shown(write, object.as_deref(), before));
                 let name = object.as_ref().map_or(&*write.key.name, |o| &*o.key.name);
                 self.say(write, write.says.as_ref().and_then(|s| s.done), name, false);
             }
-            Outcome::Held | Outcome::Unsent => self.again = true,
-            Outcome::Failed(error) if error.is_conflict() => {
+            WriteOutcome::Held | WriteOutcome::Unsent => self.again = true,
+            WriteOutcome::Failed(error) if error.is_conflict() => {
                 self.conflicts += 1;
                 self.again = true;
             }
-            Outcome::Failed(error) if error.is_not_found() && !matches!(write.op, Op::Create(_)) => self.awaits.push(Await::Change(write.key.clone(), before)),
+            WriteOutcome::Failed(error) if error.is_not_found() && !matches!(write.op, WriteOp::Create(_)) => {
+                self.awaits.push(Expectation::Change(write.key.clone(), before))
+            }
             // a namespace on its way out takes nothing new, and nothing is wrong with that
-            Outcome::Failed(error) if matches!(write.op, Op::Create(_)) && namespace_ends(&error) => {}
-            Outcome::Failed(error) => {
+            WriteOutcome::Failed(error) if matches!(write.op, WriteOp::Create(_)) && namespace_ends(&error) => {}
+            WriteOutcome::Failed(error) => {
                 tracing::warn!(%write, %error, "a write failed");
                 self.say(write, write.says.as_ref().and_then(|s| s.failed), &error.message, true);
                 if error.reason == Reason::Timeout {
                     // nobody knows whether it was carried out: wait as long as a fence holds
-                    self.awaits.push(Await::Revision(Resource::of_key(&write.key), u64::MAX));
+                    self.awaits.push(Expectation::Revision(Resource::of_key(&write.key), u64::MAX));
                 }
-                self.failures.push(Failure { key: write.key.clone(), create: matches!(write.op, Op::Create(_)), error });
+                self.failures.push(Failure { key: write.key.clone(), create: matches!(write.op, WriteOp::Create(_)), error });
             }
         }
     }
 
     fn say(&mut self, write: &Write, words: Option<(&'static str, &'static str)>, rest: &str, warning: bool) {
         if let (Some(says), Some((reason, prefix))) = (&write.says, words) {
-            self.notes.push(Note { about: says.about.clone(), warning, reason, message: format!("{prefix}{rest}") });
+            self.notes.push(EventRecord { about: says.about.clone(), warning, reason, message: format!("{prefix}{rest}") });
         }
     }
 }
@@ -396,11 +398,11 @@ fn namespace_ends(error: &ApiError) -> bool {
 }
 
 /// What the view shows once it has seen a write.
-fn shown(write: &Write, reply: Option<&Stored>, before: u64) -> Await {
+fn shown(write: &Write, reply: Option<&Stored>, before: u64) -> Expectation {
     match (&write.op, reply) {
-        (Op::Delete { .. }, Some(object)) if object.revision >= before => Await::Revision(Resource::of_key(&object.key), object.revision),
-        (Op::Delete { .. }, _) | (_, None) => Await::Change(write.key.clone(), before),
-        (_, Some(object)) => Await::Revision(Resource::of_key(&write.key), object.revision),
+        (WriteOp::Delete { .. }, Some(object)) if object.revision >= before => Expectation::Revision(Resource::of_key(&object.key), object.revision),
+        (WriteOp::Delete { .. }, _) | (_, None) => Expectation::Change(write.key.clone(), before),
+        (_, Some(object)) => Expectation::Revision(Resource::of_key(&write.key), object.revision),
     }
 }
 

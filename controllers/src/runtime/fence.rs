@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// One thing that the view must show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Await {
+pub enum Expectation {
     /// This resource up to this revision, by any of its events or by a bookmark. Revisions of different resources are never
     /// compared: short-lived ones count on their own.
     Revision(Resource, u64),
@@ -16,7 +16,7 @@ pub enum Await {
     Change(Key, u64),
 }
 
-impl Await {
+impl Expectation {
     /// The resource whose news may end the wait.
     fn resource(&self) -> Resource {
         match self {
@@ -37,31 +37,31 @@ impl Await {
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 #[derive(Debug)]
-struct Fence {
-    awaits: Vec<Await>,
+struct PendingExpectations {
+    expected: Vec<Expectation>,
     deadline: Timestamp,
 }
 
 /// All keys that wait. Each is filed under the resource of the last of its awaits, so that news of a resource touch only those.
 #[derive(Debug, Default)]
-pub struct Fences {
-    tasks: HashMap<Task, Fence>,
+pub struct Expectations {
+    tasks: HashMap<Task, PendingExpectations>,
     by_resource: HashMap<Resource, BTreeSet<Task>>,
     deadlines: BTreeSet<(Timestamp, Task)>,
 }
 
-impl Fences {
+impl Expectations {
     /// Makes `task` wait; `false` when there is nothing to wait for.
-    pub fn put(&mut self, task: &Task, awaits: Vec<Await>, view: &View, now: Timestamp) -> bool {
+    pub fn put(&mut self, task: &Task, awaits: Vec<Expectation>, view: &View, now: Timestamp) -> bool {
         let deadline = later(now, PATIENCE);
-        let Some(fence) = still(Fence { awaits, deadline }, view) else { return false };
+        let Some(fence) = still(PendingExpectations { expected: awaits, deadline }, view) else { return false };
         self.deadlines.insert((deadline, task.clone()));
         self.file(task.clone(), fence);
         true
     }
 
-    fn file(&mut self, task: Task, fence: Fence) {
-        if let Some(last) = fence.awaits.last() {
+    fn file(&mut self, task: Task, fence: PendingExpectations) {
+        if let Some(last) = fence.expected.last() {
             self.by_resource.entry(last.resource()).or_default().insert(task.clone());
         }
         self.tasks.insert(task, fence);
@@ -89,7 +89,7 @@ impl Fences {
         let mut free = Vec::new();
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, task)) = self.deadlines.pop_first() else { break };
-            if let Some(last) = self.tasks.remove(&task).and_then(|f| f.awaits.into_iter().next_back())
+            if let Some(last) = self.tasks.remove(&task).and_then(|f| f.expected.into_iter().next_back())
                 && let Some(filed) = self.by_resource.get_mut(&last.resource())
             {
                 filed.remove(&task);
@@ -106,9 +106,9 @@ impl Fences {
 }
 
 /// What is left of a fence; `None` when nothing is.
-fn still(mut fence: Fence, view: &View) -> Option<Fence> {
-    while fence.awaits.pop_if(|a| a.over(view)).is_some() {}
-    (!fence.awaits.is_empty()).then_some(fence)
+fn still(mut fence: PendingExpectations, view: &View) -> Option<PendingExpectations> {
+    while fence.expected.pop_if(|a| a.over(view)).is_some() {}
+    (!fence.expected.is_empty()).then_some(fence)
 }
 
 #[cfg(test)]
@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_revision_is_awaited_in_its_own_resource() {
-        let (mut view, mut fences) = (view(), Fences::default());
-        assert!(fences.put(&task(), vec![Await::Revision(Resource::PODS, 7)], &view, at(0)));
+        let (mut view, mut fences) = (view(), Expectations::default());
+        assert!(fences.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
         view.advance(&Resource::LEASES, 100);
         assert!(fences.news(&Resource::LEASES, &view).is_empty(), "leases count on their own");
         view.apply(&Resource::PODS, pod("x", 6));
@@ -151,9 +151,10 @@ mod tests {
 
     #[test]
     fn a_deletion_is_awaited_by_its_object() {
-        let (mut view, mut fences) = (view(), Fences::default());
+        let (mut view, mut fences) = (view(), Expectations::default());
         view.apply(&Resource::PODS, pod("x", 6));
-        let awaits = vec![Await::Change(Resource::PODS.key("a", "x"), 6), Await::Revision(Resource::PODS, 6), Await::Revision(Resource::EVENTS, 9)];
+        let awaits =
+            vec![Expectation::Change(Resource::PODS.key("a", "x"), 6), Expectation::Revision(Resource::PODS, 6), Expectation::Revision(Resource::EVENTS, 9)];
         assert!(fences.put(&task(), awaits, &view, at(0)));
         view.advance(&Resource::PODS, 9);
         assert!(fences.news(&Resource::PODS, &view).is_empty());
@@ -163,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_is_never_shown_holds_its_key_for_a_bounded_time() {
-        let (view, mut fences) = (view(), Fences::default());
-        assert!(fences.put(&task(), vec![Await::Revision(Resource::PODS, 7)], &view, at(0)));
+        let (view, mut fences) = (view(), Expectations::default());
+        assert!(fences.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
         assert_eq!(fences.next_deadline(), Some(at(15)));
         assert!(fences.overdue(at(14)).is_empty());
         assert_eq!(fences.overdue(at(15)), [task()]);

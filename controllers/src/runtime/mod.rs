@@ -15,11 +15,11 @@ pub mod recorder;
 pub mod resource;
 pub mod view;
 
-pub use controller::{Change, Controller, Failure, Input, Moment, Output, Part, controller_key};
+pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChange, controller_key};
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};
 pub use labels::Labels;
-pub use plan::{Guard, Note, Op, Plan, Write, about};
+pub use plan::{EventRecord, Guard, Plan, Write, WriteOp, about};
 pub use queue::later;
 pub use recorder::seconds;
 pub use resource::Resource;

@@ -13,7 +13,7 @@ pub struct Plan {
     /// Changes.
     pub writes: Vec<Write>,
     /// What is to be told about it whatever comes of the writes.
-    pub events: Vec<Note>,
+    pub events: Vec<EventRecord>,
     /// When to look again even if nothing changes.
     pub requeue_at: Option<Timestamp>,
 }
@@ -24,7 +24,7 @@ pub struct Write {
     /// Of which object; without a name where `state` generates one.
     pub key: Key,
     /// What change.
-    pub op: Op,
+    pub op: WriteOp,
     /// Asked of `state` just before; where one doesn't hold, the write is left out and the key planned again later.
     pub guards: Vec<Guard>,
     /// What is to be told about its outcome.
@@ -33,7 +33,7 @@ pub struct Write {
 
 /// Kinds of changes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Op {
+pub enum WriteOp {
     /// A new object.
     Create(Box<Object>),
     /// A part of the object, or of its subresource.
@@ -88,7 +88,7 @@ pub enum Guard {
 
 /// An event to be recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Note {
+pub struct EventRecord {
     /// About which object: `v1.ObjectReference`.
     pub about: Value,
     /// `Warning` instead of `Normal`.
@@ -137,17 +137,17 @@ impl Plan {
         self.requeue_at = Some(self.requeue_at.map_or(at, |t| t.min(at)));
     }
     /// Adds a write.
-    pub fn write(&mut self, key: Key, op: Op) -> &mut Write {
+    pub fn write(&mut self, key: Key, op: WriteOp) -> &mut Write {
         self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None })
     }
     /// Adds a new object.
     pub fn create(&mut self, resource: &Resource, object: Object) -> &mut Write {
-        self.write(resource.key(object.namespace(), object.name()), Op::Create(Box::new(object)))
+        self.write(resource.key(object.namespace(), object.name()), WriteOp::Create(Box::new(object)))
     }
     /// Adds a merge patch of an object, or of one of its subresources, that fails on a namesake.
     pub fn merge(&mut self, item: &Item, subresource: &'static str, mut patch: Value) -> &mut Write {
         patch["metadata"]["uid"] = json!(item.uid());
-        self.write(item.key().clone(), Op::Patch { subresource, kind: PatchKind::Merge, patch })
+        self.write(item.key().clone(), WriteOp::Patch { subresource, kind: PatchKind::Merge, patch })
     }
     /// Adds a merge patch that fails unless the object is still as the view shows it.
     pub fn merge_as_seen(&mut self, item: &Item, subresource: &'static str, mut patch: Value) -> &mut Write {
@@ -156,15 +156,15 @@ impl Plan {
     }
     /// Adds the deletion of this very object.
     pub fn delete(&mut self, item: &Item) -> &mut Write {
-        self.write(item.key().clone(), Op::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: None })
+        self.write(item.key().clone(), WriteOp::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: None })
     }
     /// Adds an event about an object.
     pub fn tell(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(Note { about: about(item), warning: false, reason, message: message.into() });
+        self.events.push(EventRecord { about: about(item), warning: false, reason, message: message.into() });
     }
     /// Adds a warning about an object.
     pub fn warn(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(Note { about: about(item), warning: true, reason, message: message.into() });
+        self.events.push(EventRecord { about: about(item), warning: true, reason, message: message.into() });
     }
 }
 
@@ -207,19 +207,19 @@ impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = &self.key;
         match &self.op {
-            Op::Create(object) if key.name.is_empty() => write!(f, "create {key}{}*", object.str_at(&["metadata", "generateName"]))?,
-            Op::Create(object) => {
+            WriteOp::Create(object) if key.name.is_empty() => write!(f, "create {key}{}*", object.str_at(&["metadata", "generateName"]))?,
+            WriteOp::Create(object) => {
                 write!(f, "create {key}")?;
                 if let Some(n) = object.int_at(&["spec", "replicas"]) {
                     write!(f, " replicas={n}")?;
                 }
             }
-            Op::Patch { subresource: "", patch, .. } => write!(f, "patch {key} {patch}")?,
-            Op::Patch { subresource, patch, .. } => write!(f, "patch {key}/{subresource} {patch}")?,
-            Op::Replace { subresource, .. } => write!(f, "replace {key}/{subresource}")?,
-            Op::Delete { grace: None, .. } => write!(f, "delete {key}")?,
-            Op::Delete { grace: Some(s), .. } => write!(f, "delete {key} in {s}s")?,
-            Op::DeleteAll => write!(f, "delete all {key}")?,
+            WriteOp::Patch { subresource: "", patch, .. } => write!(f, "patch {key} {patch}")?,
+            WriteOp::Patch { subresource, patch, .. } => write!(f, "patch {key}/{subresource} {patch}")?,
+            WriteOp::Replace { subresource, .. } => write!(f, "replace {key}/{subresource}")?,
+            WriteOp::Delete { grace: None, .. } => write!(f, "delete {key}")?,
+            WriteOp::Delete { grace: Some(s), .. } => write!(f, "delete {key} in {s}s")?,
+            WriteOp::DeleteAll => write!(f, "delete all {key}")?,
         }
         self.guards.iter().try_for_each(|g| write!(f, " if {g}"))
     }

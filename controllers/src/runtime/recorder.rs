@@ -1,6 +1,6 @@
 //! Events: repeated ones are counted, similar ones are combined, and a source that chatters about one object is cut short, with the
 //! limits that Kubernetes' event correlator has by default.
-use super::plan::Note;
+use super::plan::EventRecord;
 use super::queue::later;
 use super::resource::Resource;
 use jiff::{SignedDuration, Timestamp};
@@ -56,7 +56,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// The write that records what `component` notes, if it isn't too much.
-    pub fn record(&mut self, component: &str, note: &Note, now: Timestamp) -> Option<EventWrite> {
+    pub fn record(&mut self, component: &str, note: &EventRecord, now: Timestamp) -> Option<EventWrite> {
         if !self.admits(&format!("{component} {}", note.about["uid"]), now) {
             return None;
         }
@@ -108,7 +108,7 @@ impl Recorder {
 }
 
 /// What makes two events one series. Combined ones are a series whatever they say.
-fn identity(component: &str, note: &Note, message: &str) -> String {
+fn identity(component: &str, note: &EventRecord, message: &str) -> String {
     let message = if message.starts_with("(combined") { "" } else { message };
     let about = &note.about;
     format!("{component}/{}/{}/{}/{}/{}/{message}", about["kind"], about["namespace"], about["name"], about["uid"], note.reason)
@@ -123,7 +123,7 @@ fn forget_oldest<T>(map: &mut HashMap<String, T>, age: impl Fn(&T) -> Timestamp)
     }
 }
 
-fn event(component: &str, note: &Note, message: &str, now: Timestamp, serial: u64) -> Object {
+fn event(component: &str, note: &EventRecord, message: &str, now: Timestamp, serial: u64) -> Object {
     let about = &note.about;
     let namespace = about["namespace"].as_str().filter(|n| !n.is_empty()).unwrap_or("default");
     let name = format!("{}.{:x}{:04x}", about["name"].as_str().unwrap_or_default(), now.as_nanosecond().unsigned_abs() / 1000, serial & 0xffff);
@@ -153,8 +153,8 @@ pub fn seconds(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn note(message: &str) -> Note {
-        Note { about: json!({"kind": "Pod", "namespace": "a", "name": "x", "uid": "1"}), warning: true, reason: "Failed", message: message.to_owned() }
+    fn note(message: &str) -> EventRecord {
+        EventRecord { about: json!({"kind": "Pod", "namespace": "a", "name": "x", "uid": "1"}), warning: true, reason: "Failed", message: message.to_owned() }
     }
     fn at(s: i64) -> Timestamp {
         Timestamp::from_second(s).unwrap()

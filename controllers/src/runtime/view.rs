@@ -24,8 +24,8 @@ enum Term<S> {
     Field(&'static str, Arc<str>),
 }
 
-impl Equivalent<Held> for Asked<'_> {
-    fn equivalent(&self, held: &Held) -> bool {
+impl Equivalent<StoredTerm> for QueriedTerm<'_> {
+    fn equivalent(&self, held: &StoredTerm) -> bool {
         match (self, held) {
             (Self::Owner(uid), Term::Owner(held)) => *uid == &**held,
             (Self::Uncontrolled(namespace), Term::Uncontrolled(held)) => *namespace == &**held,
@@ -36,8 +36,8 @@ impl Equivalent<Held> for Asked<'_> {
     }
 }
 
-impl From<&Asked<'_>> for Held {
-    fn from(asked: &Asked<'_>) -> Self {
+impl From<&QueriedTerm<'_>> for StoredTerm {
+    fn from(asked: &QueriedTerm<'_>) -> Self {
         match asked {
             Term::Owner(uid) => Self::Owner((*uid).into()),
             Term::Uncontrolled(namespace) => Self::Uncontrolled((*namespace).into()),
@@ -47,8 +47,8 @@ impl From<&Asked<'_>> for Held {
     }
 }
 
-type Held = Term<Box<str>>;
-type Asked<'a> = Term<&'a str>;
+type StoredTerm = Term<Box<str>>;
+type QueriedTerm<'a> = Term<&'a str>;
 type Name = (Arc<str>, Arc<str>);
 
 /// An object, known by its namespace and name.
@@ -57,18 +57,18 @@ struct Named(Arc<Item>);
 
 /// What a [`Named`] is asked for by.
 #[derive(PartialEq, Eq)]
-struct Called<'a> {
+struct ByName<'a> {
     namespace: &'a str,
     name: &'a str,
 }
 
 impl Named {
-    fn called(&self) -> Called<'_> {
-        Called { namespace: self.0.namespace(), name: self.0.name() }
+    fn called(&self) -> ByName<'_> {
+        ByName { namespace: self.0.namespace(), name: self.0.name() }
     }
 }
 
-impl Hash for Called<'_> {
+impl Hash for ByName<'_> {
     // those in one set are of the same namespace, or of few
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.name.hash(hasher);
@@ -89,7 +89,7 @@ impl PartialEq for Named {
 
 impl Eq for Named {}
 
-impl Equivalent<Named> for Called<'_> {
+impl Equivalent<Named> for ByName<'_> {
     fn equivalent(&self, named: &Named) -> bool {
         *self == named.called()
     }
@@ -104,7 +104,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Default)]
 struct Table {
     rows: BTreeMap<Arc<str>, Members>,
-    index: IndexMap<Held, Members, RandomState>,
+    index: IndexMap<StoredTerm, Members, RandomState>,
     fields: &'static [FieldIndex],
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
@@ -117,23 +117,23 @@ struct Table {
 
 impl Table {
     /// Under what an object is found.
-    fn terms<'a>(&self, item: &'a Item) -> Vec<Asked<'a>> {
-        let owners = item.owners().iter().map(|o| Asked::Owner(&o.uid));
-        let uncontrolled = item.controller().is_none().then(|| Asked::Uncontrolled(item.namespace()));
+    fn terms<'a>(&self, item: &'a Item) -> Vec<QueriedTerm<'a>> {
+        let owners = item.owners().iter().map(|o| QueriedTerm::Owner(&o.uid));
+        let uncontrolled = item.controller().is_none().then(|| QueriedTerm::Uncontrolled(item.namespace()));
         let labels = item.labels().filter(|_| self.by_label).into_iter().flat_map(Labels::iter);
-        let labels = labels.map(|(key, value)| Asked::Label(item.namespace(), key, value));
-        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| Asked::Field(field, value)));
+        let labels = labels.map(|(key, value)| QueriedTerm::Label(item.namespace(), key, value));
+        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| QueriedTerm::Field(field, value)));
         owners.chain(uncontrolled).chain(labels).chain(fields).collect()
     }
 
     /// What is likely to have much in common with an object: itself before, or another one of the same owner.
     fn kin(&self, item: &Item) -> Option<&Arc<Item>> {
         let before = self.get(item.namespace(), item.name());
-        before.or_else(|| self.found(&Asked::Owner(&item.owners().first()?.uid)).next())
+        before.or_else(|| self.found(&QueriedTerm::Owner(&item.owners().first()?.uid)).next())
     }
 
     fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Item>> {
-        self.rows.get(namespace)?.get(&Called { namespace, name }).map(|named| &named.0)
+        self.rows.get(namespace)?.get(&ByName { namespace, name }).map(|named| &named.0)
     }
 
     fn insert(&mut self, item: Arc<Item>) -> Option<Arc<Item>> {
@@ -155,13 +155,13 @@ impl Table {
         for term in &terms {
             match self.index.get_mut(term) {
                 Some(members) => _ = members.replace(named.clone()),
-                None => self.index.entry(Held::from(term)).or_default().extend([named.clone()]),
+                None => self.index.entry(StoredTerm::from(term)).or_default().extend([named.clone()]),
             }
         }
         old
     }
 
-    fn unlist(&mut self, term: &Asked<'_>, named: &Named) {
+    fn unlist(&mut self, term: &QueriedTerm<'_>, named: &Named) {
         if let Some(members) = self.index.get_mut(term) {
             members.swap_remove(named);
             if members.is_empty() {
@@ -172,7 +172,7 @@ impl Table {
 
     fn remove(&mut self, key: &Key) -> Option<Arc<Item>> {
         let rows = self.rows.get_mut(&*key.namespace)?;
-        let old = rows.swap_take(&Called { namespace: &key.namespace, name: &key.name })?;
+        let old = rows.swap_take(&ByName { namespace: &key.namespace, name: &key.name })?;
         if rows.is_empty() {
             self.rows.remove(&*key.namespace);
         }
@@ -195,7 +195,7 @@ impl Table {
         }
     }
 
-    fn found(&self, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+    fn found(&self, term: &QueriedTerm<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
         self.index.get(term).into_iter().flatten().map(|named| &named.0)
     }
 }
@@ -306,35 +306,35 @@ impl View {
         self.tables.get(resource).and_then(|t| t.rows.get(namespace)).into_iter().flatten().map(|named| &named.0)
     }
     /// The objects of a resource that are found under a term.
-    fn found(&self, resource: &Resource, term: &Asked<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
+    fn found(&self, resource: &Resource, term: &QueriedTerm<'_>) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
         self.tables.get(resource).map(|t| t.found(term)).into_iter().flatten()
     }
     /// All objects of any resource that name `uid` as an owner.
     pub fn owned_by<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        self.tables.values().flat_map(move |t| t.found(&Asked::Owner(uid)))
+        self.tables.values().flat_map(move |t| t.found(&QueriedTerm::Owner(uid)))
     }
     /// The objects of a resource that `uid` controls.
     pub fn controlled_by<'a>(&'a self, resource: &Resource, uid: &'a str) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
-        self.found(resource, &Asked::Owner(uid)).filter(move |i| i.controlled_by(uid))
+        self.found(resource, &QueriedTerm::Owner(uid)).filter(move |i| i.controlled_by(uid))
     }
     /// The objects of a resource and namespace that nobody controls.
     pub fn uncontrolled(&self, resource: &Resource, namespace: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.found(resource, &Asked::Uncontrolled(namespace))
+        self.found(resource, &QueriedTerm::Uncontrolled(namespace))
     }
     /// The objects of a resource whose indexed field has this value.
     pub fn with_field(&self, resource: &Resource, field: &'static str, value: &str) -> impl Iterator<Item = &Arc<Item>> + use<'_> {
-        self.found(resource, &Asked::Field(field, value.into()))
+        self.found(resource, &QueriedTerm::Field(field, value.into()))
     }
     /// How many objects have this value in an indexed field.
     pub fn count_with_field(&self, resource: &Resource, field: &'static str, value: &str) -> usize {
-        let term = Asked::Field(field, value.into());
+        let term = QueriedTerm::Field(field, value.into());
         self.tables.get(resource).and_then(|t| t.index.get(&term)).map_or(0, IndexSet::len)
     }
     /// The objects of a label-indexed resource and namespace that carry all of these labels. None for no labels.
     pub fn labelled<'a>(&'a self, resource: &Resource, namespace: &str, labels: &'a Map<String, Value>) -> impl Iterator<Item = &'a Arc<Item>> + use<'a> {
         let table = self.tables.get(resource);
         let smallest = table.and_then(|t| {
-            let sizes = labels.iter().map(|(key, value)| t.index.get(&Asked::Label(namespace, key, value.as_str().unwrap_or_default())));
+            let sizes = labels.iter().map(|(key, value)| t.index.get(&QueriedTerm::Label(namespace, key, value.as_str().unwrap_or_default())));
             sizes.min_by_key(|members| members.map_or(0, IndexSet::len)).flatten()
         });
         let carries = move |item: &&Arc<Item>| labels.iter().all(|(k, v)| item.label(k) == v.as_str());

@@ -3,7 +3,7 @@ mod local;
 mod world;
 pub use world::World;
 
-use crate::runtime::engine::{Job, Outcome};
+use crate::runtime::engine::{Dispatch, WriteOutcome};
 use crate::runtime::recorder::EventWrite;
 use crate::runtime::{Controller, Engine, Guard, Resource, edge::request, later};
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,7 @@ pub struct Sim {
     pub now: Timestamp,
     /// What each watch has shown so far.
     shown: BTreeMap<Resource, usize>,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Dispatch>,
     pub events: Vec<String>,
     /// Plans that did something, printed.
     pub plans: Vec<String>,
@@ -77,14 +77,14 @@ impl Sim {
         true
     }
 
-    fn outcome(&mut self, write: &crate::runtime::Write) -> Outcome {
+    fn outcome(&mut self, write: &crate::runtime::Write) -> WriteOutcome {
         if !write.guards.iter().all(|g| self.holds(g)) {
-            return Outcome::Held;
+            return WriteOutcome::Held;
         }
         match self.world.handle(request(&mut write.clone())) {
-            Ok(Reply::Object { object, .. }) => Outcome::Done(Some(object)),
-            Ok(_) => Outcome::Done(None),
-            Err(e) => Outcome::Failed(e),
+            Ok(Reply::Object { object, .. }) => WriteOutcome::Done(Some(object)),
+            Ok(_) => WriteOutcome::Done(None),
+            Err(e) => WriteOutcome::Failed(e),
         }
     }
 

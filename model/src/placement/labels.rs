@@ -24,7 +24,7 @@ impl From<BTreeMap<String, String>> for Labels {
 
 /// What a requirement asks of one value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Op {
+enum LabelOperator {
     In(Vec<Arc<str>>),
     NotIn(Vec<Arc<str>>),
     Exists,
@@ -39,17 +39,17 @@ enum Op {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     key: Arc<str>,
-    op: Op,
+    op: LabelOperator,
 }
 
 impl Requirement {
     /// `key` has one of `values`.
     pub fn is_in(key: &str, values: impl IntoIterator<Item = String>) -> Self {
-        Self { key: key.into(), op: Op::In(values.into_iter().map(Arc::from).collect()) }
+        Self { key: key.into(), op: LabelOperator::In(values.into_iter().map(Arc::from).collect()) }
     }
     /// `key` is absent or has none of `values`.
     pub fn not_in(key: &str, values: impl IntoIterator<Item = String>) -> Self {
-        Self { key: key.into(), op: Op::NotIn(values.into_iter().map(Arc::from).collect()) }
+        Self { key: key.into(), op: LabelOperator::NotIn(values.into_iter().map(Arc::from).collect()) }
     }
     fn parse(key: &str, operator: &str, values: &[String]) -> Self {
         let number = || match values {
@@ -58,13 +58,13 @@ impl Requirement {
         };
         let all = || values.iter().map(|v| Arc::from(v.as_str())).collect();
         let op = match operator {
-            "In" if !values.is_empty() => Op::In(all()),
-            "NotIn" if !values.is_empty() => Op::NotIn(all()),
-            "Exists" => Op::Exists,
-            "DoesNotExist" => Op::DoesNotExist,
-            "Gt" => number().map_or(Op::Invalid, Op::Gt),
-            "Lt" => number().map_or(Op::Invalid, Op::Lt),
-            _ => Op::Invalid,
+            "In" if !values.is_empty() => LabelOperator::In(all()),
+            "NotIn" if !values.is_empty() => LabelOperator::NotIn(all()),
+            "Exists" => LabelOperator::Exists,
+            "DoesNotExist" => LabelOperator::DoesNotExist,
+            "Gt" => number().map_or(LabelOperator::Invalid, LabelOperator::Gt),
+            "Lt" => number().map_or(LabelOperator::Invalid, LabelOperator::Lt),
+            _ => LabelOperator::Invalid,
         };
         Self { key: key.into(), op }
     }
@@ -72,13 +72,13 @@ impl Requirement {
     fn accepts(&self, value: Option<&str>) -> bool {
         let number = |v: &str| v.parse::<i64>().ok();
         match &self.op {
-            Op::In(set) => value.is_some_and(|v| set.iter().any(|s| &**s == v)),
-            Op::NotIn(set) => value.is_none_or(|v| set.iter().all(|s| &**s != v)),
-            Op::Exists => value.is_some(),
-            Op::DoesNotExist => value.is_none(),
-            Op::Gt(bound) => value.and_then(number).is_some_and(|v| v > *bound),
-            Op::Lt(bound) => value.and_then(number).is_some_and(|v| v < *bound),
-            Op::Invalid => false,
+            LabelOperator::In(set) => value.is_some_and(|v| set.iter().any(|s| &**s == v)),
+            LabelOperator::NotIn(set) => value.is_none_or(|v| set.iter().all(|s| &**s != v)),
+            LabelOperator::Exists => value.is_some(),
+            LabelOperator::DoesNotExist => value.is_none(),
+            LabelOperator::Gt(bound) => value.and_then(number).is_some_and(|v| v > *bound),
+            LabelOperator::Lt(bound) => value.and_then(number).is_some_and(|v| v < *bound),
+            LabelOperator::Invalid => false,
         }
     }
 }
@@ -126,7 +126,7 @@ impl NodeTerm {
         let parse = |e: &NodeSelectorRequirement| Requirement::parse(&e.key, &e.operator, e.values.as_deref().unwrap_or_default());
         let field = |e: &NodeSelectorRequirement| match e.key.as_str() {
             "metadata.name" => parse(e),
-            _ => Requirement { key: e.key.as_str().into(), op: Op::Invalid },
+            _ => Requirement { key: e.key.as_str().into(), op: LabelOperator::Invalid },
         };
         Self { labels: term.match_expressions.iter().flatten().map(parse).collect(), names: term.match_fields.iter().flatten().map(field).collect() }
     }
@@ -138,7 +138,7 @@ impl NodeTerm {
     /// The node names that its fields leave; `None`: any.
     fn pinned(&self) -> Option<BTreeSet<Arc<str>>> {
         let sets = self.names.iter().filter_map(|r| match &r.op {
-            Op::In(names) => Some(names.iter().cloned().collect::<BTreeSet<_>>()),
+            LabelOperator::In(names) => Some(names.iter().cloned().collect::<BTreeSet<_>>()),
             _ => None,
         });
         sets.reduce(|a, b| a.intersection(&b).cloned().collect())

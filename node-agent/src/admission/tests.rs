@@ -32,7 +32,7 @@ fn port(port: u16, ip: &str) -> Value {
     json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "hostIP": ip}]}]})
 }
 
-fn admit(ledger: &Ledger, pod: &Stored) -> Result<(), Rejection> {
+fn admit(ledger: &Allocations, pod: &Stored) -> Result<(), Rejection> {
     ledger.admit(&pod.uid(), pod, &pod.typed::<Pod>().unwrap())
 }
 
@@ -40,8 +40,8 @@ fn reason(decision: &Result<(), Rejection>) -> &str {
     decision.as_ref().map_or_else(|why| &*why.reason, |()| "")
 }
 
-fn ledger() -> Ledger {
-    let ledger = Ledger::default();
+fn ledger() -> Allocations {
+    let ledger = Allocations::default();
     ledger.learn(&node(1));
     ledger.hold("other", &pod("other", port(8080, "127.0.0.1")));
     ledger.hold("busy", &pod("busy", asks("cpu", "500m")));
@@ -115,7 +115,7 @@ fn what_runs_is_not_refused_and_what_has_ended_does_not_count() {
 
 #[test]
 fn an_older_object_of_the_node_is_not_learned() {
-    let ledger = Ledger::default();
+    let ledger = Allocations::default();
     let bare = |revision: u64| {
         let object =
             Object::from_value(json!({"metadata": {"name": "n", "resourceVersion": revision.to_string()}, "status": {"allocatable": {"pods": "0"}}})).unwrap();

@@ -1,5 +1,5 @@
 //! Lifecycle hooks.
-use super::{Edge, Job, http, probe};
+use super::{Executor, OpContext, http, probe};
 use crate::runtime::{ExecSpec, collect};
 use k8s_openapi::api::core::v1::{Container as Spec, LifecycleHandler};
 use std::time::Duration;
@@ -13,7 +13,7 @@ const HTTP: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Why it counts as failed.
-pub async fn run(edge: &Edge, job: &Job, c: &Spec, id: &str, handler: &LifecycleHandler) -> Result<(), String> {
+pub async fn run(edge: &Executor, job: &OpContext, c: &Spec, id: &str, handler: &LifecycleHandler) -> Result<(), String> {
     if let Some(exec) = &handler.exec {
         let command = exec.command.clone().unwrap_or_default();
         let spec = ExecSpec { command: command.clone(), stdout: true, stderr: true, ..ExecSpec::default() };

@@ -1,5 +1,5 @@
 //! Makes sure that a container's image is there, by its pull policy, in the kubelet's words.
-use super::{Edge, Failed, Job};
+use super::{Executor, OpContext, OpError};
 use crate::objects::RefKey;
 use crate::pod::TroubleKind;
 use crate::runtime::{Image, PullSecret, RuntimeError, image_name};
@@ -9,13 +9,13 @@ use serde_json::Value;
 use std::time::Instant;
 
 /// The image.
-pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
+pub async fn ensure(edge: &Executor, job: &OpContext, c: &Spec) -> Result<Image, OpError> {
     let name = c.image.as_deref().unwrap_or_default();
     image_name::check(name).map_err(|why| {
         let message = format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
         edge.recorder.container_warning(job, c, "InspectFailed", &message);
         edge.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
-        Failed(TroubleKind::InvalidImageName, message)
+        OpError(TroubleKind::InvalidImageName, message)
     })?;
     let policy = policy(c);
     let present = if policy == "Always" { None } else { edge.images.find(edge.runtime.as_ref(), name).await? };
@@ -28,14 +28,14 @@ pub async fn ensure(edge: &Edge, job: &Job, c: &Spec) -> Result<Image, Failed> {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
             edge.recorder.container_warning(job, c, "ErrImageNeverPull", &message);
             edge.recorder.container_warning(job, c, "Failed", "Error: ErrImageNeverPull");
-            Err(Failed(TroubleKind::ErrImageNeverPull, message))
+            Err(OpError(TroubleKind::ErrImageNeverPull, message))
         }
         None => pull(edge, job, c, name).await,
     }
 }
 
 /// Asks, while the sandbox is being made, what the containers that start first will ask. Whatever is wrong shows when they do.
-pub async fn look_ahead(edge: &Edge, spec: &PodSpec) {
+pub async fn look_ahead(edge: &Executor, spec: &PodSpec) {
     let first =
         spec.init_containers.as_deref().filter(|inits| !inits.is_empty()).map_or(spec.containers.as_slice(), |inits| inits.get(..1).unwrap_or_default());
     let names = first.iter().filter(|c| policy(c) != "Always").filter_map(|c| c.image.as_deref()).filter(|name| image_name::check(name).is_ok());
@@ -50,13 +50,13 @@ fn policy(c: &Spec) -> &str {
     c.image_pull_policy.as_deref().unwrap_or_else(|| default_policy(c.image.as_deref().unwrap_or_default()))
 }
 
-async fn pull(edge: &Edge, job: &Job, c: &Spec, name: &str) -> Result<Image, Failed> {
+async fn pull(edge: &Executor, job: &OpContext, c: &Spec, name: &str) -> Result<Image, OpError> {
     edge.recorder.container(job, c, "Pulling", &format!("Pulling image \"{name}\""));
     let began = Instant::now();
     let secrets = secrets(edge, job, name).await?;
     let pulled = tokio::select! {
         pulled = try_each(edge, name, &secrets) => pulled,
-        () = job.ending.cancelled() => return Err(Failed(TroubleKind::ErrImagePull, "the pod is ending".to_owned())),
+        () = job.ending.cancelled() => return Err(OpError(TroubleKind::ErrImagePull, "the pod is ending".to_owned())),
     };
     match pulled {
         Ok(image) => {
@@ -69,13 +69,13 @@ async fn pull(edge: &Edge, job: &Job, c: &Spec, name: &str) -> Result<Image, Fai
             let message = e.to_string();
             edge.recorder.container_warning(job, c, "Failed", &format!("Failed to pull image \"{name}\": {message}"));
             edge.recorder.container_warning(job, c, "Failed", "Error: ErrImagePull");
-            Err(Failed(TroubleKind::ErrImagePull, message))
+            Err(OpError(TroubleKind::ErrImagePull, message))
         }
     }
 }
 
 /// With each of the credentials until one is let in; without any where there are none.
-async fn try_each(edge: &Edge, name: &str, secrets: &[PullSecret]) -> Result<Image, RuntimeError> {
+async fn try_each(edge: &Executor, name: &str, secrets: &[PullSecret]) -> Result<Image, RuntimeError> {
     let Some((last, others)) = secrets.split_last() else { return edge.runtime.pull(name, None).await };
     for secret in others {
         match edge.runtime.pull(name, Some(secret)).await {
@@ -93,11 +93,11 @@ fn default_policy(image: &str) -> &'static str {
 }
 
 /// Credentials from the pod's `imagePullSecrets` (the API server has added its service account's).
-async fn secrets(edge: &Edge, job: &Job, image: &str) -> Result<Vec<PullSecret>, Failed> {
+async fn secrets(edge: &Executor, job: &OpContext, image: &str) -> Result<Vec<PullSecret>, OpError> {
     let pod = job.pod_ref();
     let names = crate::pod::spec(&job.pod).image_pull_secrets.iter().flatten().map(|s| RefKey::secret(&pod.namespace, &s.name));
     let keys: Vec<RefKey> = names.collect();
-    let objects = edge.references.get(&pod.uid, keys.iter().cloned()).await.map_err(|e| Failed(TroubleKind::ErrImagePull, e.to_string()))?;
+    let objects = edge.references.get(&pod.uid, keys.iter().cloned()).await.map_err(|e| OpError(TroubleKind::ErrImagePull, e.to_string()))?;
     let host = image_name::registry(image);
     Ok(keys.iter().filter_map(|k| objects.data(k)).filter_map(|data| credentials(&data, host)).collect())
 }

@@ -8,14 +8,14 @@ use tokio::sync::OnceCell;
 /// How long an answer counts: from the making of a sandbox to the start of the first containers. A tag that moves is seen by whoever asks later.
 const FRESH: Duration = Duration::from_millis(500);
 
-struct Asked {
+struct CachedLookup {
     at: Instant,
     answer: Arc<OnceCell<Image>>,
 }
 
 /// Questions of the last moment and their answers.
 #[derive(Default)]
-pub struct Lookups(Mutex<HashMap<String, Asked>>);
+pub struct Lookups(Mutex<HashMap<String, CachedLookup>>);
 
 impl Lookups {
     /// An image that is present. That one is absent is not remembered.
@@ -34,7 +34,7 @@ impl Lookups {
     fn ask(&self, name: &str) -> Arc<OnceCell<Image>> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, a| a.at.elapsed() < FRESH);
-        asked.entry(name.to_owned()).or_insert_with(|| Asked { at: Instant::now(), answer: Arc::default() }).answer.clone()
+        asked.entry(name.to_owned()).or_insert_with(|| CachedLookup { at: Instant::now(), answer: Arc::default() }).answer.clone()
     }
 }
 

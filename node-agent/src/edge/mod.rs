@@ -17,12 +17,12 @@ mod sub_path;
 pub use lookup::Lookups;
 pub use rotation::{Rotation, log_files, rotate};
 
-use crate::admission::Ledger;
+use crate::admission::Allocations;
 use crate::component::Component;
-use crate::downward::{View, pod_ips};
+use crate::downward::{DownwardSource, pod_ips};
 use crate::objects::References;
 use crate::pod::probe::ProbeKind;
-use crate::pod::sync::Op;
+use crate::pod::sync::PodOp;
 use crate::pod::{Observed, TroubleKind};
 use crate::recorder::{Recorder, Subject};
 use crate::reports::Reports;
@@ -60,7 +60,7 @@ pub struct NodeInfo {
 }
 
 /// All that ops are carried out with. Shared by the node's pods.
-pub struct Edge {
+pub struct Executor {
     /// Runs containers.
     pub runtime: Arc<dyn Runtime>,
     /// Speaks to the cluster.
@@ -78,7 +78,7 @@ pub struct Edge {
     /// This node.
     pub node: NodeInfo,
     /// Which pods it runs, and what they ask for.
-    pub admission: Ledger,
+    pub admission: Allocations,
     /// A directory a pod below this one.
     pub pods: PathBuf,
     /// Whether pods have volumes, files and environment; simulated containers don't need them.
@@ -87,7 +87,7 @@ pub struct Edge {
 
 /// What came of an op.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum OpOutcome {
     /// Volumes are there, until when.
     Volumes(Option<Timestamp>),
     /// The sandbox, or that it is gone.
@@ -119,7 +119,7 @@ pub enum Outcome {
 
 /// A pod and what was known of it when an op began.
 #[derive(Clone)]
-pub struct Job {
+pub struct OpContext {
     /// The pod.
     pub pod: Arc<Pod>,
     /// What was there.
@@ -128,7 +128,7 @@ pub struct Job {
     pub ending: CancellationToken,
 }
 
-impl Job {
+impl OpContext {
     /// Which pod.
     pub fn pod_ref(&self) -> PodRef {
         pod_ref(&self.pod)
@@ -146,38 +146,38 @@ pub fn pod_ref(pod: &Pod) -> PodRef {
 }
 
 /// A failure on the way of an op.
-pub struct Failed(pub TroubleKind, pub String);
+pub struct OpError(pub TroubleKind, pub String);
 
-impl From<RuntimeError> for Failed {
+impl From<RuntimeError> for OpError {
     fn from(e: RuntimeError) -> Self {
         Self(TroubleKind::Failed, e.to_string())
     }
 }
 
-impl Edge {
+impl Executor {
     /// A pod's directory.
     pub fn dir(&self, uid: &str) -> PathBuf {
         self.pods.join(Component::of(uid))
     }
 
     /// Carries an op out.
-    pub async fn perform(&self, job: &Job, op: &Op) -> Outcome {
+    pub async fn perform(&self, job: &OpContext, op: &PodOp) -> OpOutcome {
         let done = match op {
-            Op::Volumes => self.volumes(job).await,
-            Op::CreateSandbox => self.create_sandbox(job).await,
-            Op::Start { container, attempt } => start::start(self, job, container, *attempt).await,
-            Op::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
-            Op::Kill { id } => self.runtime.stop(id, Some(std::time::Duration::ZERO)).await.map(|()| Outcome::Done).map_err(Failed::from),
-            Op::Remove { id } => self.remove(job, id).await,
-            Op::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
-            Op::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| Outcome::Sandbox(None)).map_err(Failed::from),
-            Op::Release => self.release(&job.pod_ref().uid).await,
-            Op::Confirm => self.confirm(&job.pod_ref()).await,
+            PodOp::Volumes => self.volumes(job).await,
+            PodOp::CreateSandbox => self.create_sandbox(job).await,
+            PodOp::Start { container, attempt } => start::start(self, job, container, *attempt).await,
+            PodOp::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
+            PodOp::Kill { id } => self.runtime.stop(id, Some(std::time::Duration::ZERO)).await.map(|()| OpOutcome::Done).map_err(OpError::from),
+            PodOp::Remove { id } => self.remove(job, id).await,
+            PodOp::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),
+            PodOp::RemoveSandbox => self.runtime.remove_sandbox(&job.pod_ref().uid).await.map(|()| OpOutcome::Sandbox(None)).map_err(OpError::from),
+            PodOp::Release => self.release(&job.pod_ref().uid).await,
+            PodOp::Confirm => self.confirm(&job.pod_ref()).await,
         };
-        done.unwrap_or_else(|Failed(kind, why)| Outcome::Failed(kind, why))
+        done.unwrap_or_else(|OpError(kind, why)| OpOutcome::Failed(kind, why))
     }
 
-    async fn create_sandbox(&self, job: &Job) -> Result<Outcome, Failed> {
+    async fn create_sandbox(&self, job: &OpContext) -> Result<OpOutcome, OpError> {
         let spec = crate::pod::spec(&job.pod);
         let sysctls = spec.security_context.as_ref().and_then(|c| c.sysctls.as_ref()).into_iter().flatten();
         let wanted = SandboxSpec {
@@ -189,31 +189,31 @@ impl Edge {
         };
         let (made, ()) = futures::join!(self.runtime.create_sandbox(&wanted), image::look_ahead(self, spec));
         match made {
-            Ok(sandbox) => Ok(Outcome::Sandbox(Some(sandbox))),
+            Ok(sandbox) => Ok(OpOutcome::Sandbox(Some(sandbox))),
             Err(e) => {
                 let message = format!("Failed to create pod sandbox: {e}");
                 self.recorder.warning(&job.subject(), "FailedCreatePodSandBox", &message);
-                Err(Failed(TroubleKind::FailedCreatePodSandBox, message))
+                Err(OpError(TroubleKind::FailedCreatePodSandBox, message))
             }
         }
     }
 
     /// The downward API's view of the pod.
-    fn view<'a>(&'a self, job: &'a Job, ips: &'a [String]) -> View<'a> {
-        View { pod: &job.pod, pod_ips: ips, host_ips: &self.node.addresses, allocatable: (self.node.cpu_milli, self.node.memory) }
+    fn view<'a>(&'a self, job: &'a OpContext, ips: &'a [String]) -> DownwardSource<'a> {
+        DownwardSource { pod: &job.pod, pod_ips: ips, host_ips: &self.node.addresses, allocatable: (self.node.cpu_milli, self.node.memory) }
     }
 
-    fn pod_ips(&self, job: &Job) -> Vec<String> {
+    fn pod_ips(&self, job: &OpContext) -> Vec<String> {
         pod_ips(&job.pod, &job.seen, &self.node.addresses)
     }
 
-    async fn volumes(&self, job: &Job) -> Result<Outcome, Failed> {
+    async fn volumes(&self, job: &OpContext) -> Result<OpOutcome, OpError> {
         let mut refresh: Option<Timestamp> = None;
         if !self.real {
-            return Ok(Outcome::Volumes(None));
+            return Ok(OpOutcome::Volumes(None));
         }
         let uid = job.pod_ref().uid;
-        let failed = |why: String| Failed(TroubleKind::FailedMount, why);
+        let failed = |why: String| OpError(TroubleKind::FailedMount, why);
         let objects = self.references.get(&uid, crate::volumes::references(&job.pod)).await.map_err(|e| failed(e.to_string()))?;
         let ips = self.pod_ips(job);
         let setup = crate::volumes::Setup { view: self.view(job, &ips), objects: &objects, client: &self.client, now: Timestamp::now() };
@@ -229,10 +229,10 @@ impl Edge {
                 }
             }
         }
-        Ok(Outcome::Volumes(refresh))
+        Ok(OpOutcome::Volumes(refresh))
     }
 
-    async fn remove(&self, job: &Job, id: &str) -> Result<Outcome, Failed> {
+    async fn remove(&self, job: &OpContext, id: &str) -> Result<OpOutcome, OpError> {
         self.runtime.remove(id).await?;
         if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.real) {
             let dir = self.dir(&run.pod.uid);
@@ -243,26 +243,26 @@ impl Edge {
                 }
             }
         }
-        Ok(Outcome::Removed(id.to_owned()))
+        Ok(OpOutcome::Removed(id.to_owned()))
     }
 
-    async fn release(&self, uid: &str) -> Result<Outcome, Failed> {
+    async fn release(&self, uid: &str) -> Result<OpOutcome, OpError> {
         if !self.real {
-            return Ok(Outcome::Released);
+            return Ok(OpOutcome::Released);
         }
         self.references.forget(uid);
-        crate::volumes::release(self.dir(uid)).await.map_err(|e| Failed(TroubleKind::Failed, e.0))?;
-        Ok(Outcome::Released)
+        crate::volumes::release(self.dir(uid)).await.map_err(|e| OpError(TroubleKind::Failed, e.0))?;
+        Ok(OpOutcome::Released)
     }
 
-    async fn confirm(&self, pod: &PodRef) -> Result<Outcome, Failed> {
+    async fn confirm(&self, pod: &PodRef) -> Result<OpOutcome, OpError> {
         let mut request = Request::new(Verb::Delete, "", "pods", &pod.namespace, &pod.name);
         request.options.grace_period_seconds = Some(0);
         request.options.precondition_uid = pod.uid.clone();
         match self.client.call(request).await {
-            Ok(_) => Ok(Outcome::Confirmed),
-            Err(e) if e.is_not_found() || e.is_conflict() => Ok(Outcome::Confirmed),
-            Err(e) => Err(Failed(TroubleKind::Failed, e.to_string())),
+            Ok(_) => Ok(OpOutcome::Confirmed),
+            Err(e) if e.is_not_found() || e.is_conflict() => Ok(OpOutcome::Confirmed),
+            Err(e) => Err(OpError(TroubleKind::Failed, e.to_string())),
         }
     }
 }
@@ -288,7 +288,7 @@ pub fn log_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
     pod_dir.join("logs").join(Component::of(container)).join(Component::of(&attempt.to_string()).with(".log"))
 }
 
-impl Edge {
+impl Executor {
     /// For each container of a pod with logs the number after the newest one's. A runtime may forget its containers when the machine starts anew; a
     /// restart counts nevertheless.
     pub fn attempts(&self, uid: &str) -> BTreeMap<String, u32> {
@@ -313,7 +313,7 @@ const LOG_END: u64 = 64 << 10;
 /// The most of a log that stands in for one: bytes and lines.
 const FALLBACK: (usize, usize) = (2048, 80);
 
-impl Edge {
+impl Executor {
     /// What a run that has ended left in its termination message, or at the end of its log where its policy says so.
     pub async fn final_message(&self, pod: &Pod, run: &Container) -> Option<String> {
         let crate::runtime::RunState::Exited(exit) = &run.state else { return None };

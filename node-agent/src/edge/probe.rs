@@ -1,7 +1,7 @@
 //! One try of a probe.
 use super::dial::dial;
 use super::http::{Answer, Headers, Target, Url, get};
-use super::{Edge, Job, Outcome, grpc};
+use super::{Executor, OpContext, OpOutcome, grpc};
 use crate::pod::probe::{ProbeKind, timeout};
 use crate::runtime::{ExecSpec, collect};
 use k8s_openapi::api::core::v1::{Container as Spec, HTTPGetAction, Probe};
@@ -12,8 +12,8 @@ use std::time::Duration;
 const OUTPUT: usize = 10 << 10;
 
 /// Tries once, within the probe's timeout.
-pub async fn run(edge: &Edge, job: &Job, name: &str, kind: ProbeKind, id: &str) -> Outcome {
-    let done = |failure| Outcome::Probed { container: name.to_owned(), kind, run: id.to_owned(), failure };
+pub async fn run(edge: &Executor, job: &OpContext, name: &str, kind: ProbeKind, id: &str) -> OpOutcome {
+    let done = |failure| OpOutcome::Probed { container: name.to_owned(), kind, run: id.to_owned(), failure };
     let Some((c, probe)) = crate::pod::container(&job.pod, name).and_then(|c| kind.of(c).map(|p| (c, p))) else { return done(None) };
     let limit = Duration::from_secs(timeout(probe).as_secs().unsigned_abs());
     let failure = match tokio::time::timeout(limit, attempt(edge, job, c, probe, id, limit)).await {
@@ -43,7 +43,7 @@ fn late(probe: &Probe, limit: Duration) -> String {
 }
 
 /// Tries; what is to be said of a success comes back.
-async fn attempt(edge: &Edge, job: &Job, c: &Spec, probe: &Probe, id: &str, limit: Duration) -> Result<Option<String>, String> {
+async fn attempt(edge: &Executor, job: &OpContext, c: &Spec, probe: &Probe, id: &str, limit: Duration) -> Result<Option<String>, String> {
     if let Some(exec) = &probe.exec {
         let spec = ExecSpec { command: exec.command.clone().unwrap_or_default(), stdout: true, stderr: true, ..ExecSpec::default() };
         let session = edge.runtime.exec(id, &spec).await.map_err(|e| e.to_string())?;
@@ -65,7 +65,7 @@ async fn attempt(edge: &Edge, job: &Job, c: &Spec, probe: &Probe, id: &str, limi
     Err("missing probe handler".to_owned())
 }
 
-fn host(edge: &Edge, job: &Job, given: Option<&str>) -> Result<String, String> {
+fn host(edge: &Executor, job: &OpContext, given: Option<&str>) -> Result<String, String> {
     match given.filter(|h| !h.is_empty()) {
         Some(host) => Ok(host.to_owned()),
         None => edge.pod_ips(job).into_iter().next().ok_or_else(|| "the pod has no address".to_owned()),
@@ -85,7 +85,7 @@ fn port(c: &Spec, wanted: &IntOrString) -> Result<u16, String> {
 }
 
 /// Where an action's request goes, from its fields, the pod's address and the container's ports; `purpose` is what it is made for.
-pub fn http_target(edge: &Edge, job: &Job, c: &Spec, action: &HTTPGetAction, purpose: &str) -> Result<Target, String> {
+pub fn http_target(edge: &Executor, job: &OpContext, c: &Spec, action: &HTTPGetAction, purpose: &str) -> Result<Target, String> {
     let (host, port) = (host(edge, job, action.host.as_deref())?, port(c, &action.port)?);
     let tls = action.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("https"));
     let url = Url::of_action(tls, &host, port, action.path.as_deref().unwrap_or_default());

@@ -1,5 +1,5 @@
 //! A run's log on disk: the file that is written, and beside it those that were put aside when they had become too long (`0.log.1`, `0.log.2`, …).
-use super::Edge;
+use super::Executor;
 use crate::component::Component;
 use crate::runtime::{Container, RunState, RuntimeError};
 use futures::future::BoxFuture;
@@ -103,7 +103,7 @@ fn long(pods: &Path, size: u64) -> Vec<Long> {
 ///
 /// # Errors
 /// None; one log's trouble is logged.
-pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) -> Result<(), io::Error> {
+pub async fn rotate(edge: &Executor, rotation: Rotation, cancel: CancellationToken) -> Result<(), io::Error> {
     let mut look = tokio::time::interval(rotation.every);
     while cancel.run_until_cancelled(look.tick()).await.is_some() {
         let pods = edge.pods.clone();
@@ -119,7 +119,7 @@ pub async fn rotate(edge: &Edge, rotation: Rotation, cancel: CancellationToken) 
 }
 
 impl Long {
-    async fn put_aside(self, edge: &Edge, most: usize) {
+    async fn put_aside(self, edge: &Executor, most: usize) {
         if let Err(error) = put_aside(edge, &self, most).await {
             tracing::warn!(path = %self.live.display(), %error, "a container's log could not be put aside");
         }
@@ -127,7 +127,7 @@ impl Long {
 }
 
 /// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.
-async fn put_aside(edge: &Edge, log: &Long, most: usize) -> Result<(), RotateError> {
+async fn put_aside(edge: &Executor, log: &Long, most: usize) -> Result<(), RotateError> {
     let runs = edge.runtime.list(Component::name(&log.pod).as_deref()).await?;
     let is = |name: &str, file: &OsString| Component::of(name).as_str() == file;
     let writes =

@@ -3,7 +3,7 @@ use super::files;
 use super::mounts::SubPath;
 use super::spec::{Built, Parts, build};
 use super::sub_path::{self, Bound};
-use super::{Edge, Failed, Job, Outcome, hook, image, message_path};
+use super::{Executor, OpContext, OpError, OpOutcome, hook, image, message_path};
 use crate::beneath::{self, Dir};
 use crate::pod::TroubleKind;
 use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState, Seccomp};
@@ -20,20 +20,20 @@ use std::time::Duration;
 const START_ERROR: i32 = 128;
 
 /// Starts.
-pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<Outcome, Failed> {
-    let Some(c) = crate::pod::container(&job.pod, name) else { return Err(Failed(TroubleKind::Failed, format!("the pod has no container {name}"))) };
+pub async fn start(edge: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
+    let Some(c) = crate::pod::container(&job.pod, name) else { return Err(OpError(TroubleKind::Failed, format!("the pod has no container {name}"))) };
     let image = image::ensure(edge, job, c).await?;
     let (spec, bound) = prepare(edge, job, c, attempt, &image)
         .await
-        .inspect_err(|Failed(_, why)| edge.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
+        .inspect_err(|OpError(_, why)| edge.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
     if job.ending.is_cancelled() {
-        return Err(Failed(TroubleKind::Failed, "the pod is ending".to_owned()));
+        return Err(OpError(TroubleKind::Failed, "the pod is ending".to_owned()));
     }
     let id = match edge.runtime.create(&spec).await {
         Ok(id) => id,
         Err(e) => {
             edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
-            return Err(Failed(TroubleKind::CreateContainerError, e.to_string()));
+            return Err(OpError(TroubleKind::CreateContainerError, e.to_string()));
         }
     };
     edge.recorder.container(job, c, "Created", &format!("Created container: {name}"));
@@ -42,17 +42,17 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
     if let Err(e) = begun {
         edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
         let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
-        return Ok(Outcome::Run(as_begun(spec, id, RunState::Exited(exit))));
+        return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Exited(exit))));
     }
     let started = Timestamp::now();
     edge.recorder.container(job, c, "Started", &format!("Started container {name}"));
     let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
-        return Ok(Outcome::Run(as_begun(spec, id, RunState::Running(started))));
+        return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Running(started))));
     };
     let hooked = tokio::select! {
         hooked = hook::run(edge, job, c, &id, handler) => hooked,
         // A hook that doesn't end is no reason for a pod to stay.
-        () = job.ending.cancelled() => return Ok(Outcome::Run(edge.runtime.inspect(&id).await?)),
+        () = job.ending.cancelled() => return Ok(OpOutcome::Run(edge.runtime.inspect(&id).await?)),
     };
     if let Err(why) = hooked {
         edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
@@ -60,7 +60,7 @@ pub async fn start(edge: &Edge, job: &Job, name: &str, attempt: u32) -> Result<O
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
         edge.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
     }
-    Ok(Outcome::Run(edge.runtime.inspect(&id).await?))
+    Ok(OpOutcome::Run(edge.runtime.inspect(&id).await?))
 }
 
 /// A run as it is right after it was asked for; what becomes of it later is told by an event.
@@ -79,14 +79,14 @@ fn as_begun(spec: ContainerSpec, id: String, state: RunState) -> Container {
 }
 
 /// What the runtime is told, with the files that it needs in place; parts of volumes are bound as long as the second is kept.
-async fn prepare(edge: &Edge, job: &Job, c: &Spec, attempt: u32, image: &Image) -> Result<(ContainerSpec, Bound), Failed> {
-    let config = |why: String| Failed(TroubleKind::CreateContainerConfigError, why);
+async fn prepare(edge: &Executor, job: &OpContext, c: &Spec, attempt: u32, image: &Image) -> Result<(ContainerSpec, Bound), OpError> {
+    let config = |why: String| OpError(TroubleKind::CreateContainerConfigError, why);
     let pod = job.pod_ref();
     let dir = edge.dir(&pod.uid);
     let Some(sandbox) = &job.seen.sandbox else { return Err(config("the pod has no sandbox".to_owned())) };
     let env = if edge.real { environment(edge, job, c, &pod.uid).await? } else { Vec::new() };
     let parts = Parts { pod: &job.pod, id: pod, container: c, attempt, sandbox, image, env, dir: &dir, memory: edge.node.memory };
-    let Built { spec, sub_paths, profile } = build(parts).map_err(|(kind, why)| Failed(kind, why))?;
+    let Built { spec, sub_paths, profile } = build(parts).map_err(|(kind, why)| OpError(kind, why))?;
     if !edge.real {
         return Ok((spec, Bound::default()));
     }
@@ -96,8 +96,8 @@ async fn prepare(edge: &Edge, job: &Job, c: &Spec, attempt: u32, image: &Image) 
     tokio::task::spawn_blocking(move || files.place()).await.map_err(|e| config(e.to_string()))?
 }
 
-async fn environment(edge: &Edge, job: &Job, c: &Spec, uid: &str) -> Result<Vec<(String, String)>, Failed> {
-    let config = |why: String| Failed(TroubleKind::CreateContainerConfigError, why);
+async fn environment(edge: &Executor, job: &OpContext, c: &Spec, uid: &str) -> Result<Vec<(String, String)>, OpError> {
+    let config = |why: String| OpError(TroubleKind::CreateContainerConfigError, why);
     let objects = edge.references.get(uid, crate::env::references(&job.pod, c)).await.map_err(|e| config(e.to_string()))?;
     let mut services = edge.services.clone();
     let known = tokio::time::timeout(Duration::from_secs(10), services.wait_for(Option::is_some)).await;
@@ -109,7 +109,7 @@ async fn environment(edge: &Edge, job: &Job, c: &Spec, uid: &str) -> Result<Vec<
     crate::env::environment(edge.view(job, &ips), c, &services, &objects).map_err(|e| config(e.0))
 }
 
-fn hosts(edge: &Edge, job: &Job, spec: &ContainerSpec) -> String {
+fn hosts(edge: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
     let pod_spec = crate::pod::spec(&job.pod);
     if spec.host_uts {
         std::fs::read_to_string("/etc/hosts").unwrap_or_default() + &files::aliases(pod_spec)
@@ -118,7 +118,7 @@ fn hosts(edge: &Edge, job: &Job, spec: &ContainerSpec) -> String {
     }
 }
 
-fn resolver(edge: &Edge, job: &Job, spec: &ContainerSpec) -> String {
+fn resolver(edge: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
     let node_file = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     files::resolv_conf(&spec.pod.namespace, crate::pod::spec(&job.pod), &edge.node, &node_file)
 }
@@ -136,13 +136,13 @@ struct Files {
 }
 
 impl Files {
-    fn place(self) -> Result<(ContainerSpec, Bound), Failed> {
-        self.write().map_err(|e| Failed(TroubleKind::CreateContainerError, format!("{}: {e}", self.dir.display())))?;
+    fn place(self) -> Result<(ContainerSpec, Bound), OpError> {
+        self.write().map_err(|e| OpError(TroubleKind::CreateContainerError, format!("{}: {e}", self.dir.display())))?;
         if let (Seccomp::File(copy), Some(name)) = (&self.spec.seccomp, &self.profile) {
             copy_profile(&self.profiles, name, copy)
-                .map_err(|e| Failed(TroubleKind::CreateContainerError, format!("cannot load seccomp profile {name:?}: {e}")))?;
+                .map_err(|e| OpError(TroubleKind::CreateContainerError, format!("cannot load seccomp profile {name:?}: {e}")))?;
         }
-        let bound = sub_path::bind(&self.sub_paths).map_err(|why| Failed(TroubleKind::CreateContainerConfigError, why))?;
+        let bound = sub_path::bind(&self.sub_paths).map_err(|why| OpError(TroubleKind::CreateContainerConfigError, why))?;
         Ok((self.spec, bound))
     }
 

@@ -1,12 +1,12 @@
 //! Ends one run of a container: preStop hook, then the stop signal, then the kill.
-use super::{Edge, Failed, Job, Outcome, hook};
+use super::{Executor, OpContext, OpError, OpOutcome, hook};
 use crate::pod::sync::StopReason;
 use crate::pod::{container, full_name};
 use crate::runtime::RuntimeError;
 use std::time::{Duration, Instant};
 
 /// Ends it within `grace` seconds.
-pub async fn stop(edge: &Edge, job: &Job, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<Outcome, Failed> {
+pub async fn stop(edge: &Executor, job: &OpContext, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<OpOutcome, OpError> {
     let began = Instant::now();
     let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
     if let Some(c) = container(&job.pod, name) {
@@ -28,8 +28,8 @@ pub async fn stop(edge: &Edge, job: &Job, name: &str, id: &str, grace: i64, reas
     let left = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(2).min(grace));
     edge.runtime.stop(id, Some(left.max(Duration::from_secs(1)))).await?;
     match edge.runtime.inspect(id).await {
-        Ok(run) => Ok(Outcome::Run(run)),
-        Err(RuntimeError::NotFound(_)) => Ok(Outcome::Removed(id.to_owned())),
+        Ok(run) => Ok(OpOutcome::Run(run)),
+        Err(RuntimeError::NotFound(_)) => Ok(OpOutcome::Removed(id.to_owned())),
         Err(e) => Err(e.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Orders to the simulated nodes of a process, while they run.
 use super::Mode;
 use bus::actor::{Actor, ActorRef, Context};
-use bus::bus::Ask;
+use bus::bus::ActorRequest;
 use bus::{Call, Line};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// Makes something the matter with simulated nodes; without a mode it only asks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Order {
+pub struct FleetOrder {
     /// What.
     pub mode: Option<Mode>,
     /// With these nodes; none: with the first ones that it changes something for.
@@ -23,7 +23,7 @@ pub struct Order {
     pub lasts: Option<Duration>,
 }
 
-impl Call for Order {
+impl Call for FleetOrder {
     type Reply = Result<Report, String>;
     const SERVICE: &'static str = "process.hollow";
 }
@@ -86,15 +86,15 @@ impl Member {
 }
 
 /// What the fleet is told.
-pub enum Asked {
+pub enum FleetMessage {
     /// An order.
-    Order(Ask<Order>),
+    Order(ActorRequest<FleetOrder>),
     /// Something is due.
     Wake,
 }
 
-impl From<Ask<Order>> for Asked {
-    fn from(ask: Ask<Order>) -> Self {
+impl From<ActorRequest<FleetOrder>> for FleetMessage {
+    fn from(ask: ActorRequest<FleetOrder>) -> Self {
         Self::Order(ask)
     }
 }
@@ -110,7 +110,7 @@ impl Fleet {
         Self { members, timer: None }
     }
 
-    fn obey(&self, order: &Order, now: Instant) -> Result<Report, String> {
+    fn obey(&self, order: &FleetOrder, now: Instant) -> Result<Report, String> {
         let known = |name: &&String| !self.members.iter().any(|m| m.name == **name);
         if let Some(unknown) = order.nodes.iter().find(known) {
             return Err(format!("there is no simulated node {unknown} here"));
@@ -130,7 +130,7 @@ impl Fleet {
         Ok(Report { changed, modes })
     }
 
-    fn keep(&mut self, me: ActorRef<Asked>, now: Instant) {
+    fn keep(&mut self, me: ActorRef<FleetMessage>, now: Instant) {
         let next = self.members.iter().filter_map(|m| m.keep(now)).min();
         if let Some(timer) = self.timer.take() {
             timer.abort();
@@ -138,7 +138,7 @@ impl Fleet {
         let Some(next) = next else { return };
         let task = tokio::spawn(async move {
             tokio::time::sleep_until(next).await;
-            if let Err(stopped) = me.send(Asked::Wake).await {
+            if let Err(stopped) = me.send(FleetMessage::Wake).await {
                 tracing::trace!(%stopped, "the simulated nodes have stopped");
             }
         });
@@ -147,19 +147,19 @@ impl Fleet {
 }
 
 impl Actor for Fleet {
-    type Message = Asked;
+    type Message = FleetMessage;
     type Error = Infallible;
 
-    async fn started(&mut self, ctx: &Context<Asked>) -> Result<(), Infallible> {
+    async fn started(&mut self, ctx: &Context<FleetMessage>) -> Result<(), Infallible> {
         self.keep(ctx.me(), Instant::now());
         Ok(())
     }
 
-    async fn handle(&mut self, asked: Asked, ctx: &Context<Asked>) -> Result<(), Infallible> {
+    async fn handle(&mut self, asked: FleetMessage, ctx: &Context<FleetMessage>) -> Result<(), Infallible> {
         let now = Instant::now();
         match asked {
-            Asked::Wake => self.keep(ctx.me(), now),
-            Asked::Order(Ask { incoming, reply }) => {
+            FleetMessage::Wake => self.keep(ctx.me(), now),
+            FleetMessage::Order(ActorRequest { incoming, reply }) => {
                 let report = self.obey(&incoming.message, now);
                 self.keep(ctx.me(), now);
                 if reply.send(report).is_err() {
@@ -188,15 +188,15 @@ mod tests {
     #[test]
     fn an_order_concerns_those_for_whom_it_changes_something_and_ends_in_its_time() {
         let (fleet, now) = (fleet(4), Instant::now());
-        let order = Order { mode: Some(Mode::Silent), count: Some(2), lasts: Some(Duration::from_secs(30)), ..Order::default() };
+        let order = FleetOrder { mode: Some(Mode::Silent), count: Some(2), lasts: Some(Duration::from_secs(30)), ..FleetOrder::default() };
         assert_eq!(fleet.obey(&order, now).unwrap().changed, ["h0", "h1"]);
-        let cut = Order { mode: Some(Mode::Cut), nodes: vec!["h3".to_owned()], ..Order::default() };
+        let cut = FleetOrder { mode: Some(Mode::Cut), nodes: vec!["h3".to_owned()], ..FleetOrder::default() };
         let report = fleet.obey(&cut, now).unwrap();
         assert_eq!(report.modes, BTreeMap::from([("silent".to_owned(), 2), ("cut".to_owned(), 1), ("well".to_owned(), 1)]));
         assert_eq!(qualities(&fleet, now), [Quality::Dead, Quality::Dead, Quality::Sound, Quality::Cut]);
         assert_eq!(qualities(&fleet, now + Duration::from_secs(31)), [Quality::Sound, Quality::Sound, Quality::Sound, Quality::Cut]);
-        assert_eq!(fleet.obey(&Order { mode: Some(Mode::Well), ..Order::default() }, now).unwrap().changed, ["h3"]);
-        let other = Order { nodes: vec!["x".to_owned()], ..order };
+        assert_eq!(fleet.obey(&FleetOrder { mode: Some(Mode::Well), ..FleetOrder::default() }, now).unwrap().changed, ["h3"]);
+        let other = FleetOrder { nodes: vec!["x".to_owned()], ..order };
         assert_eq!(fleet.obey(&other, now), Err("there is no simulated node x here".to_owned()));
     }
 }

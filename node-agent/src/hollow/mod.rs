@@ -2,12 +2,12 @@
 mod fleet;
 mod mode;
 
-pub use fleet::{Asked, Order, Report};
+pub use fleet::{FleetMessage, FleetOrder, Report};
 pub use mode::Mode;
 
-use crate::admission::Ledger;
+use crate::admission::Allocations;
 use crate::agent::Agent;
-use crate::edge::{Edge, Lookups, NodeInfo};
+use crate::edge::{Executor, Lookups, NodeInfo};
 use crate::node::Registration;
 use crate::node::machine::Machine;
 use crate::objects::References;
@@ -79,7 +79,7 @@ pub async fn run((bus, more): (&Bus, &[Bus]), system: &System, n: u32, options: 
     }
     let fleet = Arc::new(members);
     let actor = system.spawn("hollow", Options::default(), move || Fleet::new(fleet.clone()));
-    Ok(Nodes { _orders: bus.expose::<Order, _>(&options.prefix, 4, actor).await? })
+    Ok(Nodes { _orders: bus.expose::<FleetOrder, _>(&options.prefix, 4, actor).await? })
 }
 
 fn node(
@@ -89,7 +89,7 @@ fn node(
     runtime: Arc<Hollow>,
     services: watch::Receiver<Option<Arc<Vec<Arc<model::Stored>>>>>,
     options: &HollowOptions,
-) -> (Edge, Registration) {
+) -> (Executor, Registration) {
     let machine = Machine::simulated();
     let references = References::new(client.clone(), PathBuf::new());
     let address = Ipv4Addr::from(0x0a80_0000 | (i & 0x003f_ffff));
@@ -103,8 +103,8 @@ fn node(
         ..NodeInfo::default()
     };
     let (reports, images) = (Reports::default(), Lookups::default());
-    let (recorder, admission) = (Recorder::silent(), Ledger::default());
-    let edge = Edge { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new(), real: false };
+    let (recorder, admission) = (Recorder::silent(), Allocations::default());
+    let edge = Executor { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new(), real: false };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
     (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine, unserved: None })
 }

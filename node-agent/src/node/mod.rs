@@ -5,7 +5,7 @@ mod watch;
 
 pub use watch::{follow, look};
 
-use crate::edge::Edge;
+use crate::edge::Executor;
 use crate::proxy::{self, Unserved};
 use crate::recorder::Subject;
 use jiff::{SignedDuration, Timestamp};
@@ -51,7 +51,7 @@ pub struct Registration {
 
 impl Registration {
     /// Lets a node decide by what it is about to say of itself, until it has seen its object.
-    pub fn introduce(&self, edge: &Edge) {
+    pub fn introduce(&self, edge: &Executor) {
         match object::initial(&edge.node, self) {
             Ok(node) => edge.admission.learn(&node),
             Err(error) => tracing::warn!(node = edge.node.name, %error, "the node's own description is none"),
@@ -60,8 +60,8 @@ impl Registration {
 }
 
 /// Keeps the node's object alive until it is told to stop.
-pub struct Heart {
-    edge: Arc<Edge>,
+pub struct NodeHeartbeat {
+    edge: Arc<Executor>,
     registration: Registration,
     conditions: Vec<NodeCondition>,
     written: Option<Timestamp>,
@@ -69,9 +69,9 @@ pub struct Heart {
     reassure: u8,
 }
 
-impl Heart {
+impl NodeHeartbeat {
     /// A node that isn't registered yet.
-    pub fn new(edge: Arc<Edge>, registration: Registration) -> Self {
+    pub fn new(edge: Arc<Executor>, registration: Registration) -> Self {
         Self { edge, registration, conditions: Vec::new(), written: None, renewed: None, reassure: 0 }
     }
 
@@ -79,7 +79,7 @@ impl Heart {
     ///
     /// # Errors
     /// Never by the cluster's absence: it is waited for.
-    pub async fn beat(mut self, cancel: CancellationToken) -> Result<(), ApiError> {
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), ApiError> {
         let mut retry = RETRY.0;
         loop {
             let wait = match self.once(Timestamp::now()).await {

@@ -1,5 +1,5 @@
 //! The node's own object as others change it: labels, taints, and resources that the agent doesn't know of.
-use crate::edge::Edge;
+use crate::edge::Executor;
 use model::ApiError;
 use state_client::{Change, Reflector, Request, Verb};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Never by the cluster's absence: it is waited for.
-pub async fn follow(edge: Arc<Edge>, cancel: CancellationToken) -> Result<(), ApiError> {
+pub async fn follow(edge: Arc<Executor>, cancel: CancellationToken) -> Result<(), ApiError> {
     let mut request = Request::new(Verb::Watch, "", "nodes", "", "");
     request.options.field_selector = format!("metadata.name={}", edge.node.name);
     let mut reflector = Reflector::new(edge.client.clone(), request);
@@ -28,7 +28,7 @@ pub async fn follow(edge: Arc<Edge>, cancel: CancellationToken) -> Result<(), Ap
 }
 
 /// Reads the node's object now.
-pub async fn look(edge: &Edge) {
+pub async fn look(edge: &Executor) {
     match tokio::time::timeout(LOOK, edge.client.get("", "nodes", "", &edge.node.name)).await {
         Ok(Ok(node)) => edge.admission.learn(&node),
         Ok(Err(error)) => tracing::debug!(node = edge.node.name, %error, "the node's object could not be read"),

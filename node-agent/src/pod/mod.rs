@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSpec, PodStatus};
 use probe::{ProbeKind, ProbeState};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use sync::Op;
+use sync::PodOp;
 
 /// Something that can be done once at a time; an [`sync::Op`] occupies its slot until it is done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,15 +146,15 @@ impl Observed {
     }
 
     /// What is known as soon as an op begins: a restart's backoff, and until when a container may take to stop.
-    pub fn begins(&mut self, op: &Op, now: Timestamp) {
+    pub fn begins(&mut self, op: &PodOp, now: Timestamp) {
         match op {
-            Op::Start { container, .. } => {
+            PodOp::Start { container, .. } => {
                 if let Some(RunState::Exited(exit)) = self.newest(container).map(|r| &r.state) {
                     let next = Backoff::next(self.backoffs.get(container).copied(), exit.finished, now);
                     self.backoffs.insert(container.clone(), next);
                 }
             }
-            Op::Stop { id, grace, .. } => {
+            PodOp::Stop { id, grace, .. } => {
                 let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
                 self.stopping.insert(id.clone(), until);
             }

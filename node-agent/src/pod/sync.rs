@@ -22,7 +22,7 @@ pub enum StopReason {
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
+pub enum PodOp {
     /// Set volumes and files up.
     Volumes,
     /// Make the sandbox.
@@ -72,7 +72,7 @@ pub enum Op {
     Confirm,
 }
 
-impl Op {
+impl PodOp {
     /// What it occupies.
     pub fn slot(&self) -> Slot {
         match self {
@@ -90,9 +90,9 @@ impl Op {
 
 /// What to do now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct SyncPlan {
     /// In no particular order; none of them occupies a slot that is busy.
-    pub ops: Vec<Op>,
+    pub ops: Vec<PodOp>,
     /// When something becomes due that no event will tell.
     pub wake: Option<Timestamp>,
     /// Containers that wait before they are tried again.
@@ -114,12 +114,12 @@ struct Planner<'a> {
     pod: &'a Pod,
     seen: &'a Observed,
     now: Timestamp,
-    plan: Plan,
+    plan: SyncPlan,
 }
 
 /// Decides.
-pub fn sync(pod: &Pod, seen: &Observed, now: Timestamp) -> Plan {
-    let mut planner = Planner { pod, seen, now, plan: Plan::default() };
+pub fn sync(pod: &Pod, seen: &Observed, now: Timestamp) -> SyncPlan {
+    let mut planner = Planner { pod, seen, now, plan: SyncPlan::default() };
     match Life::of(pod, seen, now) {
         Life::Leaving => planner.leave(),
         Life::Failing(_) | Life::Over => planner.finish(),
@@ -129,7 +129,7 @@ pub fn sync(pod: &Pod, seen: &Observed, now: Timestamp) -> Plan {
 }
 
 impl Planner<'_> {
-    fn push(&mut self, op: Op) {
+    fn push(&mut self, op: PodOp) {
         let slot = op.slot();
         if self.seen.busy.contains(&slot) {
             return;
@@ -151,20 +151,20 @@ impl Planner<'_> {
         }
         let runs: Vec<String> = self.seen.all().map(|r| r.id.clone()).collect();
         if !runs.is_empty() {
-            runs.into_iter().for_each(|id| self.push(Op::Remove { id }));
+            runs.into_iter().for_each(|id| self.push(PodOp::Remove { id }));
         } else if self.seen.sandbox.is_some() {
-            self.push(Op::RemoveSandbox);
+            self.push(PodOp::RemoveSandbox);
         } else if !self.seen.released {
-            self.push(Op::Release);
+            self.push(PodOp::Release);
         } else if !self.seen.gone && !self.seen.confirmed {
-            self.push(Op::Confirm);
+            self.push(PodOp::Confirm);
         }
     }
 
     /// The pod has ended but its object stays: its containers too, for their logs.
     fn finish(&mut self) {
         if self.stopped() && self.seen.sandbox.is_some() {
-            self.push(Op::RemoveSandbox);
+            self.push(PodOp::RemoveSandbox);
         }
     }
 
@@ -186,10 +186,10 @@ impl Planner<'_> {
     fn stop(&mut self, run: &Container, grace: i64, reason: StopReason) {
         let until = self.now.saturating_add(SignedDuration::from_secs(grace)).unwrap_or(self.now);
         match self.seen.stopping.get(&run.id) {
-            None => self.push(Op::Stop { container: run.name.clone(), id: run.id.clone(), grace, reason }),
+            None => self.push(PodOp::Stop { container: run.name.clone(), id: run.id.clone(), grace, reason }),
             Some(deadline) if until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until) < *deadline && reason == StopReason::PodEnds => {
                 if grace <= GRACE_MIN || self.asked_grace_is_over() {
-                    self.push(Op::Kill { id: run.id.clone() });
+                    self.push(PodOp::Kill { id: run.id.clone() });
                 }
             }
             Some(_) => {}
@@ -202,10 +202,10 @@ impl Planner<'_> {
 
     fn live(&mut self) {
         if !self.seen.volumes {
-            self.push(Op::Volumes);
+            self.push(PodOp::Volumes);
         }
         if self.seen.sandbox.is_none() {
-            self.push(Op::CreateSandbox);
+            self.push(PodOp::CreateSandbox);
         }
         if let Some(deadline) = super::status::deadline(self.pod, self.seen) {
             self.wake(deadline);
@@ -254,11 +254,11 @@ impl Planner<'_> {
     fn container(&mut self, container: &Spec, policy: RestartPolicy) {
         let Some(run) = self.seen.newest(&container.name) else {
             let attempt = self.seen.attempts.get(&container.name).copied().unwrap_or_default();
-            return self.push(Op::Start { container: container.name.clone(), attempt });
+            return self.push(PodOp::Start { container: container.name.clone(), attempt });
         };
         match &run.state {
             RunState::Created if self.seen.busy.contains(&Slot::Start(container.name.clone())) => {}
-            RunState::Created => self.push(Op::Remove { id: run.id.clone() }),
+            RunState::Created => self.push(PodOp::Remove { id: run.id.clone() }),
             RunState::Running(_) if run.hash != container_hash(container) || !self.of_this_sandbox(run) => {
                 self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
             }
@@ -273,7 +273,7 @@ impl Planner<'_> {
         if !stale && !restarts(policy, exit.code) {
             return;
         }
-        let start = Op::Start { container: container.name.clone(), attempt: run.attempt.saturating_add(1) };
+        let start = PodOp::Start { container: container.name.clone(), attempt: run.attempt.saturating_add(1) };
         match self.seen.backoffs.get(&container.name).and_then(|b| b.until(exit.finished)) {
             Some(until) if until > self.now && !stale => {
                 self.wake(until);
@@ -301,7 +301,7 @@ impl Planner<'_> {
             } else if state.due > self.now {
                 self.wake(state.due);
             } else {
-                self.push(Op::Probe { container: container.name.clone(), kind, id: run.id.clone() });
+                self.push(PodOp::Probe { container: container.name.clone(), kind, id: run.id.clone() });
             }
         }
     }
@@ -313,7 +313,7 @@ impl Planner<'_> {
             ended.map(|r| r.id.clone()).collect()
         };
         let ids: Vec<String> = self.seen.runs.values().flat_map(old).collect();
-        ids.into_iter().for_each(|id| self.push(Op::Remove { id }));
+        ids.into_iter().for_each(|id| self.push(PodOp::Remove { id }));
     }
 
     /// A pull's failure shows as such at first, then as the waiting that follows.

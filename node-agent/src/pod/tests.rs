@@ -64,10 +64,10 @@ fn plan(pod: &Pod, seen: &Observed, now: i64) -> String {
         .ops
         .iter()
         .map(|op| match op {
-            sync::Op::Start { container, attempt } => format!("start {container} {attempt}"),
-            sync::Op::Stop { id, grace, .. } => format!("stop {id} {grace}"),
-            sync::Op::Remove { id } => format!("remove {id}"),
-            sync::Op::Probe { container, kind, .. } => format!("probe {container} {}", kind.name()),
+            sync::PodOp::Start { container, attempt } => format!("start {container} {attempt}"),
+            sync::PodOp::Stop { id, grace, .. } => format!("stop {id} {grace}"),
+            sync::PodOp::Remove { id } => format!("remove {id}"),
+            sync::PodOp::Probe { container, kind, .. } => format!("probe {container} {}", kind.name()),
             other => format!("{other:?}"),
         })
         .collect();
@@ -235,7 +235,7 @@ fn a_pod_that_the_node_rejects_fails_and_runs_nothing() {
     assert!(shown.container_statuses.is_none());
     // One that ran before this was known is stopped.
     let known = Observed { rejected: known.rejected.clone(), ..seen(&p, &["c 0 run"]) };
-    assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [super::sync::Op::Stop { .. }]));
+    assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [super::sync::PodOp::Stop { .. }]));
     assert_eq!(status(&p, &known, &NodeFacts::default(), at(1)).unwrap().phase.as_deref(), Some("Running"));
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 pub type Services = Option<Arc<Vec<Arc<Stored>>>>;
 
 /// What was applied and known last.
-pub struct Memory {
+pub struct ServiceCache {
     rules: PathBuf,
     list: PathBuf,
     applied: Option<Ruleset>,
     services: Services,
 }
 
-impl Memory {
+impl ServiceCache {
     /// Reads what an agent before knew, and applies its rules: the table may be there still, or the machine may have started anew.
     pub async fn open(data: &Path) -> Self {
         let (rules, list) = (data.join("rules.json"), data.join("services.json"));

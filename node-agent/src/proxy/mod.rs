@@ -3,7 +3,7 @@ mod memory;
 mod ruleset;
 mod unserved;
 
-pub(crate) use memory::{Memory, Services};
+pub(crate) use memory::{ServiceCache, Services};
 pub(crate) use ruleset::TABLE;
 pub use ruleset::{Ruleset, ruleset};
 pub use unserved::Unserved;
@@ -32,7 +32,7 @@ pub(crate) struct Proxy {
     /// The services as they are, shared with the pods' environment.
     pub services: watch::Sender<Services>,
     /// What was applied last, here and on disk.
-    pub memory: Mutex<Memory>,
+    pub memory: Mutex<ServiceCache>,
     /// Where it is said what isn't served.
     pub recorder: Recorder,
     /// The same for the node's status.

@@ -1,7 +1,7 @@
 //! `kubectl logs`: reads a run's log, over all its files; follows it by the kernel's notifications, until the run has ended.
 use super::follow::{self, Next, PIECE, Part};
 use super::{Stream, absent, runs};
-use crate::edge::{Edge, log_path};
+use crate::edge::{Executor, log_path};
 use crate::logs::{parse, stamp};
 use crate::runtime::RunState;
 use bus::StreamError;
@@ -35,7 +35,7 @@ impl Source {
     ///
     /// # Errors
     /// 400 in the kubelet's words, when there is none.
-    pub async fn find(edge: &Edge, pod: &Pod, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
+    pub async fn find(edge: &Executor, pod: &Pod, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let mut list = runs(edge, uid, name).await?;
         list.retain(|r| r.state != RunState::Created);

@@ -5,7 +5,7 @@ mod logs;
 mod session;
 
 use crate::agent::Pods;
-use crate::edge::Edge;
+use crate::edge::Executor;
 use crate::runtime::{Container, RunState};
 use bus::actor::System;
 use bus::{Bus, BusError, Opening};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the bus refuses the service.
-pub async fn serve(bus: &Bus, system: &System, edge: Arc<Edge>, pods: Arc<Pods>) -> Result<(), BusError> {
+pub async fn serve(bus: &Bus, system: &System, edge: Arc<Executor>, pods: Arc<Pods>) -> Result<(), BusError> {
     let name = edge.node.name.clone();
     let service = bus
         .accept::<NodeRequest, _, _>(&name, move |opening| {
@@ -34,7 +34,7 @@ pub async fn serve(bus: &Bus, system: &System, edge: Arc<Edge>, pods: Arc<Pods>)
     Ok(())
 }
 
-async fn open(edge: &Arc<Edge>, pods: &Pods, opening: Opening<NodeRequest>) {
+async fn open(edge: &Arc<Executor>, pods: &Pods, opening: Opening<NodeRequest>) {
     let request = opening.message.clone();
     match prepare(edge, pods, &request).await {
         Err(why) => opening.refuse(why).await,
@@ -48,11 +48,11 @@ async fn open(edge: &Arc<Edge>, pods: &Pods, opening: Opening<NodeRequest>) {
 /// What is to be streamed, found.
 enum Ready {
     Logs(logs::Source),
-    Session(session::Asked),
+    Session(session::SessionRequest),
     Port { uid: String, port: u16 },
 }
 
-async fn prepare(edge: &Edge, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
+async fn prepare(edge: &Executor, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
     let object = pods.find(&request.namespace, &request.pod, &request.uid).ok_or_else(|| ApiError::not_found("", "pods", &request.pod))?;
     let pod = object.typed::<Pod>()?;
     let uid = object.object().uid().to_owned();
@@ -76,7 +76,7 @@ async fn prepare(edge: &Edge, pods: &Pods, request: &NodeRequest) -> Result<Read
                 tty,
             };
             let ends_stdin = !attach || c.is_some_and(|c| c.stdin_once == Some(true));
-            Ok(Ready::Session(session::Asked { container: run.id, spec, attach, ends_stdin }))
+            Ok(Ready::Session(session::SessionRequest { container: run.id, spec, attach, ends_stdin }))
         }
         NodeAction::PortForward { port } => Ok(Ready::Port { uid, port: *port }),
     }
@@ -101,21 +101,21 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String, ApiError> {
     }
 }
 
-async fn runs(edge: &Edge, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
+async fn runs(edge: &Executor, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
     let mut list = edge.runtime.list(Some(uid)).await.map_err(|e| ApiError::internal(e.to_string()))?;
     list.retain(|c| c.name == name);
     list.sort_by_key(|c| c.attempt);
     Ok(list)
 }
 
-async fn running(edge: &Edge, uid: &str, name: &str) -> Result<Container, ApiError> {
+async fn running(edge: &Executor, uid: &str, name: &str) -> Result<Container, ApiError> {
     let newest = runs(edge, uid, name).await?.pop().filter(|c| matches!(c.state, RunState::Running(_)));
     newest.ok_or_else(|| ApiError::internal(format!("unable to upgrade connection: container not found (\"{name}\")")))
 }
 
 type Stream = bus::Duplex<FromNode, state_client::node::ToNode>;
 
-async fn run(edge: Arc<Edge>, ready: Ready, stream: Stream) {
+async fn run(edge: Arc<Executor>, ready: Ready, stream: Stream) {
     let ended = match ready {
         Ready::Logs(source) => source.copy(stream).await,
         Ready::Session(asked) => session::run(&edge, &asked, stream).await,

@@ -1,6 +1,6 @@
 //! Commands in containers, and connections to pods.
 use super::Stream;
-use crate::edge::Edge;
+use crate::edge::Executor;
 use crate::runtime::{ExecSpec, Output, Session};
 use bus::StreamError;
 use bus::stream::{Receiver, Sender};
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 const PIECE: usize = 32 << 10;
 
 /// What is run or joined, and how.
-pub struct Asked {
+pub struct SessionRequest {
     /// The container's run.
     pub container: String,
     /// The command; none to attach.
@@ -28,8 +28,8 @@ pub struct Asked {
 }
 
 /// Runs a command, or attaches, until its output ends; then sends its exit code.
-pub async fn run(edge: &Edge, asked: &Asked, mut stream: Stream) -> Result<(), StreamError> {
-    let Asked { container, spec, attach, .. } = asked;
+pub async fn run(edge: &Executor, asked: &SessionRequest, mut stream: Stream) -> Result<(), StreamError> {
+    let SessionRequest { container, spec, attach, .. } = asked;
     let opened = if *attach { edge.runtime.attach(container, spec).await } else { edge.runtime.exec(container, spec).await };
     let Session { id, mut input, mut output } = match opened {
         Ok(session) => session,
@@ -95,7 +95,7 @@ const BROKEN: &[u8] = b"Error: read unixpacket";
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// Carries frames to the command for as long as it prints; comes back only when the client is lost.
-async fn feed(edge: &Edge, asked: &Asked, id: &str, input: &mut (impl AsyncWriteExt + Unpin), up: &mut Receiver<ToNode>) -> StreamError {
+async fn feed(edge: &Executor, asked: &SessionRequest, id: &str, input: &mut (impl AsyncWriteExt + Unpin), up: &mut Receiver<ToNode>) -> StreamError {
     let (mut taken, mut size) = (true, None);
     loop {
         let frame = match size {
@@ -142,7 +142,7 @@ async fn piece(port: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Op
 }
 
 /// One connection to a port in the pod, in both directions until both have ended.
-pub async fn forward(edge: &Edge, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
+pub async fn forward(edge: &Executor, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
     let mut tcp = match edge.runtime.connect(uid, port).await {
         Ok(tcp) => tcp,
         Err(e) => {

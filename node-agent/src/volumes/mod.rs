@@ -11,7 +11,7 @@ mod secret;
 
 use crate::beneath::{self, Dir};
 use crate::component::Component;
-use crate::downward::View;
+use crate::downward::DownwardSource;
 use crate::objects::{Objects, RefKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Volume};
@@ -33,7 +33,7 @@ impl VolumeError {
 /// What a volume may use.
 pub struct Setup<'a> {
     /// The pod's fields.
-    pub view: View<'a>,
+    pub view: DownwardSource<'a>,
     /// Objects that [`references`] named.
     pub objects: &'a Objects,
     /// For tokens.

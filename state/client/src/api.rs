@@ -156,7 +156,7 @@ pub struct Request {
     pub body: Body,
     /// Of the lease under which it is asked: once that is another's, a write is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fence: Option<Arc<bus::Fence>>,
+    pub fence: Option<Arc<bus::FencingToken>>,
 }
 
 impl Request {

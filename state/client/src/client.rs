@@ -1,6 +1,6 @@
 //! Requests to `state`, in the same process or over NATS.
 use crate::api::{Batch, Body, Event, ListReply, PatchKind, Reply, Request, Verb, WatchRequest};
-use bus::{Bus, BusError, Duplex, Fence, To};
+use bus::{Bus, BusError, Duplex, FencingToken, To};
 use model::{ApiError, Object, Stored};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Client {
     bus: Bus,
-    fence: Option<Arc<Fence>>,
+    fence: Option<Arc<FencingToken>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -40,7 +40,7 @@ impl Client {
     }
     /// The same, for the holder of a lease: its writes are refused once it is deposed.
     #[must_use]
-    pub fn fenced(self, fence: Fence) -> Self {
+    pub fn fenced(self, fence: FencingToken) -> Self {
         Self { fence: Some(Arc::new(fence)), ..self }
     }
     /// The bus below.

@@ -17,13 +17,13 @@ const DURATION_SECONDS: u32 = 15;
 
 /// Who leads what.
 #[derive(Clone, Debug)]
-pub struct Heartbeat {
+pub struct LeaderLease {
     client: Client,
     name: String,
     identity: String,
 }
 
-impl Heartbeat {
+impl LeaderLease {
     /// Of the holder `identity` of the Lease `name`.
     pub fn new(client: Client, name: impl Into<String>, identity: impl Into<String>) -> Self {
         Self { client, name: name.into(), identity: identity.into() }

@@ -1,5 +1,5 @@
 //! NamespaceLifecycle: content needs a namespace that exists and isn't ending; some namespaces stay.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use model::{ApiError, Cause, CauseReason, Key, Object};
 
 /// Namespaces that every cluster has. The last of them may be deleted, as in Kubernetes.
@@ -10,7 +10,7 @@ const UNDELETABLE: [&str; 3] = ["default", "kube-system", "kube-public"];
 pub struct NamespaceLifecycle;
 
 impl Step for NamespaceLifecycle {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if !request.kind.namespaced() || request.old.is_some() {
             return Ok(());
         }

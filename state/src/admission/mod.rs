@@ -12,7 +12,7 @@ pub mod tolerations;
 
 use crate::authz::Authorizer;
 use crate::subresource::token::Tokens;
-use crate::view::View;
+use crate::view::ObjectLookup;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
 use state_client::User;
@@ -30,7 +30,7 @@ pub struct Admit<'a> {
     /// The object as it is; `None` for a create.
     pub old: Option<&'a Object>,
     /// The cluster.
-    pub view: &'a dyn View,
+    pub view: &'a dyn ObjectLookup,
     /// A random number.
     pub entropy: u64,
 }
@@ -93,7 +93,7 @@ impl Refusal {
 
 /// What a step notes of a write for whoever audits it: Kubernetes' annotation of an audit event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct AuditAnnotation {
     /// The annotation's name, without its prefix.
     pub key: &'static str,
     /// Its value.
@@ -102,19 +102,19 @@ pub struct Note {
 
 /// What steps leave beside the object that they admit.
 #[derive(Default)]
-pub struct Held {
+pub struct Effects {
     /// What is held on to until the write is done.
     pub reservations: Vec<service::Reservation>,
     /// Sentences for the client's `Warning` headers.
     pub warnings: Vec<String>,
     /// For the audit.
-    pub notes: Vec<Note>,
+    pub notes: Vec<AuditAnnotation>,
 }
 
-impl Held {
+impl Effects {
     /// One more note.
     pub fn note(&mut self, key: &'static str, value: impl Into<String>) {
-        self.notes.push(Note { key, value: value.into() });
+        self.notes.push(AuditAnnotation { key, value: value.into() });
     }
 }
 
@@ -124,14 +124,14 @@ pub trait Step: Send + Sync {
     ///
     /// # Errors
     /// [`Refusal`].
-    fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, _request: &Admit<'_>, _object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         Ok(())
     }
     /// Admits or refuses what the kind's own rules have found right, with what steps have made of it. It may be asked twice of one write.
     ///
     /// # Errors
     /// [`Refusal`].
-    fn judge(&self, _request: &Admit<'_>, _object: &Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn judge(&self, _request: &Admit<'_>, _object: &Object, _held: &mut Effects) -> Result<(), Refusal> {
         Ok(())
     }
     /// Admits or refuses an update as its client proposes it, before what its address doesn't cover is put back.
@@ -184,8 +184,8 @@ impl Admission {
     ///
     /// # Errors
     /// The first refusal.
-    pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Held, Refusal> {
-        let mut held = Held::default();
+    pub fn admit(&self, request: &Admit<'_>, object: &mut Object) -> Result<Effects, Refusal> {
+        let mut held = Effects::default();
         for step in &self.steps {
             step.admit(request, object, &mut held)?;
         }
@@ -196,7 +196,7 @@ impl Admission {
     ///
     /// # Errors
     /// The first refusal.
-    pub fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Held) -> Result<(), Refusal> {
+    pub fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Effects) -> Result<(), Refusal> {
         self.steps.iter().try_for_each(|step| step.judge(request, object, held))
     }
 

@@ -1,7 +1,7 @@
 //! NodeRestriction: what a node writes is limited to itself and to its own pods, beyond what authorisation can tell from names.
 //!
 //! An update is judged as it is proposed: what its address doesn't cover is ignored of others, and refused to nodes.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use crate::authz::node::{LEASES, bound_to};
 use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
@@ -39,7 +39,7 @@ const CLAIMS: [(&str, &str); 3] = [
 pub struct NodeRestriction;
 
 impl Step for NodeRestriction {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if request.old.is_none() { restrict(request, object) } else { Ok(()) }
     }
 

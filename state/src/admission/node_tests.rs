@@ -1,7 +1,7 @@
 //! What a node may write of itself, its pods and its lease.
 use super::node_restriction::NodeRestriction;
 use super::*;
-use crate::view::fixture::MapView;
+use crate::view::fixture::MapLookup;
 use model::kinds;
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ fn object(v: Value) -> Object {
     Object::from_value(v).unwrap()
 }
 
-fn cluster() -> MapView {
-    MapView::default().with("", "nodes", json!({"metadata": {"name": "n1", "uid": "uid-1"}}))
+fn cluster() -> MapLookup {
+    MapLookup::default().with("", "nodes", json!({"metadata": {"name": "n1", "uid": "uid-1"}}))
 }
 
 /// A write of node n1: `old` is `null` for a create, `new` for a deletion.
@@ -27,7 +27,7 @@ fn write_as(user: &str, resource: &str, subresource: Option<Subresource>, old: V
     let done = match (&old, new.is_null()) {
         (Some(old), true) => NodeRestriction.admit_delete(&request, old),
         (Some(_), false) => NodeRestriction.admit_proposed(&request, &object(new)),
-        (None, _) => NodeRestriction.admit(&request, &mut object(new), &mut Held::default()),
+        (None, _) => NodeRestriction.admit(&request, &mut object(new), &mut Effects::default()),
     };
     done.map_err(|refusal| {
         assert_eq!(refusal.error.code(), 403, "{}", refusal.error);
@@ -180,10 +180,10 @@ fn mirror_pods() {
 
 #[test]
 fn mirror_pods_of_a_node_that_is_gone() {
-    let (kinds, view) = (kinds::builtin(), MapView::default());
+    let (kinds, view) = (kinds::builtin(), MapLookup::default());
     let user = User { name: "system:node:n1".into(), groups: vec!["system:nodes".into()], ..User::default() };
     let request = Admit { user: &user, kind: kinds.resource("", "pods").unwrap(), subresource: None, old: None, view: &view, entropy: 7 };
-    let refusal = NodeRestriction.admit(&request, &mut object(mirror(|_| {})), &mut Held::default()).unwrap_err();
+    let refusal = NodeRestriction.admit(&request, &mut object(mirror(|_| {})), &mut Effects::default()).unwrap_err();
     assert_eq!((refusal.error.code(), refusal.missing.is_some()), (404, true));
 }
 
@@ -204,7 +204,7 @@ fn nobody_gives_a_mirror_pod_what_its_node_would_read() {
     ];
     for (spec, why) in cases {
         let pod = mirror(|p| p["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone()));
-        let refusal = service_account::ServiceAccount { patience: Duration::ZERO }.admit(&request, &mut object(pod), &mut Held::default()).err();
+        let refusal = service_account::ServiceAccount { patience: Duration::ZERO }.admit(&request, &mut object(pod), &mut Effects::default()).err();
         assert_eq!(refusal.map(|r| r.error.message), why.map(|why| format!("pods \"p\" is forbidden: {why}")), "{spec}");
     }
 }

@@ -1,5 +1,5 @@
 //! Priority: the name of a priority class becomes a number.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use model::{Key, Object};
 
 /// Built in, as in Kubernetes: names and values that no user may take.
@@ -24,7 +24,7 @@ fn class(object: &Object) -> Class {
 }
 
 impl Step for Priority {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if !request.creates("", "pods") {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 //! Privilege escalation: who writes roles and bindings must hold what they grant.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use crate::authz::escalation::{self, Grant};
 use crate::authz::{Authorizer, policy};
 use model::Object;
@@ -8,7 +8,7 @@ use model::Object;
 pub struct Escalation(pub Authorizer);
 
 impl Step for Escalation {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if &*request.kind.group != policy::GROUP {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Addresses and node ports of Services: taken from ranges, unique, kept while the Service lives.
 //!
 //! What is taken is what the cache shows, of Services and of claims (see `claims.rs`), plus what writes on their way have reserved.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use ipnet::Ipv4Net;
 use model::kinds::service::{address_causes, has_health_check, settle_addresses};
 use model::{ApiError, Cause, Object};
@@ -109,7 +109,7 @@ impl Allocation {
 }
 
 impl Step for Allocation {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, held: &mut Effects) -> Result<(), Refusal> {
         if !request.of("", "services") {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Step for Allocation {
         let mut taken = taken(request, object);
         taken.ips.extend(&reserved.ips);
         taken.ports.extend(&reserved.ports);
-        let mut job = Job {
+        let mut job = Allocator {
             ranges: &self.ranges,
             taken,
             mine: Taken::default(),
@@ -260,7 +260,7 @@ fn carry_over(new: &mut Object, old: &Object) {
 }
 
 /// One Service's allocations.
-struct Job<'a> {
+struct Allocator<'a> {
     ranges: &'a Ranges,
     taken: Taken,
     mine: Taken,
@@ -271,7 +271,7 @@ struct Job<'a> {
     entropy: u64,
 }
 
-impl Job<'_> {
+impl Allocator<'_> {
     fn ip(&mut self, service: &mut Object) -> Option<Cause> {
         if !needs_ip(service) {
             return None;

@@ -1,5 +1,5 @@
 //! ServiceAccount: a pod acts as an account of its namespace, and finds that account's token where clients look for it.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use crate::authz::references::{self, Reference, is_mirror, refers_to_any};
 use crate::meta;
 use model::{Key, Object};
@@ -20,7 +20,7 @@ pub struct ServiceAccount {
 }
 
 impl Step for ServiceAccount {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if !request.creates("", "pods") {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::subresource::token::TokenKeys;
-use crate::view::fixture::MapView;
+use crate::view::fixture::MapLookup;
 use base64::Engine;
 use model::kinds;
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ fn root() -> User {
     User { name: "root".into(), groups: vec!["system:masters".into()], ..User::default() }
 }
 
-fn cluster() -> MapView {
-    MapView::default()
+fn cluster() -> MapLookup {
+    MapLookup::default()
         .with("", "namespaces", json!({"metadata": {"name": "default"}}))
         .with("", "namespaces", json!({"metadata": {"name": "ending", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Terminating"}}))
         .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "default"}}))
@@ -37,11 +37,11 @@ impl<'a> Case<'a> {
         Self { user: root(), resource, subresource: None, old: None, new }
     }
 
-    fn run(self, step: &dyn Step) -> Result<(Object, Held), ApiError> {
+    fn run(self, step: &dyn Step) -> Result<(Object, Effects), ApiError> {
         let (kinds, view, old) = (kinds::builtin(), cluster(), self.old.map(object));
         let kind = kinds.rows().iter().find(|k| &*k.resource == self.resource).unwrap();
         let request = Admit { user: &self.user, kind, subresource: self.subresource, old: old.as_ref(), view: &view, entropy: 7 };
-        let (mut object, mut held) = (object(self.new), Held::default());
+        let (mut object, mut held) = (object(self.new), Effects::default());
         step.admit(&request, &mut object, &mut held).map_err(|r| r.error)?;
         Ok((object, held))
     }

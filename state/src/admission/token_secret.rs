@@ -1,6 +1,6 @@
 //! Secrets of type `kubernetes.io/service-account-token` get their account's token. A controller finds the account and writes its UID to the Secret; with
 //! that write the token comes, since nobody else has the key.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use crate::subresource::token::Tokens;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,7 +15,7 @@ const EVER: i64 = 253_402_300_799;
 pub struct TokenSecret(pub Option<Tokens>);
 
 impl Step for TokenSecret {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         let (Some(tokens), Some(old)) = (&self.0, request.old) else { return Ok(()) };
         if !request.of("", "secrets") || object.str_at(&["type"]) != TYPE || !object.str_at(&["data", "token"]).is_empty() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! DefaultTolerationSeconds: a pod outlives the trouble of its node by five minutes unless it says otherwise. An update that leaves these tolerations out
 //! keeps them.
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use model::Object;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/u
 pub struct DefaultTolerationSeconds;
 
 impl Step for DefaultTolerationSeconds {
-    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Held) -> Result<(), Refusal> {
+    fn admit(&self, request: &Admit<'_>, object: &mut Object, _held: &mut Effects) -> Result<(), Refusal> {
         if !request.of("", "pods") {
             return Ok(());
         }

@@ -12,7 +12,7 @@ pub mod rule;
 mod tests;
 
 use crate::identity::{self, MASTERS};
-use crate::view::View;
+use crate::view::ObjectLookup;
 use model::{ApiError, Key, Reason};
 use policy::{Policy, Verdict};
 use state_client::User;
@@ -64,13 +64,13 @@ pub enum Target<'a> {
 /// Who answers whether a user may do something. Cheap to clone.
 #[derive(Clone)]
 pub struct Authorizer {
-    view: Arc<dyn View>,
+    view: Arc<dyn ObjectLookup>,
     policy: Arc<RwLock<Policy>>,
 }
 
 impl Authorizer {
     /// With the roles and bindings that `view` holds now; [`Authorizer::refresh`] keeps it current.
-    pub fn new(view: Arc<dyn View>) -> Self {
+    pub fn new(view: Arc<dyn ObjectLookup>) -> Self {
         let this = Self { view, policy: Arc::default() };
         this.reload();
         this

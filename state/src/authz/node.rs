@@ -4,7 +4,7 @@
 //! [`crate::admission::node_restriction`].
 use super::references::{Reference, is_mirror, refers};
 use super::{Attributes, Target};
-use crate::view::View;
+use crate::view::ObjectLookup;
 use model::{Key, Object, Stored};
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ pub const LEASES: &str = "kube-node-lease";
 
 const READ: &[&str] = &["get", "list", "watch"];
 
-struct Asked<'a> {
+struct NodeAccess<'a> {
     node: &'a str,
     verb: &'a str,
     subresource: &'a str,
@@ -23,7 +23,7 @@ struct Asked<'a> {
     bound_to: Option<&'a str>,
 }
 
-impl Asked<'_> {
+impl NodeAccess<'_> {
     fn verb_in(&self, verbs: &[&str]) -> Result<(), String> {
         if verbs.contains(&self.verb) { Ok(()) } else { Err(String::new()) }
     }
@@ -36,12 +36,12 @@ impl Asked<'_> {
 ///
 /// # Errors
 /// The reason why it may not, possibly empty.
-pub fn authorize(view: &dyn View, node: &str, what: &Attributes<'_>) -> Result<(), String> {
+pub fn authorize(view: &dyn ObjectLookup, node: &str, what: &Attributes<'_>) -> Result<(), String> {
     if node.is_empty() {
         return Err(format!("unknown node for user {:?}", what.user.name));
     }
     let Target::Resource { group, resource, subresource, namespace, name } = what.target else { return Err(String::new()) };
-    let asked = Asked { node, verb: what.verb, subresource, namespace, name, bound_to: what.bound_to };
+    let asked = NodeAccess { node, verb: what.verb, subresource, namespace, name, bound_to: what.bound_to };
     match (group, resource) {
         ("", "nodes") => own_node(&asked),
         ("", "pods") => pods(view, &asked),
@@ -65,7 +65,7 @@ pub fn follows_pods(group: &str, resource: &str) -> bool {
 }
 
 /// Whose node is written, admission sees. A node may read its own before it exists.
-fn own_node(asked: &Asked<'_>) -> Result<(), String> {
+fn own_node(asked: &NodeAccess<'_>) -> Result<(), String> {
     let node = asked.node;
     match (asked.subresource, asked.verb) {
         ("", "create" | "update" | "patch") | ("status", "update" | "patch") => Ok(()),
@@ -77,7 +77,7 @@ fn own_node(asked: &Asked<'_>) -> Result<(), String> {
 }
 
 /// Whose pods are written, admission sees.
-fn pods(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
+fn pods(view: &dyn ObjectLookup, asked: &NodeAccess<'_>) -> Result<(), String> {
     match (asked.subresource, asked.verb) {
         ("", "get") => own_pod(view, asked),
         ("", "list" | "watch") if asked.bound_to == Some(asked.node) => Ok(()),
@@ -88,13 +88,13 @@ fn pods(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
     }
 }
 
-fn own_pod(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
+fn own_pod(view: &dyn ObjectLookup, asked: &NodeAccess<'_>) -> Result<(), String> {
     named(asked)?;
     let pod = view.get(&Key::new("", "pods", asked.namespace, asked.name));
     if pod.is_some_and(|pod| node_of(&pod) == asked.node) { Ok(()) } else { Err(no_relationship(asked.node)) }
 }
 
-fn named(asked: &Asked<'_>) -> Result<(), String> {
+fn named(asked: &NodeAccess<'_>) -> Result<(), String> {
     if asked.name.is_empty() { Err("No Object name found".to_owned()) } else { Ok(()) }
 }
 
@@ -103,7 +103,7 @@ pub fn no_relationship(node: &str) -> String {
     format!("no relationship found between node '{node}' and this object")
 }
 
-fn referenced(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(), String> {
+fn referenced(view: &dyn ObjectLookup, asked: &NodeAccess<'_>, kind: Reference) -> Result<(), String> {
     if !READ.contains(&asked.verb) {
         return Err("can only read resources of this type".to_owned());
     }
@@ -118,13 +118,13 @@ fn referenced(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(),
 }
 
 /// A mirror pod gives no right to read anything: its node makes it.
-fn related(view: &dyn View, asked: &Asked<'_>, kind: Reference) -> Result<(), String> {
+fn related(view: &dyn ObjectLookup, asked: &NodeAccess<'_>, kind: Reference) -> Result<(), String> {
     let pods = view.on_node(asked.node);
     let mut pods = pods.iter().filter(|pod| *pod.key.namespace == *asked.namespace);
     if pods.any(|pod| pod.read(|pod| !is_mirror(pod) && refers(pod, kind, asked.name))) { Ok(()) } else { Err(no_relationship(asked.node)) }
 }
 
-fn service_account(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
+fn service_account(view: &dyn ObjectLookup, asked: &NodeAccess<'_>) -> Result<(), String> {
     if (asked.verb, asked.subresource) == ("get", "") {
         return referenced(view, asked, Reference::ServiceAccount);
     }
@@ -137,7 +137,7 @@ fn service_account(view: &dyn View, asked: &Asked<'_>) -> Result<(), String> {
     related(view, asked, Reference::ServiceAccount)
 }
 
-fn lease(asked: &Asked<'_>) -> Result<(), String> {
+fn lease(asked: &NodeAccess<'_>) -> Result<(), String> {
     asked.plain(&["get", "create", "update", "patch", "delete"]).map_err(|_| "can only get, create, update, patch, or delete a node lease".to_owned())?;
     if asked.namespace != LEASES {
         return Err(format!("can only access leases in the \"{LEASES}\" system namespace"));

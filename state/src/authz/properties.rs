@@ -1,6 +1,6 @@
 //! The node authorizer against a plain model of what a node may do, in random clusters. `PROPTEST_CASES` says in how many.
 use super::*;
-use crate::view::fixture::MapView;
+use crate::view::fixture::MapLookup;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rights::{Ask, Pod, Use, WAYS, may};
@@ -79,7 +79,7 @@ fn request() -> impl Strategy<Value = Words> {
 }
 
 fn world(pods: &[Pod]) -> Authorizer {
-    Authorizer::new(Arc::new(pods.iter().fold(MapView::default(), |view, pod| view.with("", "pods", pod.json()))))
+    Authorizer::new(Arc::new(pods.iter().fold(MapLookup::default(), |view, pod| view.with("", "pods", pod.json()))))
 }
 
 proptest! {

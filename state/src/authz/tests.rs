@@ -1,6 +1,6 @@
 use super::policy::{GROUP, Verdict};
 use super::*;
-use crate::view::fixture::MapView;
+use crate::view::fixture::MapLookup;
 use model::Object;
 use serde_json::{Value, json};
 
@@ -16,9 +16,9 @@ fn bind(namespace: &str, name: &str, role_kind: &str, role: &str, subject: Value
     json!({"metadata": {"namespace": namespace, "name": name}, "roleRef": {"kind": role_kind, "name": role}, "subjects": [subject]})
 }
 
-fn cluster() -> MapView {
+fn cluster() -> MapLookup {
     let pods = json!([{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}]);
-    let mut view = MapView::default()
+    let mut view = MapLookup::default()
         .with(GROUP, "roles", role("default", "reader", pods.clone()))
         .with(GROUP, "clusterroles", role("", "pods", pods))
         .with(GROUP, "rolebindings", bind("default", "alice-reads", "Role", "reader", json!({"kind": "User", "name": "alice"})))

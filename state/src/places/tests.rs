@@ -4,10 +4,10 @@ use futures::future::BoxFuture;
 use proptest::prelude::*;
 use serde_json::json;
 
-const SMALL: Limits = Limits { places: 2, present: 12, each: 12, bytes: 12_000, aside: 4 * LEAST };
+const SMALL: LevelLimits = LevelLimits { seats: 2, present: 12, each: 12, bytes: 12_000, aside: 4 * LEAST };
 
-fn places() -> Places {
-    Places::new(Rooms { components: SMALL, nodes: SMALL, users: SMALL })
+fn places() -> FlowControl {
+    FlowControl::new(PriorityLevels { components: SMALL, nodes: SMALL, users: SMALL })
 }
 
 fn gateway() -> Caller {
@@ -19,14 +19,14 @@ fn user(name: &str) -> User {
 }
 
 /// As many requests of this user as are let in.
-fn flood(places: &Places, name: &str, bytes: usize) -> Vec<Guest> {
+fn flood(places: &FlowControl, name: &str, bytes: usize) -> Vec<InFlightRequest> {
     std::iter::from_fn(|| places.enter(&gateway(), &user(name), bytes).ok()).take(1_000).collect()
 }
 
-fn idle(room: &Room) {
+fn idle(room: &PriorityLevel) {
     let state = room.lock();
-    assert_eq!((state.free, state.present, state.bytes, state.aside), (room.limits.places, 0, 0, 0));
-    assert!(state.parties.is_empty() && state.turns.is_empty(), "{:?}", state.turns);
+    assert_eq!((state.free, state.present, state.bytes, state.aside), (room.limits.seats, 0, 0, 0));
+    assert!(state.flows.is_empty() && state.round_robin.is_empty(), "{:?}", state.round_robin);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn nobody_takes_all_the_room() {
 #[test]
 fn each_kind_of_callers_has_a_room_of_its_own() {
     let places = places();
-    let _users: Vec<Vec<Guest>> = (0..50).map(|n| flood(&places, &format!("u{n}"), 0)).collect();
+    let _users: Vec<Vec<InFlightRequest>> = (0..50).map(|n| flood(&places, &format!("u{n}"), 0)).collect();
     assert!(places.enter(&gateway(), &user("other"), 0).is_err());
     let node = |name: &str| User { name: format!("system:node:{name}"), groups: vec!["system:nodes".into()], ..User::default() };
     let agent = |name: &str| places.enter(&Caller::new(Role::Agent, name), &node(name), 0);
@@ -68,14 +68,14 @@ fn each_kind_of_callers_has_a_room_of_its_own() {
 
 #[test]
 fn one_callers_share_has_an_end_of_its_own() {
-    let places = Places::new(Rooms { users: Limits { present: 1_000, each: 3, ..SMALL }, ..Rooms::of_watches() });
+    let places = FlowControl::new(PriorityLevels { users: LevelLimits { present: 1_000, each: 3, ..SMALL }, ..PriorityLevels::of_watches() });
     assert_eq!((flood(&places, "a", 0).len(), flood(&places, "b", 0).len()), (3, 3));
 }
 
 #[tokio::test]
 async fn places_go_around() {
     let places = places();
-    let guests = |name: &str, n: usize| -> Vec<Guest> { (0..n).map(|_| places.inside(&gateway(), &user(name))).collect() };
+    let guests = |name: &str, n: usize| -> Vec<InFlightRequest> { (0..n).map(|_| places.inside(&gateway(), &user(name))).collect() };
     let (a, b) = (guests("a", 6), guests("b", 2));
     assert!(a[0].work().now_or_never().is_some() && a[1].work().now_or_never().is_some());
     let mut waiting: Vec<_> = a[2..].iter().chain(&b).map(|guest| guest.work().boxed().fuse()).collect();
@@ -92,7 +92,7 @@ async fn places_go_around() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_too_long_is_told_so() {
     let places = places();
-    let guests: Vec<Guest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
+    let guests: Vec<InFlightRequest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
     guests[0].work().await.unwrap();
     guests[1].work().await.unwrap();
     assert_eq!(guests[2].work().await.unwrap_err().code(), 429);
@@ -103,7 +103,7 @@ async fn who_waits_for_too_long_is_told_so() {
 #[tokio::test]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let places = places();
-    let guests: Vec<Guest> = (0..5).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
+    let guests: Vec<InFlightRequest> = (0..5).map(|_| places.enter(&gateway(), &user("a"), 10).unwrap()).collect();
     assert!(guests[0].work().now_or_never().is_some() && guests[1].work().now_or_never().is_some());
     let mut waits: Vec<BoxFuture<'_, Result<(), ApiError>>> = guests[2..].iter().map(|guest| guest.work().boxed()).collect();
     assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_none()));
@@ -120,9 +120,9 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_is_set_aside_is_bounded_and_has_no_place() {
     let places = places();
-    let guests: Vec<Guest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 1).unwrap()).collect();
+    let guests: Vec<InFlightRequest> = (0..3).map(|_| places.enter(&gateway(), &user("a"), 1).unwrap()).collect();
     guests.iter().take(2).for_each(|guest| guest.work().now_or_never().unwrap().unwrap());
-    let aside: Vec<Aside<'_>> = guests.iter().map_while(|guest| guest.aside().ok()).collect();
+    let aside: Vec<ParkedBytes<'_>> = guests.iter().map_while(|guest| guest.aside().ok()).collect();
     assert_eq!(aside.len(), 2);
     assert!(guests[2].work().now_or_never().is_some());
     let other = places.enter(&gateway(), &user("b"), 1).unwrap();
@@ -183,9 +183,9 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
         let places = places();
-        let mut guests: Vec<Arc<Guest>> = Vec::new();
-        let mut waits: Vec<BoxFuture<'static, Result<Place, ApiError>>> = Vec::new();
-        let mut working: Vec<Place> = Vec::new();
+        let mut guests: Vec<Arc<InFlightRequest>> = Vec::new();
+        let mut waits: Vec<BoxFuture<'static, Result<Seat, ApiError>>> = Vec::new();
+        let mut working: Vec<Seat> = Vec::new();
         for step in steps {
             match step {
                 Step::Enter(who, bytes) => guests.extend(places.enter(&gateway(), &user(&who.to_string()), bytes).ok().map(Arc::new)),
@@ -205,8 +205,8 @@ proptest! {
                 }
             }
             waits = pending;
-            prop_assert!(working.len() <= SMALL.places);
-            prop_assert!(waits.is_empty() || working.len() == SMALL.places, "somebody waits beside a free place");
+            prop_assert!(working.len() <= SMALL.seats);
+            prop_assert!(waits.is_empty() || working.len() == SMALL.seats, "somebody waits beside a free place");
         }
         drop((waits, working, guests));
         idle(&places.users);

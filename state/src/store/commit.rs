@@ -8,7 +8,7 @@ use super::log::Log;
 use super::pace::Pace;
 use super::stats::Counters;
 use super::tail::Leader;
-use super::wire::{self, MAX_BATCH, Message, Publisher, Said};
+use super::wire::{self, MAX_BATCH, Message, PublishReply, Publisher};
 use super::{CommitError, barrier::Barrier, table::Last};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The committer takes no more than so many writes out of its queue.
-const HELD: usize = 4 * MAX_BATCH;
+const TAKEN_MAX: usize = 4 * MAX_BATCH;
 /// A batch holds no more than so many bytes of payload.
 const BATCH_BYTES: usize = 8 << 20;
 /// How often a write whose batch was refused goes into another one, before it goes alone.
@@ -60,7 +60,7 @@ impl Policy {
 
 /// A write in the committer's hands.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct PendingWrite {
     /// Which object.
     pub(crate) key: Key,
     /// What to publish.
@@ -72,7 +72,7 @@ pub(crate) struct Ticket {
     doubtful: bool,
 }
 
-impl Ticket {
+impl PendingWrite {
     pub(crate) fn new(key: Key, message: Message, until: Instant) -> Self {
         Self { key, message, until, attempts: 0, doubtful: false }
     }
@@ -107,17 +107,17 @@ enum Outcome {
 }
 
 /// A publish that has come to its end.
-struct Flown {
+struct FinishedPublish {
     batch: bool,
     since: Instant,
-    outcomes: Vec<(Ticket, Outcome)>,
+    outcomes: Vec<(PendingWrite, Outcome)>,
 }
 
-type Outcomes = Vec<(Ticket, Outcome)>;
+type Outcomes = Vec<(PendingWrite, Outcome)>;
 
 /// What publishes share.
 #[derive(Clone)]
-pub(crate) struct Pilot {
+pub(crate) struct PublishContext {
     pub(crate) log: Arc<Log>,
     pub(crate) publisher: Publisher,
     pub(crate) leader: Leader,
@@ -125,57 +125,57 @@ pub(crate) struct Pilot {
     pub(crate) counters: Arc<Counters>,
 }
 
-impl Pilot {
-    async fn single(self, mut ticket: Ticket) -> Flown {
+impl PublishContext {
+    async fn single(self, mut ticket: PendingWrite) -> FinishedPublish {
         let since = Instant::now();
         self.counters.singles.add(1);
         ticket.attempts += 1;
         let outcome = match self.publisher.one(&ticket.message).await {
-            Said::Stored(sequence) => Outcome::Stored(sequence),
-            Said::WrongSequence if ticket.doubtful => self.resolve(&ticket, "a conflict after a lost acknowledgement".to_owned()).await,
-            Said::WrongSequence => Outcome::Stale,
-            Said::Refused { why, .. } if ticket.doubtful => Outcome::Unknown(why),
-            Said::Refused { code, why } => refused(code, why),
-            Said::Nothing(why) => self.resolve(&ticket, why).await,
+            PublishReply::Stored(sequence) => Outcome::Stored(sequence),
+            PublishReply::WrongSequence if ticket.doubtful => self.resolve(&ticket, "a conflict after a lost acknowledgement".to_owned()).await,
+            PublishReply::WrongSequence => Outcome::Stale,
+            PublishReply::Refused { why, .. } if ticket.doubtful => Outcome::Unknown(why),
+            PublishReply::Refused { code, why } => refused(code, why),
+            PublishReply::NoReply(why) => self.resolve(&ticket, why).await,
         };
         ticket.doubtful |= matches!(outcome, Outcome::Again);
-        Flown { batch: false, since, outcomes: vec![(ticket, outcome)] }
+        FinishedPublish { batch: false, since, outcomes: vec![(ticket, outcome)] }
     }
 
-    async fn batch(self, tickets: Vec<Ticket>) -> Flown {
-        Flown { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(tickets).await }
+    async fn batch(self, tickets: Vec<PendingWrite>) -> FinishedPublish {
+        FinishedPublish { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(tickets).await }
     }
 
-    async fn batch_outcomes(self, mut tickets: Vec<Ticket>) -> Outcomes {
+    async fn batch_outcomes(self, mut tickets: Vec<PendingWrite>) -> Outcomes {
         self.counters.batches.add(1);
         self.counters.batched.add(tickets.len() as u64);
         tickets.iter_mut().for_each(|t| t.attempts += 1);
         let messages: Vec<Message> = tickets.iter().map(|t| t.message.clone()).collect();
         match self.publisher.batch(&messages).await {
-            Said::Stored(last) => {
+            PublishReply::Stored(last) => {
                 let first = last + 1 - tickets.len() as u64;
                 tickets.into_iter().zip(first..).map(|(t, sequence)| (t, Outcome::Stored(sequence))).collect()
             }
-            Said::WrongSequence => self.sort_out(tickets).await,
-            Said::Refused { code: INCOMPLETE_BATCH | TOO_MANY_BATCHES, why } => {
+            PublishReply::WrongSequence => self.split_batch(tickets).await,
+            PublishReply::Refused { code: INCOMPLETE_BATCH | TOO_MANY_BATCHES, why } => {
                 tracing::debug!(why, "a batch was refused, its writes go again");
                 tokio::time::sleep(BACKOFF_MIN).await;
                 tickets.into_iter().map(|t| (t, Outcome::Again)).collect()
             }
-            Said::Refused { code, why } => tickets.into_iter().map(|t| (t, refused(code, why.clone()))).collect(),
-            Said::Nothing(why) => self.resolve_all(tickets, why).await,
+            PublishReply::Refused { code, why } => tickets.into_iter().map(|t| (t, refused(code, why.clone()))).collect(),
+            PublishReply::NoReply(why) => self.resolve_all(tickets, why).await,
         }
     }
 
     /// One of a batch expects a wrong sequence: once the tables have reached the log's end they tell which.
-    async fn sort_out(&self, tickets: Vec<Ticket>) -> Outcomes {
+    async fn split_batch(&self, tickets: Vec<PendingWrite>) -> Outcomes {
         self.counters.split.add(1);
         if let Err(error) = self.barrier.wait().await {
             return tickets.into_iter().map(|t| (t, Outcome::Failed(error.to_string()))).collect();
         }
         let lasts: Vec<Last> = tickets.iter().map(|t| self.log.last(&t.key)).collect();
         let found = tickets.iter().zip(&lasts).any(|(t, last)| last.sequence() != t.message.base);
-        let judge = |(mut ticket, last): (Ticket, Last)| {
+        let judge = |(mut ticket, last): (PendingWrite, Last)| {
             if last.sequence() != ticket.message.base {
                 return (ticket, Outcome::Stale);
             }
@@ -188,8 +188,8 @@ impl Pilot {
         tickets.into_iter().zip(lasts).map(judge).collect()
     }
 
-    async fn resolve_all(&self, tickets: Vec<Ticket>, why: String) -> Outcomes {
-        let one = |mut ticket: Ticket| {
+    async fn resolve_all(&self, tickets: Vec<PendingWrite>, why: String) -> Outcomes {
+        let one = |mut ticket: PendingWrite| {
             let why = why.clone();
             async move {
                 let outcome = self.resolve(&ticket, why).await;
@@ -202,7 +202,7 @@ impl Pilot {
 
     /// Finds out whether a write whose acknowledgement was lost is in the log, by asking the stream's leader for the subject's last message.
     /// That it may still arrive doesn't matter: its expectation lets it, or its repetition, in only once.
-    async fn resolve(&self, ticket: &Ticket, why: String) -> Outcome {
+    async fn resolve(&self, ticket: &PendingWrite, why: String) -> Outcome {
         self.counters.resolved.add(1);
         let mut backoff = BACKOFF_MIN;
         loop {
@@ -220,7 +220,7 @@ impl Pilot {
         }
     }
 
-    async fn compare(&self, ticket: &Ticket, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
+    async fn compare(&self, ticket: &PendingWrite, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
         let message = &ticket.message;
         let Some(last) = last else {
             return if message.base == 0 { Outcome::Again } else { Outcome::Stale };
@@ -254,14 +254,14 @@ fn refused(code: u64, why: String) -> Outcome {
 
 /// The committer's loop.
 pub(crate) struct Committer {
-    pilot: Pilot,
+    pilot: PublishContext,
     policy: Policy,
-    inbox: mpsc::Receiver<Ticket>,
+    inbox: mpsc::Receiver<PendingWrite>,
     /// Ready to go; each of another key.
-    ready: VecDeque<Ticket>,
+    ready: VecDeque<PendingWrite>,
     /// Keys that are ready or on their way, and who waits behind them.
-    busy: HashMap<Key, VecDeque<Ticket>>,
-    flights: FuturesUnordered<BoxFuture<'static, Flown>>,
+    busy: HashMap<Key, VecDeque<PendingWrite>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, FinishedPublish>>,
     /// Single messages on their way.
     singles: usize,
     /// What came back last was a batch.
@@ -270,13 +270,13 @@ pub(crate) struct Committer {
     /// Batches on their way.
     batches: usize,
     /// Tickets taken and not done with.
-    held: usize,
+    taken: usize,
 }
 
 impl Committer {
-    pub(crate) fn new(pilot: Pilot, policy: Policy, inbox: mpsc::Receiver<Ticket>) -> Self {
+    pub(crate) fn new(pilot: PublishContext, policy: Policy, inbox: mpsc::Receiver<PendingWrite>) -> Self {
         let (ready, busy, flights) = (VecDeque::new(), HashMap::new(), FuturesUnordered::new());
-        Self { pilot, policy, inbox, ready, busy, flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, held: 0 }
+        Self { pilot, policy, inbox, ready, busy, in_flight: flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, taken: 0 }
     }
 
     /// Runs until cancelled or until nobody can send any more.
@@ -284,17 +284,17 @@ impl Committer {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                Some(flown) = self.flights.next() => {
-                    self.landed(flown);
+                Some(flown) = self.in_flight.next() => {
+                    self.finished(flown);
                     // Those who were answered may have more to write: let them, so that it leaves together with what has gathered.
                     tokio::task::yield_now().await;
                 }
-                ticket = self.inbox.recv(), if self.held < HELD => match ticket {
+                ticket = self.inbox.recv(), if self.taken < TAKEN_MAX => match ticket {
                     Some(ticket) => self.take(ticket),
                     None => return,
                 },
             }
-            while self.held < HELD {
+            while self.taken < TAKEN_MAX {
                 let Ok(ticket) = self.inbox.try_recv() else { break };
                 self.take(ticket);
             }
@@ -302,8 +302,8 @@ impl Committer {
         }
     }
 
-    fn take(&mut self, ticket: Ticket) {
-        self.held += 1;
+    fn take(&mut self, ticket: PendingWrite) {
+        self.taken += 1;
         match self.busy.get_mut(&ticket.key) {
             Some(behind) => behind.push_back(ticket),
             None => {
@@ -328,11 +328,11 @@ impl Committer {
             let pilot = self.pilot.clone();
             if single {
                 self.singles += 1;
-                self.flights.push(Box::pin(pilot.single(first)));
+                self.in_flight.push(Box::pin(pilot.single(first)));
             } else {
                 self.batches += 1;
                 let batch = self.gather(first);
-                self.flights.push(Box::pin(pilot.batch(batch)));
+                self.in_flight.push(Box::pin(pilot.batch(batch)));
             }
         }
     }
@@ -342,11 +342,11 @@ impl Committer {
         let now = Instant::now();
         while let Some(outcome) = self.ready.front().and_then(|t| t.overdue(now)) {
             let Some(ticket) = self.ready.pop_front() else { return };
-            self.ended(ticket, outcome);
+            self.attempt_ended(ticket, outcome);
         }
     }
 
-    fn gather(&mut self, first: Ticket) -> Vec<Ticket> {
+    fn gather(&mut self, first: PendingWrite) -> Vec<PendingWrite> {
         let mut bytes = first.message.payload.len();
         let mut batch = vec![first];
         while batch.len() < MAX_BATCH && self.ready.front().is_some_and(|t| !t.alone() && bytes + t.message.payload.len() <= BATCH_BYTES) {
@@ -357,7 +357,7 @@ impl Committer {
         batch
     }
 
-    fn landed(&mut self, flown: Flown) {
+    fn finished(&mut self, flown: FinishedPublish) {
         self.measure(&flown);
         self.after_batch = flown.batch;
         *(if flown.batch { &mut self.batches } else { &mut self.singles }) -= 1;
@@ -367,12 +367,12 @@ impl Committer {
         self.pilot.log.landed(&stored);
         for (ticket, outcome) in flown.outcomes {
             let overdue = if matches!(outcome, Outcome::Again) { ticket.overdue(Instant::now()) } else { None };
-            self.ended(ticket, overdue.unwrap_or(outcome));
+            self.attempt_ended(ticket, overdue.unwrap_or(outcome));
         }
     }
 
     /// What this publish took, if it did what it was to.
-    fn measure(&mut self, flown: &Flown) {
+    fn measure(&mut self, flown: &FinishedPublish) {
         if flown.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Stored(_))) {
             match flown.batch {
                 true => self.pace.batch(flown.since.elapsed(), flown.outcomes.len()),
@@ -382,7 +382,7 @@ impl Committer {
     }
 
     /// An attempt is over, and with it the ticket unless it goes again.
-    fn ended(&mut self, ticket: Ticket, outcome: Outcome) {
+    fn attempt_ended(&mut self, ticket: PendingWrite, outcome: Outcome) {
         let id = ticket.message.id;
         match outcome {
             Outcome::Again => {
@@ -398,7 +398,7 @@ impl Committer {
             Outcome::Failed(why) => self.pilot.log.failed(id, CommitError::Unavailable(why)),
             Outcome::Unknown(why) => self.pilot.log.failed(id, CommitError::Unknown(why)),
         }
-        self.held -= 1;
+        self.taken -= 1;
         self.release(&ticket.key);
     }
 

@@ -1,6 +1,6 @@
 //! One watcher's place in the window of a resource.
 use super::log::Log;
-use super::table::{Change, Data, Table};
+use super::table::{Data, RecordedChange, Table};
 use model::error::Details;
 use model::{ApiError, Reason, Stored};
 use std::sync::Arc;
@@ -100,7 +100,7 @@ impl Feed {
         self.revision
     }
 
-    fn concerns(&self, change: &Change) -> bool {
+    fn concerns(&self, change: &RecordedChange) -> bool {
         self.namespace.is_empty() || change.new.key.namespace == self.namespace
     }
 
@@ -108,7 +108,7 @@ impl Feed {
     ///
     /// # Errors
     /// 410 when the reader was too slow or the cache was loaded anew; 504 when the start lies in the future and stays there; 503 when the store has stopped.
-    pub async fn next(&mut self) -> Result<Vec<Arc<Change>>, ApiError> {
+    pub async fn next(&mut self) -> Result<Vec<Arc<RecordedChange>>, ApiError> {
         loop {
             let position = match self.position {
                 Some(position) => position,
@@ -127,7 +127,7 @@ impl Feed {
         }
     }
 
-    fn read(&mut self, position: u64) -> Result<Vec<Arc<Change>>, ApiError> {
+    fn read(&mut self, position: u64) -> Result<Vec<Arc<RecordedChange>>, ApiError> {
         let data = self.table.read();
         let window = data.window();
         let unread = window.from(position).ok_or_else(|| too_old(self.revision, window.floor()))?;

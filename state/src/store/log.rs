@@ -14,11 +14,11 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What became of a write.
-pub(crate) type Answer = Result<Arc<Stored>, Refusal>;
+pub(crate) type WriteResult = Result<Arc<Stored>, WriteRefusal>;
 
 /// Why a write did not happen.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum WriteRefusal {
     /// The subject's last sequence is another than expected.
     Stale,
     /// Anything else.
@@ -26,33 +26,33 @@ pub(crate) enum Refusal {
 }
 
 /// A write of this process on its way.
-struct Own {
+struct OwnWrite {
     key: Key,
     delete: bool,
     payload: Bytes,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<WriteResult>,
 }
 
-impl Own {
+impl OwnWrite {
     /// The write as an entry at `sequence`.
-    fn landed(self, sequence: u64) -> Landed {
+    fn acknowledged(self, sequence: u64) -> AcknowledgedEntry {
         let entry = if self.delete { Entry::Deleted } else { Entry::Put };
         let stored = Stored::decode(self.key.clone(), sequence, &self.payload).map(Arc::new);
-        Landed { sequence, key: self.key, entry: stored.map(entry), answer: Some(self.answer) }
+        AcknowledgedEntry { sequence, key: self.key, entry: stored.map(entry), answer: Some(self.answer) }
     }
 }
 
 /// An entry with its sequence, and who waits to hear that it has been applied.
-struct Landed {
+struct AcknowledgedEntry {
     sequence: u64,
     key: Key,
     entry: Result<Entry, ApiError>,
-    answer: Option<oneshot::Sender<Answer>>,
+    answer: Option<oneshot::Sender<WriteResult>>,
 }
 
 /// What a message of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FedKind {
+pub(crate) enum ReceivedKind {
     /// An object.
     Put,
     /// A deletion marker.
@@ -62,7 +62,7 @@ pub(crate) enum FedKind {
 }
 
 /// A message that the tail read.
-pub(crate) struct Fed {
+pub(crate) struct ReceivedMessage {
     /// Its sequence.
     pub(crate) sequence: u64,
     /// Its key.
@@ -70,18 +70,18 @@ pub(crate) struct Fed {
     /// Which write of this process it is, if it is one.
     pub(crate) own: Option<u64>,
     /// What it is.
-    pub(crate) kind: FedKind,
+    pub(crate) kind: ReceivedKind,
     /// Its payload, where it came with it.
     pub(crate) payload: Option<Bytes>,
 }
 
-impl Fed {
+impl ReceivedMessage {
     /// The message as an entry; `None` where it takes the payload and there is none.
     pub(crate) fn entry(&self) -> Option<Result<Entry, ApiError>> {
         let made = match self.kind {
-            FedKind::Put => Entry::Put,
-            FedKind::Delete => Entry::Deleted,
-            FedKind::Ended => return Some(Ok(Entry::Ended)),
+            ReceivedKind::Put => Entry::Put,
+            ReceivedKind::Delete => Entry::Deleted,
+            ReceivedKind::Ended => return Some(Ok(Entry::Ended)),
         };
         let payload = self.payload.as_ref()?;
         Some(Stored::decode(self.key.clone(), self.sequence, payload).map(|stored| made(Arc::new(stored))))
@@ -89,12 +89,12 @@ impl Fed {
 }
 
 #[derive(Default)]
-struct Order {
+struct ApplyOrder {
     applied: u64,
     loading: bool,
     next_own: u64,
-    own: HashMap<u64, Own>,
-    early: BTreeMap<u64, Landed>,
+    own: HashMap<u64, OwnWrite>,
+    early: BTreeMap<u64, AcknowledgedEntry>,
 }
 
 type Tables = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Table>>>;
@@ -109,7 +109,7 @@ pub(crate) struct Log {
     pub(crate) marker_ttl: Duration,
     limits: WindowLimits,
     tables: ArcSwap<Tables>,
-    order: Mutex<Order>,
+    order: Mutex<ApplyOrder>,
     applied: watch::Sender<u64>,
     ready: watch::Sender<bool>,
     /// Fires when the store stops.
@@ -124,7 +124,7 @@ impl Log {
             marker_ttl,
             limits,
             tables: ArcSwap::default(),
-            order: Mutex::new(Order { loading: true, ..Order::default() }),
+            order: Mutex::new(ApplyOrder { loading: true, ..ApplyOrder::default() }),
             applied: watch::Sender::new(0),
             ready: watch::Sender::new(false),
             stopped,
@@ -183,12 +183,12 @@ impl Log {
         self.existing(group, resource).unwrap_or_else(|| self.add_table(&sync::lock(&self.order), group, resource))
     }
 
-    fn table_in_order(&self, order: &MutexGuard<'_, Order>, group: &str, resource: &str) -> Arc<Table> {
+    fn table_in_order(&self, order: &MutexGuard<'_, ApplyOrder>, group: &str, resource: &str) -> Arc<Table> {
         self.existing(group, resource).unwrap_or_else(|| self.add_table(order, group, resource))
     }
 
     /// A table that appears now has had no change up to now: its window starts here. The lock is what makes "now" exact.
-    fn add_table(&self, order: &MutexGuard<'_, Order>, group: &str, resource: &str) -> Arc<Table> {
+    fn add_table(&self, order: &MutexGuard<'_, ApplyOrder>, group: &str, resource: &str) -> Arc<Table> {
         if let Some(table) = self.existing(group, resource) {
             return table;
         }
@@ -210,12 +210,12 @@ impl Log {
     }
 
     /// Registers a write before it is sent: what comes first, its acknowledgement or the tail, answers it.
-    pub(crate) fn register(&self, key: Key, delete: bool, payload: Bytes) -> (u64, oneshot::Receiver<Answer>) {
+    pub(crate) fn register(&self, key: Key, delete: bool, payload: Bytes) -> (u64, oneshot::Receiver<WriteResult>) {
         let (answer, receiver) = oneshot::channel();
         let mut order = sync::lock(&self.order);
         order.next_own += 1;
         let id = order.next_own;
-        order.own.insert(id, Own { key, delete, payload, answer });
+        order.own.insert(id, OwnWrite { key, delete, payload, answer });
         (id, receiver)
     }
 
@@ -227,29 +227,29 @@ impl Log {
     /// A registered write's expectation didn't hold.
     pub(crate) fn stale(&self, id: u64) {
         if let Some(own) = self.unregister(id) {
-            answer(Some(own.answer), Err(Refusal::Stale));
+            answer(Some(own.answer), Err(WriteRefusal::Stale));
         }
     }
 
     /// A registered write didn't happen, or isn't known to have.
     pub(crate) fn failed(&self, id: u64, error: CommitError) {
         if let Some(own) = self.unregister(id) {
-            answer(Some(own.answer), Err(Refusal::Failed(error)));
+            answer(Some(own.answer), Err(WriteRefusal::Failed(error)));
         }
     }
 
-    fn unregister(&self, id: u64) -> Option<Own> {
+    fn unregister(&self, id: u64) -> Option<OwnWrite> {
         sync::lock(&self.order).own.remove(&id)
     }
 
     /// Registered writes are in the log at these sequences.
     pub(crate) fn landed(&self, writes: &[(u64, u64)]) {
-        let own: Vec<(Own, u64)> = {
+        let own: Vec<(OwnWrite, u64)> = {
             let mut order = sync::lock(&self.order);
             writes.iter().filter_map(|(id, sequence)| Some((order.own.remove(id)?, *sequence))).collect()
         };
         // Copied and stamped outside of the lock: this is the expensive part.
-        let landed: Vec<Landed> = own.into_iter().map(|(own, sequence)| own.landed(sequence)).collect();
+        let landed: Vec<AcknowledgedEntry> = own.into_iter().map(|(own, sequence)| own.acknowledged(sequence)).collect();
         let mut order = sync::lock(&self.order);
         let mut batch = Applied::default();
         for entry in landed {
@@ -265,7 +265,7 @@ impl Log {
 
     /// The tail read these messages, in order. Returns false at the first one that came without its payload and isn't known here; it and those after
     /// it aren't applied.
-    pub(crate) fn fed(&self, messages: Vec<Fed>) -> bool {
+    pub(crate) fn fed(&self, messages: Vec<ReceivedMessage>) -> bool {
         let mut order = sync::lock(&self.order);
         if order.loading {
             return true;
@@ -281,9 +281,9 @@ impl Log {
             let landed = match order.early.remove(&sequence) {
                 Some(early) => early,
                 None => match message.own.and_then(|id| order.own.remove(&id)) {
-                    Some(own) => own.landed(sequence),
+                    Some(own) => own.acknowledged(sequence),
                     None => match message.entry() {
-                        Some(entry) => Landed { sequence, entry, key: message.key, answer: None },
+                        Some(entry) => AcknowledgedEntry { sequence, entry, key: message.key, answer: None },
                         None => {
                             known = false;
                             break;
@@ -317,7 +317,7 @@ impl Log {
     }
 
     /// A load is complete up to `sequence`.
-    pub(crate) fn replace(&self, loaded: Vec<Fed>, sequence: u64) {
+    pub(crate) fn replace(&self, loaded: Vec<ReceivedMessage>, sequence: u64) {
         let mut order = sync::lock(&self.order);
         order.applied = sequence;
         let mut parts: HashMap<(Arc<str>, Arc<str>), Vec<Loaded>> = HashMap::new();
@@ -348,7 +348,7 @@ impl Log {
     }
 
     /// Applies the own writes whose turn has come, which is that of all up to `until`; those that the tail has passed already are answered.
-    fn drain(&self, order: &mut MutexGuard<'_, Order>, until: u64, batch: &mut Applied) {
+    fn drain(&self, order: &mut MutexGuard<'_, ApplyOrder>, until: u64, batch: &mut Applied) {
         if order.loading {
             return;
         }
@@ -364,8 +364,8 @@ impl Log {
         }
     }
 
-    fn apply(&self, order: &mut MutexGuard<'_, Order>, landed: Landed, batch: &mut Applied) {
-        let Landed { sequence, key, entry, answer } = landed;
+    fn apply(&self, order: &mut MutexGuard<'_, ApplyOrder>, landed: AcknowledgedEntry, batch: &mut Applied) {
+        let AcknowledgedEntry { sequence, key, entry, answer } = landed;
         let table = self.table_in_order(order, &key.group, &key.resource);
         order.applied = sequence;
         match &entry {
@@ -380,7 +380,7 @@ impl Log {
     }
 
     /// Lets readers see what was applied: first the revision, then the watchers, then the writers.
-    fn publish(&self, order: MutexGuard<'_, Order>, batch: Applied) {
+    fn publish(&self, order: MutexGuard<'_, ApplyOrder>, batch: Applied) {
         self.applied.send_if_modified(|applied| std::mem::replace(applied, order.applied) != order.applied);
         drop(order);
         for table in batch.tables {
@@ -404,19 +404,19 @@ fn share(names: &mut HashSet<Arc<str>>, name: &mut Arc<str>) {
 #[derive(Default)]
 struct Applied {
     tables: Vec<Arc<Table>>,
-    answers: Vec<(Option<oneshot::Sender<Answer>>, Answer)>,
+    answers: Vec<(Option<oneshot::Sender<WriteResult>>, WriteResult)>,
 }
 
-fn settled(entry: Result<Entry, ApiError>) -> Answer {
+fn settled(entry: Result<Entry, ApiError>) -> WriteResult {
     match entry {
         Ok(Entry::Put(stored) | Entry::Deleted(stored)) => Ok(stored),
-        Ok(Entry::Ended) => Err(Refusal::Failed(CommitError::Conflict)),
-        Err(error) => Err(Refusal::Failed(CommitError::Unavailable(error.message))),
+        Ok(Entry::Ended) => Err(WriteRefusal::Failed(CommitError::Conflict)),
+        Err(error) => Err(WriteRefusal::Failed(CommitError::Unavailable(error.message))),
     }
 }
 
 /// A writer that has gone away doesn't want to know.
-fn answer(to: Option<oneshot::Sender<Answer>>, result: Answer) {
+fn answer(to: Option<oneshot::Sender<WriteResult>>, result: WriteResult) {
     if let Some(to) = to {
         _ = to.send(result);
     }

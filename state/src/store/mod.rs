@@ -21,7 +21,7 @@ pub mod wire;
 pub use feed::{Feed, WatchFrom};
 pub use page::{Matches, Page, PageRequest};
 pub use stats::StreamStats;
-pub use table::{Change, WindowLimits};
+pub use table::{RecordedChange, WindowLimits};
 
 use arc_swap::ArcSwap;
 use async_nats::jetstream;
@@ -93,14 +93,14 @@ impl StoreOptions {
 
 /// What a write does.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Op {
+pub enum StoreOp {
     /// Creates or replaces.
     Put(Object),
     /// Deletes. The last object goes into the deletion marker, for those who watch.
     Delete(Object),
 }
 
-impl Op {
+impl StoreOp {
     /// Whether it deletes, and the log's value. The object ends here, while it is still in the processor's cache: what the log acknowledges is
     /// read from these bytes by those who need more than that.
     fn encode(self) -> Result<(bool, Bytes), CommitError> {
@@ -118,7 +118,7 @@ pub struct Write {
     /// The revision that it must have; 0: it must not exist.
     pub expect: u64,
     /// What is written.
-    pub op: Op,
+    pub op: StoreOp,
 }
 
 /// Why a write was not done, or is not known to be done.
@@ -195,7 +195,7 @@ struct Shard {
     leader: tail::Leader,
     barrier: barrier::Barrier,
     counters: Arc<stats::Counters>,
-    queue: mpsc::Sender<commit::Ticket>,
+    queue: mpsc::Sender<commit::PendingWrite>,
 }
 
 struct Inner {
@@ -350,13 +350,13 @@ impl Store {
             let (id, answer) = shard.log.register(key.clone(), delete, payload.clone());
             let message = wire::Message { subject: subject.clone(), base, id, delete, ttl, payload: payload.clone() };
             let stopped = || CommitError::Unavailable("the store has stopped".to_owned());
-            if shard.queue.send(commit::Ticket::new(key.clone(), message, until)).await.is_err() {
+            if shard.queue.send(commit::PendingWrite::new(key.clone(), message, until)).await.is_err() {
                 return Err(stopped());
             }
             match answer.await.map_err(|_| stopped())? {
                 Ok(stored) => return Ok(stored),
-                Err(log::Refusal::Failed(error)) => return Err(error),
-                Err(log::Refusal::Stale) => base = shard.again(&key, expect, &subject).await?,
+                Err(log::WriteRefusal::Failed(error)) => return Err(error),
+                Err(log::WriteRefusal::Stale) => base = shard.again(&key, expect, &subject).await?,
             }
         }
         Err(CommitError::Conflict)
@@ -392,7 +392,7 @@ impl Shard {
         let (barrier, questions) = barrier::Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
         let (queue, inbox) = mpsc::channel(QUEUE);
         let publisher = wire::Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
-        let pilot = commit::Pilot { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
+        let pilot = commit::PublishContext { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
         let tail = tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone());
         loops.start(&name, "tail", |stop| tail.run(stop));
         loops.start(&name, "barrier", |stop| questions.run(stop));

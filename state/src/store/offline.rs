@@ -1,5 +1,5 @@
 //! A stream's part of a store without its server: what the steps on a write's way cost in themselves. Benchmarks and counts of allocations use it.
-use super::log::{Log, Refusal};
+use super::log::{Log, WriteRefusal};
 use super::wire::Message;
 use super::{CommitError, Feed, WatchFrom, WindowLimits, Write};
 use async_nats::HeaderMap;
@@ -26,7 +26,7 @@ impl Default for Offline {
 pub struct Batch {
     /// The messages, with their headers.
     pub messages: Vec<(Message, HeaderMap)>,
-    waiting: Vec<(u64, tokio::sync::oneshot::Receiver<super::log::Answer>)>,
+    waiting: Vec<(u64, tokio::sync::oneshot::Receiver<super::log::WriteResult>)>,
 }
 
 impl Offline {
@@ -56,10 +56,10 @@ impl Offline {
         let landed: Vec<(u64, u64)> = batch.waiting.iter().map(|(id, _)| *id).zip(self.sequence + 1..).collect();
         self.sequence += landed.len() as u64;
         self.log.landed(&landed);
-        let answer = |(_, mut answer): (u64, tokio::sync::oneshot::Receiver<super::log::Answer>)| match answer.try_recv() {
+        let answer = |(_, mut answer): (u64, tokio::sync::oneshot::Receiver<super::log::WriteResult>)| match answer.try_recv() {
             Ok(Ok(stored)) => Ok(stored),
-            Ok(Err(Refusal::Failed(error))) => Err(error),
-            Ok(Err(Refusal::Stale)) | Err(_) => Err(CommitError::Conflict),
+            Ok(Err(WriteRefusal::Failed(error))) => Err(error),
+            Ok(Err(WriteRefusal::Stale)) | Err(_) => Err(CommitError::Conflict),
         };
         batch.waiting.into_iter().map(answer).collect()
     }
@@ -76,12 +76,12 @@ impl Offline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Op;
+    use crate::store::StoreOp;
     use futures::FutureExt;
     use model::{Key, Object};
     use serde_json::json;
 
-    fn write(name: &str, op: fn(Object) -> Op) -> Write {
+    fn write(name: &str, op: fn(Object) -> StoreOp) -> Write {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "a"}});
         Write { key: Key::new("", "configmaps", "a", name), expect: 0, op: op(Object::from_value(object).unwrap()) }
     }
@@ -90,12 +90,12 @@ mod tests {
     fn what_is_acknowledged_is_watched_in_order() {
         let mut store = Offline::default();
         let mut feed = store.watch("", "configmaps").unwrap();
-        let batch = store.batch(vec![write("x", Op::Put), write("y", Op::Put)]).unwrap();
+        let batch = store.batch(vec![write("x", StoreOp::Put), write("y", StoreOp::Put)]).unwrap();
         assert_eq!(batch.messages.len(), 2);
         assert!(feed.next().now_or_never().is_none(), "nothing is seen before it is acknowledged");
         let revisions: Vec<u64> = store.acknowledged(batch).unwrap().iter().map(|s| s.revision).collect();
         assert_eq!(revisions, [1, 2]);
-        let batch = store.batch(vec![write("x", Op::Delete)]).unwrap();
+        let batch = store.batch(vec![write("x", StoreOp::Delete)]).unwrap();
         assert_eq!(batch.messages[0].0.base, 1);
         store.acknowledged(batch).unwrap();
         let seen = feed.next().now_or_never().unwrap().unwrap();

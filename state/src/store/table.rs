@@ -23,7 +23,7 @@ impl Default for WindowLimits {
 
 /// One change of one object, shared by all who watch.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct RecordedChange {
     /// The object before; `None` when it is new.
     pub old: Option<Arc<Stored>>,
     /// The object now; of a deleted one its last state, at the revision of the deletion.
@@ -78,7 +78,7 @@ type Name = (Arc<str>, Arc<str>);
 /// Recent changes, in order. Positions count all changes ever made, so that a reader's place survives evictions.
 #[derive(Debug)]
 pub(crate) struct Window {
-    changes: VecDeque<Arc<Change>>,
+    changes: VecDeque<Arc<RecordedChange>>,
     first: u64,
     floor: u64,
     bytes: usize,
@@ -91,12 +91,12 @@ impl Window {
     }
 
     /// The change that has just become old.
-    fn aged(&mut self) -> Option<&mut Arc<Change>> {
+    fn aged(&mut self) -> Option<&mut Arc<RecordedChange>> {
         let index = self.changes.len().checked_sub(FRESH + 1)?;
         self.changes.get_mut(index)
     }
 
-    fn push(&mut self, change: Arc<Change>) {
+    fn push(&mut self, change: Arc<RecordedChange>) {
         self.bytes += change.new.json().len();
         self.changes.push_back(change);
         while self.changes.len() > self.limits.events || self.bytes > self.limits.bytes {
@@ -123,7 +123,7 @@ impl Window {
     }
 
     /// The changes from `position` on; `None` when it was evicted.
-    pub(crate) fn from(&self, position: u64) -> Option<impl Iterator<Item = &Arc<Change>>> {
+    pub(crate) fn from(&self, position: u64) -> Option<impl Iterator<Item = &Arc<RecordedChange>>> {
         let skip = usize::try_from(position.checked_sub(self.first)?).ok()?;
         Some(self.changes.range(skip.min(self.changes.len())..))
     }
@@ -224,14 +224,14 @@ impl Data {
     /// Applies what the log holds at `revision`. Returns whether watchers have something to read.
     fn apply(&mut self, key: &Key, revision: u64, entry: Entry, now: Instant, keep: Duration) -> bool {
         let change = match entry {
-            Entry::Put(new) => Some(Change { old: self.insert(new.clone()), new, deleted: false, revision }),
+            Entry::Put(new) => Some(RecordedChange { old: self.insert(new.clone()), new, deleted: false, revision }),
             Entry::Deleted(new) => {
                 self.mark(key, revision, now, keep);
-                self.remove(key).map(|old| Change { old: Some(old), new, deleted: true, revision })
+                self.remove(key).map(|old| RecordedChange { old: Some(old), new, deleted: true, revision })
             }
             Entry::Ended => {
                 self.mark(key, revision, now, keep);
-                self.remove(key).map(|old| Change { new: ended(&old, revision), old: Some(old), deleted: true, revision })
+                self.remove(key).map(|old| RecordedChange { new: ended(&old, revision), old: Some(old), deleted: true, revision })
             }
         };
         self.revision = revision;
@@ -250,7 +250,7 @@ impl Data {
         if let Some(current) = current.filter(|current| Arc::ptr_eq(current, &aged.new)) {
             *current = current.light();
         }
-        *aged = Arc::new(Change { old: aged.old.as_ref().map(Stored::light), new: aged.new.light(), deleted: aged.deleted, revision: aged.revision });
+        *aged = Arc::new(RecordedChange { old: aged.old.as_ref().map(Stored::light), new: aged.new.light(), deleted: aged.deleted, revision: aged.revision });
     }
 }
 

@@ -4,7 +4,7 @@
 //! has applied; only when it was away for longer than deletion markers live, or when the stream is another one, it loads anew.
 //!
 //! While this process alone writes, it asks for headers only: what it has written it has, until that is acknowledged or read here.
-use super::log::{Fed, FedKind, Log};
+use super::log::{Log, ReceivedKind, ReceivedMessage};
 use super::stats::Counters;
 use super::wire;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
@@ -119,7 +119,7 @@ struct Round {
     /// The stream's end when the round began.
     end: u64,
     /// What a load has read.
-    loaded: Option<Vec<Fed>>,
+    loaded: Option<Vec<ReceivedMessage>>,
     /// Whether messages come without what they hold: this process has written them.
     headers_only: bool,
 }
@@ -172,7 +172,7 @@ impl Tail {
     }
 
     /// Applies what was read. Of a message that came without what it holds, that must be known here.
-    fn applied(&mut self, chunk: Vec<Fed>) -> Result<(), TailError> {
+    fn applied(&mut self, chunk: Vec<ReceivedMessage>) -> Result<(), TailError> {
         let known = self.log.fed(chunk);
         if !known {
             self.own = 0;
@@ -237,7 +237,7 @@ impl Tail {
     }
 
     /// Waits for messages, and takes as many as have come.
-    async fn receive(&mut self, round: &mut Round) -> Result<Vec<Fed>, TailError> {
+    async fn receive(&mut self, round: &mut Round) -> Result<Vec<ReceivedMessage>, TailError> {
         let mut chunk = Vec::new();
         let first = tokio::time::timeout(SILENCE, round.inbox.next()).await.map_err(|_| TailError::Silence)?;
         self.take(first.ok_or(TailError::Ended)?, round, &mut chunk).await?;
@@ -249,7 +249,7 @@ impl Tail {
         Ok(chunk)
     }
 
-    async fn take(&mut self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<Fed>) -> Result<(), TailError> {
+    async fn take(&mut self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<ReceivedMessage>) -> Result<(), TailError> {
         if message.status.is_some() {
             return self.control(&message, round).await;
         }
@@ -271,7 +271,7 @@ impl Tail {
             return Ok(());
         };
         let payload = (!round.headers_only).then(|| message.payload.clone());
-        chunk.push(Fed { sequence, key, own, kind: kind(message.headers.as_ref()), payload });
+        chunk.push(ReceivedMessage { sequence, key, own, kind: kind(message.headers.as_ref()), payload });
         Ok(())
     }
 
@@ -297,10 +297,10 @@ impl Tail {
     }
 }
 
-fn kind(headers: Option<&HeaderMap>) -> FedKind {
+fn kind(headers: Option<&HeaderMap>) -> ReceivedKind {
     match headers {
-        Some(h) if wire::is_ended(h) => FedKind::Ended,
-        Some(h) if wire::is_delete(h) => FedKind::Delete,
-        _ => FedKind::Put,
+        Some(h) if wire::is_ended(h) => ReceivedKind::Ended,
+        Some(h) if wire::is_delete(h) => ReceivedKind::Delete,
+        _ => ReceivedKind::Put,
     }
 }

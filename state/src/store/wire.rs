@@ -31,7 +31,7 @@ pub struct Message {
 
 /// What the server said to a publish.
 #[derive(Debug)]
-pub enum Said {
+pub enum PublishReply {
     /// It is in the stream; the (last) sequence.
     Stored(u64),
     /// A subject's last sequence was another.
@@ -44,7 +44,7 @@ pub enum Said {
         why: String,
     },
     /// Nothing, in time: it may be in the stream or get there yet.
-    Nothing(String),
+    NoReply(String),
 }
 
 impl Message {
@@ -93,13 +93,13 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Publishes one message.
-    pub(crate) async fn one(&self, message: &Message) -> Said {
+    pub(crate) async fn one(&self, message: &Message) -> PublishReply {
         self.request(message, message.headers(&self.session)).await
     }
 
     /// Publishes messages as one atomic batch: all or none, with consecutive sequences.
-    pub(crate) async fn batch(&self, messages: &[Message]) -> Said {
-        let Some((last, first)) = messages.split_last() else { return Said::Stored(0) };
+    pub(crate) async fn batch(&self, messages: &[Message]) -> PublishReply {
+        let Some((last, first)) = messages.split_last() else { return PublishReply::Stored(0) };
         let id = uuid::Uuid::new_v4().simple().to_string();
         let headers = |message: &Message, sequence: usize| {
             let mut headers = message.headers(&self.session);
@@ -110,7 +110,7 @@ impl Publisher {
         for (n, message) in first.iter().enumerate() {
             let sent = self.js.client().publish_with_headers(message.subject.clone(), headers(message, n + 1), message.payload.clone()).await;
             if let Err(error) = sent {
-                return Said::Nothing(error.to_string());
+                return PublishReply::NoReply(error.to_string());
             }
         }
         let mut commit = headers(last, messages.len());
@@ -118,23 +118,23 @@ impl Publisher {
         self.request(last, commit).await
     }
 
-    async fn request(&self, message: &Message, headers: HeaderMap) -> Said {
+    async fn request(&self, message: &Message, headers: HeaderMap) -> PublishReply {
         let request = Request::new().headers(headers).payload(message.payload.clone()).timeout(Some(self.timeout));
         match self.js.client().send_request(message.subject.clone(), request).await {
             Ok(reply) => said(&reply.payload),
-            Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => Said::Refused { code: 0, why: error.to_string() },
-            Err(error) => Said::Nothing(error.to_string()),
+            Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => PublishReply::Refused { code: 0, why: error.to_string() },
+            Err(error) => PublishReply::NoReply(error.to_string()),
         }
     }
 }
 
 /// What the reply to a publish says.
-pub fn said(reply: &[u8]) -> Said {
+pub fn said(reply: &[u8]) -> PublishReply {
     match serde_json::from_slice::<Response<PublishAck>>(reply) {
-        Ok(Response::Ok(ack)) => Said::Stored(ack.sequence),
-        Ok(Response::Err { error }) if error.error_code() == jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Said::WrongSequence,
-        Ok(Response::Err { error }) if error.error_code() == jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => Said::WrongSequence,
-        Ok(Response::Err { error }) => Said::Refused { code: error.error_code().0, why: error.to_string() },
-        Err(error) => Said::Nothing(format!("the acknowledgement does not decode: {error}")),
+        Ok(Response::Ok(ack)) => PublishReply::Stored(ack.sequence),
+        Ok(Response::Err { error }) if error.error_code() == jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE => PublishReply::WrongSequence,
+        Ok(Response::Err { error }) if error.error_code() == jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => PublishReply::WrongSequence,
+        Ok(Response::Err { error }) => PublishReply::Refused { code: error.error_code().0, why: error.to_string() },
+        Err(error) => PublishReply::NoReply(format!("the acknowledgement does not decode: {error}")),
     }
 }

@@ -3,7 +3,7 @@ use crate::authz::node::bound_to;
 use crate::authz::references::has_token_for;
 use crate::authz::review::user_info;
 use crate::identity;
-use crate::view::View;
+use crate::view::ObjectLookup;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use model::{ApiError, Cause, Key, Object, Stored, time};
 use serde::Deserialize;
@@ -53,7 +53,7 @@ struct Spec {
 }
 
 /// What a TokenRequest is decided from.
-pub struct Asked<'a> {
+pub struct TokenQuestion<'a> {
     /// Who asks.
     pub user: &'a User,
     /// The TokenRequest.
@@ -63,7 +63,7 @@ pub struct Asked<'a> {
     /// Whether the user was given the right to tokens for an audience, whatever the pod has.
     pub granted: &'a dyn Fn(&str) -> bool,
     /// The cluster.
-    pub view: &'a dyn View,
+    pub view: &'a dyn ObjectLookup,
     /// Now.
     pub now: jiff::Timestamp,
     /// The new token's own identity.
@@ -74,7 +74,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// 422 for a bad time or reference, 404 and 409 for a pod that doesn't exist or is another one, 403 for a node that asks for another node's pod.
-pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
+pub fn claims(asked: &TokenQuestion<'_>) -> Result<Claims, ApiError> {
     let spec = asked.request.at(&["spec"]).cloned().unwrap_or_else(|| json!({}));
     let spec =
         Spec::deserialize(spec).map_err(|e| ApiError::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {e}")))?;
@@ -115,7 +115,7 @@ pub fn claims(asked: &Asked<'_>) -> Result<Claims, ApiError> {
     })
 }
 
-fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
+fn bound_pod(asked: &TokenQuestion<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
     if wanted.kind != "Pod" {
         return Err(ApiError::bad_request(format!("cannot bind token for serviceaccount \"{}\" to an object of kind {:?}", asked.account.name(), wanted.kind)));
     }
@@ -129,7 +129,7 @@ fn bound_pod(asked: &Asked<'_>, wanted: &BoundObject) -> Result<Arc<Stored>, Api
 }
 
 /// A node is given tokens of its own pods, for those for whom the pod's volumes have one.
-fn check_node(asked: &Asked<'_>, spec: &Spec) -> Result<(), ApiError> {
+fn check_node(asked: &TokenQuestion<'_>, spec: &Spec) -> Result<(), ApiError> {
     let Some(node) = identity::node(asked.user) else { return Ok(()) };
     let refuse = |why: String| Err(ApiError::forbidden("", "serviceaccounts", asked.account.name(), why));
     if node.is_empty() {
@@ -162,7 +162,7 @@ fn check_node(asked: &Asked<'_>, spec: &Spec) -> Result<(), ApiError> {
 }
 
 /// The object that a token is to be bound to, in the account's namespace.
-fn find(asked: &Asked<'_>, resource: &str, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
+fn find(asked: &TokenQuestion<'_>, resource: &str, wanted: &BoundObject) -> Result<Arc<Stored>, ApiError> {
     let key = Key::new("", resource, asked.account.namespace(), wanted.name.as_str());
     let found = asked.view.get(&key).map(|object| object.own()).ok_or_else(|| ApiError::not_found("", resource, &wanted.name))?;
     if wanted.uid.is_empty() || wanted.uid == found.object().uid() { Ok(found) } else { Err(ApiError::conflict("", resource, &wanted.name, replaced(wanted))) }
@@ -209,7 +209,7 @@ impl Tokens {
     }
 
     /// Answers a TokenReview: whose token it is, if it is valid and what it is bound to still exists.
-    pub fn review(&self, view: &dyn View, review: &Object, now: jiff::Timestamp) -> Value {
+    pub fn review(&self, view: &dyn ObjectLookup, review: &Object, now: jiff::Timestamp) -> Value {
         let audiences: Vec<String> = review.list_at(&["spec", "audiences"]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let verified = self.verifier.verify(review.str_at(&["spec", "token"]), &audiences, now).map_err(|e| e.to_string());
         let status = match verified.and_then(|claims| alive(view, &claims, now).map(|()| claims)) {
@@ -231,7 +231,7 @@ fn shared(asked: &[String], of_token: &[String]) -> Vec<String> {
     asked.iter().filter(|audience| of_token.contains(audience)).cloned().collect()
 }
 
-fn alive(view: &dyn View, claims: &Claims, now: jiff::Timestamp) -> Result<(), String> {
+fn alive(view: &dyn ObjectLookup, claims: &Claims, now: jiff::Timestamp) -> Result<(), String> {
     let bound = &claims.bound;
     let check = |resource: &str, wanted: &Ref| {
         let found = view.get(&Key::new("", resource, bound.namespace.as_str(), wanted.name.as_str()));
@@ -257,10 +257,10 @@ fn dead(object: &Object, now: jiff::Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::fixture::MapView;
+    use crate::view::fixture::MapLookup;
 
-    fn cluster(pod_uid: &str) -> MapView {
-        MapView::default()
+    fn cluster(pod_uid: &str) -> MapLookup {
+        MapLookup::default()
             .with("", "serviceaccounts", json!({"metadata": {"namespace": "default", "name": "app", "uid": "sa-1"}}))
             .with(
                 "",
@@ -277,13 +277,13 @@ mod tests {
         Tokens::new(&TokenKeys { private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem() }).unwrap()
     }
 
-    fn ask(user: &str, view: &MapView, spec: Value) -> Result<Claims, ApiError> {
+    fn ask(user: &str, view: &MapLookup, spec: Value) -> Result<Claims, ApiError> {
         let user = User { name: user.into(), groups: vec!["system:nodes".into()], ..User::default() };
         let request = Object::from_value(json!({"spec": spec})).unwrap();
         let account = view.get(&Key::new("", "serviceaccounts", "default", "app")).unwrap();
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let granted = |audience: &str| audience == "granted";
-        claims(&Asked { user: &user, request: &request, account: account.object(), granted: &granted, view, now, id: "id".into() })
+        claims(&TokenQuestion { user: &user, request: &request, account: account.object(), granted: &granted, view, now, id: "id".into() })
     }
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
         let claims = ask("alice", &view, json!({"boundObjectRef": {"kind": "Pod", "name": "p"}})).unwrap();
         let issued = tokens.issue(&Object::default(), &claims).unwrap();
         assert_eq!(issued["status"]["expirationTimestamp"], json!("2026-01-01T01:00:00Z"));
-        let review = |view: &MapView, token: &Value, now: &str| {
+        let review = |view: &MapLookup, token: &Value, now: &str| {
             let review = Object::from_value(json!({"spec": {"token": token}})).unwrap();
             tokens.review(view, &review, now.parse().unwrap())["status"].clone()
         };
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!((good["authenticated"].clone(), good["user"]["username"].clone()), (json!(true), json!("system:serviceaccount:default:app")));
         assert_eq!(review(&view, token, "2026-01-01T01:00:00Z")["error"], json!("service account token has expired"));
         assert_eq!(review(&cluster("pod-2"), token, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
-        assert_eq!(review(&MapView::default(), token, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
+        assert_eq!(review(&MapLookup::default(), token, "2026-01-01T00:30:00Z")["authenticated"], json!(false));
         let asked = |audiences: Value| {
             let review = Object::from_value(json!({"spec": {"token": token, "audiences": audiences}})).unwrap();
             tokens.review(&view, &review, "2026-01-01T00:30:00Z".parse().unwrap())["status"].clone()

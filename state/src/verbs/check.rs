@@ -1,5 +1,5 @@
 //! What every written object passes: its schema, its metadata, its kind's rules.
-use crate::call::Call;
+use crate::call::RequestContext;
 use bytes::Bytes;
 use model::schema::FieldValidation;
 use model::{ApiError, Cause, Object, meta, schema};
@@ -10,7 +10,7 @@ use state_client::{Body, PatchKind};
 ///
 /// # Errors
 /// 400 for wrong types, and for such fields where the request is strict; all of them are named.
-pub fn shape(call: &Call, object: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
+pub fn shape(call: &RequestContext, object: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
     let mode = FieldValidation::parse(&call.options.field_validation)?;
     let unknown = schema::validate_and_prune(&call.kind, object)?;
     if mode == FieldValidation::Ignore {
@@ -46,7 +46,7 @@ pub fn json(body: &Body) -> Option<Bytes> {
     }
 }
 
-fn refuse(call: &Call, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
+fn refuse(call: &RequestContext, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&call.kind.group, &call.kind.kind, object.name(), causes)) }
 }
 
@@ -54,11 +54,11 @@ fn refuse(call: &Call, object: &Object, causes: Vec<Cause>) -> Result<(), ApiErr
 ///
 /// # Errors
 /// 422 with every refused field.
-pub fn new_object(call: &Call, object: &Object) -> Result<(), ApiError> {
+pub fn new_object(call: &RequestContext, object: &Object) -> Result<(), ApiError> {
     refuse(call, object, wrong(call, object))
 }
 
-fn wrong(call: &Call, object: &Object) -> Vec<Cause> {
+fn wrong(call: &RequestContext, object: &Object) -> Vec<Cause> {
     let mut causes = meta::validate(&call.row, object);
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(call.kind.strategy.validate(object));
@@ -70,7 +70,7 @@ fn wrong(call: &Call, object: &Object) -> Vec<Cause> {
 ///
 /// # Errors
 /// 422 with every refused field.
-pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+pub fn changed_object(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
     let mut causes = meta::validate_update(new, old);
     causes.extend(new_causes(call, new, old));
     causes.extend(call.kind.strategy.validate_update(new, old));
@@ -81,7 +81,7 @@ pub fn changed_object(call: &Call, new: &Object, old: &Object) -> Result<(), Api
 ///
 /// # Errors
 /// 422 with every refused field.
-fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn changed_words(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
     if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(call, new, meta::validate(&call.row, new)) }
 }
 
@@ -89,13 +89,13 @@ fn changed_words(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError
 ///
 /// # Errors
 /// 422 with every refused field.
-pub fn changed_status(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+pub fn changed_status(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
     changed_words(call, new, old)?;
     refuse(call, new, call.row.strategy.validate_status(new, old))
 }
 
 /// What is refused of `new` and wasn't of `old`.
-fn new_causes(call: &Call, new: &Object, old: &Object) -> Vec<Cause> {
+fn new_causes(call: &RequestContext, new: &Object, old: &Object) -> Vec<Cause> {
     let mut causes = wrong(call, new);
     if !causes.is_empty() {
         let before = wrong(call, old);

@@ -1,15 +1,15 @@
 //! Create, and the actions that are created: bindings, evictions, tokens.
 use super::check;
-use crate::admission::{Admit, Held, Missing, Refusal};
+use crate::admission::{Admit, Effects, Missing, Refusal};
 use crate::audit;
 use crate::authz::{Attributes, Target};
-use crate::call::{self, Call};
+use crate::call::{self, RequestContext};
 use crate::claims;
-use crate::deletion::Asked;
+use crate::deletion::DeletionOptions;
 use crate::form;
 use crate::meta;
 use crate::pipeline::{Pipeline, Written, json_reply, object_reply, success};
-use crate::store::{CommitError, Op, WatchFrom, Write};
+use crate::store::{CommitError, StoreOp, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
 use model::{ApiError, Key, Object, Reason, Stored, time};
@@ -22,7 +22,7 @@ const NAMES: usize = 8;
 const CLAIMS: usize = 16;
 
 impl Pipeline {
-    pub(crate) async fn create(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn create(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         match call.sub {
             None if self.is_review(call) => self.review(call, body),
             None => self.create_object(call, body).await,
@@ -33,7 +33,7 @@ impl Pipeline {
         }
     }
 
-    async fn create_object(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    async fn create_object(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let mut given = call::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
@@ -56,7 +56,7 @@ impl Pipeline {
         }
     }
 
-    pub(crate) async fn create_once(&self, call: &Call, object: Object) -> Result<Written, ApiError> {
+    pub(crate) async fn create_once(&self, call: &RequestContext, object: Object) -> Result<Written, ApiError> {
         let attempts = if claims::concerns(&call.key("")) { CLAIMS } else { 1 };
         for object in std::iter::repeat_n(object, attempts) {
             if let Some(written) = self.try_create(call, object).await? {
@@ -67,7 +67,7 @@ impl Pipeline {
     }
 
     /// `None` when somebody else has claimed what was chosen.
-    async fn try_create(&self, call: &Call, mut object: Object) -> Result<Option<Written>, ApiError> {
+    async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         meta::generate_name(&mut object, rand::random());
         meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
         call.row.strategy.default(&mut object);
@@ -93,7 +93,7 @@ impl Pipeline {
     }
 
     /// A Service that exists is refused for that, rather than for what it has being taken.
-    async fn exists(&self, call: &Call, key: &Key) -> Result<Option<ApiError>, ApiError> {
+    async fn exists(&self, call: &RequestContext, key: &Key) -> Result<Option<ApiError>, ApiError> {
         if !claims::concerns(key) {
             return Ok(None);
         }
@@ -101,14 +101,14 @@ impl Pipeline {
         Ok(self.store().get(key).map(|_| ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name)))
     }
 
-    async fn put_new(&self, call: &Call, object: Object, held: Held) -> Result<Arc<Stored>, ApiError> {
+    async fn put_new(&self, call: &RequestContext, object: Object, held: Effects) -> Result<Arc<Stored>, ApiError> {
         let key = call.key(object.name());
         let taken = || ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name);
         if call.options.dry_run {
             let exists = self.store().get(&key).is_some();
             return if exists { Err(taken()) } else { Ok(Arc::new(Stored::from_object(key, object)?)) };
         }
-        let committed = self.store().commit(Write { key: key.clone(), expect: 0, op: Op::Put(object) }).await;
+        let committed = self.store().commit(Write { key: key.clone(), expect: 0, op: StoreOp::Put(object) }).await;
         // given back only now: the cache shows what was taken, or it was not taken
         drop(held);
         match committed {
@@ -122,12 +122,12 @@ impl Pipeline {
     }
 
     /// A write as admission sees it.
-    fn asked<'a>(&'a self, call: &'a Call, old: Option<&'a Object>) -> Admit<'a> {
+    fn asked<'a>(&'a self, call: &'a RequestContext, old: Option<&'a Object>) -> Admit<'a> {
         Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() }
     }
 
     /// Passes a write through admission. When a step misses something, the cache is brought up to date before its refusal counts.
-    pub(crate) async fn admit(&self, call: &Call, object: &mut Object, old: Option<&Object>) -> Result<Held, ApiError> {
+    pub(crate) async fn admit(&self, call: &RequestContext, object: &mut Object, old: Option<&Object>) -> Result<Effects, ApiError> {
         let request = self.asked(call, old);
         let refusal = match self.admission().admit(&request, object) {
             Ok(held) => return Ok(held),
@@ -138,14 +138,14 @@ impl Pipeline {
     }
 
     /// Passes an update as its client proposes it.
-    pub(crate) fn admit_proposed(&self, call: &Call, object: &Object, old: &Object) -> Result<(), ApiError> {
+    pub(crate) fn admit_proposed(&self, call: &RequestContext, object: &Object, old: &Object) -> Result<(), ApiError> {
         let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old), view: self.store(), entropy: 0 };
         self.admission().admit_proposed(&request, object).map_err(|refusal| refusal.error)
     }
 
     /// Once more with a current cache, and as long as it is worth waiting; others have the place meanwhile. Steps are idempotent: those before the one
     /// that refused find their work done.
-    async fn admit_late(&self, call: &Call, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Held, ApiError> {
+    async fn admit_late(&self, call: &RequestContext, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Effects, ApiError> {
         let aside = call.guest.aside()?;
         let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
         self.store().barrier(missing.group, missing.resource).await?;
@@ -166,7 +166,7 @@ impl Pipeline {
     }
 
     /// Passes what is right by its kind's rules through admission once more; `held` comes back with what there is to say of it.
-    pub(crate) async fn judge(&self, call: &Call, object: &Object, old: Option<&Object>, mut held: Held) -> Result<Held, ApiError> {
+    pub(crate) async fn judge(&self, call: &RequestContext, object: &Object, old: Option<&Object>, mut held: Effects) -> Result<Effects, ApiError> {
         let request = self.asked(call, old);
         let (warnings, notes) = (held.warnings.len(), held.notes.len());
         let mut outcome = self.admission().judge(&request, object, &mut held);
@@ -180,37 +180,38 @@ impl Pipeline {
         outcome.map(|()| held).map_err(|refusal| refusal.error)
     }
 
-    async fn bind(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let binding = call::object(body)?;
         self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
         Ok(success(201, None))
     }
 
     /// An eviction is a deletion that the pod's disruption budgets would have a say in.
-    async fn evict(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let eviction = call::optional_object(body)?.unwrap_or_default();
         if !eviction.name().is_empty() && eviction.name() != &*call.name {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
-        let asked = Asked::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
+        let asked = DeletionOptions::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
         self.delete_one(call, &call.name, &asked).await?;
         Ok(success(201, None))
     }
 
     /// Whether the user was given the right to tokens of this account for an audience.
-    fn may_request(&self, call: &Call, audience: &str) -> bool {
+    fn may_request(&self, call: &RequestContext, audience: &str) -> bool {
         let target = Target::Resource { group: "", resource: audience, subresource: "", namespace: &call.namespace, name: &call.name };
         self.authorizer().allows(&Attributes { user: &call.user, verb: "request-serviceaccounts-token-audience", target, bound_to: None })
     }
 
-    async fn token(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let request = call::object(body)?;
         let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
         self.store().barrier("", "pods").await?;
         let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         let id = uuid::Uuid::new_v4().to_string();
         let granted = |audience: &str| self.may_request(call, audience);
-        let asked = token::Asked { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
+        let asked =
+            token::TokenQuestion { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
         Ok(json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201))
     }
 }

@@ -1,11 +1,11 @@
 //! Delete and deletecollection: a plan for each object, carried out by compare-and-swap.
 use crate::admission::Admit;
-use crate::call::{self, Call};
-use crate::deletion::{self, Asked, Plan};
+use crate::call::{self, RequestContext};
+use crate::deletion::{self, DeletionOptions, DeletionPlan};
 use crate::form;
 use crate::pipeline::{Pipeline, object_reply, success};
 use crate::selection::Selection;
-use crate::store::Op;
+use crate::store::StoreOp;
 use futures::StreamExt;
 use model::{ApiError, Stored};
 use serde_json::{Value, json};
@@ -23,13 +23,13 @@ pub(crate) enum Deleted {
     Marked(Arc<Stored>),
 }
 
-fn asked(call: &Call, body: Body) -> Result<Asked, ApiError> {
+fn asked(call: &RequestContext, body: Body) -> Result<DeletionOptions, ApiError> {
     let body = call::optional_object(body)?.map(|o| Value::Object(o.0));
-    Asked::of(&call.options, body.as_ref())
+    DeletionOptions::of(&call.options, body.as_ref())
 }
 
 impl Pipeline {
-    pub(crate) async fn delete(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn delete(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let asked = asked(call, body)?;
         match self.delete_one(call, &call.name, &asked).await? {
             Deleted::Gone(object) if !returns_object(call) => {
@@ -44,22 +44,22 @@ impl Pipeline {
     ///
     /// # Errors
     /// 404, 409 when a precondition fails, or a refusal.
-    pub(crate) async fn delete_one(&self, call: &Call, name: &str, asked: &Asked) -> Result<Deleted, ApiError> {
+    pub(crate) async fn delete_one(&self, call: &RequestContext, name: &str, asked: &DeletionOptions) -> Result<Deleted, ApiError> {
         self.guarded(call, name, |old| self.try_delete(call, old, asked)).await
     }
 
-    async fn try_delete(&self, call: &Call, old: Arc<Stored>, asked: &Asked) -> Result<Option<Deleted>, ApiError> {
+    async fn try_delete(&self, call: &RequestContext, old: Arc<Stored>, asked: &DeletionOptions) -> Result<Option<Deleted>, ApiError> {
         deletion::check_preconditions(&call.row, old.object(), asked)?;
         let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old.object()), view: self.store(), entropy: 0 };
         self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
-            Plan::Pending => Ok(Some(Deleted::Marked(old))),
-            Plan::Mark(object) => Ok(self.swap(old, Op::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
-            Plan::Remove(object) => Ok(self.swap(old, Op::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
+            DeletionPlan::Pending => Ok(Some(Deleted::Marked(old))),
+            DeletionPlan::Mark(object) => Ok(self.swap(old, StoreOp::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
+            DeletionPlan::Remove(object) => Ok(self.swap(old, StoreOp::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
         }
     }
 
-    pub(crate) async fn delete_collection(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn delete_collection(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let asked = asked(call, body)?;
         let selection = Selection::parse(&call.kind, &call.options)?;
         // each deletion takes a place of its own, so that a long collection lets others go between
@@ -75,13 +75,13 @@ impl Pipeline {
         failed.map_or(Ok(Reply::List(ListReply { items: list.items, revision: list.revision, ..ListReply::default() })), Err)
     }
 
-    async fn delete_named(&self, call: &Call, name: String, asked: &Asked) -> Result<Deleted, ApiError> {
+    async fn delete_named(&self, call: &RequestContext, name: String, asked: &DeletionOptions) -> Result<Deleted, ApiError> {
         let _place = call.guest.place().await?;
         self.delete_one(call, &name, asked).await
     }
 }
 
 /// The kinds whose deletion answers with the object instead of a Status, as Kubernetes has it.
-fn returns_object(call: &Call) -> bool {
+fn returns_object(call: &RequestContext) -> bool {
     call.row.group.is_empty() && matches!(&*call.row.resource, "pods" | "services" | "serviceaccounts")
 }

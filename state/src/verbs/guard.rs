@@ -1,8 +1,8 @@
 //! Writes of existing objects: read, decide, compare and swap; once more when somebody else wrote in between.
-use crate::call::Call;
+use crate::call::RequestContext;
 use crate::claims;
 use crate::pipeline::Pipeline;
-use crate::store::{CommitError, Op, Write};
+use crate::store::{CommitError, StoreOp, Write};
 use model::{ApiError, Stored};
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const ATTEMPTS: usize = 16;
 
 impl Pipeline {
     /// The object of this name; a cache that is behind gets a second chance.
-    pub(crate) async fn present(&self, call: &Call, name: &str) -> Result<Arc<Stored>, ApiError> {
+    pub(crate) async fn present(&self, call: &RequestContext, name: &str) -> Result<Arc<Stored>, ApiError> {
         let key = call.key(name);
         if let Some(found) = self.store().get(&key) {
             return Ok(found);
@@ -26,7 +26,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// What `attempt` answers, 404, or 409 when others keep on writing.
-    pub(crate) async fn guarded<T, R>(&self, call: &Call, name: &str, attempt: impl Fn(Arc<Stored>) -> R) -> Result<T, ApiError>
+    pub(crate) async fn guarded<T, R>(&self, call: &RequestContext, name: &str, attempt: impl Fn(Arc<Stored>) -> R) -> Result<T, ApiError>
     where
         R: Future<Output = Result<Option<T>, ApiError>>,
     {
@@ -53,9 +53,9 @@ impl Pipeline {
     }
 
     /// Writes what became of `old`, which ends here with all that was parsed of it; `None` when somebody else wrote first.
-    pub(crate) async fn swap(&self, old: Arc<Stored>, op: Op, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
+    pub(crate) async fn swap(&self, old: Arc<Stored>, op: StoreOp, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
         if dry_run {
-            let (Op::Put(object) | Op::Delete(object)) = op;
+            let (StoreOp::Put(object) | StoreOp::Delete(object)) = op;
             return Ok(Some(Arc::new(Stored::from_object(old.key.clone(), object)?)));
         }
         let (key, expect, given_up) = (old.key.clone(), old.revision, claims::given_up(&old, &op));

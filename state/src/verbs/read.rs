@@ -1,8 +1,8 @@
 //! Get, list and connect.
-use crate::call::{self, Call};
+use crate::call::{self, RequestContext};
 use crate::form;
 use crate::pipeline::{Pipeline, json_reply, object_reply};
-use crate::places::Place;
+use crate::places::Seat;
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
@@ -27,7 +27,7 @@ enum Freshness {
     Exact(u64),
 }
 
-fn freshness(call: &Call) -> Result<Freshness, ApiError> {
+fn freshness(call: &RequestContext) -> Result<Freshness, ApiError> {
     let options = &call.options;
     let refuse = |why: String| Err(ApiError::bad_request(format!("resourceVersionMatch: {why}")));
     match (options.resource_version.as_str(), options.resource_version_match.as_str()) {
@@ -59,7 +59,7 @@ impl Pipeline {
         }
     }
 
-    pub(crate) async fn get(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(crate) async fn get(&self, call: &RequestContext) -> Result<Reply, ApiError> {
         self.freshen(&call.row, freshness(call)?).await?;
         self.allow_again(call).await?;
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
@@ -72,14 +72,14 @@ impl Pipeline {
     }
 
     /// Answers a request for a stream with the pod, once the stream may be opened.
-    pub(crate) async fn connect(&self, call: &Call, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn connect(&self, call: &RequestContext, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
         self.freshen(&call.row, Freshness::Latest).await?;
         self.allow_again(call).await?;
         let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         connected(sub, pod, body)
     }
 
-    pub(crate) async fn list(&self, call: &Call) -> Result<Reply, ApiError> {
+    pub(crate) async fn list(&self, call: &RequestContext) -> Result<Reply, ApiError> {
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(call)?);
         let going_on = !call.options.continue_token.is_empty();
         if going_on && !matches!(call.options.resource_version.as_str(), "" | "0") {
@@ -93,12 +93,12 @@ impl Pipeline {
     }
 
     /// Waits for a turn to look through what there is.
-    pub(crate) async fn search(&self, call: &Call) -> Result<Place, ApiError> {
+    pub(crate) async fn search(&self, call: &RequestContext) -> Result<Seat, ApiError> {
         self.searches().beside(&call.guest).place().await
     }
 
     /// One page of what a call selects, as the cache has it, or had it at a revision.
-    pub(crate) async fn page(&self, call: &Call, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
+    pub(crate) async fn page(&self, call: &RequestContext, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
         let options = &call.options;
         let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
         let converted = call.kind.stored_as.is_some();

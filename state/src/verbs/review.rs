@@ -1,6 +1,6 @@
 //! Reviews: questions that are created and answered, never stored.
 use crate::authz::review;
-use crate::call::{self, Call};
+use crate::call::{self, RequestContext};
 use crate::meta;
 use crate::pipeline::{Pipeline, json_reply};
 use model::{ApiError, time};
@@ -8,12 +8,12 @@ use state_client::{Body, Reply};
 
 impl Pipeline {
     /// Whether a kind is one of reviews.
-    pub(crate) fn is_review(&self, call: &Call) -> bool {
+    pub(crate) fn is_review(&self, call: &RequestContext) -> bool {
         matches!(&*call.kind.group, "authorization.k8s.io" | "authentication.k8s.io")
     }
 
     /// Answers a review.
-    pub(crate) fn review(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) fn review(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let mut given = call::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
         let (authorizer, user) = (self.authorizer(), &call.user);

@@ -1,14 +1,14 @@
 //! Update and patch: what a client makes of the present object, checked, and written when it differs.
 use super::check;
-use crate::admission::Held;
+use crate::admission::Effects;
 use crate::authz::Attributes;
-use crate::call::{self, Call};
+use crate::call::{self, RequestContext};
 use crate::claims::Made;
 use crate::deletion;
 use crate::form;
 use crate::meta;
 use crate::pipeline::{Pipeline, Written, json_reply, object_reply};
-use crate::store::Op;
+use crate::store::StoreOp;
 use crate::subresource::scale;
 use model::kind::Subresource;
 use model::kinds::event;
@@ -23,7 +23,7 @@ const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> + Send + Sync);
 
 impl Pipeline {
-    pub(crate) async fn update(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn update(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let mut given = call::object(body)?;
         if call.sub == Some(Subresource::Scale) {
@@ -41,18 +41,18 @@ impl Pipeline {
         Ok(object_reply(form::outward(&call.kind, written.stored)?, created, warnings))
     }
 
-    fn is_made_by_put(&self, call: &Call) -> bool {
+    fn is_made_by_put(&self, call: &RequestContext) -> bool {
         call.sub.is_none() && call.row.strategy.create_on_update() && self.store().get(&call.key(&call.name)).is_none()
     }
 
     /// Makes what a PUT found absent, for one who may create it.
-    async fn create_by_put(&self, call: &Call, given: Object) -> Result<Written, ApiError> {
+    async fn create_by_put(&self, call: &RequestContext, given: Object) -> Result<Written, ApiError> {
         call.attributes(|what| self.authorizer().require(&Attributes { verb: "create", ..*what }))??;
         check::not_yet_stored(&given)?;
         self.create_once(call, given).await
     }
 
-    pub(crate) async fn patch(&self, call: &Call, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn patch(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
         if how == PatchKind::Apply {
@@ -83,22 +83,22 @@ impl Pipeline {
     ///
     /// # Errors
     /// What `propose` answers, a refusal, or 409 when others keep on writing.
-    pub(crate) async fn change(&self, call: &Call, propose: Propose<'_>) -> Result<Written, ApiError> {
+    pub(crate) async fn change(&self, call: &RequestContext, propose: Propose<'_>) -> Result<Written, ApiError> {
         self.guarded(call, &call.name, |old| self.try_change(call, old, propose)).await
     }
 
-    async fn try_change(&self, call: &Call, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Written>, ApiError> {
+    async fn try_change(&self, call: &RequestContext, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Written>, ApiError> {
         let proposed = propose(&old)?;
         let (new, mut held) = self.prepare(call, proposed, old.object()).await?;
         let warnings = std::mem::take(&mut held.warnings);
         let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
         let Some(made) = made else { return Ok(None) };
         let written = if deletion::due(&call.row, &new) {
-            self.swap(old, Op::Delete(new), call.options.dry_run).await
+            self.swap(old, StoreOp::Delete(new), call.options.dry_run).await
         } else if meta::unchanged(&new, old.object()) {
             Ok(Some(old))
         } else {
-            self.swap(old, Op::Put(new), call.options.dry_run).await
+            self.swap(old, StoreOp::Put(new), call.options.dry_run).await
         };
         drop(held);
         // whether it was written is not always known: then the claim stays until the sweep
@@ -109,7 +109,7 @@ impl Pipeline {
     }
 
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
-    async fn prepare(&self, call: &Call, mut new: Object, old: &Object) -> Result<(Object, Held), ApiError> {
+    async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         check_built_on(call, &new, old)?;
         meta::carry_over(&mut new, old);
         new.set(&["metadata", "resourceVersion"], old.resource_version());
@@ -138,7 +138,7 @@ impl Pipeline {
 }
 
 /// Checks what a client sent, or what its patch makes, in the form that the client sees. Returns warnings.
-fn accept(call: &Call, given: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
+fn accept(call: &RequestContext, given: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
     meta::check_kind(&call.kind, given)?;
     let warnings = check::shape(call, given, json)?;
     meta::check_name(given, &call.name)?;
@@ -162,7 +162,7 @@ fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: &str) -> Result<O
 }
 
 /// What a PUT proposes in place of `old`.
-fn built_on(call: &Call, given: &Object, old: &Stored) -> Result<Object, ApiError> {
+fn built_on(call: &RequestContext, given: &Object, old: &Stored) -> Result<Object, ApiError> {
     if call.sub.is_none() && !call.row.strategy.unconditional_update() && matches!(given.resource_version(), "" | "0") {
         let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
         return Err(ApiError::invalid(&call.kind.group, &call.kind.kind, &old.key.name, vec![cause]));
@@ -171,7 +171,7 @@ fn built_on(call: &Call, given: &Object, old: &Stored) -> Result<Object, ApiErro
 }
 
 /// Refuses a change that was made to another object of the same name, or to an older form of it.
-fn check_built_on(call: &Call, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn check_built_on(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
     let (group, resource, name) = (&call.kind.group, &call.kind.resource, old.name());
     if !new.uid().is_empty() && new.uid() != old.uid() {
         let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid(), old.uid());
@@ -214,7 +214,7 @@ fn words_of(given: &Value, old: &Value) -> Value {
 }
 
 /// What of `new` the request's address covers; the rest stays as it was.
-fn part(call: &Call, new: Object, old: &Object) -> Object {
+fn part(call: &RequestContext, new: Object, old: &Object) -> Object {
     let with = |mut into: Object, path: &[&str], from: &Object| {
         match from.at(path) {
             Some(value) => into.set(path, value.clone()),

@@ -1,12 +1,12 @@
 //! Watch: a selection's share of a resource's changes, for as long as the client reads.
 use super::read::revision;
-use crate::call::Call;
+use crate::call::RequestContext;
 use crate::form;
 use crate::identity;
 use crate::pipeline::Pipeline;
 use crate::routes::{self, Source};
 use crate::selection::Selection;
-use crate::store::{Change, WatchFrom};
+use crate::store::{RecordedChange, WatchFrom};
 use bus::stream::Sender;
 use bus::{Caller, Duplex, Opening, StreamError};
 use futures::FutureExt;
@@ -28,7 +28,7 @@ const SLOW: Duration = Duration::from_millis(100);
 
 /// A watch that was allowed and is ready to be opened.
 struct Ready {
-    call: Call,
+    call: RequestContext,
     selection: Selection,
     initial: Vec<Arc<Stored>>,
     /// At which the initial objects are.
@@ -60,7 +60,7 @@ impl Pipeline {
         }
         let user = identity::resolve(caller, asked.request.user.take())?;
         let guest = self.watches().enter(caller, &user, 0)?;
-        let (call, _) = Call::resolve(&self.kinds(), user, guest, asked.request, jiff::Timestamp::now())?;
+        let (call, _) = RequestContext::resolve(&self.kinds(), user, guest, asked.request, jiff::Timestamp::now())?;
         self.allow(&call).await?;
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
@@ -157,7 +157,7 @@ impl Ready {
         Ok(())
     }
 
-    async fn judged(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
+    async fn judged(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
         let events = self.events(changes)?;
         if let Some(pipeline) = self.judge.as_ref().filter(|_| !events.is_empty()) {
             pipeline.allow_again(&self.call).await?;
@@ -165,7 +165,7 @@ impl Ready {
         Ok(events)
     }
 
-    fn events(&self, changes: &[Arc<Change>]) -> Result<Vec<Event>, ApiError> {
+    fn events(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
         let mut events = Vec::with_capacity(changes.len());
         for change in changes {
             events.extend(self.selection.event(&*form::outward_change(&self.call.kind, change)?));

@@ -4,7 +4,7 @@ use bus::{Caller, Role};
 use futures::future::join_all;
 use model::{ApiError, Object, Stored};
 use serde_json::{Value, json};
-use state::store::{Op, Write};
+use state::store::{StoreOp, Write};
 use state_client::{Body, Client, Request, Verb};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ async fn what_a_former_run_left_claimed_is_taken_back() {
     let claim =
         json!({"metadata": {"name": "10.96.0.55"}, "owner": {"namespace": "default", "name": "a", "uid": "gone"}, "by": {"identity": "one", "run": "1"}});
     let key = model::Key::new("whalesong", "serviceclaims", "", "10.96.0.55");
-    let op = Op::Put(Object::from_value(claim).unwrap());
+    let op = StoreOp::Put(Object::from_value(claim).unwrap());
     cluster.store().await.commit(Write { key, expect: 0, op }).await.unwrap();
     let wanted = || service("a", json!({"clusterIP": "10.96.0.55"}));
     for (identity, free) in [(None, false), (Some("two"), false), (Some("one"), true)] {

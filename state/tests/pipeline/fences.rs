@@ -38,6 +38,6 @@ async fn a_deposed_holders_writes_are_refused_alone_and_in_batches() {
     successor.call(create("late")).await.unwrap();
     assert!(cluster.admin().get(CONFIG_MAPS, "default", "late-3").await.is_err());
     // of the same token, but another run: not the holder either
-    let forged = bus::Fence { token: second.fence().token, ..fence };
+    let forged = bus::FencingToken { token: second.fence().token, ..fence };
     assert!(cluster.role(Role::State, "a").client.fenced(forged).call(create("forged")).await.is_err());
 }

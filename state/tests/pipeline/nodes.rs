@@ -1,7 +1,7 @@
 //! What a hostile node gets by its key: nothing that Kubernetes wouldn't give to a kubelet.
 use crate::fixture::{ACCOUNTS, At, CONFIG_MAPS, Cluster, PODS, SECRETS, Speaker, account, config_map, node, pod};
 use crate::rights::{Ask, Pod, Use, WAYS, Way, may};
-use bus::{Fence, Role};
+use bus::{FencingToken, Role};
 use model::{ApiError, Reason, Stored};
 use rand::prelude::*;
 use serde_json::{Value, json};
@@ -340,7 +340,7 @@ async fn a_node_writes_itself_and_its_pods_only() {
 async fn a_node_asks_for_no_lease_of_components() {
     let cluster = Cluster::start().await;
     let speaker = cluster.role(Role::Agent, "n1");
-    let fence = Fence { lease: "scheduler".to_owned(), token: 1, run: "r".to_owned() };
+    let fence = FencingToken { lease: "scheduler".to_owned(), token: 1, run: "r".to_owned() };
     let fenced = speaker.client.clone().fenced(fence);
     let node = Request::new(Verb::Create, "", "nodes", "", "").body(Body::Json(node("n1").to_string().into_bytes().into()));
     let read = Request::new(Verb::Get, "", "nodes", "", "n1");

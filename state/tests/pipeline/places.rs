@@ -5,7 +5,7 @@ use futures::future::join_all;
 use model::{ApiError, Reason, Stored};
 use serde_json::json;
 use state::PipelineOptions;
-use state::places::{Limits, Rooms};
+use state::places::{LevelLimits, PriorityLevels};
 use state_client::{Reply, Verb};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use std::time::Duration;
 /// Longer than any machine takes.
 const LONG: Duration = Duration::from_secs(60);
 
-const SMALL: Limits = Limits { places: 4, present: 2_000, each: 2_000, bytes: 16 << 20, aside: 8 << 20 };
+const SMALL: LevelLimits = LevelLimits { seats: 4, present: 2_000, each: 2_000, bytes: 16 << 20, aside: 8 << 20 };
 
-async fn cluster(users: Limits, patience: Duration) -> Cluster {
-    let rooms = Rooms { components: SMALL, nodes: SMALL, users };
+async fn cluster(users: LevelLimits, patience: Duration) -> Cluster {
+    let rooms = PriorityLevels { components: SMALL, nodes: SMALL, users };
     let cluster = Cluster::start_with(|options| PipelineOptions { rooms, patience, ..options }).await;
     let admin = cluster.admin();
     admin.create(NAMESPACES, "", json!({"metadata": {"name": "new"}})).await.unwrap();
@@ -51,7 +51,7 @@ async fn pods_that_wait_for_an_account_leave_room_for_who_makes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
-    let cluster = cluster(Limits { present: 40, ..SMALL }, LONG).await;
+    let cluster = cluster(LevelLimits { present: 40, ..SMALL }, LONG).await;
     let (alice, bob) = (cluster.user("alice"), cluster.user("bob"));
     let (made, ()) = tokio::join!(pods(&alice, 100), async {
         for n in 0..20 {
@@ -71,7 +71,7 @@ async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_an_account_is_bounded_in_bytes() {
-    let cluster = cluster(Limits { aside: 8 << 10, ..SMALL }, Duration::from_secs(1)).await;
+    let cluster = cluster(LevelLimits { aside: 8 << 10, ..SMALL }, Duration::from_secs(1)).await;
     let made = pods(&cluster.user("alice"), 50).await;
     let with = |reason: Reason| made.iter().filter(|made| made.as_ref().is_err_and(|e| e.reason == reason)).count();
     // half of 8 KiB at once, each counted with one at least; nobody made the account
@@ -80,7 +80,7 @@ async fn what_waits_for_an_account_is_bounded_in_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_is_deleted_place_by_place() {
-    let cluster = cluster(Limits { places: 1, ..SMALL }, LONG).await;
+    let cluster = cluster(LevelLimits { seats: 1, ..SMALL }, LONG).await;
     let alice = cluster.user("alice");
     for made in join_all((0..50).map(|n| alice.create(CONFIG_MAPS, "new", config_map(&format!("c{n}")))).collect::<Vec<_>>()).await {
         made.unwrap();

@@ -2,7 +2,7 @@
 use crate::fixture::{ACCOUNTS, Cluster, DEPLOYMENTS, NAMESPACES, PODS, Speaker, account, deployment, pod};
 use model::{ApiError, Key, Object};
 use serde_json::{Value, json};
-use state::store::{Op, Write};
+use state::store::{StoreOp, Write};
 use state_client::{Body, Options, PatchKind, Reply, Request, Verb};
 
 async fn namespace(admin: &Speaker, name: &str, labels: Value) -> Result<(), ApiError> {
@@ -116,7 +116,7 @@ async fn names_that_lead_out_are_refused_and_what_was_stored_before_stays() {
     let earlier = String::from_utf8(made.json().to_vec()).unwrap().replace("\"right\"", "\"../wrong\"");
     let earlier = Object::from_json(earlier.as_bytes()).unwrap();
     let key = Key::new("", "pods", "default", "a");
-    cluster.store().await.commit(Write { key, expect: made.revision, op: Op::Put(earlier) }).await.unwrap();
+    cluster.store().await.commit(Write { key, expect: made.revision, op: StoreOp::Put(earlier) }).await.unwrap();
     assert!(String::from_utf8_lossy(admin.get(PODS, "default", "a").await.unwrap().json()).contains("../wrong"));
     let patched = admin.patch(PODS, "", "default", "a", json!({"metadata": {"labels": {"a": "b"}}})).await.unwrap();
     assert_eq!(patched.object().label("a"), Some("b"));

@@ -5,7 +5,7 @@ use model::kind::{Bucket, Kind, Scope};
 use model::strategy::Plain;
 use model::{Key, Kinds, Object, Stored};
 use serde_json::json;
-use state::store::{CommitError, Op, Store, StoreOptions, Write};
+use state::store::{CommitError, Store, StoreOp, StoreOptions, Write};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -147,10 +147,10 @@ pub fn value(stored: &Stored) -> serde_json::Value {
 
 /// Writes `value` over the revision `expect`.
 pub async fn put(store: &Store, key: &Key, expect: u64, value: impl Into<serde_json::Value>) -> Result<Arc<Stored>, CommitError> {
-    store.commit(Write { key: key.clone(), expect, op: Op::Put(object(key, value)) }).await
+    store.commit(Write { key: key.clone(), expect, op: StoreOp::Put(object(key, value)) }).await
 }
 
 /// Deletes the object that has this revision.
 pub async fn delete(store: &Store, stored: &Stored) -> Result<Arc<Stored>, CommitError> {
-    store.commit(Write { key: stored.key.clone(), expect: stored.revision, op: Op::Delete(stored.object().clone()) }).await
+    store.commit(Write { key: stored.key.clone(), expect: stored.revision, op: StoreOp::Delete(stored.object().clone()) }).await
 }

@@ -1,13 +1,13 @@
 //! The window of changes: resuming, 410, the future, slow readers.
 use crate::fixture::{Nats, delete, key, options, put, value};
 use model::{Key, Reason};
-use state::store::{Change, Feed, StoreOptions, WatchFrom, WindowLimits};
+use state::store::{Feed, RecordedChange, StoreOptions, WatchFrom, WindowLimits};
 use std::sync::Arc;
 use std::time::Duration;
 
 async fn next(feed: &mut Feed) -> Vec<(String, bool, bool, u64)> {
     let changes = tokio::time::timeout(Duration::from_secs(5), feed.next()).await.expect("changes in time").unwrap();
-    changes.iter().map(|c: &Arc<Change>| (c.new.key.name.to_string(), c.old.is_some(), c.deleted, c.revision)).collect()
+    changes.iter().map(|c: &Arc<RecordedChange>| (c.new.key.name.to_string(), c.old.is_some(), c.deleted, c.revision)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use model::Key;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use state::store::{CommitError, Op, Store, StoreOptions, WatchFrom, Write};
+use state::store::{CommitError, Store, StoreOp, StoreOptions, WatchFrom, Write};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -289,7 +289,7 @@ async fn follow(store: &Store, witness: &Store, namespace: &str, steps: Vec<Step
         let key = Key::new("", "configmaps", namespace, format!("k{}", step.name));
         let current = model.get(&step.name).map_or(0, |(revision, _)| *revision);
         let expect = if step.wrong { current + 1 } else { current };
-        let op = if step.delete { Op::Delete(object(&key, n)) } else { Op::Put(object(&key, n)) };
+        let op = if step.delete { StoreOp::Delete(object(&key, n)) } else { StoreOp::Put(object(&key, n)) };
         if step.delete && expect == 0 {
             continue;
         }

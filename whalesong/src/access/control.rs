@@ -294,7 +294,7 @@ fn verdict(entry: &Entry, present: Option<String>, deleted: bool) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bus::keys::Key;
+    use bus::keys::NatsKey;
 
     #[test]
     fn a_key_ends_with_its_node() {
@@ -322,7 +322,7 @@ mod tests {
         let of_one = Entry { node: Some("n1".to_owned()), ..lasts.clone() };
         let used = Entry { used: ["n1".to_owned()].into(), ..of_one.clone() };
         let spent = Entry { used: (0..OF_A_TOKEN).map(|n| format!("m{n}")).collect(), ..lasts.clone() };
-        let key = Key::generate().public();
+        let key = NatsKey::generate().public();
         let join = |node: &str| Join { node: node.to_owned(), key: key.clone() };
         let (same, other) = (Entry::new(&key), Entry::new("UOTHER"));
         let says = |token: Option<&Entry>, asked: &Join, registered: Option<&Entry>, exists: bool, known: &[String]| {

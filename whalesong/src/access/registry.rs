@@ -186,7 +186,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bus::keys::Key;
+    use bus::keys::NatsKey;
 
     #[test]
     fn no_name_leads_out_of_the_directory() {
@@ -212,7 +212,7 @@ mod tests {
         let keys = |at| registry.users(at).unwrap().into_iter().map(|user| user.key).collect::<Vec<_>>();
         let ours = vec![own.own.public(), own.replies.unwrap().public()];
         assert_eq!(keys(now), ours);
-        let (of_node, of_token) = (Key::generate().public(), Key::generate().public());
+        let (of_node, of_token) = (NatsKey::generate().public(), NatsKey::generate().public());
         registry.put(&node, &Entry::new(&of_node)).unwrap();
         let ends = Entry { expires: Some(now), ..Entry::new(&of_token) };
         registry.put(&Caller::new(Role::Join, &of_token), &ends).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `<digest>.<seed>`: the SHA-256 digest (hexadecimal) of the cluster's CA, by which the machine knows the server, or `plain` where the server speaks no
 //! TLS; and the seed of a NATS key that may ask to join and nothing else. The cluster keeps the key's public half and when it ends.
-use bus::keys::Key;
+use bus::keys::NatsKey;
 use bus::{Pin, Trust};
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ const PLAIN: &str = "plain";
 /// A join token.
 pub struct JoinToken {
     pin: Option<[u8; 32]>,
-    key: Key,
+    key: NatsKey,
 }
 
 impl JoinToken {
@@ -22,7 +22,7 @@ impl JoinToken {
     /// # Errors
     /// The reason in words when that is no certificate.
     pub fn new(ca: Option<&str>) -> Result<Self, String> {
-        Ok(Self { pin: ca.map(Pin::digest).transpose()?, key: Key::generate() })
+        Ok(Self { pin: ca.map(Pin::digest).transpose()?, key: NatsKey::generate() })
     }
 
     /// What the cluster knows it by; its bearer's name on the bus.
@@ -71,7 +71,7 @@ impl FromStr for JoinToken {
             PLAIN => None,
             hex => Some(Pin::from_hex(hex).ok_or("it doesn't begin with the digest of a CA")?),
         };
-        Ok(Self { pin, key: Key::from_seed(seed)? })
+        Ok(Self { pin, key: NatsKey::from_seed(seed)? })
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn tokens_come_back_and_others_are_refused() {
         let plain = JoinToken::new(None).unwrap();
-        let pinned = JoinToken { pin: Some([0xa7; 32]), key: Key::generate() };
+        let pinned = JoinToken { pin: Some([0xa7; 32]), key: NatsKey::generate() };
         for token in [&plain, &pinned] {
             let back: JoinToken = token.text().unwrap().parse().unwrap();
             assert_eq!((back.public(), back.pin), (token.public(), token.pin));

@@ -95,7 +95,7 @@ impl Http {
         Ok((sender, AbortOnDropHandle::new(task)))
     }
 
-    async fn send(&self, asked: Asked<'_>) -> Result<(Response<Incoming>, Task), RuntimeError> {
+    async fn send(&self, asked: PodmanRequest<'_>) -> Result<(Response<Incoming>, Task), RuntimeError> {
         let mut request = Request::builder().method(asked.method).uri(format!("{BASE}{}", asked.path)).header(http::header::HOST, "podman");
         for (name, value) in asked.headers {
             request = request.header(name.clone(), value);
@@ -114,7 +114,7 @@ impl Http {
 
     /// A request and its whole answer. `304 Not Modified` is success: it is so already.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, RuntimeError> {
-        let asked = Asked { method, path, headers: &[], body };
+        let asked = PodmanRequest { method, path, headers: &[], body };
         let (status, bytes) = self
             .timely(path, async {
                 let (answer, _task) = self.send(asked).await?;
@@ -134,7 +134,7 @@ impl Http {
     pub async fn upgrade(&self, path: &str, body: Option<&Value>) -> Result<TokioIo<Upgraded>, RuntimeError> {
         const HEADERS: &[(HeaderName, &str)] = &[(http::header::CONNECTION, "Upgrade"), (http::header::UPGRADE, "tcp")];
         let headers: Vec<(HeaderName, String)> = HEADERS.iter().map(|(name, value)| (name.clone(), (*value).to_owned())).collect();
-        let asked = Asked { method: Method::POST, path, headers: &headers, body };
+        let asked = PodmanRequest { method: Method::POST, path, headers: &headers, body };
         let upgraded = self.timely(path, async {
             let (answer, _task) = self.send(asked).await?;
             let status = answer.status();
@@ -149,7 +149,7 @@ impl Http {
     /// A request whose answer is a line after the other. Where `silence` is given, so long may pass without one.
     pub async fn lines(&self, method: Method, path: &str, headers: &[(HeaderName, String)], silence: Option<Duration>) -> Result<Lines, RuntimeError> {
         let opened = self.timely(path, async {
-            let (answer, task) = self.send(Asked { method, path, headers, body: None }).await?;
+            let (answer, task) = self.send(PodmanRequest { method, path, headers, body: None }).await?;
             let status = answer.status();
             if status.is_success() { Ok((answer.into_body(), task)) } else { Err(refusal(status, &whole(answer).await?)) }
         });
@@ -159,7 +159,7 @@ impl Http {
 }
 
 /// What a request is made of.
-struct Asked<'a> {
+struct PodmanRequest<'a> {
     method: Method,
     path: &'a str,
     headers: &'a [(HeaderName, String)],

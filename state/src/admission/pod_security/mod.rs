@@ -12,7 +12,7 @@ pub use check::{Violation, check};
 pub use config::{ConfigError, PodSecurity};
 pub use policy::{Level, Policy, Standard, Version};
 
-use super::{Admit, Held, Refusal, Step};
+use super::{Admit, Effects, Refusal, Step};
 use check::details;
 use model::kind::Subresource;
 use model::{ApiError, Cause, Key, Object};
@@ -41,7 +41,7 @@ struct Subject<'a> {
 }
 
 impl Step for PodSecurityAdmission {
-    fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Held) -> Result<(), Refusal> {
+    fn judge(&self, request: &Admit<'_>, object: &Object, held: &mut Effects) -> Result<(), Refusal> {
         match (&*request.kind.group, &*request.kind.resource) {
             ("", "namespaces") if request.subresource.is_none() => namespace::judge(&self.0, request, object, held),
             ("", "pods") => self.pod(request, object, held),
@@ -57,7 +57,7 @@ impl Step for PodSecurityAdmission {
 }
 
 impl PodSecurityAdmission {
-    fn pod(&self, request: &Admit<'_>, pod: &Object, held: &mut Held) -> Result<(), Refusal> {
+    fn pod(&self, request: &Admit<'_>, pod: &Object, held: &mut Effects) -> Result<(), Refusal> {
         if request.subresource.is_some_and(leaves_containers) || self.exempts(request, pod.namespace(), held) {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl PodSecurityAdmission {
         }
     }
 
-    fn template(&self, request: &Admit<'_>, namespace: &str, template: &Value, held: &mut Held) {
+    fn template(&self, request: &Admit<'_>, namespace: &str, template: &Value, held: &mut Effects) {
         if self.exempts(request, namespace, held) {
             return;
         }
@@ -98,7 +98,7 @@ impl PodSecurityAdmission {
     }
 
     /// Whether a namespace or a user may do anything.
-    fn exempts(&self, request: &Admit<'_>, namespace: &str, held: &mut Held) -> bool {
+    fn exempts(&self, request: &Admit<'_>, namespace: &str, held: &mut Effects) -> bool {
         let why = if self.0.namespaces.contains(namespace) {
             "namespace"
         } else if self.0.usernames.contains(&request.user.name) {
@@ -111,7 +111,7 @@ impl PodSecurityAdmission {
     }
 
     /// Why a pod is refused. What else there is to say of it is left in `held`.
-    fn evaluate(&self, policy: &Policy, wrong: &[Cause], subject: &Subject<'_>, enforce: bool, held: &mut Held) -> Option<String> {
+    fn evaluate(&self, policy: &Policy, wrong: &[Cause], subject: &Subject<'_>, enforce: bool, held: &mut Effects) -> Option<String> {
         if self.0.is_exempt_class(subject.spec) {
             held.note("exempt", "runtimeClass");
             return None;

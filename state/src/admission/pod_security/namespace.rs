@@ -2,8 +2,8 @@
 use super::PodSecurity;
 use super::check::{check, reasons};
 use super::policy::{Level, Policy, Standard};
-use crate::admission::{Admit, Held, Refusal};
-use crate::view::View;
+use crate::admission::{Admit, Effects, Refusal};
+use crate::view::ObjectLookup;
 use model::{ApiError, Object, Stored};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const JUDGED: usize = 3_000;
 /// Most pods that are looked at to find those that differ.
 const SEEN: usize = 10_000;
 
-pub(super) fn judge(config: &PodSecurity, request: &Admit<'_>, namespace: &Object, held: &mut Held) -> Result<(), Refusal> {
+pub(super) fn judge(config: &PodSecurity, request: &Admit<'_>, namespace: &Object, held: &mut Effects) -> Result<(), Refusal> {
     let name = namespace.name();
     let (new, wrong) = Policy::of(namespace.labels(), &config.defaults);
     let before = request.old.map(|old| Policy::of(old.labels(), &config.defaults));
@@ -73,7 +73,7 @@ impl Alike {
 
 /// What to say of the pods of a namespace in which `standard` is to hold. Of a controller's pods, which are alike, the first one is judged
 /// before the others are.
-fn existing(config: &PodSecurity, view: &dyn View, namespace: &str, standard: Standard) -> Vec<String> {
+fn existing(config: &PodSecurity, view: &dyn ObjectLookup, namespace: &str, standard: Standard) -> Vec<String> {
     let all = view.list("", "pods", namespace);
     let mut survey = Survey { config, standard, alike: BTreeMap::new(), judged: 0, exempt: 0 };
     let mut controllers = HashSet::new();

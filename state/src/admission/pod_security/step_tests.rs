@@ -1,13 +1,13 @@
 use super::*;
-use crate::view::fixture::MapView;
+use crate::view::fixture::MapLookup;
 use model::kinds;
 use serde_json::json;
 use state_client::User;
 
-fn cluster() -> MapView {
+fn cluster() -> MapLookup {
     let namespace = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
     let label = |mode: &str| format!("pod-security.kubernetes.io/{mode}");
-    MapView::default()
+    MapLookup::default()
         .with("", "namespaces", namespace("free", json!({})))
         .with("", "namespaces", namespace("strict", json!({label("enforce"): "restricted"})))
         .with(
@@ -31,7 +31,7 @@ struct Outcome {
 
 struct Write<'a> {
     config: PodSecurity,
-    view: MapView,
+    view: MapLookup,
     user: &'a str,
     resource: &'a str,
     subresource: Option<Subresource>,
@@ -48,7 +48,7 @@ impl<'a> Write<'a> {
         let (kinds, old, user) = (kinds::builtin(), self.old.map(object), User { name: self.user.to_owned(), ..User::default() });
         let kind = kinds.rows().iter().find(|k| &*k.resource == self.resource).unwrap();
         let request = Admit { user: &user, kind, subresource: self.subresource, old: old.as_ref(), view: &self.view, entropy: 7 };
-        let (new, mut held) = (object(self.new), Held::default());
+        let (new, mut held) = (object(self.new), Effects::default());
         let refused = PodSecurityAdmission(Arc::new(self.config)).judge(&request, &new, &mut held).err().map(|r| r.error.message);
         Outcome { refused, warnings: held.warnings, notes: held.notes.into_iter().map(|n| (n.key, n.value)).collect() }
     }
@@ -176,8 +176,9 @@ fn labels_of_namespaces() {
 #[test]
 fn pods_that_are_there_already() {
     let owned = |uid: &str, name: String, spec: Value| json!({"metadata": {"namespace": "here", "name": name, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": uid, "uid": uid, "controller": true}]}, "spec": spec});
-    let with = |view: MapView, pod: Value| view.with("", "pods", pod);
-    let relabel = |view: MapView, old: Value, new: Value| Write { view, old: Some(namespace(old)), ..Write::new("namespaces", namespace(new)) }.run().warnings;
+    let with = |view: MapLookup, pod: Value| view.with("", "pods", pod);
+    let relabel =
+        |view: MapLookup, old: Value, new: Value| Write { view, old: Some(namespace(old)), ..Write::new("namespaces", namespace(new)) }.run().warnings;
     let crowd = || {
         let mut view = cluster();
         for i in 0..3_500 {

@@ -51,10 +51,10 @@ struct Message {
 }
 
 impl Message {
-    fn fed(&self, bare: bool) -> Fed {
-        let kind = if self.delete { FedKind::Delete } else { FedKind::Put };
+    fn fed(&self, bare: bool) -> ReceivedMessage {
+        let kind = if self.delete { ReceivedKind::Delete } else { ReceivedKind::Put };
         let payload = Stored::encode(&object(self.name, self.sequence)).unwrap();
-        Fed { sequence: self.sequence, key: key(self.name), own: self.own, kind, payload: (!bare).then_some(payload) }
+        ReceivedMessage { sequence: self.sequence, key: key(self.name), own: self.own, kind, payload: (!bare).then_some(payload) }
     }
 }
 
@@ -66,7 +66,7 @@ struct World {
     read: u64,
     bare: bool,
     acknowledgements: VecDeque<(u64, u64)>,
-    answers: Vec<(u64, oneshot::Receiver<Answer>)>,
+    answers: Vec<(u64, oneshot::Receiver<WriteResult>)>,
 }
 
 impl World {
@@ -177,7 +177,7 @@ proptest! {
             world.step(step);
         }
         world.log.start_load();
-        let loaded: Vec<Fed> = world.stream.values().map(|m| m.fed(false)).collect();
+        let loaded: Vec<ReceivedMessage> = world.stream.values().map(|m| m.fed(false)).collect();
         let end = world.end;
         for acknowledged in world.acknowledgements.drain(..).take(2) {
             world.log.landed(&[acknowledged]);

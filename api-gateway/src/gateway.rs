@@ -1,7 +1,7 @@
 //! The listener: TLS, connections, and how they end.
 use crate::auth::certificate_user;
 use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
-use crate::cork::coalesce;
+use crate::coalesce::coalesce;
 use crate::handler::{Api, Peer};
 use crate::io::Timed;
 use crate::pki::Pki;

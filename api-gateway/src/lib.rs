@@ -3,7 +3,7 @@
 //! No line here knows a kind: paths, discovery, tables and metrics derive from the table of kinds.
 pub mod auth;
 pub mod body;
-mod cork;
+mod coalesce;
 pub mod discovery;
 pub mod forms;
 pub mod gateway;

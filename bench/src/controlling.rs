@@ -2,7 +2,7 @@
 //! the plans out and plays the nodes is the simulation's store, and isn't timed.
 use crate::report::rounded;
 use clap::Args;
-use controllers::runtime::edge::request;
+use controllers::runtime::actor::request;
 use controllers::runtime::engine::WriteOutcome;
 use controllers::runtime::{Engine, Guard, Resource, Write};
 use jiff::Timestamp;

@@ -3,13 +3,13 @@ use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::lease::{Memory, Remote, Table};
 use crate::line::{Line, LineCut};
-use crate::local::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
 use crate::message::{Call, Open};
 use crate::micro::Announcements;
 use crate::nats::answer::{self, StreamRequest};
 use crate::nats::ask;
-use crate::nats::mouth::Multiplexer;
+use crate::nats::multiplexer::Multiplexer;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
+use crate::registry::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
 use crate::service::{Service, Stats};
 use crate::stream::{Duplex, pair};
 use crate::subject::{Subjects, Verb};
@@ -109,8 +109,8 @@ impl<O: Open> Opening<O> {
         Self { message, caller, answering: OpeningReply::Local(answer) }
     }
 
-    pub(crate) fn remote(message: O, caller: Caller, knock: StreamRequest) -> Self {
-        Self { message, caller, answering: OpeningReply::Remote(knock) }
+    pub(crate) fn remote(message: O, caller: Caller, request: StreamRequest) -> Self {
+        Self { message, caller, answering: OpeningReply::Remote(request) }
     }
 
     /// Opens the stream.
@@ -124,8 +124,8 @@ impl<O: Open> Opening<O> {
                 answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
                 Ok(ours)
             }
-            OpeningReply::Remote(knock) => {
-                let (sender, receiver) = knock.accept().await.map_err(BusError::Disconnected)?;
+            OpeningReply::Remote(request) => {
+                let (sender, receiver) = request.accept().await.map_err(BusError::Disconnected)?;
                 Ok(Duplex::remote(sender, receiver))
             }
         }
@@ -139,8 +139,8 @@ impl<O: Open> Opening<O> {
                     tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
                 }
             }
-            OpeningReply::Remote(knock) => {
-                if let Err(error) = knock.refuse::<O>(&why).await {
+            OpeningReply::Remote(request) => {
+                if let Err(error) = request.refuse::<O>(&why).await {
                     tracing::warn!(service = O::SERVICE, %error, "a refusal could not be sent");
                 }
             }
@@ -163,7 +163,7 @@ struct Shared {
 pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    mouth: Arc<OnceCell<Arc<Multiplexer>>>,
+    mux: Arc<OnceCell<Arc<Multiplexer>>>,
     line: Option<Line>,
 }
 
@@ -203,13 +203,13 @@ impl Bus {
 
     fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
-        Self { shared: Arc::new(shared), caller: Arc::new(caller), mouth: Arc::default(), line: None }
+        Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default(), line: None }
     }
 
     /// The same bus, speaking as another caller (a process that plays several roles). The connection's own key must
     /// be allowed to: `state`'s is.
     pub fn speaking_as(&self, caller: Caller) -> Self {
-        Self { shared: self.shared.clone(), caller: Arc::new(caller), mouth: Arc::default(), line: self.line.clone() }
+        Self { shared: self.shared.clone(), caller: Arc::new(caller), mux: Arc::default(), line: self.line.clone() }
     }
 
     /// The same bus, whose requests and streams go over this line.
@@ -246,11 +246,11 @@ impl Bus {
     /// What speaks for this caller on NATS; `None` where there is no NATS.
     pub(crate) async fn multiplexer(&self) -> Result<Option<&Arc<Multiplexer>>, BusError> {
         let Some(link) = &self.shared.link else { return Ok(None) };
-        if let Some(mouth) = self.mouth.get() {
-            return Ok(Some(mouth));
+        if let Some(mux) = self.mux.get() {
+            return Ok(Some(mux));
         }
-        let mouth = Box::pin(self.mouth.get_or_try_init(|| link.mouth(&self.caller))).await;
-        mouth.map(Some).map_err(BusError::Disconnected)
+        let mux = Box::pin(self.mux.get_or_try_init(|| link.multiplexer(&self.caller))).await;
+        mux.map(Some).map_err(BusError::Disconnected)
     }
 
     pub(crate) fn announcements(&self) -> &Announcements {
@@ -284,12 +284,12 @@ impl Bus {
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
         let answering = pin!(async {
-            if let Some(door) = self.shared.registry.find::<Q, CallHandler<Q>>(to) {
-                return door.call(message, Caller::clone(&self.caller)).await;
+            if let Some(handler) = self.shared.registry.find::<Q, CallHandler<Q>>(to) {
+                return handler.call(message, Caller::clone(&self.caller)).await;
             }
             match self.multiplexer().await? {
                 // on the heap, for who asks somebody in the same process doesn't need the room
-                Some(mouth) => Box::pin(ask::call(mouth, to, message, timeout)).await,
+                Some(mux) => Box::pin(ask::call(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
             }
         });
@@ -303,11 +303,11 @@ impl Bus {
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
         let answering = pin!(async {
-            if let Some(gate) = self.shared.registry.find::<O, StreamHandler<O>>(to) {
-                return gate.open(message, Caller::clone(&self.caller)).await;
+            if let Some(handler) = self.shared.registry.find::<O, StreamHandler<O>>(to) {
+                return handler.open(message, Caller::clone(&self.caller)).await;
             }
             match self.multiplexer().await? {
-                Some(mouth) => Box::pin(ask::open(mouth, to, message, timeout)).await,
+                Some(mux) => Box::pin(ask::open(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
         });
@@ -358,12 +358,12 @@ impl Bus {
         let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX).clamp(1, MAX_CONCURRENCY);
         let permits = Arc::new(Semaphore::new(concurrency as usize));
         let stats = Arc::new(Stats::default());
-        let door = Arc::new(CallHandler { handler, permits: permits.clone(), limit: concurrency as usize, stats: stats.clone() });
-        let registration = self.shared.registry.add::<Q, _>(instance, door.clone());
+        let handler = Arc::new(CallHandler { handler, permits: permits.clone(), limit: concurrency as usize, stats: stats.clone() });
+        let registration = self.shared.registry.add::<Q, _>(instance, handler.clone());
         let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
-        if let Some(mouth) = self.multiplexer().await? {
-            answer::serve(mouth, instance, door, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
+        if let Some(mux) = self.multiplexer().await? {
+            answer::serve(mux, instance, handler, service.listening.clone()).await?;
+            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
         }
         Ok(service)
     }
@@ -379,12 +379,12 @@ impl Bus {
         R: Future<Output = ()> + Send + 'static,
     {
         let stats = Arc::new(Stats::default());
-        let gate = Arc::new(StreamHandler::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
-        let registration = self.shared.registry.add::<O, _>(instance, gate.clone());
+        let handler = Arc::new(StreamHandler::<O> { handler: Box::new(move |opening| Box::pin(handler(opening))), stats: stats.clone() });
+        let registration = self.shared.registry.add::<O, _>(instance, handler.clone());
         let service = self.service(registration, Arc::new(Semaphore::new(1)), 1, stats, (Verb::Open, O::SERVICE, instance));
-        if let Some(mouth) = self.multiplexer().await? {
-            answer::accept(mouth, instance, gate, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mouth, self.stop()).await;
+        if let Some(mux) = self.multiplexer().await? {
+            answer::accept(mux, instance, handler, service.listening.clone()).await?;
+            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
         }
         Ok(service)
     }

@@ -1,7 +1,7 @@
 //! Services say who they are, by NATS' micro protocol: `nats micro ls` sees them, and [`Bus::discover`] asks the same way.
 use crate::address::{Caller, Role};
 use crate::bus::Bus;
-use crate::nats::mouth::Multiplexer;
+use crate::nats::multiplexer::Multiplexer;
 use crate::permissions::foreign_inbox;
 use crate::service::Stats;
 use crate::subject::Subjects;
@@ -133,10 +133,10 @@ impl Announcements {
     }
 
     /// Answers those who ask, from the first call on.
-    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mouth: &Multiplexer, stop: CancellationToken) {
+    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mux: &Multiplexer, stop: CancellationToken) {
         let start = || async {
-            let questions = mouth.client.subscribe("$SRV.>").await?;
-            let (all, speaker) = (self.clone(), Speaker { client: mouth.replies.clone(), subjects: mouth.subjects.clone(), owner: mouth.owner.clone() });
+            let questions = mux.client.subscribe("$SRV.>").await?;
+            let (all, speaker) = (self.clone(), Speaker { client: mux.replies.clone(), subjects: mux.subjects.clone(), owner: mux.owner.clone() });
             let (cluster, speaker) = (cluster.to_owned(), Arc::new(speaker));
             tokio::spawn(stop.run_until_cancelled_owned(questions.for_each(move |question| answer(all.clone(), speaker.clone(), cluster.clone(), question))));
             Ok::<(), async_nats::SubscribeError>(())
@@ -200,7 +200,7 @@ impl Bus {
     /// allowed to ask: state, gateway and admin are.
     pub async fn discover(&self, timeout: Duration) -> Vec<ServiceInfo> {
         let mut found: Vec<ServiceInfo> = match self.multiplexer().await {
-            Ok(Some(mouth)) => match mouth.gather("$SRV.STATS", timeout).await {
+            Ok(Some(mux)) => match mux.gather("$SRV.STATS", timeout).await {
                 Ok(answers) => answers.iter().filter_map(|(from, m)| parse(self.cluster(), &m.payload).filter(|info| vouched(from, info))).collect(),
                 Err(error) => {
                     tracing::warn!(?error, "can't ask for services");

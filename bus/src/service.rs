@@ -1,7 +1,7 @@
 //! What is served: the handle that keeps a service running, and its statistics.
 use crate::bus::Bus;
-use crate::local::Registration;
 use crate::micro::Announced;
+use crate::registry::Registration;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub struct Stats {
     requests: AtomicU64,
     errors: AtomicU64,
     nanos: AtomicU64,
-    complaints: LogLimiter,
+    log_limiter: LogLimiter,
 }
 
 /// Lets a few lines a second into the log of what others do wrong, who could fill it otherwise.
@@ -46,7 +46,7 @@ impl LogLimiter {
 impl Stats {
     /// Logs what somebody did wrong, now and then.
     pub(crate) fn log_limited(&self, log: impl FnOnce()) {
-        self.complaints.log(log);
+        self.log_limiter.log(log);
     }
     /// Requests answered, well or not.
     pub fn requests(&self) -> u64 {
@@ -132,10 +132,10 @@ mod tests {
 
     #[test]
     fn complaints_are_few() {
-        let (complaints, logged) = (LogLimiter::default(), AtomicU64::new(0));
+        let (log_limiter, logged) = (LogLimiter::default(), AtomicU64::new(0));
         let began = Instant::now();
         for _ in 0..100_000 {
-            complaints.log(|| _ = logged.fetch_add(1, Ordering::Relaxed));
+            log_limiter.log(|| _ = logged.fetch_add(1, Ordering::Relaxed));
         }
         let most = u64::from(LINES) * (began.elapsed().as_secs() + 2);
         let logged = logged.load(Ordering::Relaxed);

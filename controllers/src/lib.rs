@@ -20,7 +20,7 @@ pub mod token_secret;
 
 use jiff::SignedDuration;
 use model::Kinds;
-use runtime::edge::{self, StatsRequest};
+use runtime::actor::{self, StatsRequest};
 use runtime::{Controller, Engine, Lookup, Resource, StartError, Stats};
 use state_client::Client;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ pub enum RunError {
     Start(#[from] StartError),
     /// A part of the runtime panicked.
     #[error(transparent)]
-    Broken(#[from] edge::Broken),
+    Broken(#[from] actor::Broken),
 }
 
 /// All controllers, ready to run. Clones are the same.
@@ -126,7 +126,7 @@ impl Controllers {
     pub async fn run(&self, client: Client, identity: String, cancel: CancellationToken) -> Result<(), RunError> {
         let engine = engine(&self.options)?;
         let mut asked = self.asked.lock().await;
-        Ok(edge::run(engine, client, identity, &mut asked, cancel).await?)
+        Ok(actor::run(engine, client, identity, &mut asked, cancel).await?)
     }
 
     /// What each controller is at; empty where they aren't running.

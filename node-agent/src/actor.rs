@@ -4,7 +4,7 @@ mod wanted;
 pub use wanted::{POD, Wanted};
 
 use crate::admission;
-use crate::edge::{Executor, OpContext, OpOutcome, pod_ref};
+use crate::executor::{Executor, OpContext, OpOutcome, pod_ref};
 use crate::logs::beginning;
 use crate::pod::backoff;
 use crate::pod::probe::{ProbeKind, ProbeState};

@@ -66,9 +66,9 @@ impl Allocations {
 
     /// Forgets a pod that is gone from the node.
     pub fn forget(&self, uid: &str) {
-        let mut book = self.lock();
-        book.leave(uid);
-        book.refused.remove(uid);
+        let mut table = self.lock();
+        table.leave(uid);
+        table.refused.remove(uid);
     }
 }
 

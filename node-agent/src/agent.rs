@@ -6,7 +6,7 @@ use kept::{address, is_over, kept, matters};
 
 use crate::actor::{Message, PodActor, Wanted};
 use crate::admission::Allocations;
-use crate::edge::{Executor, Lookups, NodeInfo, Rotation};
+use crate::executor::{Executor, Lookups, NodeInfo, Rotation};
 use crate::net::{Ipv4Net, NetError, NetOptions, Network};
 use crate::node::machine::Machine;
 use crate::node::{NodeHeartbeat, Registration};
@@ -212,7 +212,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let (written, rotation) = (edge.clone(), options.logs);
     system.task("logs", move |cancel| {
         let edge = written.clone();
-        async move { crate::edge::rotate(&edge, rotation, cancel).await }
+        async move { crate::executor::rotate(&edge, rotation, cancel).await }
     });
     crate::stream::serve(&bus, system, edge, agent.pods.clone()).await?;
     Ok(())
@@ -232,8 +232,8 @@ impl Agent {
         // from now, not from each of the tasks' restarts
         let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
-            let heart = NodeHeartbeat::new(edge.clone(), registration.clone());
-            not_before(begin, cancel, |cancel| async move { heart.run(cancel).await })
+            let heartbeat = NodeHeartbeat::new(edge.clone(), registration.clone());
+            not_before(begin, cancel, |cancel| async move { heartbeat.run(cancel).await })
         });
         let edge = self.edge.clone();
         system.task(&format!("reports-{node}"), move |cancel| {

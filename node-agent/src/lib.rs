@@ -6,8 +6,8 @@ mod beneath;
 mod component;
 mod disk;
 mod downward;
-pub mod edge;
 mod env;
+pub mod executor;
 pub mod hollow;
 pub mod logs;
 mod mounts;
@@ -30,6 +30,6 @@ mod tls;
 mod volumes;
 
 pub use agent::{AgentError, AgentOptions, has_pods, run};
-pub use edge::Rotation;
+pub use executor::Rotation;
 pub use remove::remove_all;
 pub use runtime::podman::service::Socket;

@@ -1,5 +1,5 @@
 //! Events about pods and the node: written in the background, repeated ones counted instead of written again.
-use crate::edge::OpContext;
+use crate::executor::OpContext;
 use crate::logs::beginning;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};

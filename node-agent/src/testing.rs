@@ -1,6 +1,6 @@
 //! What unit tests share: an edge over any runtime, and a runtime that doesn't answer for one pod.
 use crate::admission::Allocations;
-use crate::edge::{Executor, Lookups, NodeInfo};
+use crate::executor::{Executor, Lookups, NodeInfo};
 use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;

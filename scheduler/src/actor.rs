@@ -1,6 +1,6 @@
 //! The loop around [`schedule()`]: three watches keep the snapshot and the queue, all pods that can be tried are decided together, and the
 //! decisions are written as batches. What isn't written goes back to the queue. While the bus is gone, nothing comes and nothing is decided.
-use crate::desk::{BindingResult, SchedulerCore, SchedulerOutput, binding};
+use crate::core::{BindingResult, SchedulerCore, SchedulerOutput, binding};
 use crate::events::{Journal, Note};
 use crate::pod::PodInfo;
 use crate::schedule::schedule;
@@ -45,13 +45,13 @@ pub async fn run(client: Client, cancel: CancellationToken) -> Result<(), Schedu
 struct Scheduler {
     client: Client,
     notes: mpsc::Sender<Note>,
-    desk: SchedulerCore,
+    core: SchedulerCore,
     writing: JoinSet<Vec<BindingResult>>,
 }
 
 impl Scheduler {
     fn new(client: Client, notes: mpsc::Sender<Note>) -> Self {
-        Self { client, notes, desk: SchedulerCore::new(rand::random()), writing: JoinSet::new() }
+        Self { client, notes, core: SchedulerCore::new(rand::random()), writing: JoinSet::new() }
     }
 
     async fn work(mut self, cancel: CancellationToken) -> Result<(), SchedulerError> {
@@ -60,22 +60,22 @@ impl Scheduler {
             self.tell();
             let synced = [&nodes, &pods, &namespaces].iter().all(|r| r.revision().is_some());
             let may_write = synced && self.writing.len() < WRITING;
-            if may_write && self.desk.is_ready() {
+            if may_write && self.core.is_ready() {
                 self.decide().await?;
                 continue;
             }
-            let due = if may_write { self.desk.next() } else { None };
+            let due = if may_write { self.core.next() } else { None };
             tokio::select! {
                 () = cancel.cancelled() => break,
-                changes = namespaces.next() => self.desk.apply(changes, Timestamp::now()),
-                changes = nodes.next() => self.desk.apply(changes, Timestamp::now()),
-                changes = pods.next() => self.desk.apply(changes, Timestamp::now()),
-                Some(written) = self.writing.join_next() => self.desk.written(written?, Timestamp::now()),
-                () = until(due), if due.is_some() => self.desk.ripen(Timestamp::now()),
+                changes = namespaces.next() => self.core.apply(changes, Timestamp::now()),
+                changes = nodes.next() => self.core.apply(changes, Timestamp::now()),
+                changes = pods.next() => self.core.apply(changes, Timestamp::now()),
+                Some(written) = self.writing.join_next() => self.core.written(written?, Timestamp::now()),
+                () = until(due), if due.is_some() => self.core.move_due(Timestamp::now()),
             }
         }
         while let Some(written) = self.writing.join_next().await {
-            self.desk.written(written?, Timestamp::now());
+            self.core.written(written?, Timestamp::now());
         }
         self.tell();
         Ok(())
@@ -83,13 +83,13 @@ impl Scheduler {
 
     /// Decides for all pods that can be tried. The work is done off the runtime's threads: it may take long on a big cluster.
     async fn decide(&mut self) -> Result<(), SchedulerError> {
-        let (mut snapshot, pods, seed) = self.desk.take(BATCH, Timestamp::now());
+        let (mut snapshot, pods, seed) = self.core.take(BATCH, Timestamp::now());
         let decided = tokio::task::spawn_blocking(move || {
             let decisions = schedule(&mut snapshot, &pods, seed);
             (snapshot, decisions)
         });
         let (snapshot, decisions) = decided.await?;
-        let SchedulerOutput { bindings, refusals } = self.desk.decided(snapshot, decisions, Timestamp::now());
+        let SchedulerOutput { bindings, refusals } = self.core.decided(snapshot, decisions, Timestamp::now());
         for chunk in bindings.chunks(MESSAGE) {
             self.writing.spawn(write_bindings(self.client.clone(), chunk.to_vec()));
         }
@@ -100,7 +100,7 @@ impl Scheduler {
     }
 
     fn tell(&mut self) {
-        let dropped = self.desk.notes().into_iter().filter_map(|note| self.notes.try_send(note).err()).count();
+        let dropped = self.core.notes().into_iter().filter_map(|note| self.notes.try_send(note).err()).count();
         if dropped > 0 {
             tracing::warn!(dropped, "events come faster than they can be written");
         }

@@ -6,7 +6,7 @@
 //! * [`topology`]: counts of pods by domain, for spread and pod affinity;
 //! * [`queue`]: pods that wait, and what they wait for;
 //! * [`events`]: what is said about pods;
-//! * [`desk`]: all of that as one value: changes come in, what is to be written goes out;
+//! * [`core`]: all of that as one value: changes come in, what is to be written goes out;
 //! * [`run()`]: the loop around it, the only part with a clock and a bus.
 //!
 //! To add a rule: one pure function, and one line in [`filter::FILTERS`], [`score::LOCAL`] or [`score::SCALED`].
@@ -14,7 +14,7 @@ mod actor;
 #[cfg(test)]
 mod actor_tests;
 mod class_run;
-pub mod desk;
+pub mod core;
 pub mod events;
 pub mod filter;
 pub mod node;

@@ -228,7 +228,7 @@ impl Agent {
     }
 
     /// Registration at first, then the lease, and the status where somebody may have doubted the node.
-    fn heart(&mut self, net: &mut Net) {
+    fn heartbeat(&mut self, net: &mut Net) {
         let first = !self.registered;
         if self.renewed.is_some_and(|at| net.now.duration_since(at) > DOUBTED) {
             self.reassure = 2;
@@ -263,7 +263,7 @@ impl Agent {
 
     fn go_on(&mut self, net: &mut Net) {
         if self.beat <= net.now {
-            self.heart(net);
+            self.heartbeat(net);
         }
         let mut due = self.beat;
         let uids: Vec<String> = self.pods.keys().cloned().collect();

@@ -1,8 +1,8 @@
 //! The loop: one queue of events in virtual time, and the fates of messages.
 use crate::agent::Agent;
-use crate::brain::{ControllersProcess, Process, SchedulerProcess};
 use crate::check::Check;
 use crate::feed::Feed;
+use crate::process::{ControllersProcess, Process, SchedulerProcess};
 use crate::store::{Store, lost};
 use crate::users;
 use jiff::{SignedDuration, Timestamp};

@@ -3,13 +3,13 @@
 //! the network, the clock, container runtimes, users and faults. One seed decides everything that is left to chance.
 //!
 //! * [`cluster`]: the loop, messages and their fates; * [`store`]: the log with compare-and-swap and the pipeline over it;
-//! * [`feed`]: watches; * [`brain`]: the processes of controllers and scheduler; * [`agent`]: nodes; * [`users`]: what users do, and what goes
+//! * [`feed`]: watches; * [`processes`]: the processes of controllers and scheduler; * [`agent`]: nodes; * [`users`]: what users do, and what goes
 //!   wrong; * [`check`]: what must hold after each write, and once all is quiet.
 pub mod agent;
-pub mod brain;
 pub mod check;
 pub mod cluster;
 pub mod feed;
+pub mod process;
 pub mod store;
 pub mod users;
 

@@ -1,11 +1,11 @@
 //! Whether a request is allowed: decided on what it is answered with. What a node may read follows from its pods, and both the pods and what it reads
 //! change while the request waits for the cache; so it is asked again once that is current.
 use crate::authz::{self, node};
-use crate::call::RequestContext;
+use crate::lookup::ObjectLookup;
 use crate::pipeline::Pipeline;
+use crate::request_context::RequestContext;
 use crate::routes::Routes;
 use crate::store::Store;
-use crate::view::ObjectLookup;
 use model::{ApiError, Key, Reason, Stored};
 use std::sync::Arc;
 

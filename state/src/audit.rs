@@ -1,7 +1,7 @@
 //! What admission notes of writes, for whoever collects it. There is no audit log of requests: what Kubernetes would write there as an event's
 //! annotations is a line of this process' own log, with the target `audit`.
 use crate::admission::AuditAnnotation;
-use crate::call::RequestContext;
+use crate::request_context::RequestContext;
 use model::Object;
 
 /// Most characters of what is said of one write: a pod's names may be as long as a pod.

@@ -5,16 +5,16 @@ use crate::admission::service::Ranges;
 use crate::admission::service_account::PATIENCE;
 use crate::allow::Known;
 use crate::authz::Authorizer;
-use crate::call::RequestContext;
 use crate::claims::Claimant;
-use crate::fence::{self, FencingCheck};
+use crate::fencing::{self, FencingCheck};
+use crate::flow_control::{FlowControl, PriorityLevels, weight};
 use crate::identity;
+use crate::lookup::ObjectLookup;
 use crate::metrics::Metrics;
-use crate::places::{FlowControl, PriorityLevels, weight};
+use crate::request_context::RequestContext;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
-use crate::view::ObjectLookup;
 use crate::warnings;
 use arc_swap::{ArcSwap, Guard};
 use bus::{Caller, FencingToken, Leases};
@@ -179,9 +179,9 @@ impl Pipeline {
     fn let_in(&self, caller: &Caller, mut request: Box<Request>, counted: bool) -> Result<AdmittedRequest, ApiError> {
         let user = identity::resolve(caller, request.user.take())?;
         let requests = &self.0.requests;
-        let guest = if counted { requests.enter(caller, &user, weight(&request))? } else { requests.inside(caller, &user) };
+        let admitted = if counted { requests.enter(caller, &user, weight(&request))? } else { requests.uncounted(caller, &user) };
         let fence = request.fence.take();
-        let (call, body) = RequestContext::resolve(&self.kinds(), user, guest, *request, jiff::Timestamp::now())?;
+        let (call, body) = RequestContext::resolve(&self.kinds(), user, admitted, *request, jiff::Timestamp::now())?;
         Ok(AdmittedRequest { call, body, fence })
     }
 
@@ -203,8 +203,8 @@ impl Pipeline {
             self.0.fences.admit(caller, fence, (call.verb, &call.kind.resource, &call.name)).await?;
         }
         self.allow(call).await?;
-        if fence::writes(call.verb) {
-            call.guest.work().await?;
+        if fencing::writes(call.verb) {
+            call.admitted.take_seat().await?;
         }
         let body = std::mem::replace(body, Body::None);
         match call.verb {

@@ -1,10 +1,10 @@
 //! The pipeline on the bus: `state.api`, `state.batch` and `state.watch`, and what every cluster has from the start.
 use crate::admission::lifecycle;
 use crate::authz::{Authorizer, bootstrap, policy};
-use crate::fence;
+use crate::fencing;
+use crate::flow_control::{self, InFlightRequest};
 use crate::identity;
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::places::{self, InFlightRequest};
 use crate::store::{Store, WatchFrom};
 use bus::{Bus, BusError, Caller, Class, Incoming, Opening, Role, Service};
 use futures::StreamExt;
@@ -91,8 +91,8 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
 /// Works on all requests of a batch at once, so that their commits share the log's next write. Replies keep the order.
 async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus::Call>::Reply {
     let all = asked.message.0.len();
-    let guest = match batch_in(pipeline, &mut asked).await {
-        Ok(guest) => guest,
+    let admitted = match batch_in(pipeline, &mut asked).await {
+        Ok(admitted) => admitted,
         Err(refusal) => return vec![Err(refusal); all],
     };
     let caller = asked.caller;
@@ -101,7 +101,7 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
     let one = async |request| {
         // what others of the batch were answered takes room until all are
         if room.load(Ordering::Relaxed) == 0 {
-            return Err(places::too_many());
+            return Err(flow_control::too_many());
         }
         let reply = pipeline.handle_inside(&caller, Box::new(request)).await;
         let took = reply.as_ref().map_or(0, size);
@@ -109,7 +109,7 @@ async fn batch(pipeline: &Pipeline, mut asked: Incoming<Batch>) -> <Batch as bus
         reply
     };
     let replies = futures::stream::iter(asked.message.0.into_iter().map(one)).buffered(bounds.at_once).collect().await;
-    drop(guest);
+    drop(admitted);
     replies
 }
 
@@ -118,11 +118,11 @@ async fn batch_in(pipeline: &Pipeline, asked: &mut Incoming<Batch>) -> Result<In
     let requests = &mut asked.message.0;
     let speaks_for_itself = asked.caller.role != Role::Gateway;
     let user = if speaks_for_itself { identity::resolve(&asked.caller, None)? } else { User::default() };
-    let bytes = requests.iter().map(places::weight).sum::<usize>() + requests.len() * size_of::<Request>();
-    let guest = pipeline.batches().enter(&asked.caller, &user, bytes)?;
+    let bytes = requests.iter().map(flow_control::weight).sum::<usize>() + requests.len() * size_of::<Request>();
+    let admitted = pipeline.batches().enter(&asked.caller, &user, bytes)?;
     fenced(pipeline, &asked.caller, requests).await?;
-    guest.work().await?;
-    Ok(guest)
+    admitted.take_seat().await?;
+    Ok(admitted)
 }
 
 /// What the requests of one batch may take together.
@@ -152,7 +152,7 @@ fn size(reply: &Reply) -> usize {
 
 /// One question for a whole batch that is asked under one lease; others ask for themselves.
 async fn fenced(pipeline: &Pipeline, caller: &Caller, requests: &mut [Request]) -> Result<(), ApiError> {
-    let write = requests.iter().find(|r| r.fence.is_some() && fence::writes(r.verb));
+    let write = requests.iter().find(|r| r.fence.is_some() && fencing::writes(r.verb));
     let Some(write) = write.filter(|write| requests.iter().all(|r| r.fence == write.fence)) else { return Ok(()) };
     if let Some(fence) = &write.fence {
         pipeline.fences().admit(caller, fence, (write.verb, &write.resource, &write.name)).await?;

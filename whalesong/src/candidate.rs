@@ -3,7 +3,7 @@ use crate::data::Identity;
 use crate::status::Standing;
 use bus::{Bus, FencingToken, LeaseOptions, Leases};
 use state_client::Client;
-use state_client::heartbeat::LeaderLease;
+use state_client::leader_lease::LeaderLease;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! Requests that come from elsewhere.
 use super::ask::WELL;
-use super::mouth::Multiplexer;
+use super::in_flight::{InFlight, InFlightPermit};
+use super::multiplexer::Multiplexer;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
-use super::shares::{InFlight, InFlightPermit};
 use super::wire::{self, PORT};
 use crate::address::{Caller, Class, Role, To};
 use crate::bus::{BusError, Opening};
-use crate::local::{CallHandler, StreamHandler};
 use crate::message::{Call, Open};
 use crate::permissions::serves_any;
+use crate::registry::{CallHandler, StreamHandler};
 use crate::subject::{Port, Verb};
 use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
@@ -32,17 +32,17 @@ const SUBSCRIBE: Duration = Duration::from_secs(5);
 
 /// Where one request's reply goes: to an inbox of who asked, or nowhere. Dropping it unanswered tells the sender so.
 pub(crate) struct Responder {
-    mouth: Arc<Multiplexer>,
+    mux: Arc<Multiplexer>,
     subject: Option<String>,
 }
 
 impl Responder {
     async fn reply(mut self, headers: Option<HeaderMap>, body: Bytes) -> Result<(), String> {
         let Some(subject) = self.subject.take() else { return Ok(()) };
-        for (part, body) in wire::parts(body, self.mouth.part_size()) {
+        for (part, body) in wire::parts(body, self.mux.part_size()) {
             let published = match headers.clone().or(part) {
-                Some(headers) => self.mouth.replies.publish_with_headers(subject.clone(), headers, body).await,
-                None => self.mouth.replies.publish(subject.clone(), body).await,
+                Some(headers) => self.mux.replies.publish_with_headers(subject.clone(), headers, body).await,
+                None => self.mux.replies.publish(subject.clone(), body).await,
             };
             published.map_err(|e| e.to_string())?;
         }
@@ -55,7 +55,7 @@ impl Responder {
 
     fn say(&mut self, code: u16, why: &str) {
         let Some(subject) = self.subject.take() else { return };
-        if !self.mouth.enqueue(subject, Some(wire::error(code, why)), Bytes::new()) {
+        if !self.mux.enqueue(subject, Some(wire::error(code, why)), Bytes::new()) {
             tracing::debug!(code, why, "too much waits to be said: a sender isn't told");
         }
     }
@@ -76,7 +76,7 @@ pub(crate) struct StreamRequest {
 impl StreamRequest {
     /// Opens it.
     pub(crate) async fn accept(self) -> Result<(PipeSender, PipeReceiver), String> {
-        let (sender, receiver, ours) = Pipe::ends(&self.responder.mouth, None);
+        let (sender, receiver, ours) = Pipe::ends(&self.responder.mux, None);
         sender.join(&self.theirs);
         let mut headers = HeaderMap::new();
         headers.insert(PORT, ours.to_string().as_str());
@@ -108,25 +108,24 @@ struct Request {
 
 /// Reads all but the body; whatever can't be read is refused and logged. Where it isn't clear who asks, or the reply is wanted anywhere but in an inbox
 /// of the one who asks, nobody is told: this process would speak there with its own rights.
-fn read(mouth: &Arc<Multiplexer>, message: Message) -> Option<Request> {
+fn read(mux: &Arc<Multiplexer>, message: Message) -> Option<Request> {
     let headers = message.headers.as_ref();
-    let Some(caller) = mouth.subjects.requester(&message.subject) else {
-        mouth.log_limited(|| tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear"));
+    let Some(caller) = mux.subjects.requester(&message.subject) else {
+        mux.log_limited(|| tracing::warn!(subject = %message.subject, "refused a request whose sender isn't clear"));
         return None;
     };
-    let wanted = message.reply.as_deref().map(|inbox| mouth.subjects.reply(inbox, Some(&caller), &mouth.owner));
+    let wanted = message.reply.as_deref().map(|inbox| mux.subjects.reply(inbox, Some(&caller), &mux.owner));
     if let Some(None) = wanted {
-        mouth
-            .log_limited(|| tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender"));
+        mux.log_limited(|| tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its reply elsewhere than in an inbox of its sender"));
         return None;
     }
-    let responder = Responder { mouth: mouth.clone(), subject: wanted.flatten() };
+    let responder = Responder { mux: mux.clone(), subject: wanted.flatten() };
     let patience = wire::patience(headers).unwrap_or(PATIENCE).min(PATIENCE_MAX);
     let port = match wire::header(headers, PORT).map(Port::parse) {
         Some(Some(port)) if port.owner == caller => Some(port),
         None => None,
         Some(_) => {
-            mouth.log_limited(|| tracing::warn!(%caller, "refused a stream to somebody else"));
+            mux.log_limited(|| tracing::warn!(%caller, "refused a stream to somebody else"));
             responder.fail(403, "the stream isn't the sender's");
             return None;
         }
@@ -176,12 +175,12 @@ impl Queues {
 }
 
 /// Takes requests from the connection as they come, so that nothing piles up in it, until there are no more.
-async fn queue(mouth: &Arc<Multiplexer>, verb: Verb, mut requests: Requests, stop: CancellationToken, queues: Queues) {
+async fn queue(mux: &Arc<Multiplexer>, verb: Verb, mut requests: Requests, stop: CancellationToken, queues: Queues) {
     let shares = Arc::new(InFlight::default());
     while let Some(message) = requests.next(&stop).await {
-        mouth.health.heard.send_replace(Instant::now());
+        mux.health.heard.send_replace(Instant::now());
         let size = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX);
-        let Some(request) = read(mouth, message) else { continue };
+        let Some(request) = read(mux, message) else { continue };
         let Some(share) = shares.take(&request.caller, size, verb == Verb::Call && request.port.is_some()) else {
             request.responder.fail(wire::BUSY, "too many of this sender are under way");
             continue;
@@ -200,7 +199,7 @@ async fn queue(mouth: &Arc<Multiplexer>, verb: Verb, mut requests: Requests, sto
 
 /// Listens to a service's subjects until cancelled; each request is handled in a task of its own.
 async fn listen<F, R>(
-    mouth: &Arc<Multiplexer>,
+    mux: &Arc<Multiplexer>,
     verb: Verb,
     (service, limit): (&str, usize),
     instance: &str,
@@ -211,8 +210,8 @@ where
     F: Fn(Request, OwnedSemaphorePermit) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let requests = subscribe(mouth, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
-    if let Err(error) = mouth.round_trip(SUBSCRIBE).await {
+    let requests = subscribe(mux, verb, service, instance).await.map_err(|e| BusError::Disconnected(e.to_string()))?;
+    if let Err(error) = mux.round_trip(SUBSCRIBE).await {
         tracing::warn!(service, ?error, "served from when NATS is back");
     }
     let handle = Arc::new(handle);
@@ -221,7 +220,7 @@ where
         tokio::spawn(work_off(waiting, limit.min(CONCURRENCY), handle.clone()));
         Queue { enter, room: Arc::new(Semaphore::new(QUEUE_KIB)) }
     }));
-    let taker = mouth.clone();
+    let taker = mux.clone();
     tokio::spawn(async move { queue(&taker, verb, requests, stop, queues).await });
     Ok(())
 }
@@ -272,43 +271,43 @@ impl Requests {
     }
 }
 
-async fn subscribe(mouth: &Multiplexer, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
+async fn subscribe(mux: &Multiplexer, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
     let mut all = SelectAll::new();
-    all.push(mouth.client.subscribe(mouth.subjects.requests(verb, service, &To::instance(instance))).await?);
-    if serves_any(mouth.owner.role) {
-        all.push(mouth.client.queue_subscribe(mouth.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
+    all.push(mux.client.subscribe(mux.subjects.requests(verb, service, &To::instance(instance))).await?);
+    if serves_any(mux.owner.role) {
+        all.push(mux.client.queue_subscribe(mux.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
     }
     Ok(Requests { incoming: all, drained: false })
 }
 
-/// Lets those elsewhere in by this door.
-pub(crate) async fn serve<Q: Call>(mouth: &Arc<Multiplexer>, instance: &str, door: Arc<CallHandler<Q>>, stop: CancellationToken) -> Result<(), BusError> {
-    let limit = door.limit;
+/// Lets those elsewhere in by this handler.
+pub(crate) async fn serve<Q: Call>(mux: &Arc<Multiplexer>, instance: &str, handler: Arc<CallHandler<Q>>, stop: CancellationToken) -> Result<(), BusError> {
+    let limit = handler.limit;
     let handle = move |request: Request, place: OwnedSemaphorePermit| {
-        let door = door.clone();
+        let handler = handler.clone();
         async move {
             let patience = request.patience;
             // whoever sent it doesn't wait any longer
-            if tokio::time::timeout(patience, answer(door, request)).await.is_err() {
+            if tokio::time::timeout(patience, answer(handler, request)).await.is_err() {
                 tracing::debug!(service = Q::SERVICE, "a request was not answered in its time");
             }
             drop(place);
         }
     };
-    listen(mouth, Verb::Call, (Q::SERVICE, limit), instance, stop, handle).await
+    listen(mux, Verb::Call, (Q::SERVICE, limit), instance, stop, handle).await
 }
 
-async fn answer<Q: Call>(door: Arc<CallHandler<Q>>, request: Request) {
+async fn answer<Q: Call>(handler: Arc<CallHandler<Q>>, request: Request) {
     let Request { caller, body, port, responder, .. } = request;
     let done = match port {
-        None => match reply(door, caller, &body).await {
+        None => match reply(handler, caller, &body).await {
             Ok(body) => responder.reply(None, body.into()).await,
             Err((code, why)) => {
                 responder.fail(code, &why);
                 Ok(())
             }
         },
-        Some(theirs) => answer_stream(door, caller, StreamRequest { responder, theirs }).await,
+        Some(theirs) => answer_stream(handler, caller, StreamRequest { responder, theirs }).await,
     };
     if let Err(error) = done {
         tracing::warn!(service = Q::SERVICE, %error, "a reply could not be sent");
@@ -316,50 +315,50 @@ async fn answer<Q: Call>(door: Arc<CallHandler<Q>>, request: Request) {
 }
 
 /// A request that is too large for one message comes as a stream of one frame, and its reply goes back so.
-async fn answer_stream<Q: Call>(door: Arc<CallHandler<Q>>, caller: Caller, knock: StreamRequest) -> Result<(), String> {
-    let (mut sender, mut receiver) = knock.accept().await?;
+async fn answer_stream<Q: Call>(handler: Arc<CallHandler<Q>>, caller: Caller, request: StreamRequest) -> Result<(), String> {
+    let (mut sender, mut receiver) = request.accept().await?;
     let Some(body) = receiver.recv().await.map_err(|e| e.to_string())? else { return Ok(()) };
     let mut frame = vec![WELL];
-    match reply(door, caller, &body).await {
+    match reply(handler, caller, &body).await {
         Ok(body) => frame.extend_from_slice(&body),
         Err((_, why)) => frame = [&[WELL + 1], why.as_bytes()].concat(),
     }
     sender.send(frame.into()).await.map_err(|e| e.to_string())
 }
 
-async fn reply<Q: Call>(door: Arc<CallHandler<Q>>, caller: Caller, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
+async fn reply<Q: Call>(handler: Arc<CallHandler<Q>>, caller: Caller, body: &[u8]) -> Result<Vec<u8>, (u16, String)> {
     let message = match wire::decode::<Q>(Q::SERVICE, body) {
         Ok(message) => message,
         Err(error) => {
-            door.stats.log_limited(|| tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request"));
-            drop(door.stats.begin());
+            handler.stats.log_limited(|| tracing::warn!(service = Q::SERVICE, %caller, %error, "refused a request"));
+            drop(handler.stats.begin());
             return Err((400, error.to_string()));
         }
     };
-    let reply = door.call(message, caller).await.map_err(|e| match e {
+    let reply = handler.call(message, caller).await.map_err(|e| match e {
         BusError::Failed { why, .. } => (500, why),
         e => (503, e.to_string()),
     })?;
     wire::encode(Q::SERVICE, &reply).map_err(|e| (500, e.to_string()))
 }
 
-/// Lets those elsewhere open streams at this gate.
-pub(crate) async fn accept<O: Open>(mouth: &Arc<Multiplexer>, instance: &str, gate: Arc<StreamHandler<O>>, stop: CancellationToken) -> Result<(), BusError> {
+/// Lets those elsewhere open streams at this handler.
+pub(crate) async fn accept<O: Open>(mux: &Arc<Multiplexer>, instance: &str, handler: Arc<StreamHandler<O>>, stop: CancellationToken) -> Result<(), BusError> {
     let handle = move |request: Request, place: OwnedSemaphorePermit| {
-        let gate = gate.clone();
+        let handler = handler.clone();
         async move {
             let Request { caller, body, port, responder, .. } = request;
             let Some(theirs) = port else { return responder.fail(400, "it doesn't say where its stream is") };
             match wire::decode::<O>(O::SERVICE, &body) {
-                Ok(message) => gate.admit(Opening::remote(message, caller, StreamRequest { responder, theirs })),
+                Ok(message) => handler.admit(Opening::remote(message, caller, StreamRequest { responder, theirs })),
                 Err(error) => {
-                    gate.stats.log_limited(|| tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream"));
-                    drop(gate.stats.begin());
+                    handler.stats.log_limited(|| tracing::warn!(service = O::SERVICE, %caller, %error, "refused a stream"));
+                    drop(handler.stats.begin());
                     responder.fail(400, &error.to_string());
                 }
             }
             drop(place);
         }
     };
-    listen(mouth, Verb::Open, (O::SERVICE, CONCURRENCY), instance, stop, handle).await
+    listen(mux, Verb::Open, (O::SERVICE, CONCURRENCY), instance, stop, handle).await
 }

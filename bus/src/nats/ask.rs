@@ -1,5 +1,5 @@
 //! Requests that leave the process.
-use super::mouth::{Multiplexer, ReceivedReply, RequestError, RequestTarget};
+use super::multiplexer::{Multiplexer, ReceivedReply, RequestError, RequestTarget};
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT, TIMEOUT};
 use crate::address::To;
@@ -27,28 +27,27 @@ fn headers(timeout: Duration) -> HeaderMap {
 }
 
 /// Sends a request and waits for its reply. `timeout` is told to the service; whoever calls keeps it.
-pub(crate) async fn call<Q: Call>(mouth: &Arc<Multiplexer>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
+pub(crate) async fn call<Q: Call>(mux: &Arc<Multiplexer>, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
     let body = Bytes::from(wire::encode(Q::SERVICE, &message)?);
     drop(message);
-    let reply = exchange(mouth, Q::SERVICE, to, body, timeout).await?;
+    let reply = exchange(mux, Q::SERVICE, to, body, timeout).await?;
     wire::decode(Q::SERVICE, &reply)
 }
 
-async fn exchange(mouth: &Arc<Multiplexer>, service: &'static str, to: &To, body: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
-    mouth.connected().await.map_err(|fault| fault.of(service))?;
-    let subject = mouth.subjects.request(Verb::Call, service, to, &mouth.owner);
-    if body.len() <= mouth.part_size() {
+async fn exchange(mux: &Arc<Multiplexer>, service: &'static str, to: &To, body: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
+    mux.connected().await.map_err(|fault| fault.of(service))?;
+    let subject = mux.subjects.request(Verb::Call, service, to, &mux.owner);
+    if body.len() <= mux.part_size() {
         let asked = RequestTarget { service, to };
-        let mut answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
+        let mut answer = mux.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         for attempt in 0..OTHERS {
             let Err(RequestError::Gone) = answer else { break };
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
-            answer = mouth.request(asked, subject.clone(), headers(timeout), body.clone()).await;
+            answer = mux.request(asked, subject.clone(), headers(timeout), body.clone()).await;
         }
         return answer.map(|a| a.body).map_err(|fault| fault.of(service));
     }
-    let (mut sender, mut receiver, _) =
-        connect(mouth, RequestTarget { service, to }, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
+    let (mut sender, mut receiver, _) = connect(mux, RequestTarget { service, to }, subject, Bytes::new(), timeout).await.map_err(|fault| fault.of(service))?;
     let failed = |why: String| BusError::Failed { service, why };
     let cut = |e: StreamError| failed(e.to_string());
     sender.send(body).await.map_err(cut)?;
@@ -61,16 +60,16 @@ async fn exchange(mouth: &Arc<Multiplexer>, service: &'static str, to: &To, body
 
 /// Both halves of a stream when it was accepted, and the answer's body.
 async fn connect(
-    mouth: &Arc<Multiplexer>,
+    mux: &Arc<Multiplexer>,
     asked: RequestTarget<'_>,
     subject: String,
     body: Bytes,
     timeout: Duration,
 ) -> Result<(PipeSender, PipeReceiver, Bytes), RequestError> {
-    let (sender, receiver, ours) = Pipe::ends(mouth, Some(asked));
+    let (sender, receiver, ours) = Pipe::ends(mux, Some(asked));
     let mut headers = headers(timeout);
     headers.insert(PORT, ours.to_string().as_str());
-    let ReceivedReply { from, headers, body } = mouth.request(asked, subject, headers, body).await?;
+    let ReceivedReply { from, headers, body } = mux.request(asked, subject, headers, body).await?;
     if let Some(port) = wire::header(headers.as_ref(), PORT) {
         // whoever answers has the stream come to itself, not to somebody else
         let port = Port::parse(port).filter(|port| port.owner == from);
@@ -81,20 +80,20 @@ async fn connect(
 
 /// Opens a stream. `timeout` as for [`call`].
 pub(crate) async fn open<O: Open>(
-    mouth: &Arc<Multiplexer>,
+    mux: &Arc<Multiplexer>,
     to: &To,
     message: O,
     timeout: Duration,
 ) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
     let body = Bytes::from(wire::encode(O::SERVICE, &message)?);
     drop(message);
-    if body.len() > mouth.part_size() {
+    if body.len() > mux.part_size() {
         return Err(BusError::Codec { service: O::SERVICE, what: "encode", why: format!("{} bytes are too many to open a stream with", body.len()) });
     }
     let connecting = async {
-        mouth.connected().await?;
+        mux.connected().await?;
         let asked = RequestTarget { service: O::SERVICE, to };
-        connect(mouth, asked, mouth.subjects.request(Verb::Open, O::SERVICE, to, &mouth.owner), body, timeout).await
+        connect(mux, asked, mux.subjects.request(Verb::Open, O::SERVICE, to, &mux.owner), body, timeout).await
     };
     let (sender, receiver, answer) = connecting.await.map_err(|fault| fault.of(O::SERVICE))?;
     if answer.is_empty() { Ok(Ok(Duplex::remote(sender, receiver))) } else { wire::decode(O::SERVICE, &answer).map(Err) }

@@ -1,5 +1,5 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
-use super::mouth::Multiplexer;
+use super::multiplexer::Multiplexer;
 use super::trust::{Pin, Trust};
 use crate::address::{Caller, Role};
 use crate::keys::{KeyFile, NatsKey};
@@ -181,7 +181,7 @@ pub(crate) struct Link {
     pub(crate) subjects: Subjects,
     pub(crate) health: Arc<Health>,
     connection: String,
-    mouths: tokio::sync::Mutex<HashMap<Caller, Arc<Multiplexer>>>,
+    muxes: tokio::sync::Mutex<HashMap<Caller, Arc<Multiplexer>>>,
     stop: CancellationToken,
     /// Ends all that listens on the connection when nobody uses it any more.
     guard: Arc<DropGuard>,
@@ -224,22 +224,22 @@ impl Link {
             subjects,
             health,
             connection,
-            mouths: tokio::sync::Mutex::default(),
+            muxes: tokio::sync::Mutex::default(),
             guard: Arc::new(stop.clone().drop_guard()),
             stop,
         };
-        let mouth = link.mouth(&options.caller).await.map_err(|why| ConnectError::Unreachable { urls: options.urls.join(","), why })?;
-        tokio::spawn(heartbeat(mouth, link.stop.clone()));
+        let mux = link.multiplexer(&options.caller).await.map_err(|why| ConnectError::Unreachable { urls: options.urls.join(","), why })?;
+        tokio::spawn(heartbeat(mux, link.stop.clone()));
         Ok(link)
     }
 
-    /// The mouth of this caller; opened when it first speaks.
-    pub(crate) async fn mouth(&self, caller: &Caller) -> Result<Arc<Multiplexer>, String> {
-        let mut mouths = self.mouths.lock().await;
-        if let Some(mouth) = mouths.get(caller) {
-            return Ok(mouth.clone());
+    /// The multiplexer of this caller; opened when it first speaks.
+    pub(crate) async fn multiplexer(&self, caller: &Caller) -> Result<Arc<Multiplexer>, String> {
+        let mut muxes = self.muxes.lock().await;
+        if let Some(mux) = muxes.get(caller) {
+            return Ok(mux.clone());
         }
-        let mouth = Multiplexer::open(
+        let mux = Multiplexer::open(
             (self.client.clone(), self.replies.clone()),
             self.subjects.clone(),
             caller.clone(),
@@ -249,8 +249,8 @@ impl Link {
             &self.stop,
         )
         .await?;
-        mouths.insert(caller.clone(), mouth.clone());
-        Ok(mouth)
+        muxes.insert(caller.clone(), mux.clone());
+        Ok(mux)
     }
 
     pub(crate) fn stop(&self) -> CancellationToken {
@@ -259,11 +259,11 @@ impl Link {
 }
 
 /// Says something to itself now and then: whatever comes back proves that the bus carries.
-async fn heartbeat(mouth: Arc<Multiplexer>, stop: CancellationToken) {
+async fn heartbeat(mux: Arc<Multiplexer>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = mouth.round_trip(HEARTBEAT * 2).await {
+        if let Err(error) = mux.round_trip(HEARTBEAT * 2).await {
             tracing::debug!(?error, "no echo from NATS");
         }
     }

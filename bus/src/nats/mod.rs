@@ -1,11 +1,11 @@
-//! The bus over NATS: one connection, and a mouth on it for each caller that speaks through it.
+//! The bus over NATS: one connection, and a multiplexer on it for each caller that speaks through it.
 pub(crate) mod answer;
 pub(crate) mod ask;
 mod connect;
-pub(crate) mod mouth;
+mod in_flight;
+pub(crate) mod multiplexer;
 pub(crate) mod packet;
 pub(crate) mod pipe;
-mod shares;
 mod trust;
 pub(crate) mod wire;
 

@@ -2,9 +2,9 @@
 //!
 //! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
-use super::mouth::{Multiplexer, RequestTarget};
+use super::in_flight::frame_max;
+use super::multiplexer::{Multiplexer, RequestTarget};
 use super::packet::Packet;
-use super::shares::frame_max;
 use crate::address::{Caller, To};
 use crate::permissions::may_answer;
 use crate::stream::StreamError;
@@ -33,10 +33,10 @@ enum Arrived {
     Cut(String),
 }
 
-/// What both halves and the mouth share.
+/// What both halves and the multiplexer share.
 pub(crate) struct Pipe {
     id: u64,
-    mouth: Arc<Multiplexer>,
+    mux: Arc<Multiplexer>,
     /// Whom the opener has asked: who may send packets until the answer says who accepted. They may come before it.
     asked: Option<(&'static str, To)>,
     state: Mutex<State>,
@@ -96,12 +96,12 @@ impl State {
 impl Pipe {
     /// An end whose other end isn't known yet: both halves, and where packets for it go. `asked` is whom its opener has asked; who accepts says
     /// with [`Pipe::join`] who opened.
-    pub(crate) fn ends(mouth: &Arc<Multiplexer>, asked: Option<RequestTarget<'_>>) -> (PipeSender, PipeReceiver, Port) {
+    pub(crate) fn ends(mux: &Arc<Multiplexer>, asked: Option<RequestTarget<'_>>) -> (PipeSender, PipeReceiver, Port) {
         let (arrived, queue) = mpsc::unbounded_channel();
         let state = State::new();
         let asked = asked.map(|asked| (asked.service, asked.to.clone()));
-        let make = |id| Arc::new(Self { id, mouth: mouth.clone(), asked, state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mouth.guard() });
-        let (pipe, port) = mouth.add_pipe(make);
+        let make = |id| Arc::new(Self { id, mux: mux.clone(), asked, state: Mutex::new(state), changed: Notify::new(), arrived, _guard: mux.guard() });
+        let (pipe, port) = mux.add_pipe(make);
         (PipeSender { pipe: pipe.clone() }, PipeReceiver { pipe, queue, frame: BytesMut::new(), packets: 0, bytes: 0, told: (0, 0), over: None }, port)
     }
 
@@ -111,11 +111,11 @@ impl Pipe {
 
     /// Says who is at the other end.
     pub(crate) fn join(&self, port: &Port) {
-        let subject = self.mouth.subjects.packets(port, &self.mouth.owner);
+        let subject = self.mux.subjects.packets(port, &self.mux.owner);
         self.state().peer = Some((port.owner.clone(), subject));
     }
 
-    /// Takes what the mouth heard.
+    /// Takes what the multiplexer heard.
     pub(crate) fn receive(&self, packet: Packet, from: &Caller) {
         let mut state = self.state();
         let theirs = match (&state.peer, &self.asked) {
@@ -124,7 +124,7 @@ impl Pipe {
             (None, None) => false,
         };
         if !theirs {
-            return self.mouth.log_limited(|| tracing::warn!(%from, "refused a packet for somebody else's stream"));
+            return self.mux.log_limited(|| tracing::warn!(%from, "refused a packet for somebody else's stream"));
         }
         state.heard = Instant::now();
         let arrived = match packet {
@@ -183,7 +183,7 @@ impl Pipe {
     /// Says something to the other side. A stream of which something could not be said is over: the other side notices its silence.
     fn say(&self, state: &mut State, packet: &Packet) {
         if let (Some((_, subject)), None) = (&state.peer, &state.broken)
-            && !self.mouth.enqueue(subject.clone(), None, packet.encode())
+            && !self.mux.enqueue(subject.clone(), None, packet.encode())
         {
             let why = "too much waits to be sent";
             state.broken = Some(why.to_owned());
@@ -203,7 +203,7 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        self.mouth.forget(self.id);
+        self.mux.forget(self.id);
     }
 }
 
@@ -223,7 +223,7 @@ impl PipeSender {
 
     /// Sends a frame. Where the future is dropped halfway, the frame isn't received.
     pub(crate) async fn send(&mut self, frame: Bytes) -> Result<(), StreamError> {
-        let size = PACKET_BYTES.min(self.pipe.mouth.part_size());
+        let size = PACKET_BYTES.min(self.pipe.mux.part_size());
         let of = frame.len().div_ceil(size).max(1);
         for n in 0..of {
             let body = frame.slice(n * size..((n + 1) * size).min(frame.len()));
@@ -238,7 +238,7 @@ impl PipeSender {
         let publishing = Publishing::begin(&self.pipe);
         let packet = Packet::Data { number, first, last, body };
         tokio::select! {
-            published = self.pipe.mouth.replies.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
+            published = self.pipe.mux.replies.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
             why = self.broken() => return Err(cut(&why)),
         }
         publishing.done(len);

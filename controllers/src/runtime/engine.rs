@@ -1,6 +1,6 @@
 //! The runtime without its edge: changes and outcomes come in, jobs go out, time is an argument.
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
-use super::fence::{Expectation, Expectations};
+use super::expectations::{Expectation, Expectations};
 use super::item::Item;
 use super::plan::{EventRecord, Plan, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};

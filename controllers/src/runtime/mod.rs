@@ -3,10 +3,10 @@
 //! A [`Controller`] names its inputs and outputs and has one pure function from what is seen to a [`Plan`]. [`engine::Engine`] holds the
 //! view, decides whose turn it is and keeps a key from being planned before its last writes are seen; [`edge`] watches, writes and
 //! reads the clock.
+pub mod actor;
 pub mod controller;
-pub mod edge;
 pub mod engine;
-pub mod fence;
+pub mod expectations;
 pub mod item;
 pub mod labels;
 pub mod plan;

@@ -5,7 +5,7 @@ pub use world::World;
 
 use crate::runtime::engine::{Dispatch, WriteOutcome};
 use crate::runtime::recorder::EventWrite;
-use crate::runtime::{Controller, Engine, Guard, Resource, edge::request, later};
+use crate::runtime::{Controller, Engine, Guard, Resource, actor::request, later};
 use jiff::{SignedDuration, Timestamp};
 use model::{Key, Object};
 use serde_json::{Value, json};

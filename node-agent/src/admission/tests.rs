@@ -32,20 +32,20 @@ fn port(port: u16, ip: &str) -> Value {
     json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "hostIP": ip}]}]})
 }
 
-fn admit(ledger: &Allocations, pod: &Stored) -> Result<(), Rejection> {
-    ledger.admit(&pod.uid(), pod, &pod.typed::<Pod>().unwrap())
+fn admit(allocations: &Allocations, pod: &Stored) -> Result<(), Rejection> {
+    allocations.admit(&pod.uid(), pod, &pod.typed::<Pod>().unwrap())
 }
 
 fn reason(decision: &Result<(), Rejection>) -> &str {
     decision.as_ref().map_or_else(|why| &*why.reason, |()| "")
 }
 
-fn ledger() -> Allocations {
-    let ledger = Allocations::default();
-    ledger.learn(&node(1));
-    ledger.hold("other", &pod("other", port(8080, "127.0.0.1")));
-    ledger.hold("busy", &pod("busy", asks("cpu", "500m")));
-    ledger
+fn allocations() -> Allocations {
+    let allocations = Allocations::default();
+    allocations.learn(&node(1));
+    allocations.hold("other", &pod("other", port(8080, "127.0.0.1")));
+    allocations.hold("busy", &pod("busy", asks("cpu", "500m")));
+    allocations
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_a_node_refuses_and_why() {
         ("TaintToleration", json!({"tolerations": [{"key": "full", "operator": "Exists"}]})),
     ];
     for (want, spec) in rows {
-        assert_eq!(reason(&admit(&ledger(), &pod("p", spec.clone()))), want, "{spec}");
+        assert_eq!(reason(&admit(&allocations(), &pod("p", spec.clone()))), want, "{spec}");
     }
 }
 
@@ -86,47 +86,47 @@ fn what_a_node_refuses_and_why() {
 fn the_first_reason_counts_and_a_critical_pods_lack_comes_last() {
     let mut spec = asks("cpu", "500");
     spec["nodeSelector"] = json!({"disk": "hdd"});
-    let refused = admit(&ledger(), &pod("p", spec.clone())).unwrap_err();
+    let refused = admit(&allocations(), &pod("p", spec.clone())).unwrap_err();
     assert_eq!(refused.reason, "OutOfcpu");
     assert_eq!(refused.message, "Node didn't have enough resource: cpu, requested: 500000, used: 500, capacity: 2000");
     spec["priority"] = json!(2_000_000_000);
-    let refused = admit(&ledger(), &pod("p", spec)).unwrap_err();
+    let refused = admit(&allocations(), &pod("p", spec)).unwrap_err();
     assert_eq!((&*refused.reason, &*refused.message), ("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"));
     let meta = json!({"name": "p", "uid": "p", "labels": {"kubernetes.io/os": "windows"}});
     let labelled = stored(json!({"metadata": meta, "spec": {"nodeName": "n", "containers": []}}), 1);
-    assert_eq!(reason(&admit(&ledger(), &labelled)), "PodOSSelectorNodeLabelDoesNotMatch");
+    assert_eq!(reason(&admit(&allocations(), &labelled)), "PodOSSelectorNodeLabelDoesNotMatch");
 }
 
 #[test]
 fn what_runs_is_not_refused_and_what_has_ended_does_not_count() {
-    let ledger = ledger();
-    ledger.hold("runs", &pod("runs", asks("cpu", "500")));
-    assert_eq!(reason(&admit(&ledger, &pod("runs", asks("cpu", "500")))), "", "it was there before");
+    let allocations = allocations();
+    allocations.hold("runs", &pod("runs", asks("cpu", "500")));
+    assert_eq!(reason(&admit(&allocations, &pod("runs", asks("cpu", "500")))), "", "it was there before");
     let small = pod("small", json!({}));
-    let refused = admit(&ledger, &small);
+    let refused = admit(&allocations, &small);
     assert_eq!(reason(&refused), "OutOfpods");
-    ledger.refuse("small", refused.unwrap_err());
-    ledger.leave("runs");
-    assert_eq!(reason(&admit(&ledger, &small)), "OutOfpods", "a refusal stands");
-    ledger.forget("small");
-    assert_eq!(reason(&admit(&ledger, &small)), "");
-    assert_eq!(reason(&admit(&ledger, &pod("fourth", json!({})))), "OutOfpods", "what was admitted counts");
+    allocations.refuse("small", refused.unwrap_err());
+    allocations.leave("runs");
+    assert_eq!(reason(&admit(&allocations, &small)), "OutOfpods", "a refusal stands");
+    allocations.forget("small");
+    assert_eq!(reason(&admit(&allocations, &small)), "");
+    assert_eq!(reason(&admit(&allocations, &pod("fourth", json!({})))), "OutOfpods", "what was admitted counts");
 }
 
 #[test]
 fn an_older_object_of_the_node_is_not_learned() {
-    let ledger = Allocations::default();
+    let allocations = Allocations::default();
     let bare = |revision: u64| {
         let object =
             Object::from_value(json!({"metadata": {"name": "n", "resourceVersion": revision.to_string()}, "status": {"allocatable": {"pods": "0"}}})).unwrap();
         Stored::from_object(Key::new("", "nodes", "", "n"), object).unwrap()
     };
-    assert_eq!(reason(&admit(&ledger, &pod("unknown", json!({})))), "", "nothing is known of the node yet");
-    ledger.learn(&node(5));
-    ledger.learn(&bare(4));
-    assert_eq!(reason(&admit(&ledger, &pod("p", json!({})))), "");
-    ledger.learn(&bare(6));
-    assert_eq!(reason(&admit(&ledger, &pod("q", json!({})))), "OutOfpods");
+    assert_eq!(reason(&admit(&allocations, &pod("unknown", json!({})))), "", "nothing is known of the node yet");
+    allocations.learn(&node(5));
+    allocations.learn(&bare(4));
+    assert_eq!(reason(&admit(&allocations, &pod("p", json!({})))), "");
+    allocations.learn(&bare(6));
+    assert_eq!(reason(&admit(&allocations, &pod("q", json!({})))), "OutOfpods");
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub use mode::Mode;
 
 use crate::admission::Allocations;
 use crate::agent::Agent;
-use crate::edge::{Executor, Lookups, NodeInfo};
+use crate::executor::{Executor, Lookups, NodeInfo};
 use crate::node::Registration;
 use crate::node::machine::Machine;
 use crate::objects::References;

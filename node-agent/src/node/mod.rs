@@ -5,7 +5,7 @@ mod watch;
 
 pub use watch::{follow, look};
 
-use crate::edge::Executor;
+use crate::executor::Executor;
 use crate::proxy::{self, Unserved};
 use crate::recorder::Subject;
 use jiff::{SignedDuration, Timestamp};

@@ -1,7 +1,7 @@
 //! The node's object, its status and its lease, as JSON: pure.
 use super::machine::{Pressures, arch};
 use super::{LEASE_SECONDS, Registration};
-use crate::edge::NodeInfo;
+use crate::executor::NodeInfo;
 use crate::proxy::REASON;
 use crate::runtime::{Image, Version};
 use jiff::Timestamp;

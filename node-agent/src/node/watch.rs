@@ -1,5 +1,5 @@
 //! The node's own object as others change it: labels, taints, and resources that the agent doesn't know of.
-use crate::edge::Executor;
+use crate::executor::Executor;
 use model::ApiError;
 use state_client::{Change, Reflector, Request, Verb};
 use std::sync::Arc;

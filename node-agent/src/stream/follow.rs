@@ -1,5 +1,5 @@
 //! The files of one log, read one after the other as if they were one.
-use crate::edge::log_files;
+use crate::executor::log_files;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::io::{self, SeekFrom};
 use std::os::fd::AsRawFd;

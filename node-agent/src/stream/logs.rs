@@ -1,7 +1,7 @@
 //! `kubectl logs`: reads a run's log, over all its files; follows it by the kernel's notifications, until the run has ended.
 use super::follow::{self, Next, PIECE, Part};
 use super::{Stream, absent, runs};
-use crate::edge::{Executor, log_path};
+use crate::executor::{Executor, log_path};
 use crate::logs::{parse, stamp};
 use crate::runtime::RunState;
 use bus::StreamError;

@@ -5,7 +5,7 @@ mod logs;
 mod session;
 
 use crate::agent::Pods;
-use crate::edge::Executor;
+use crate::executor::Executor;
 use crate::runtime::{Container, RunState};
 use bus::actor::System;
 use bus::{Bus, BusError, Opening};

@@ -1,6 +1,6 @@
 //! Commands in containers, and connections to pods.
 use super::Stream;
-use crate::edge::Executor;
+use crate::executor::Executor;
 use crate::runtime::{ExecSpec, Output, Session};
 use bus::StreamError;
 use bus::stream::{Receiver, Sender};

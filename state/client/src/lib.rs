@@ -2,7 +2,7 @@
 pub mod api;
 pub mod client;
 pub mod connect;
-pub mod heartbeat;
+pub mod leader_lease;
 pub mod node;
 pub mod reflector;
 pub mod token;

@@ -11,8 +11,8 @@ pub mod token_secret;
 pub mod tolerations;
 
 use crate::authz::Authorizer;
+use crate::lookup::ObjectLookup;
 use crate::subresource::token::Tokens;
-use crate::view::ObjectLookup;
 use model::kind::Subresource;
 use model::{ApiError, Kind, Object};
 use state_client::User;

@@ -1,7 +1,7 @@
 //! What a node may write of itself, its pods and its lease.
 use super::node_restriction::NodeRestriction;
 use super::*;
-use crate::view::fixture::MapLookup;
+use crate::lookup::fixture::MapLookup;
 use model::kinds;
 use serde_json::{Value, json};
 

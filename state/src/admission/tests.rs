@@ -1,6 +1,6 @@
 use super::*;
+use crate::lookup::fixture::MapLookup;
 use crate::subresource::token::TokenKeys;
-use crate::view::fixture::MapLookup;
 use base64::Engine;
 use model::kinds;
 use serde_json::{Value, json};

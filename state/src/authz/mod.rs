@@ -12,7 +12,7 @@ pub mod rule;
 mod tests;
 
 use crate::identity::{self, MASTERS};
-use crate::view::ObjectLookup;
+use crate::lookup::ObjectLookup;
 use model::{ApiError, Key, Reason};
 use policy::{Policy, Verdict};
 use state_client::User;

@@ -4,7 +4,7 @@
 //! [`crate::admission::node_restriction`].
 use super::references::{Reference, is_mirror, refers};
 use super::{Attributes, Target};
-use crate::view::ObjectLookup;
+use crate::lookup::ObjectLookup;
 use model::{Key, Object, Stored};
 use serde::Deserialize;
 

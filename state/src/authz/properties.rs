@@ -1,6 +1,6 @@
 //! The node authorizer against a plain model of what a node may do, in random clusters. `PROPTEST_CASES` says in how many.
 use super::*;
-use crate::view::fixture::MapLookup;
+use crate::lookup::fixture::MapLookup;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rights::{Ask, Pod, Use, WAYS, may};

@@ -1,6 +1,6 @@
 use super::policy::{GROUP, Verdict};
 use super::*;
-use crate::view::fixture::MapLookup;
+use crate::lookup::fixture::MapLookup;
 use model::Object;
 use serde_json::{Value, json};
 

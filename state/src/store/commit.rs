@@ -89,7 +89,7 @@ impl PendingWrite {
     }
 }
 
-/// What became of a ticket's attempt.
+/// What became of a write's attempt.
 #[derive(Debug)]
 enum Outcome {
     /// It is in the log.
@@ -126,92 +126,92 @@ pub(crate) struct PublishContext {
 }
 
 impl PublishContext {
-    async fn single(self, mut ticket: PendingWrite) -> FinishedPublish {
+    async fn single(self, mut write: PendingWrite) -> FinishedPublish {
         let since = Instant::now();
         self.counters.singles.add(1);
-        ticket.attempts += 1;
-        let outcome = match self.publisher.one(&ticket.message).await {
+        write.attempts += 1;
+        let outcome = match self.publisher.one(&write.message).await {
             PublishReply::Stored(sequence) => Outcome::Stored(sequence),
-            PublishReply::WrongSequence if ticket.doubtful => self.resolve(&ticket, "a conflict after a lost acknowledgement".to_owned()).await,
+            PublishReply::WrongSequence if write.doubtful => self.resolve(&write, "a conflict after a lost acknowledgement".to_owned()).await,
             PublishReply::WrongSequence => Outcome::Stale,
-            PublishReply::Refused { why, .. } if ticket.doubtful => Outcome::Unknown(why),
+            PublishReply::Refused { why, .. } if write.doubtful => Outcome::Unknown(why),
             PublishReply::Refused { code, why } => refused(code, why),
-            PublishReply::NoReply(why) => self.resolve(&ticket, why).await,
+            PublishReply::NoReply(why) => self.resolve(&write, why).await,
         };
-        ticket.doubtful |= matches!(outcome, Outcome::Again);
-        FinishedPublish { batch: false, since, outcomes: vec![(ticket, outcome)] }
+        write.doubtful |= matches!(outcome, Outcome::Again);
+        FinishedPublish { batch: false, since, outcomes: vec![(write, outcome)] }
     }
 
-    async fn batch(self, tickets: Vec<PendingWrite>) -> FinishedPublish {
-        FinishedPublish { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(tickets).await }
+    async fn batch(self, writes: Vec<PendingWrite>) -> FinishedPublish {
+        FinishedPublish { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(writes).await }
     }
 
-    async fn batch_outcomes(self, mut tickets: Vec<PendingWrite>) -> Outcomes {
+    async fn batch_outcomes(self, mut writes: Vec<PendingWrite>) -> Outcomes {
         self.counters.batches.add(1);
-        self.counters.batched.add(tickets.len() as u64);
-        tickets.iter_mut().for_each(|t| t.attempts += 1);
-        let messages: Vec<Message> = tickets.iter().map(|t| t.message.clone()).collect();
+        self.counters.batched.add(writes.len() as u64);
+        writes.iter_mut().for_each(|t| t.attempts += 1);
+        let messages: Vec<Message> = writes.iter().map(|t| t.message.clone()).collect();
         match self.publisher.batch(&messages).await {
             PublishReply::Stored(last) => {
-                let first = last + 1 - tickets.len() as u64;
-                tickets.into_iter().zip(first..).map(|(t, sequence)| (t, Outcome::Stored(sequence))).collect()
+                let first = last + 1 - writes.len() as u64;
+                writes.into_iter().zip(first..).map(|(t, sequence)| (t, Outcome::Stored(sequence))).collect()
             }
-            PublishReply::WrongSequence => self.split_batch(tickets).await,
+            PublishReply::WrongSequence => self.split_batch(writes).await,
             PublishReply::Refused { code: INCOMPLETE_BATCH | TOO_MANY_BATCHES, why } => {
                 tracing::debug!(why, "a batch was refused, its writes go again");
                 tokio::time::sleep(BACKOFF_MIN).await;
-                tickets.into_iter().map(|t| (t, Outcome::Again)).collect()
+                writes.into_iter().map(|t| (t, Outcome::Again)).collect()
             }
-            PublishReply::Refused { code, why } => tickets.into_iter().map(|t| (t, refused(code, why.clone()))).collect(),
-            PublishReply::NoReply(why) => self.resolve_all(tickets, why).await,
+            PublishReply::Refused { code, why } => writes.into_iter().map(|t| (t, refused(code, why.clone()))).collect(),
+            PublishReply::NoReply(why) => self.resolve_all(writes, why).await,
         }
     }
 
     /// One of a batch expects a wrong sequence: once the tables have reached the log's end they tell which.
-    async fn split_batch(&self, tickets: Vec<PendingWrite>) -> Outcomes {
+    async fn split_batch(&self, writes: Vec<PendingWrite>) -> Outcomes {
         self.counters.split.add(1);
         if let Err(error) = self.barrier.wait().await {
-            return tickets.into_iter().map(|t| (t, Outcome::Failed(error.to_string()))).collect();
+            return writes.into_iter().map(|t| (t, Outcome::Failed(error.to_string()))).collect();
         }
-        let lasts: Vec<Last> = tickets.iter().map(|t| self.log.last(&t.key)).collect();
-        let found = tickets.iter().zip(&lasts).any(|(t, last)| last.sequence() != t.message.base);
-        let judge = |(mut ticket, last): (PendingWrite, Last)| {
-            if last.sequence() != ticket.message.base {
-                return (ticket, Outcome::Stale);
+        let lasts: Vec<Last> = writes.iter().map(|t| self.log.last(&t.key)).collect();
+        let found = writes.iter().zip(&lasts).any(|(t, last)| last.sequence() != t.message.base);
+        let judge = |(mut write, last): (PendingWrite, Last)| {
+            if last.sequence() != write.message.base {
+                return (write, Outcome::Stale);
             }
             // A marker that the tables remember may have left the log since; and when none is to blame, each is asked alone.
             if !found || matches!(last, Last::Marker(_)) {
-                ticket.attempts = BATCH_ATTEMPTS;
+                write.attempts = BATCH_ATTEMPTS;
             }
-            (ticket, Outcome::Again)
+            (write, Outcome::Again)
         };
-        tickets.into_iter().zip(lasts).map(judge).collect()
+        writes.into_iter().zip(lasts).map(judge).collect()
     }
 
-    async fn resolve_all(&self, tickets: Vec<PendingWrite>, why: String) -> Outcomes {
-        let one = |mut ticket: PendingWrite| {
+    async fn resolve_all(&self, writes: Vec<PendingWrite>, why: String) -> Outcomes {
+        let one = |mut write: PendingWrite| {
             let why = why.clone();
             async move {
-                let outcome = self.resolve(&ticket, why).await;
-                ticket.doubtful = true;
-                (ticket, outcome)
+                let outcome = self.resolve(&write, why).await;
+                write.doubtful = true;
+                (write, outcome)
             }
         };
-        futures::stream::iter(tickets.into_iter().map(one)).buffered(QUESTIONS).collect().await
+        futures::stream::iter(writes.into_iter().map(one)).buffered(QUESTIONS).collect().await
     }
 
     /// Finds out whether a write whose acknowledgement was lost is in the log, by asking the stream's leader for the subject's last message.
     /// That it may still arrive doesn't matter: its expectation lets it, or its repetition, in only once.
-    async fn resolve(&self, ticket: &PendingWrite, why: String) -> Outcome {
+    async fn resolve(&self, write: &PendingWrite, why: String) -> Outcome {
         self.counters.resolved.add(1);
         let mut backoff = BACKOFF_MIN;
         loop {
-            if !self.log.is_open(ticket.message.id) {
+            if !self.log.is_open(write.message.id) {
                 return Outcome::Answered;
             }
-            match self.leader.last(&ticket.message.subject).await {
-                Ok(last) => return self.compare(ticket, last, why).await,
-                Err(error) if Instant::now() >= ticket.until => return Outcome::Unknown(format!("{why}; {error}")),
+            match self.leader.last(&write.message.subject).await {
+                Ok(last) => return self.compare(write, last, why).await,
+                Err(error) if Instant::now() >= write.until => return Outcome::Unknown(format!("{why}; {error}")),
                 Err(_) => {
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -220,8 +220,8 @@ impl PublishContext {
         }
     }
 
-    async fn compare(&self, ticket: &PendingWrite, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
-        let message = &ticket.message;
+    async fn compare(&self, write: &PendingWrite, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
+        let message = &write.message;
         let Some(last) = last else {
             return if message.base == 0 { Outcome::Again } else { Outcome::Stale };
         };
@@ -254,7 +254,7 @@ fn refused(code: u64, why: String) -> Outcome {
 
 /// The committer's loop.
 pub(crate) struct Committer {
-    pilot: PublishContext,
+    context: PublishContext,
     policy: Policy,
     inbox: mpsc::Receiver<PendingWrite>,
     /// Ready to go; each of another key.
@@ -274,9 +274,9 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn new(pilot: PublishContext, policy: Policy, inbox: mpsc::Receiver<PendingWrite>) -> Self {
+    pub(crate) fn new(context: PublishContext, policy: Policy, inbox: mpsc::Receiver<PendingWrite>) -> Self {
         let (ready, busy, flights) = (VecDeque::new(), HashMap::new(), FuturesUnordered::new());
-        Self { pilot, policy, inbox, ready, busy, in_flight: flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, taken: 0 }
+        Self { context, policy, inbox, ready, busy, in_flight: flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, taken: 0 }
     }
 
     /// Runs until cancelled or until nobody can send any more.
@@ -284,31 +284,31 @@ impl Committer {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                Some(flown) = self.in_flight.next() => {
-                    self.finished(flown);
+                Some(finished) = self.in_flight.next() => {
+                    self.finished(finished);
                     // Those who were answered may have more to write: let them, so that it leaves together with what has gathered.
                     tokio::task::yield_now().await;
                 }
-                ticket = self.inbox.recv(), if self.taken < TAKEN_MAX => match ticket {
-                    Some(ticket) => self.take(ticket),
+                write = self.inbox.recv(), if self.taken < TAKEN_MAX => match write {
+                    Some(write) => self.take(write),
                     None => return,
                 },
             }
             while self.taken < TAKEN_MAX {
-                let Ok(ticket) = self.inbox.try_recv() else { break };
-                self.take(ticket);
+                let Ok(write) = self.inbox.try_recv() else { break };
+                self.take(write);
             }
             self.dispatch();
         }
     }
 
-    fn take(&mut self, ticket: PendingWrite) {
+    fn take(&mut self, write: PendingWrite) {
         self.taken += 1;
-        match self.busy.get_mut(&ticket.key) {
-            Some(behind) => behind.push_back(ticket),
+        match self.busy.get_mut(&write.key) {
+            Some(behind) => behind.push_back(write),
             None => {
-                self.busy.insert(ticket.key.clone(), VecDeque::new());
-                self.ready.push_back(ticket);
+                self.busy.insert(write.key.clone(), VecDeque::new());
+                self.ready.push_back(write);
             }
         }
     }
@@ -325,14 +325,14 @@ impl Committer {
                 return;
             }
             let Some(first) = self.ready.pop_front() else { return };
-            let pilot = self.pilot.clone();
+            let context = self.context.clone();
             if single {
                 self.singles += 1;
-                self.in_flight.push(Box::pin(pilot.single(first)));
+                self.in_flight.push(Box::pin(context.single(first)));
             } else {
                 self.batches += 1;
                 let batch = self.gather(first);
-                self.in_flight.push(Box::pin(pilot.batch(batch)));
+                self.in_flight.push(Box::pin(context.batch(batch)));
             }
         }
     }
@@ -341,8 +341,8 @@ impl Committer {
     fn drop_overdue(&mut self) {
         let now = Instant::now();
         while let Some(outcome) = self.ready.front().and_then(|t| t.overdue(now)) {
-            let Some(ticket) = self.ready.pop_front() else { return };
-            self.attempt_ended(ticket, outcome);
+            let Some(write) = self.ready.pop_front() else { return };
+            self.attempt_ended(write, outcome);
         }
     }
 
@@ -350,63 +350,63 @@ impl Committer {
         let mut bytes = first.message.payload.len();
         let mut batch = vec![first];
         while batch.len() < MAX_BATCH && self.ready.front().is_some_and(|t| !t.alone() && bytes + t.message.payload.len() <= BATCH_BYTES) {
-            let Some(ticket) = self.ready.pop_front() else { break };
-            bytes += ticket.message.payload.len();
-            batch.push(ticket);
+            let Some(write) = self.ready.pop_front() else { break };
+            bytes += write.message.payload.len();
+            batch.push(write);
         }
         batch
     }
 
-    fn finished(&mut self, flown: FinishedPublish) {
-        self.measure(&flown);
-        self.after_batch = flown.batch;
-        *(if flown.batch { &mut self.batches } else { &mut self.singles }) -= 1;
+    fn finished(&mut self, finished: FinishedPublish) {
+        self.measure(&finished);
+        self.after_batch = finished.batch;
+        *(if finished.batch { &mut self.batches } else { &mut self.singles }) -= 1;
         let stored: Vec<(u64, u64)> =
-            flown.outcomes.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
-        self.pilot.counters.stored.add(stored.len() as u64);
-        self.pilot.log.landed(&stored);
-        for (ticket, outcome) in flown.outcomes {
-            let overdue = if matches!(outcome, Outcome::Again) { ticket.overdue(Instant::now()) } else { None };
-            self.attempt_ended(ticket, overdue.unwrap_or(outcome));
+            finished.outcomes.iter().filter_map(|(t, o)| if let Outcome::Stored(n) = o { Some((t.message.id, *n)) } else { None }).collect();
+        self.context.counters.stored.add(stored.len() as u64);
+        self.context.log.acknowledged(&stored);
+        for (write, outcome) in finished.outcomes {
+            let overdue = if matches!(outcome, Outcome::Again) { write.overdue(Instant::now()) } else { None };
+            self.attempt_ended(write, overdue.unwrap_or(outcome));
         }
     }
 
     /// What this publish took, if it did what it was to.
-    fn measure(&mut self, flown: &FinishedPublish) {
-        if flown.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Stored(_))) {
-            match flown.batch {
-                true => self.pace.batch(flown.since.elapsed(), flown.outcomes.len()),
-                false => self.pace.single(flown.since.elapsed(), self.singles),
+    fn measure(&mut self, finished: &FinishedPublish) {
+        if finished.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Stored(_))) {
+            match finished.batch {
+                true => self.pace.batch(finished.since.elapsed(), finished.outcomes.len()),
+                false => self.pace.single(finished.since.elapsed(), self.singles),
             }
         }
     }
 
-    /// An attempt is over, and with it the ticket unless it goes again.
-    fn attempt_ended(&mut self, ticket: PendingWrite, outcome: Outcome) {
-        let id = ticket.message.id;
+    /// An attempt is over, and with it the write unless it goes again.
+    fn attempt_ended(&mut self, write: PendingWrite, outcome: Outcome) {
+        let id = write.message.id;
         match outcome {
             Outcome::Again => {
-                self.pilot.counters.again.add(1);
-                return self.ready.push_back(ticket);
+                self.context.counters.again.add(1);
+                return self.ready.push_back(write);
             }
             Outcome::Stored(_) => {}
-            Outcome::Answered => self.pilot.counters.stored.add(1),
+            Outcome::Answered => self.context.counters.stored.add(1),
             Outcome::Stale => {
-                self.pilot.counters.stale.add(1);
-                self.pilot.log.stale(id);
+                self.context.counters.stale.add(1);
+                self.context.log.stale(id);
             }
-            Outcome::Failed(why) => self.pilot.log.failed(id, CommitError::Unavailable(why)),
-            Outcome::Unknown(why) => self.pilot.log.failed(id, CommitError::Unknown(why)),
+            Outcome::Failed(why) => self.context.log.failed(id, CommitError::Unavailable(why)),
+            Outcome::Unknown(why) => self.context.log.failed(id, CommitError::Unknown(why)),
         }
         self.taken -= 1;
-        self.release(&ticket.key);
+        self.release(&write.key);
     }
 
     /// The next write of the key may go.
     fn release(&mut self, key: &Key) {
         let next = self.busy.get_mut(key).and_then(VecDeque::pop_front);
         match next {
-            Some(ticket) => self.ready.push_back(ticket),
+            Some(write) => self.ready.push_back(write),
             None => _ = self.busy.remove(key),
         }
     }

@@ -243,16 +243,16 @@ impl Log {
     }
 
     /// Registered writes are in the log at these sequences.
-    pub(crate) fn landed(&self, writes: &[(u64, u64)]) {
+    pub(crate) fn acknowledged(&self, writes: &[(u64, u64)]) {
         let own: Vec<(OwnWrite, u64)> = {
             let mut order = sync::lock(&self.order);
             writes.iter().filter_map(|(id, sequence)| Some((order.own.remove(id)?, *sequence))).collect()
         };
         // Copied and stamped outside of the lock: this is the expensive part.
-        let landed: Vec<AcknowledgedEntry> = own.into_iter().map(|(own, sequence)| own.acknowledged(sequence)).collect();
+        let acknowledged: Vec<AcknowledgedEntry> = own.into_iter().map(|(own, sequence)| own.acknowledged(sequence)).collect();
         let mut order = sync::lock(&self.order);
         let mut batch = Applied::default();
-        for entry in landed {
+        for entry in acknowledged {
             if entry.sequence <= order.applied && !order.loading {
                 batch.answers.push((entry.answer, settled(entry.entry)));
             } else {
@@ -278,7 +278,7 @@ impl Log {
                 continue;
             }
             let sequence = message.sequence;
-            let landed = match order.early.remove(&sequence) {
+            let acknowledged = match order.early.remove(&sequence) {
                 Some(early) => early,
                 None => match message.own.and_then(|id| order.own.remove(&id)) {
                     Some(own) => own.acknowledged(sequence),
@@ -291,7 +291,7 @@ impl Log {
                     },
                 },
             };
-            self.apply(&mut order, landed, &mut batch);
+            self.apply(&mut order, acknowledged, &mut batch);
         }
         self.drain(&mut order, 0, &mut batch);
         self.publish(order, batch);
@@ -355,17 +355,17 @@ impl Log {
         loop {
             let turn = until.max(order.applied + 1);
             let Some(first) = order.early.first_entry().filter(|first| *first.key() <= turn) else { return };
-            let (sequence, landed) = first.remove_entry();
+            let (sequence, acknowledged) = first.remove_entry();
             if sequence <= order.applied {
-                batch.answers.push((landed.answer, settled(landed.entry)));
+                batch.answers.push((acknowledged.answer, settled(acknowledged.entry)));
             } else {
-                self.apply(order, landed, batch);
+                self.apply(order, acknowledged, batch);
             }
         }
     }
 
-    fn apply(&self, order: &mut MutexGuard<'_, ApplyOrder>, landed: AcknowledgedEntry, batch: &mut Applied) {
-        let AcknowledgedEntry { sequence, key, entry, answer } = landed;
+    fn apply(&self, order: &mut MutexGuard<'_, ApplyOrder>, acknowledged: AcknowledgedEntry, batch: &mut Applied) {
+        let AcknowledgedEntry { sequence, key, entry, answer } = acknowledged;
         let table = self.table_in_order(order, &key.group, &key.resource);
         order.applied = sequence;
         match &entry {

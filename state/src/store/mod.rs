@@ -392,7 +392,7 @@ impl Shard {
         let (barrier, questions) = barrier::Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
         let (queue, inbox) = mpsc::channel(QUEUE);
         let publisher = wire::Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
-        let pilot = commit::PublishContext { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
+        let context = commit::PublishContext { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
         let tail = tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone());
         loops.start(&name, "tail", |stop| tail.run(stop));
         loops.start(&name, "barrier", |stop| questions.run(stop));
@@ -401,7 +401,7 @@ impl Shard {
             (true, 0 | 1) => commit::Policy::ALONE,
             (true, _) => commit::Policy::REPLICATED,
         };
-        loops.start(&name, "commit", |stop| commit::Committer::new(pilot, policy, inbox).run(stop));
+        loops.start(&name, "commit", |stop| commit::Committer::new(context, policy, inbox).run(stop));
         let shard = Self { name, log, leader, barrier, counters, queue };
         shard.loaded(options.open_timeout).await?;
         Ok(shard)

@@ -53,9 +53,9 @@ impl Offline {
     /// # Errors
     /// [`CommitError::Conflict`] for what was registered by somebody else.
     pub fn acknowledged(&mut self, batch: Batch) -> Result<Vec<Arc<Stored>>, CommitError> {
-        let landed: Vec<(u64, u64)> = batch.waiting.iter().map(|(id, _)| *id).zip(self.sequence + 1..).collect();
-        self.sequence += landed.len() as u64;
-        self.log.landed(&landed);
+        let acknowledged: Vec<(u64, u64)> = batch.waiting.iter().map(|(id, _)| *id).zip(self.sequence + 1..).collect();
+        self.sequence += acknowledged.len() as u64;
+        self.log.acknowledged(&acknowledged);
         let answer = |(_, mut answer): (u64, tokio::sync::oneshot::Receiver<super::log::WriteResult>)| match answer.try_recv() {
             Ok(Ok(stored)) => Ok(stored),
             Ok(Err(WriteRefusal::Failed(error))) => Err(error),

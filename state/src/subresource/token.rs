@@ -3,7 +3,7 @@ use crate::authz::node::bound_to;
 use crate::authz::references::has_token_for;
 use crate::authz::review::user_info;
 use crate::identity;
-use crate::view::ObjectLookup;
+use crate::lookup::ObjectLookup;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use model::{ApiError, Cause, Key, Object, Stored, time};
 use serde::Deserialize;
@@ -257,7 +257,7 @@ fn dead(object: &Object, now: jiff::Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::fixture::MapLookup;
+    use crate::lookup::fixture::MapLookup;
 
     fn cluster(pod_uid: &str) -> MapLookup {
         MapLookup::default()

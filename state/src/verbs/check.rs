@@ -1,5 +1,5 @@
 //! What every written object passes: its schema, its metadata, its kind's rules.
-use crate::call::RequestContext;
+use crate::request_context::RequestContext;
 use bytes::Bytes;
 use model::schema::FieldValidation;
 use model::{ApiError, Cause, Object, meta, schema};

@@ -3,12 +3,12 @@ use super::check;
 use crate::admission::{Admit, Effects, Missing, Refusal};
 use crate::audit;
 use crate::authz::{Attributes, Target};
-use crate::call::{self, RequestContext};
 use crate::claims;
 use crate::deletion::DeletionOptions;
 use crate::form;
 use crate::meta;
 use crate::pipeline::{Pipeline, Written, json_reply, object_reply, success};
+use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, WatchFrom, Write};
 use crate::subresource::{binding, token};
 use model::kind::Subresource;
@@ -35,7 +35,7 @@ impl Pipeline {
 
     async fn create_object(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
-        let mut given = call::object(body)?;
+        let mut given = request_context::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
         let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
@@ -146,7 +146,7 @@ impl Pipeline {
     /// Once more with a current cache, and as long as it is worth waiting; others have the place meanwhile. Steps are idempotent: those before the one
     /// that refused find their work done.
     async fn admit_late(&self, call: &RequestContext, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Effects, ApiError> {
-        let aside = call.guest.aside()?;
+        let aside = call.admitted.park()?;
         let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
         self.store().barrier(missing.group, missing.resource).await?;
         let end = tokio::time::Instant::now() + missing.patience;
@@ -154,7 +154,7 @@ impl Pipeline {
             let refusal = match self.admission().admit(request, object) {
                 Ok(held) => {
                     drop(aside);
-                    call.guest.work().await?;
+                    call.admitted.take_seat().await?;
                     return Ok(held);
                 }
                 Err(refusal) => refusal,
@@ -181,14 +181,14 @@ impl Pipeline {
     }
 
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let binding = call::object(body)?;
+        let binding = request_context::object(body)?;
         self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
         Ok(success(201, None))
     }
 
     /// An eviction is a deletion that the pod's disruption budgets would have a say in.
     async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let eviction = call::optional_object(body)?.unwrap_or_default();
+        let eviction = request_context::optional_object(body)?.unwrap_or_default();
         if !eviction.name().is_empty() && eviction.name() != &*call.name {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
@@ -204,7 +204,7 @@ impl Pipeline {
     }
 
     async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let request = call::object(body)?;
+        let request = request_context::object(body)?;
         let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
         self.store().barrier("", "pods").await?;
         let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;

@@ -1,9 +1,9 @@
 //! Delete and deletecollection: a plan for each object, carried out by compare-and-swap.
 use crate::admission::Admit;
-use crate::call::{self, RequestContext};
 use crate::deletion::{self, DeletionOptions, DeletionPlan};
 use crate::form;
 use crate::pipeline::{Pipeline, object_reply, success};
+use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::StoreOp;
 use futures::StreamExt;
@@ -24,7 +24,7 @@ pub(crate) enum Deleted {
 }
 
 fn asked(call: &RequestContext, body: Body) -> Result<DeletionOptions, ApiError> {
-    let body = call::optional_object(body)?.map(|o| Value::Object(o.0));
+    let body = request_context::optional_object(body)?.map(|o| Value::Object(o.0));
     DeletionOptions::of(&call.options, body.as_ref())
 }
 
@@ -63,7 +63,7 @@ impl Pipeline {
         let asked = asked(call, body)?;
         let selection = Selection::parse(&call.kind, &call.options)?;
         // each deletion takes a place of its own, so that a long collection lets others go between
-        call.guest.rest();
+        call.admitted.give_up_seat();
         self.store().barrier(&call.row.group, &call.row.resource).await?;
         let list = self.page(call, &selection, None).await?;
         let names: Vec<String> = list.items.iter().map(|s| s.key.name.to_string()).collect();
@@ -76,7 +76,7 @@ impl Pipeline {
     }
 
     async fn delete_named(&self, call: &RequestContext, name: String, asked: &DeletionOptions) -> Result<Deleted, ApiError> {
-        let _place = call.guest.place().await?;
+        let _place = call.admitted.seat().await?;
         self.delete_one(call, &name, asked).await
     }
 }

@@ -1,7 +1,7 @@
 //! Writes of existing objects: read, decide, compare and swap; once more when somebody else wrote in between.
-use crate::call::RequestContext;
 use crate::claims;
 use crate::pipeline::Pipeline;
+use crate::request_context::RequestContext;
 use crate::store::{CommitError, StoreOp, Write};
 use model::{ApiError, Stored};
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! Get, list and connect.
-use crate::call::{self, RequestContext};
+use crate::flow_control::Seat;
 use crate::form;
 use crate::pipeline::{Pipeline, json_reply, object_reply};
-use crate::places::Seat;
+use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
@@ -94,7 +94,7 @@ impl Pipeline {
 
     /// Waits for a turn to look through what there is.
     pub(crate) async fn search(&self, call: &RequestContext) -> Result<Seat, ApiError> {
-        self.searches().beside(&call.guest).place().await
+        self.searches().same_flow(&call.admitted).seat().await
     }
 
     /// One page of what a call selects, as the cache has it, or had it at a revision.
@@ -112,7 +112,7 @@ impl Pipeline {
 }
 
 fn connected(sub: Subresource, pod: Arc<Stored>, body: Body) -> Result<Reply, ApiError> {
-    let target: Target = call::optional_object(body)?.map(|o| o.to_typed()).transpose()?.unwrap_or_default();
+    let target: Target = request_context::optional_object(body)?.map(|o| o.to_typed()).transpose()?.unwrap_or_default();
     let pod = pod.own();
     connect::check(sub, pod.object(), &target.container)?;
     Ok(object_reply(pod, false, Vec::new()))

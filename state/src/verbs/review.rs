@@ -1,8 +1,8 @@
 //! Reviews: questions that are created and answered, never stored.
 use crate::authz::review;
-use crate::call::{self, RequestContext};
 use crate::meta;
 use crate::pipeline::{Pipeline, json_reply};
+use crate::request_context::{self, RequestContext};
 use model::{ApiError, time};
 use state_client::{Body, Reply};
 
@@ -14,7 +14,7 @@ impl Pipeline {
 
     /// Answers a review.
     pub(crate) fn review(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let mut given = call::object(body)?;
+        let mut given = request_context::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
         let (authorizer, user) = (self.authorizer(), &call.user);
         let answer = match &*call.kind.resource {

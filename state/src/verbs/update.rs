@@ -2,12 +2,12 @@
 use super::check;
 use crate::admission::Effects;
 use crate::authz::Attributes;
-use crate::call::{self, RequestContext};
 use crate::claims::Made;
 use crate::deletion;
 use crate::form;
 use crate::meta;
 use crate::pipeline::{Pipeline, Written, json_reply, object_reply};
+use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use model::kind::Subresource;
@@ -25,7 +25,7 @@ pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> +
 impl Pipeline {
     pub(crate) async fn update(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
-        let mut given = call::object(body)?;
+        let mut given = request_context::object(body)?;
         if call.sub == Some(Subresource::Scale) {
             let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
             return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));

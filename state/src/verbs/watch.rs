@@ -1,9 +1,9 @@
 //! Watch: a selection's share of a resource's changes, for as long as the client reads.
 use super::read::revision;
-use crate::call::RequestContext;
 use crate::form;
 use crate::identity;
 use crate::pipeline::Pipeline;
+use crate::request_context::RequestContext;
 use crate::routes::{self, Source};
 use crate::selection::Selection;
 use crate::store::{RecordedChange, WatchFrom};
@@ -59,8 +59,8 @@ impl Pipeline {
             return Err(ApiError::bad_request("only a watch can be opened as a stream of events"));
         }
         let user = identity::resolve(caller, asked.request.user.take())?;
-        let guest = self.watches().enter(caller, &user, 0)?;
-        let (call, _) = RequestContext::resolve(&self.kinds(), user, guest, asked.request, jiff::Timestamp::now())?;
+        let admitted = self.watches().enter(caller, &user, 0)?;
+        let (call, _) = RequestContext::resolve(&self.kinds(), user, admitted, asked.request, jiff::Timestamp::now())?;
         self.allow(&call).await?;
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
@@ -83,7 +83,7 @@ impl Pipeline {
             Some(node) => Source::of_node(store, routes, node, from).await?,
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
-        call.guest.hold(initial.len() * size_of::<Arc<Stored>>())?;
+        call.admitted.charge(initial.len() * size_of::<Arc<Stored>>())?;
         let judge = call.node().filter(|_| !call.of_pods()).map(|_| self.clone());
         Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true), judge })
     }
@@ -149,9 +149,9 @@ impl Ready {
                 sent?;
                 continue;
             }
-            self.call.guest.hold(bytes)?;
+            self.call.admitted.charge(bytes)?;
             let sent = tokio::time::timeout(STALLED, sending).await;
-            self.call.guest.let_go(bytes);
+            self.call.admitted.refund(bytes);
             sent.map_err(|_| End::Closed)??;
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Ready {
             events.push(Event::Bookmark { revision: self.revision, initial_events_end: true });
         }
         self.send(sender, events).await?;
-        self.call.guest.release();
+        self.call.admitted.refund_all();
         Ok(())
     }
 }

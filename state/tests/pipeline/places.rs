@@ -5,7 +5,7 @@ use futures::future::join_all;
 use model::{ApiError, Reason, Stored};
 use serde_json::json;
 use state::PipelineOptions;
-use state::places::{LevelLimits, PriorityLevels};
+use state::flow_control::{LevelLimits, PriorityLevels};
 use state_client::{Reply, Verb};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Longer than any machine takes.
 const LONG: Duration = Duration::from_secs(60);
 
-const SMALL: LevelLimits = LevelLimits { seats: 4, present: 2_000, each: 2_000, bytes: 16 << 20, aside: 8 << 20 };
+const SMALL: LevelLimits = LevelLimits { seats: 4, in_flight: 2_000, each: 2_000, bytes: 16 << 20, parked: 8 << 20 };
 
 async fn cluster(users: LevelLimits, patience: Duration) -> Cluster {
     let rooms = PriorityLevels { components: SMALL, nodes: SMALL, users };
@@ -51,7 +51,7 @@ async fn pods_that_wait_for_an_account_leave_room_for_who_makes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
-    let cluster = cluster(LevelLimits { present: 40, ..SMALL }, LONG).await;
+    let cluster = cluster(LevelLimits { in_flight: 40, ..SMALL }, LONG).await;
     let (alice, bob) = (cluster.user("alice"), cluster.user("bob"));
     let (made, ()) = tokio::join!(pods(&alice, 100), async {
         for n in 0..20 {
@@ -71,7 +71,7 @@ async fn who_comes_with_too_much_is_told_so_and_others_are_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_an_account_is_bounded_in_bytes() {
-    let cluster = cluster(LevelLimits { aside: 8 << 10, ..SMALL }, Duration::from_secs(1)).await;
+    let cluster = cluster(LevelLimits { parked: 8 << 10, ..SMALL }, Duration::from_secs(1)).await;
     let made = pods(&cluster.user("alice"), 50).await;
     let with = |reason: Reason| made.iter().filter(|made| made.as_ref().is_err_and(|e| e.reason == reason)).count();
     // half of 8 KiB at once, each counted with one at least; nobody made the account

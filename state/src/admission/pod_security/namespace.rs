@@ -3,7 +3,7 @@ use super::PodSecurity;
 use super::check::{check, reasons};
 use super::policy::{Level, Policy, Standard};
 use crate::admission::{Admit, Effects, Refusal};
-use crate::view::ObjectLookup;
+use crate::lookup::ObjectLookup;
 use model::{ApiError, Object, Stored};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::view::fixture::MapLookup;
+use crate::lookup::fixture::MapLookup;
 use model::kinds;
 use serde_json::json;
 use state_client::User;

@@ -81,7 +81,7 @@ impl World {
             Step::Write { name, delete, own } => self.write(name, delete, own),
             Step::Acknowledge { lost } => {
                 if let Some(acknowledged) = self.acknowledgements.pop_front().filter(|_| !lost) {
-                    self.log.landed(&[acknowledged]);
+                    self.log.acknowledged(&[acknowledged]);
                 }
             }
             Step::Read { messages } => self.feed(messages),
@@ -137,7 +137,7 @@ proptest! {
             world.step(step);
         }
         for acknowledged in std::mem::take(&mut world.acknowledgements) {
-            world.log.landed(&[acknowledged]);
+            world.log.acknowledged(&[acknowledged]);
         }
         world.read = world.log.applied();
         world.feed(usize::MAX);
@@ -180,7 +180,7 @@ proptest! {
         let loaded: Vec<ReceivedMessage> = world.stream.values().map(|m| m.fed(false)).collect();
         let end = world.end;
         for acknowledged in world.acknowledgements.drain(..).take(2) {
-            world.log.landed(&[acknowledged]);
+            world.log.acknowledged(&[acknowledged]);
         }
         world.log.replace(loaded, end);
         world.read = end;

@@ -5,7 +5,7 @@ use super::recorder::EventWrite;
 use super::resource::Resource;
 use jiff::{SignedDuration, Timestamp};
 use model::ApiError;
-use state_client::heartbeat::{self, LeaderLease};
+use state_client::leader_lease::{self, LeaderLease};
 use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +19,7 @@ const PARALLEL: usize = 256;
 /// So many messages of watches wait for the runtime before the watches are held back.
 const BACKLOG: usize = 1024;
 /// Where the runtime's own heartbeat is: namespace and name of a Lease.
-pub const HEARTBEAT_LEASE: (&str, &str) = (heartbeat::NAMESPACE, "kube-controller-manager");
+pub const HEARTBEAT_LEASE: (&str, &str) = (leader_lease::NAMESPACE, "kube-controller-manager");
 
 /// Asks what each controller is at.
 pub type StatsRequest = oneshot::Sender<Vec<Stats>>;

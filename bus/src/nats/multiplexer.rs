@@ -1,8 +1,8 @@
 //! What one caller says and hears through a connection: replies to its requests, and packets of its streams.
 use super::Health;
+use super::in_flight::frame_max;
 use super::packet::Packet;
 use super::pipe::Pipe;
-use super::shares::frame_max;
 use super::wire::{self, Parts};
 use crate::address::{Caller, To};
 use crate::bus::BusError;
@@ -24,9 +24,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// For how long a request waits for a connection that is down.
 const RECONNECT: Duration = Duration::from_secs(5);
-/// Bytes of remarks that wait for the connection at most, each one counted with what holding it costs.
+/// Bytes of queued messages that wait for the connection at most, each one counted with what holding it costs.
 const QUEUE_BYTES: usize = 8 << 20;
-/// What holding a remark costs beside its words, bytes.
+/// What holding a message costs beside its words, bytes.
 const MESSAGE_OVERHEAD: usize = 256;
 
 /// A reply.
@@ -99,9 +99,9 @@ pub(crate) struct Multiplexer {
     next: AtomicU64,
     pending: Mutex<HashMap<u64, Pending>>,
     pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
-    remarks: mpsc::UnboundedSender<QueuedMessage>,
+    queue: mpsc::UnboundedSender<QueuedMessage>,
     room: Arc<Semaphore>,
-    complaints: LogLimiter,
+    log_limiter: LogLimiter,
     guard: Weak<DropGuard>,
 }
 
@@ -122,8 +122,8 @@ impl Multiplexer {
         let inbox = subjects.inbox(&owner, connection);
         let answers = client.subscribe(format!("{inbox}.>")).await.map_err(|e| e.to_string())?;
         let packets = client.subscribe(subjects.packets_for(&owner, connection)).await.map_err(|e| e.to_string())?;
-        let (remarks, said) = mpsc::unbounded_channel();
-        let mouth = Arc::new(Self {
+        let (queue, said) = mpsc::unbounded_channel();
+        let mux = Arc::new(Self {
             client,
             replies,
             subjects,
@@ -134,22 +134,22 @@ impl Multiplexer {
             next: AtomicU64::new(1),
             pending: Mutex::default(),
             pipes: Mutex::default(),
-            remarks,
+            queue,
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
-            complaints: LogLimiter::default(),
+            log_limiter: LogLimiter::default(),
             guard: Arc::downgrade(guard),
         });
         let stop = stop.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().receive_replies(answers)));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(mouth.clone().receive_packets(packets)));
-        tokio::spawn(publish_queued(mouth.replies.clone(), said));
-        tokio::spawn(stop.run_until_cancelled_owned(mouth.clone().keep_alive()));
-        Ok(mouth)
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mux.clone().receive_replies(answers)));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(mux.clone().receive_packets(packets)));
+        tokio::spawn(publish_queued(mux.replies.clone(), said));
+        tokio::spawn(stop.run_until_cancelled_owned(mux.clone().keep_alive()));
+        Ok(mux)
     }
 
     /// Logs what somebody did wrong, now and then.
     pub(crate) fn log_limited(&self, log: impl FnOnce()) {
-        self.complaints.log(log);
+        self.log_limiter.log(log);
     }
 
     /// The largest body of one message.
@@ -221,7 +221,7 @@ impl Multiplexer {
     fn wait(self: &Arc<Self>, pending: Pending) -> Waiting {
         let id = self.number();
         locked(&self.pending).insert(id, pending);
-        Waiting { mouth: self.clone(), id }
+        Waiting { mux: self.clone(), id }
     }
 
     /// Says something without waiting; after all that was said so before. `false` where too much waits to be said, or the bus is closed.
@@ -230,7 +230,7 @@ impl Multiplexer {
         let words = headers.iter().flat_map(HeaderMap::iter).flat_map(|(_, values)| values).map(|value| value.as_str().len()).sum::<usize>();
         let size = u32::try_from(MESSAGE_OVERHEAD + subject.len() + body.len() + words).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().try_acquire_many_owned(size) else { return false };
-        self.remarks.send(QueuedMessage { subject, headers, body, _room: room }).is_ok()
+        self.queue.send(QueuedMessage { subject, headers, body, _room: room }).is_ok()
     }
 
     /// Makes an end of a stream, with its address.
@@ -359,9 +359,9 @@ impl Multiplexer {
     }
 }
 
-/// Ends when all has been said that the mouth had to say.
-async fn publish_queued(client: Client, mut remarks: mpsc::UnboundedReceiver<QueuedMessage>) {
-    while let Some(QueuedMessage { subject, headers, body, _room }) = remarks.recv().await {
+/// Ends when all has been said that the multiplexer had to say.
+async fn publish_queued(client: Client, mut queue: mpsc::UnboundedReceiver<QueuedMessage>) {
+    while let Some(QueuedMessage { subject, headers, body, _room }) = queue.recv().await {
         let said = match headers {
             Some(headers) => client.publish_with_headers(subject, headers, body).await,
             None => client.publish(subject, body).await,
@@ -385,12 +385,12 @@ fn answer(from: Caller, headers: Option<HeaderMap>, body: Bytes) -> Result<Recei
 
 /// A request's place among those that wait.
 struct Waiting {
-    mouth: Arc<Multiplexer>,
+    mux: Arc<Multiplexer>,
     id: u64,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        locked(&self.mouth.pending).remove(&self.id);
+        locked(&self.mux.pending).remove(&self.id);
     }
 }

@@ -1,8 +1,8 @@
 //! Room for requests: how many are here, and how many of them are worked on at once.
 //!
-//! Components, nodes and users have rooms of their own, so that nobody occupies what another kind of caller needs. Within a room those who come are let
-//! in by what they would leave to others: each has at most as much as is still free, so that some always is. Who is in waits for a place to be worked on,
-//! and places go around among those who wait for one.
+//! Components, nodes and users have levels of their own, so that nobody occupies what another kind of caller needs. Within a level those who come are let
+//! in by what they would leave to others: each has at most as much as is still free, so that some always is. Who is in waits for a seat to be worked on,
+//! and seats go around among those who wait for one.
 use crate::identity;
 use bus::{Caller, Class, Role};
 use model::ApiError;
@@ -15,22 +15,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How large a room is.
+/// How large a level is.
 #[derive(Clone, Copy, Debug)]
 pub struct LevelLimits {
     /// Requests that are worked on at once.
     pub seats: usize,
     /// Requests that are here, be they worked on or waiting.
-    pub present: usize,
+    pub in_flight: usize,
     /// Those of one caller among them.
     pub each: usize,
     /// Bytes of their bodies.
     pub bytes: usize,
     /// Bytes of those that were begun and wait for something to come about.
-    pub aside: usize,
+    pub parked: usize,
 }
 
-/// How large the rooms are.
+/// How large the levels are.
 #[derive(Clone, Copy, Debug)]
 pub struct PriorityLevels {
     /// Of this process, the scheduler and the controllers. They don't compete with each other.
@@ -42,83 +42,84 @@ pub struct PriorityLevels {
 }
 
 const MIB: usize = 1 << 20;
-/// How long a request waits for a place: half of the time that its sender waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a request waits for a seat: half of the time that its sender waits for the answer.
+const SEAT_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a request is at least, where what it has parsed is held.
-const LEAST: usize = 1 << 10;
+const REQUEST_MIN: usize = 1 << 10;
 
 impl PriorityLevels {
     /// For writes: what each has parsed is many times as large as its JSON, and the log takes no more than a thousand at a time.
     pub fn of_requests() -> Self {
         Self {
-            components: LevelLimits { seats: 512, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 16 * MIB },
-            nodes: LevelLimits { seats: 256, present: 768, each: usize::MAX, bytes: 64 * MIB, aside: MIB },
-            users: LevelLimits { seats: 512, present: 2_560, each: usize::MAX, bytes: 128 * MIB, aside: 16 * MIB },
+            components: LevelLimits { seats: 512, in_flight: usize::MAX, each: usize::MAX, bytes: 256 * MIB, parked: 16 * MIB },
+            nodes: LevelLimits { seats: 256, in_flight: 768, each: usize::MAX, bytes: 64 * MIB, parked: MIB },
+            users: LevelLimits { seats: 512, in_flight: 2_560, each: usize::MAX, bytes: 128 * MIB, parked: 16 * MIB },
         }
     }
 
     /// For batches of requests.
     pub(crate) fn of_batches() -> Self {
         Self {
-            components: LevelLimits { seats: 64, present: usize::MAX, each: usize::MAX, bytes: 256 * MIB, aside: 0 },
-            nodes: LevelLimits { seats: 64, present: 512, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
-            users: LevelLimits { seats: 16, present: 256, each: usize::MAX, bytes: 64 * MIB, aside: 0 },
+            components: LevelLimits { seats: 64, in_flight: usize::MAX, each: usize::MAX, bytes: 256 * MIB, parked: 0 },
+            nodes: LevelLimits { seats: 64, in_flight: 512, each: usize::MAX, bytes: 64 * MIB, parked: 0 },
+            users: LevelLimits { seats: 16, in_flight: 256, each: usize::MAX, bytes: 64 * MIB, parked: 0 },
         }
     }
 
     /// For looking through all that there is: it takes a processor for as long as it lasts.
     pub(crate) fn of_searches() -> Self {
-        let all = LevelLimits { seats: 8, present: 0, each: 0, bytes: 0, aside: 0 };
+        let all = LevelLimits { seats: 8, in_flight: 0, each: 0, bytes: 0, parked: 0 };
         Self { components: LevelLimits { seats: 64, ..all }, nodes: LevelLimits { seats: 4, ..all }, users: all }
     }
 
     /// For watches; what counts as their bytes is what they begin with.
     pub(crate) fn of_watches() -> Self {
-        let all = LevelLimits { seats: 0, present: usize::MAX, each: usize::MAX, bytes: 512 * MIB, aside: 0 };
-        let (nodes, users) = (LevelLimits { present: 1 << 20, each: 1 << 10, bytes: 128 * MIB, ..all }, LevelLimits { present: 1 << 16, each: 1 << 13, ..all });
+        let all = LevelLimits { seats: 0, in_flight: usize::MAX, each: usize::MAX, bytes: 512 * MIB, parked: 0 };
+        let (nodes, users) =
+            (LevelLimits { in_flight: 1 << 20, each: 1 << 10, bytes: 128 * MIB, ..all }, LevelLimits { in_flight: 1 << 16, each: 1 << 13, ..all });
         Self { components: all, nodes, users }
     }
 }
 
-/// Who has how much of a room.
+/// Who has how much of a level.
 #[derive(Default)]
 struct Flow {
-    present: usize,
+    in_flight: usize,
     bytes: usize,
-    aside: usize,
+    parked: usize,
     waiting: VecDeque<oneshot::Sender<Seat>>,
 }
 
 struct State {
     free: usize,
-    present: usize,
+    in_flight: usize,
     bytes: usize,
-    aside: usize,
+    parked: usize,
     flows: HashMap<u64, Flow>,
-    /// Those who wait for a place, in the order in which they get one.
+    /// Those who wait for a seat, in the order in which they get one.
     round_robin: VecDeque<u64>,
 }
 
-/// Whether somebody who has `mine` of a room may have `more`, when all have `all` of `limit`. Who shares leaves as much free as is theirs.
+/// Whether somebody who has `mine` of a level may have `more`, when all have `all` of `limit`. Who shares leaves as much free as is theirs.
 fn fits(shares: bool, limit: usize, all: usize, mine: usize, more: usize) -> bool {
     let free = limit.saturating_sub(all);
     let own = if shares { mine } else { 0 };
     own.saturating_add(more) <= free
 }
 
-/// One kind of callers' room.
+/// One kind of callers' level.
 struct PriorityLevel {
     limits: LevelLimits,
     /// Whether those in it compete with each other.
     fair: bool,
-    /// Whether one request of each is let in even into a full room: who they are was decided by an administrator.
+    /// Whether one request of each is let in even into a full level: who they are was decided by an administrator.
     guaranteed: bool,
     state: Mutex<State>,
 }
 
 impl PriorityLevel {
     fn new(limits: LevelLimits, shares: bool, invited: bool) -> Arc<Self> {
-        let state = State { free: limits.seats, present: 0, bytes: 0, aside: 0, flows: HashMap::new(), round_robin: VecDeque::new() };
+        let state = State { free: limits.seats, in_flight: 0, bytes: 0, parked: 0, flows: HashMap::new(), round_robin: VecDeque::new() };
         Arc::new(Self { limits, fair: shares, guaranteed: invited, state: Mutex::new(state) })
     }
 
@@ -128,35 +129,35 @@ impl PriorityLevel {
 
     fn admit(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let (present, held) = state.flows.get(&who).map_or((0, 0), |party| (party.present, party.bytes));
-        let invited = self.guaranteed && present == 0;
-        let fit = invited || fits(self.fair, self.limits.present, state.present, present, 1);
-        if !fit || present >= self.limits.each || !fits(self.fair, self.limits.bytes, state.bytes, held, bytes) {
+        let (in_flight, held) = state.flows.get(&who).map_or((0, 0), |flow| (flow.in_flight, flow.bytes));
+        let invited = self.guaranteed && in_flight == 0;
+        let fit = invited || fits(self.fair, self.limits.in_flight, state.in_flight, in_flight, 1);
+        if !fit || in_flight >= self.limits.each || !fits(self.fair, self.limits.bytes, state.bytes, held, bytes) {
             return false;
         }
-        state.present += 1;
+        state.in_flight += 1;
         state.bytes += bytes;
-        let party = state.flows.entry(who).or_default();
-        party.present += 1;
-        party.bytes += bytes;
+        let flow = state.flows.entry(who).or_default();
+        flow.in_flight += 1;
+        flow.bytes += bytes;
         true
     }
 
     fn leave(&self, who: u64, bytes: usize) {
         let mut state = self.lock();
-        state.present -= 1;
+        state.in_flight -= 1;
         state.bytes -= bytes;
-        if let Some(party) = state.flows.get_mut(&who) {
-            party.present -= 1;
-            party.bytes -= bytes;
+        if let Some(flow) = state.flows.get_mut(&who) {
+            flow.in_flight -= 1;
+            flow.bytes -= bytes;
         }
         state.remove_if_idle(who);
     }
 
     /// Counts bytes that somebody who is here has beyond those of the body.
-    fn grow(&self, who: u64, bytes: usize) -> bool {
+    fn charge(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let held = state.flows.get(&who).map_or(0, |party| party.bytes);
+        let held = state.flows.get(&who).map_or(0, |flow| flow.bytes);
         let fit = fits(self.fair, self.limits.bytes, state.bytes, held, bytes);
         if fit {
             state.bytes += bytes;
@@ -165,62 +166,62 @@ impl PriorityLevel {
         fit
     }
 
-    fn shrink(&self, who: u64, bytes: usize) {
+    fn refund(&self, who: u64, bytes: usize) {
         if bytes == 0 {
             return;
         }
         let mut state = self.lock();
         state.bytes -= bytes;
-        if let Some(party) = state.flows.get_mut(&who) {
-            party.bytes -= bytes;
+        if let Some(flow) = state.flows.get_mut(&who) {
+            flow.bytes -= bytes;
         }
         state.remove_if_idle(who);
     }
 
     fn park(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
-        let held = state.flows.get(&who).map_or(0, |party| party.aside);
-        let fit = fits(self.fair, self.limits.aside, state.aside, held, bytes);
+        let held = state.flows.get(&who).map_or(0, |flow| flow.parked);
+        let fit = fits(self.fair, self.limits.parked, state.parked, held, bytes);
         if fit {
-            state.aside += bytes;
-            state.flows.entry(who).or_default().aside += bytes;
+            state.parked += bytes;
+            state.flows.entry(who).or_default().parked += bytes;
         }
         fit
     }
 
     fn unpark(&self, who: u64, bytes: usize) {
         let mut state = self.lock();
-        state.aside -= bytes;
-        if let Some(party) = state.flows.get_mut(&who) {
-            party.aside -= bytes;
+        state.parked -= bytes;
+        if let Some(flow) = state.flows.get_mut(&who) {
+            flow.parked -= bytes;
         }
         state.remove_if_idle(who);
     }
 
-    /// A place now, or where one will come.
+    /// A seat now, or where one will come.
     fn ask(self: &Arc<Self>, who: u64) -> Result<Seat, oneshot::Receiver<Seat>> {
         let mut state = self.lock();
         if state.free > 0 {
             state.free -= 1;
             return Ok(Seat(Some(self.clone())));
         }
-        let (sender, place) = oneshot::channel();
+        let (sender, seat) = oneshot::channel();
         let waiting = &mut state.flows.entry(who).or_default().waiting;
         waiting.push_back(sender);
         if waiting.len() == 1 {
             state.round_robin.push_back(who);
         }
-        Err(place)
+        Err(seat)
     }
 
-    /// Hands a place that became free to who is next.
+    /// Hands a seat that became free to who is next.
     fn hand_over(self: &Arc<Self>) {
         let mut state = self.lock();
         while let Some(next) = state.next() {
             match next.send(Seat(Some(self.clone()))) {
                 Ok(()) => return,
-                // who gave up waiting: the place goes to another, and not back while the room is locked
-                Err(mut place) => place.0 = None,
+                // who gave up waiting: the seat goes to another, and not back while the level is locked
+                Err(mut seat) => seat.0 = None,
             }
         }
         state.free += 1;
@@ -229,9 +230,9 @@ impl PriorityLevel {
     /// Forgets who gave up waiting.
     fn remove_cancelled(&self, who: u64) {
         let mut state = self.lock();
-        let Some(party) = state.flows.get_mut(&who) else { return };
-        party.waiting.retain(|sender| !sender.is_closed());
-        if party.waiting.is_empty() {
+        let Some(flow) = state.flows.get_mut(&who) else { return };
+        flow.waiting.retain(|sender| !sender.is_closed());
+        if flow.waiting.is_empty() {
             state.round_robin.retain(|turn| *turn != who);
             state.remove_if_idle(who);
         }
@@ -241,18 +242,18 @@ impl PriorityLevel {
 impl State {
     /// Forgets who has nothing here any more.
     fn remove_if_idle(&mut self, who: u64) {
-        let idle = |party: &Flow| party.present == 0 && party.bytes == 0 && party.aside == 0 && party.waiting.is_empty();
+        let idle = |flow: &Flow| flow.in_flight == 0 && flow.bytes == 0 && flow.parked == 0 && flow.waiting.is_empty();
         if self.flows.get(&who).is_some_and(idle) {
             self.flows.remove(&who);
         }
     }
 
-    /// Who waits for a place and is next: one of each party in turn.
+    /// Who waits for a seat and is next: one of each flow in turn.
     fn next(&mut self) -> Option<oneshot::Sender<Seat>> {
         while let Some(who) = self.round_robin.pop_front() {
-            let Some(party) = self.flows.get_mut(&who) else { continue };
-            let next = party.waiting.pop_front();
-            if party.waiting.is_empty() {
+            let Some(flow) = self.flows.get_mut(&who) else { continue };
+            let next = flow.waiting.pop_front();
+            if flow.waiting.is_empty() {
                 self.remove_if_idle(who);
             } else {
                 self.round_robin.push_back(who);
@@ -265,43 +266,43 @@ impl State {
     }
 }
 
-/// A place among those that are worked on. Dropping it gives it to the next.
+/// A seat among those that are worked on. Dropping it gives it to the next.
 pub struct Seat(Option<Arc<PriorityLevel>>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(room) = self.0.take() {
-            room.hand_over();
+        if let Some(level) = self.0.take() {
+            level.hand_over();
         }
     }
 }
 
-/// Somebody's wait for a place.
+/// Somebody's wait for a seat.
 struct SeatWaiter<'a> {
-    room: &'a PriorityLevel,
+    level: &'a PriorityLevel,
     who: u64,
-    place: oneshot::Receiver<Seat>,
+    seat: oneshot::Receiver<Seat>,
     over: bool,
 }
 
 impl SeatWaiter<'_> {
     async fn end(mut self) -> Result<Seat, ApiError> {
-        let place = tokio::time::timeout(PATIENCE, &mut self.place).await;
-        self.over = matches!(place, Ok(Ok(_)));
-        place.ok().and_then(Result::ok).ok_or_else(too_many)
+        let seat = tokio::time::timeout(SEAT_TIMEOUT, &mut self.seat).await;
+        self.over = matches!(seat, Ok(Ok(_)));
+        seat.ok().and_then(Result::ok).ok_or_else(too_many)
     }
 }
 
 impl Drop for SeatWaiter<'_> {
     fn drop(&mut self) {
         if !self.over {
-            self.place.close();
-            self.room.remove_cancelled(self.who);
+            self.seat.close();
+            self.level.remove_cancelled(self.who);
         }
     }
 }
 
-/// Whose room it is. Who asks through a gateway is told by the user.
+/// Whose level it is. Who asks through a gateway is told by the user.
 fn class_of(caller: &Caller, user: &User) -> Class {
     match caller.role.class() {
         // whether a token is alive, and who may speak for whom
@@ -313,73 +314,73 @@ fn class_of(caller: &Caller, user: &User) -> Class {
 
 /// A request that is here.
 pub struct InFlightRequest {
-    room: Arc<PriorityLevel>,
+    level: Arc<PriorityLevel>,
     class: Class,
     who: u64,
     /// Of its body; `None` for one that isn't counted.
     bytes: Option<usize>,
     /// What it has beyond its body.
     more: AtomicUsize,
-    place: Mutex<Option<Seat>>,
+    seat: Mutex<Option<Seat>>,
 }
 
-/// The 429 for what there is no room for.
+/// The 429 for what there is no level for.
 pub(crate) fn too_many() -> ApiError {
     ApiError::too_many_requests("The server has received too many requests and has asked us to try again later", 1)
 }
 
 impl InFlightRequest {
-    /// Waits for one more place.
+    /// Waits for one more seat.
     ///
     /// # Errors
     /// 429 when none comes in time.
-    pub async fn place(&self) -> Result<Seat, ApiError> {
-        match self.room.ask(self.who) {
-            Ok(place) => Ok(place),
+    pub async fn seat(&self) -> Result<Seat, ApiError> {
+        match self.level.ask(self.who) {
+            Ok(seat) => Ok(seat),
             // on the heap: few requests have to wait
-            Err(place) => Box::pin(SeatWaiter { room: &self.room, who: self.who, place, over: false }.end()).await,
+            Err(seat) => Box::pin(SeatWaiter { level: &self.level, who: self.who, seat, over: false }.end()).await,
         }
     }
 
     /// Waits until it is worked on.
     ///
     /// # Errors
-    /// As [`Guest::place`].
-    pub async fn work(&self) -> Result<(), ApiError> {
-        let place = self.place().await?;
-        *self.own() = Some(place);
+    /// As [`Guest::seat`].
+    pub async fn take_seat(&self) -> Result<(), ApiError> {
+        let seat = self.seat().await?;
+        *self.held_seat() = Some(seat);
         Ok(())
     }
 
     /// Lets others be worked on.
-    pub fn rest(&self) {
-        let place = self.own().take();
-        drop(place);
+    pub fn give_up_seat(&self) {
+        let seat = self.held_seat().take();
+        drop(seat);
     }
 
-    fn own(&self) -> MutexGuard<'_, Option<Seat>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held_seat(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rests while something comes about that it waits for.
     ///
     /// # Errors
     /// 429 when too much waits so.
-    pub fn aside(&self) -> Result<ParkedBytes<'_>, ApiError> {
-        let bytes = self.bytes.unwrap_or_default().max(LEAST);
-        if !self.room.park(self.who, bytes) {
+    pub fn park(&self) -> Result<ParkedBytes<'_>, ApiError> {
+        let bytes = self.bytes.unwrap_or_default().max(REQUEST_MIN);
+        if !self.level.park(self.who, bytes) {
             return Err(too_many());
         }
-        self.rest();
-        Ok(ParkedBytes { guest: self, bytes })
+        self.give_up_seat();
+        Ok(ParkedBytes { admitted: self, bytes })
     }
 
     /// Counts bytes that it holds beyond its body.
     ///
     /// # Errors
     /// 429 when they are too many.
-    pub fn hold(&self, bytes: usize) -> Result<(), ApiError> {
-        if !self.room.grow(self.who, bytes) {
+    pub fn charge(&self, bytes: usize) -> Result<(), ApiError> {
+        if !self.level.charge(self.who, bytes) {
             return Err(too_many());
         }
         self.more.fetch_add(bytes, Ordering::Relaxed);
@@ -387,40 +388,40 @@ impl InFlightRequest {
     }
 
     /// It no longer holds so many bytes of those.
-    pub fn let_go(&self, bytes: usize) {
+    pub fn refund(&self, bytes: usize) {
         let had = self.more.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |more| Some(more.saturating_sub(bytes))).unwrap_or_default();
-        self.room.shrink(self.who, bytes.min(had));
+        self.level.refund(self.who, bytes.min(had));
     }
 
     /// It no longer holds more than its body.
-    pub fn release(&self) {
-        self.room.shrink(self.who, self.more.swap(0, Ordering::Relaxed));
+    pub fn refund_all(&self) {
+        self.level.refund(self.who, self.more.swap(0, Ordering::Relaxed));
     }
 }
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        self.rest();
-        self.release();
+        self.give_up_seat();
+        self.refund_all();
         if let Some(bytes) = self.bytes {
-            self.room.leave(self.who, bytes);
+            self.level.leave(self.who, bytes);
         }
     }
 }
 
-/// A request that waits for something without a place.
+/// A request that waits for something without a seat.
 pub struct ParkedBytes<'a> {
-    guest: &'a InFlightRequest,
+    admitted: &'a InFlightRequest,
     bytes: usize,
 }
 
 impl Drop for ParkedBytes<'_> {
     fn drop(&mut self) {
-        self.guest.room.unpark(self.guest.who, self.bytes);
+        self.admitted.level.unpark(self.admitted.who, self.bytes);
     }
 }
 
-/// The rooms of one kind of requests.
+/// The levels of one kind of requests.
 pub struct FlowControl {
     components: Arc<PriorityLevel>,
     nodes: Arc<PriorityLevel>,
@@ -430,16 +431,16 @@ pub struct FlowControl {
 
 impl FlowControl {
     /// Rooms of these sizes.
-    pub fn new(rooms: PriorityLevels) -> Self {
+    pub fn new(levels: PriorityLevels) -> Self {
         Self {
-            components: PriorityLevel::new(rooms.components, false, true),
-            nodes: PriorityLevel::new(rooms.nodes, true, true),
-            users: PriorityLevel::new(rooms.users, true, false),
+            components: PriorityLevel::new(levels.components, false, true),
+            nodes: PriorityLevel::new(levels.nodes, true, true),
+            users: PriorityLevel::new(levels.users, true, false),
             names: RandomState::new(),
         }
     }
 
-    fn room(&self, class: Class) -> &Arc<PriorityLevel> {
+    fn level(&self, class: Class) -> &Arc<PriorityLevel> {
         match class {
             Class::Control => &self.components,
             Class::Nodes => &self.nodes,
@@ -447,8 +448,8 @@ impl FlowControl {
         }
     }
 
-    fn guest(&self, class: Class, who: u64) -> InFlightRequest {
-        InFlightRequest { room: self.room(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), place: Mutex::default() }
+    fn request(&self, class: Class, who: u64) -> InFlightRequest {
+        InFlightRequest { level: self.level(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), seat: Mutex::default() }
     }
 
     /// Lets a request of `bytes` in.
@@ -456,22 +457,22 @@ impl FlowControl {
     /// # Errors
     /// 429 when too many are here.
     pub fn enter(&self, caller: &Caller, user: &User, bytes: usize) -> Result<InFlightRequest, ApiError> {
-        let mut guest = self.inside(caller, user);
-        if !guest.room.admit(guest.who, bytes) {
+        let mut admitted = self.uncounted(caller, user);
+        if !admitted.level.admit(admitted.who, bytes) {
             return Err(too_many());
         }
-        guest.bytes = Some(bytes);
-        Ok(guest)
+        admitted.bytes = Some(bytes);
+        Ok(admitted)
     }
 
     /// A request that came with others, which were let in together.
-    pub fn inside(&self, caller: &Caller, user: &User) -> InFlightRequest {
-        self.guest(class_of(caller, user), self.names.hash_one(&user.name))
+    pub fn uncounted(&self, caller: &Caller, user: &User) -> InFlightRequest {
+        self.request(class_of(caller, user), self.names.hash_one(&user.name))
     }
 
-    /// The same one in these rooms.
-    pub fn beside(&self, guest: &InFlightRequest) -> InFlightRequest {
-        self.guest(guest.class, guest.who)
+    /// The same one in these levels.
+    pub fn same_flow(&self, admitted: &InFlightRequest) -> InFlightRequest {
+        self.request(admitted.class, admitted.who)
     }
 }
 

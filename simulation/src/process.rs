@@ -1,13 +1,13 @@
-//! The processes that decide for the whole cluster: the controllers around their engine, the scheduler around its desk.
+//! The processes that decide for the whole cluster: the controllers around their engine, the scheduler around its core.
 use crate::cluster::{Event, Net, Proc, Results};
 use crate::feed::Feed;
-use controllers::runtime::edge::{HEARTBEAT_LEASE, request};
+use controllers::runtime::actor::{HEARTBEAT_LEASE, request};
 use controllers::runtime::engine::{Dispatch, HEARTBEAT, WriteOutcome};
 use controllers::runtime::{Engine, Guard, Resource};
 use controllers::{Options, engine};
 use jiff::Timestamp;
 use model::{ApiError, Kinds, Object};
-use scheduler::desk::{self, BindingResult, SchedulerOutput};
+use scheduler::core::{self, BindingResult, SchedulerOutput};
 use scheduler::pod::PodInfo;
 use scheduler::schedule;
 use serde_json::json;
@@ -36,10 +36,10 @@ pub trait ProcessLogic {
     fn due(&self) -> Option<Timestamp>;
 }
 
-/// A process with a mind.
+/// A process with a logic.
 pub struct Process<M: ProcessLogic> {
     proc: Proc,
-    mind: M,
+    logic: M,
     /// Whether it runs.
     pub up: bool,
     /// How often it was started.
@@ -52,13 +52,13 @@ pub struct Process<M: ProcessLogic> {
 
 impl<M: ProcessLogic> Process<M> {
     /// One that is not yet started.
-    pub fn new(proc: Proc, mind: M) -> Self {
-        Self { proc, mind, up: false, epoch: 0, feeds: Vec::new(), pending: BTreeMap::new(), wake: None }
+    pub fn new(proc: Proc, logic: M) -> Self {
+        Self { proc, logic, up: false, epoch: 0, feeds: Vec::new(), pending: BTreeMap::new(), wake: None }
     }
 
     /// What it thinks.
-    pub fn mind(&self) -> &M {
-        &self.mind
+    pub fn logic(&self) -> &M {
+        &self.logic
     }
 
     /// Starts, knowing nothing; if it doesn't run already.
@@ -66,8 +66,8 @@ impl<M: ProcessLogic> Process<M> {
         if self.up {
             return;
         }
-        self.mind = self.mind.fresh(net);
-        (self.up, self.feeds, self.wake) = (true, self.mind.feeds(), None);
+        self.logic = self.logic.fresh(net);
+        (self.up, self.feeds, self.wake) = (true, self.logic.feeds(), None);
         self.go_on(net);
     }
 
@@ -80,14 +80,14 @@ impl<M: ProcessLogic> Process<M> {
 
     /// A watch showed something.
     pub fn shown(&mut self, net: &mut Net, resource: &(String, String), changes: Vec<Change>, revision: u64) {
-        self.mind.shown(net, resource, changes, revision);
+        self.logic.shown(net, resource, changes, revision);
         self.go_on(net);
     }
 
     /// Replies came.
     pub fn replied(&mut self, net: &mut Net, epoch: u32, ticket: u64, results: Results) {
         let Some(pending) = self.pending.remove(&ticket).filter(|_| epoch == self.epoch) else { return };
-        let more = self.mind.replied(net, pending, results);
+        let more = self.logic.replied(net, pending, results);
         self.send(net, more);
         self.go_on(net);
     }
@@ -108,9 +108,9 @@ impl<M: ProcessLogic> Process<M> {
     }
 
     fn go_on(&mut self, net: &mut Net) {
-        let all = self.mind.turn(net);
+        let all = self.logic.turn(net);
         self.send(net, all);
-        if let Some(due) = self.mind.due().filter(|due| self.wake.is_none_or(|wake| *due < wake)) {
+        if let Some(due) = self.logic.due().filter(|due| self.wake.is_none_or(|wake| *due < wake)) {
             self.wake = Some(due);
             net.at(due, Event::Wake(self.proc, self.epoch));
         }
@@ -281,7 +281,7 @@ impl ProcessLogic for ControllersProcess {
 /// The scheduler.
 pub struct SchedulerProcess {
     seed: u64,
-    desk: desk::SchedulerCore,
+    core: core::SchedulerCore,
     synced: usize,
     writing: usize,
 }
@@ -292,7 +292,7 @@ pub type PendingBindings = Option<Vec<(Arc<PodInfo>, Arc<str>)>>;
 impl SchedulerProcess {
     /// One that has seen nothing.
     pub fn new(seed: u64) -> Self {
-        Self { seed, desk: desk::SchedulerCore::new(seed), synced: 0, writing: 0 }
+        Self { seed, core: core::SchedulerCore::new(seed), synced: 0, writing: 0 }
     }
 }
 
@@ -309,25 +309,25 @@ impl ProcessLogic for SchedulerProcess {
 
     fn shown(&mut self, net: &Net, _: &(String, String), changes: Vec<Change>, _: u64) {
         self.synced += changes.iter().filter(|c| matches!(c, Change::Synced)).count();
-        self.desk.apply(changes, net.now);
+        self.core.apply(changes, net.now);
     }
 
     fn replied(&mut self, net: &mut Net, pending: PendingBindings, results: Results) -> Vec<(Vec<Request>, PendingBindings)> {
         self.writing -= 1;
         let both = pending.into_iter().flatten().zip(results);
-        self.desk.written(both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(drop) }).collect(), net.now);
+        self.core.written(both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(drop) }).collect(), net.now);
         Vec::new()
     }
 
     fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, PendingBindings)> {
-        self.desk.ripen(net.now);
-        drop(self.desk.notes());
+        self.core.move_due(net.now);
+        drop(self.core.notes());
         let mut all = Vec::new();
-        while self.synced >= 3 && self.writing < 4 && self.desk.is_ready() {
-            let (mut snapshot, pods, seed) = self.desk.take(4096, net.now);
+        while self.synced >= 3 && self.writing < 4 && self.core.is_ready() {
+            let (mut snapshot, pods, seed) = self.core.take(4096, net.now);
             let decisions = schedule(&mut snapshot, &pods, seed);
-            let SchedulerOutput { bindings, refusals } = self.desk.decided(snapshot, decisions, net.now);
-            let requests: Vec<Request> = bindings.iter().map(|(pod, node)| desk::binding(pod, node)).collect();
+            let SchedulerOutput { bindings, refusals } = self.core.decided(snapshot, decisions, net.now);
+            let requests: Vec<Request> = bindings.iter().map(|(pod, node)| core::binding(pod, node)).collect();
             for (requests, pending) in [(requests, Some(bindings)), (refusals, None)].into_iter().filter(|(r, _)| !r.is_empty()) {
                 self.writing += 1;
                 all.push((requests, pending));
@@ -337,6 +337,6 @@ impl ProcessLogic for SchedulerProcess {
     }
 
     fn due(&self) -> Option<Timestamp> {
-        self.desk.next().filter(|_| self.writing < 4)
+        self.core.next().filter(|_| self.writing < 4)
     }
 }

@@ -61,7 +61,7 @@ impl SchedulerCore {
     }
 
     /// Lets those be tried whose time has come.
-    pub fn ripen(&mut self, now: Timestamp) {
+    pub fn move_due(&mut self, now: Timestamp) {
         self.queue.ripen(now);
     }
 

@@ -1,7 +1,7 @@
 //! A request that is understood: who asks for what, of which kind.
 use crate::authz::{Attributes, Target, node};
+use crate::flow_control::InFlightRequest;
 use crate::identity;
-use crate::places::InFlightRequest;
 use crate::routes;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
@@ -14,7 +14,7 @@ pub struct RequestContext {
     /// For whom.
     pub user: User,
     /// Its stay here.
-    pub guest: InFlightRequest,
+    pub admitted: InFlightRequest,
     /// The kind as the client sees it.
     pub kind: Arc<Kind>,
     /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
@@ -38,7 +38,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
-    pub fn resolve(kinds: &Kinds, user: User, guest: InFlightRequest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
+    pub fn resolve(kinds: &Kinds, user: User, admitted: InFlightRequest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
         let kind = kinds.resource(&request.group, &request.resource).ok_or_else(ApiError::not_served)?.clone();
         if !request.version.is_empty() && !kind.versions.contains(&request.version) {
             return Err(ApiError::not_served());
@@ -57,7 +57,7 @@ impl RequestContext {
             Some((group, resource)) => kinds.resource(group, resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
-        let call = Self { user, guest, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
+        let call = Self { user, admitted, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
         call.check_address()?;
         Ok((call, request.body))
     }
@@ -171,7 +171,7 @@ pub fn optional_object(body: Body) -> Result<Option<Object>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::{FlowControl, PriorityLevels};
+    use crate::flow_control::{FlowControl, PriorityLevels};
     use bus::{Caller, Role};
     use model::Stored;
     use model::object::MAX_DEPTH;
@@ -196,8 +196,8 @@ mod tests {
             let namespace = if resource == "namespaces" { "" } else { "web" };
             let mut request = Request::new(verb, "", resource, namespace, name).subresource(sub);
             request.options.field_selector = selector.to_owned();
-            let guest = FlowControl::new(PriorityLevels::of_requests()).inside(&Caller::new(Role::Gateway, "g"), &User::default());
-            let (call, _) = RequestContext::resolve(&kinds, User::default(), guest, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            let admitted = FlowControl::new(PriorityLevels::of_requests()).uncounted(&Caller::new(Role::Gateway, "g"), &User::default());
+            let (call, _) = RequestContext::resolve(&kinds, User::default(), admitted, request, jiff::Timestamp::UNIX_EPOCH).unwrap();
             let got = call.attributes(|what| {
                 let Target::Resource { namespace, name, .. } = what.target else { panic!("{what:?}") };
                 (format!("{namespace}/{name}"), what.bound_to.map(str::to_owned))

@@ -1,4 +1,4 @@
-//! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the edge, reports the status.
+//! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the executor, reports the status.
 mod wanted;
 
 pub use wanted::{POD, Wanted};
@@ -65,7 +65,7 @@ pub enum PodError {
 
 /// One pod.
 pub struct PodActor {
-    edge: Arc<Executor>,
+    executor: Arc<Executor>,
     wanted: Arc<Wanted>,
     revision: u64,
     pod: Arc<Pod>,
@@ -93,9 +93,9 @@ pub struct PodActor {
 
 impl PodActor {
     /// A pod's actor; it observes before it acts. `ended` is called when nothing is left of the pod.
-    pub fn new(edge: Arc<Executor>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
+    pub fn new(executor: Arc<Executor>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
         Self {
-            edge,
+            executor,
             wanted,
             ended,
             revision: 0,
@@ -189,12 +189,12 @@ impl PodActor {
 
     /// Whether this node runs the pod at all.
     fn admit(&mut self) {
-        let forbidden = self.edge.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
+        let forbidden = self.executor.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
         let why = forbidden.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN.into(), message }).or_else(|| self.refused.clone());
         if let Some(Rejection { reason, message }) =
             why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
         {
-            self.edge.recorder.warning(&Subject::pod(&self.pod), reason.clone(), message);
+            self.executor.recorder.warning(&Subject::pod(&self.pod), reason.clone(), message);
         }
         self.seen.rejected = why;
     }
@@ -206,15 +206,15 @@ impl PodActor {
         }
         let (uid, object) = (self.wanted.uid.clone(), self.wanted.object());
         if admission::has_begun(&self.seen) {
-            return self.edge.admission.hold(&uid, &object);
+            return self.executor.admission.hold(&uid, &object);
         }
-        if self.edge.admission.admit(&uid, &object, &self.pod).is_err() {
+        if self.executor.admission.admit(&uid, &object, &self.pod).is_err() {
             // the node's object as it was seen last may be an old one
-            crate::node::look(&self.edge).await;
-            self.refused = self.edge.admission.admit(&uid, &object, &self.pod).err();
+            crate::node::look(&self.executor).await;
+            self.refused = self.executor.admission.admit(&uid, &object, &self.pod).err();
         }
         if let Some(why) = &self.refused {
-            self.edge.admission.refuse(&uid, why.clone());
+            self.executor.admission.refuse(&uid, why.clone());
         }
         self.admit();
     }
@@ -237,9 +237,9 @@ impl PodActor {
     /// What the runtime has of this pod.
     async fn observe(&mut self) -> Result<(), PodError> {
         let uid = &self.wanted.uid;
-        self.seen.sandbox = self.edge.runtime.sandbox(uid).await?;
-        let runs = self.edge.runtime.list(Some(uid)).await?;
-        self.seen.attempts = self.edge.attempts(uid);
+        self.seen.sandbox = self.executor.runtime.sandbox(uid).await?;
+        let runs = self.executor.runtime.list(Some(uid)).await?;
+        self.seen.attempts = self.executor.attempts(uid);
         let ids: Vec<&str> = runs.iter().map(|r| r.id.as_str()).collect();
         let lost: Vec<String> = self.seen.all().filter(|r| !ids.contains(&r.id.as_str())).map(|r| r.id.clone()).collect();
         lost.iter().for_each(|id| self.seen.forget(id));
@@ -247,7 +247,7 @@ impl PodActor {
             // A run that never began shows nothing of why; what is known of it here is better.
             let known = self.seen.all().any(|r| r.id == run.id);
             if !(known && run.state == RunState::Created) {
-                if let Some(message) = self.edge.final_message(&self.pod, &run).await {
+                if let Some(message) = self.executor.final_message(&self.pod, &run).await {
                     self.seen.messages.insert(run.id.clone(), message);
                 }
                 self.seen.put(run);
@@ -280,11 +280,11 @@ impl PodActor {
         if event.kind == EventKind::Started {
             return;
         }
-        let (edge, me, id, pod) = (self.edge.clone(), ctx.me(), event.id.clone(), self.pod.clone());
+        let (executor, me, id, pod) = (self.executor.clone(), ctx.me(), event.id.clone(), self.pod.clone());
         tokio::spawn(async move {
-            let message = match edge.runtime.inspect(&id).await {
+            let message = match executor.runtime.inspect(&id).await {
                 Ok(run) => {
-                    let text = edge.final_message(&pod, &run).await;
+                    let text = executor.final_message(&pod, &run).await;
                     Message::Seen(id, Some(run), text)
                 }
                 Err(RuntimeError::NotFound(_)) => Message::Seen(id, None, None),
@@ -414,7 +414,7 @@ impl PodActor {
         let SyncPlan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
         self.tell_waiting(waiting);
         if admission::has_left(&self.pod, &self.seen, now) {
-            self.edge.admission.leave(&self.wanted.uid);
+            self.executor.admission.leave(&self.wanted.uid);
         }
         self.report(ctx, now);
         for op in ops {
@@ -437,7 +437,7 @@ impl PodActor {
     fn tell_waiting(&mut self, waiting: Vec<Waiting>) {
         for Waiting { container: name, until, pull } in waiting {
             let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
-            let (job, recorder) = (self.job(), &self.edge.recorder);
+            let (job, recorder) = (self.job(), &self.executor.recorder);
             if pull {
                 recorder.container(&job, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
                 recorder.container_warning(&job, c, "Failed", "Error: ImagePullBackOff");
@@ -456,9 +456,9 @@ impl PodActor {
         let job = self.job();
         let slot = op.slot();
         self.seen.busy.insert(slot.clone());
-        let (edge, wanted, me) = (self.edge.clone(), self.wanted.clone(), ctx.me());
+        let (executor, wanted, me) = (self.executor.clone(), self.wanted.clone(), ctx.me());
         tokio::spawn(async move {
-            let outcome = AssertUnwindSafe(perform(&edge, wanted, &job, &op)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(perform(&executor, wanted, &job, &op)).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| OpOutcome::Failed(TroubleKind::Failed, format!("{op:?} panicked")));
             tell(&me, Message::Done(slot, outcome)).await;
         });
@@ -472,7 +472,7 @@ impl PodActor {
     }
 
     fn report(&mut self, ctx: &Context<Box<Message>>, now: Timestamp) {
-        let facts = NodeFacts { addresses: self.edge.node.addresses.clone() };
+        let facts = NodeFacts { addresses: self.executor.node.addresses.clone() };
         let Some(status) = status(&self.pod, &self.seen, &facts, now) else {
             self.acknowledged = self.seen.reported.clone();
             return;
@@ -485,10 +485,10 @@ impl PodActor {
         }
         let report = Report { pod: pod_ref(&self.pod), status: Box::new(status), from: ctx.me() };
         if self.writing {
-            self.edge.reports.renew(report);
+            self.executor.reports.renew(report);
         } else {
             self.writing = true;
-            self.edge.reports.put(report);
+            self.executor.reports.put(report);
         }
     }
 
@@ -513,13 +513,13 @@ fn apart(failed: Timestamp) -> Timestamp {
 }
 
 /// Carries an op out. A pod is on disk when its sandbox is there: before any of its containers runs.
-async fn perform(edge: &Executor, wanted: Arc<Wanted>, job: &OpContext, op: &PodOp) -> OpOutcome {
-    if *op != PodOp::CreateSandbox || !edge.real {
-        return edge.perform(job, op).await;
+async fn perform(executor: &Executor, wanted: Arc<Wanted>, job: &OpContext, op: &PodOp) -> OpOutcome {
+    if *op != PodOp::CreateSandbox || !executor.runtime.uses_files() {
+        return executor.perform(job, op).await;
     }
-    let dir = edge.dir(&wanted.uid);
+    let dir = executor.dir(&wanted.uid);
     let kept = tokio::task::spawn_blocking(move || wanted.keep(&dir));
-    let (outcome, kept) = futures::join!(edge.perform(job, op), kept);
+    let (outcome, kept) = futures::join!(executor.perform(job, op), kept);
     kept.map_or_else(|e| OpOutcome::Failed(TroubleKind::Failed, e.to_string()), |()| outcome)
 }
 

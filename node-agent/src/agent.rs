@@ -147,7 +147,7 @@ impl Pods {
 
 /// One node's agent.
 pub(crate) struct Agent {
-    pub(crate) edge: Arc<Executor>,
+    pub(crate) executor: Arc<Executor>,
     pub(crate) pods: Arc<Pods>,
     system: System,
     /// Containers that an agent before left, of pods that aren't on this disk, by UID: whether the cluster knows those pods isn't known yet.
@@ -183,9 +183,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         seccomp: options.seccomp_profile_root.clone(),
     };
     let (reports, images, admission) = (Reports::default(), Lookups::default(), Allocations::default());
-    let edge =
-        Arc::new(Executor { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir, real: true });
-    let agent = Agent::new(edge.clone(), system.clone());
+    let executor = Arc::new(Executor { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir });
+    let agent = Agent::new(executor.clone(), system.clone());
     agent.adopt().await?;
     let (unserved, not_served) = watch::channel(Vec::new());
     let registration = Registration {
@@ -203,43 +202,43 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         node: options.node_name.clone(),
         services: services_in,
         memory: memory.into(),
-        recorder: edge.recorder.clone(),
+        recorder: executor.recorder.clone(),
         unserved,
     });
     system.task("proxy", move |cancel| proxy.clone().follow(cancel));
-    let own = edge.clone();
+    let own = executor.clone();
     system.task("own-node", move |cancel| crate::node::follow(own.clone(), cancel));
-    let (written, rotation) = (edge.clone(), options.logs);
+    let (written, rotation) = (executor.clone(), options.logs);
     system.task("logs", move |cancel| {
-        let edge = written.clone();
-        async move { crate::executor::rotate(&edge, rotation, cancel).await }
+        let executor = written.clone();
+        async move { crate::executor::rotate(&executor, rotation, cancel).await }
     });
-    crate::stream::serve(&bus, system, edge, agent.pods.clone()).await?;
+    crate::stream::serve(&bus, system, executor, agent.pods.clone()).await?;
     Ok(())
 }
 
 impl Agent {
-    pub(crate) fn new(edge: Arc<Executor>, system: System) -> Arc<Self> {
-        Arc::new(Self { edge, pods: Arc::default(), system, strays: Mutex::default() })
+    pub(crate) fn new(executor: Arc<Executor>, system: System) -> Arc<Self> {
+        Arc::new(Self { executor, pods: Arc::default(), system, strays: Mutex::default() })
     }
 
     /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods; and the reports.
     pub(crate) fn begin(self: Arc<Self>, registration: Registration, after: Duration) {
-        let node = self.edge.node.name.clone();
-        registration.introduce(&self.edge);
-        let edge = self.edge.clone();
+        let node = self.executor.node.name.clone();
+        registration.introduce(&self.executor);
+        let executor = self.executor.clone();
         let system = self.system.clone();
         // from now, not from each of the tasks' restarts
         let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
-            let heartbeat = NodeHeartbeat::new(edge.clone(), registration.clone());
+            let heartbeat = NodeHeartbeat::new(executor.clone(), registration.clone());
             not_before(begin, cancel, |cancel| async move { heartbeat.run(cancel).await })
         });
-        let edge = self.edge.clone();
+        let executor = self.executor.clone();
         system.task(&format!("reports-{node}"), move |cancel| {
-            let edge = edge.clone();
+            let executor = executor.clone();
             async move {
-                edge.reports.run(&edge.client, cancel).await;
+                executor.reports.run(&executor.client, cancel).await;
                 Ok::<(), ApiError>(())
             }
         });
@@ -251,8 +250,8 @@ impl Agent {
 
     async fn follow_pods(self: Arc<Self>, cancel: CancellationToken) -> Result<(), ApiError> {
         let mut request = Request::new(Verb::Watch, "", "pods", "", "");
-        request.options.field_selector = format!("spec.nodeName={}", self.edge.node.name);
-        let mut reflector = Reflector::new(self.edge.client.clone(), request);
+        request.options.field_selector = format!("spec.nodeName={}", self.executor.node.name);
+        let mut reflector = Reflector::new(self.executor.client.clone(), request);
         loop {
             let changes = tokio::select! {
                 changes = reflector.next() => changes,
@@ -285,8 +284,8 @@ impl Agent {
         match self.pods.entry(&uid) {
             Some(entry) => {
                 let before = std::mem::replace(&mut *entry.wanted.object.lock().unwrap_or_else(PoisonError::into_inner), object.light());
-                if self.edge.real && matters(before.object(), object.object()) {
-                    entry.wanted.keep(&self.edge.dir(&uid));
+                if self.executor.runtime.uses_files() && matters(before.object(), object.object()) {
+                    entry.wanted.keep(&self.executor.dir(&uid));
                 }
                 entry.tell(Message::Changed);
             }
@@ -301,26 +300,26 @@ impl Agent {
         let Some(entry) = self.pods.entry(uid) else { return };
         entry.wanted.gone.store(true, Ordering::Relaxed);
         // who deletes a pod at once and binds another in its place finds that one admitted, as with the kubelet
-        self.edge.admission.leave(uid);
+        self.executor.admission.leave(uid);
         entry.tell(Message::Changed);
     }
 
     fn start(&self, uid: String, object: Arc<Stored>, known: bool) {
         let name = format!("pod-{}-{}-{}", object.key.namespace, object.key.name, uid);
         if known && !is_over(object.object()) {
-            self.edge.admission.hold(&uid, &object);
+            self.executor.admission.hold(&uid, &object);
         }
         let wanted = Arc::new(Wanted::new(uid.clone(), object.light(), known));
-        let (edge, for_actor, pods) = (self.edge.clone(), wanted.clone(), Arc::downgrade(&self.pods));
+        let (executor, for_actor, pods) = (self.executor.clone(), wanted.clone(), Arc::downgrade(&self.pods));
         let actor = self.system.spawn(&name, Options { mailbox: 64, restarts: None, ..Options::default() }, move || {
-            let (pods, uid, node) = (pods.clone(), for_actor.uid.clone(), edge.clone());
+            let (pods, uid, node) = (pods.clone(), for_actor.uid.clone(), executor.clone());
             let ended = move || {
                 if let Some(pods) = pods.upgrade() {
                     pods.lock().remove(&uid);
                     node.admission.forget(&uid);
                 }
             };
-            PodActor::new(edge.clone(), for_actor.clone(), Box::new(ended))
+            PodActor::new(executor.clone(), for_actor.clone(), Box::new(ended))
         });
         self.pods.lock().insert(uid, Entry { actor, wanted });
     }
@@ -332,9 +331,9 @@ impl Agent {
     /// Ends what belongs to no pod of the cluster, with the grace that it was made with.
     fn end_strays(&self) {
         for (uid, containers) in std::mem::take(&mut *self.strays()) {
-            let edge = self.edge.clone();
+            let executor = self.executor.clone();
             tokio::spawn(async move {
-                if let Err(error) = end_stray(&edge, &uid, &containers).await {
+                if let Err(error) = end_stray(&executor, &uid, &containers).await {
                     tracing::warn!(uid, %error, "containers of a pod that is gone could not be removed");
                 }
             });
@@ -343,9 +342,9 @@ impl Agent {
 
     /// Takes over what an agent before left: pods from disk, with their containers; takes note of containers that belong to none of these.
     async fn adopt(&self) -> Result<(), AgentError> {
-        let kept = kept(&self.edge.pods);
+        let kept = kept(&self.executor.pods);
         let uids: HashSet<String> = kept.iter().map(|o| o.object().uid().to_owned()).collect();
-        for container in self.edge.runtime.list(None).await? {
+        for container in self.executor.runtime.list(None).await? {
             if !uids.contains(&container.pod.uid) {
                 self.strays().entry(container.pod.uid.clone()).or_default().push(container);
             }
@@ -369,21 +368,21 @@ async fn not_before<R: Future<Output = Result<(), E>>, E>(
     }
 }
 
-async fn end_stray(edge: &Executor, uid: &str, containers: &[Container]) -> Result<(), RuntimeError> {
+async fn end_stray(executor: &Executor, uid: &str, containers: &[Container]) -> Result<(), RuntimeError> {
     futures::future::try_join_all(containers.iter().map(|c| async move {
         tracing::info!(pod = c.pod.name, container = c.name, "a container of a pod that the cluster does not know is ended");
-        edge.runtime.stop(&c.id, None).await?;
-        edge.runtime.remove(&c.id).await
+        executor.runtime.stop(&c.id, None).await?;
+        executor.runtime.remove(&c.id).await
     }))
     .await?;
-    edge.runtime.remove_sandbox(uid).await
+    executor.runtime.remove_sandbox(uid).await
 }
 
 fn follow_references(agent: Arc<Agent>) {
     tokio::spawn(async move {
         loop {
-            let key = agent.edge.references.changed().await;
-            for entry in agent.edge.references.pods(&key).iter().filter_map(|uid| agent.pods.entry(uid)) {
+            let key = agent.executor.references.changed().await;
+            for entry in agent.executor.references.pods(&key).iter().filter_map(|uid| agent.pods.entry(uid)) {
                 entry.tell(Message::Refresh);
             }
         }
@@ -396,7 +395,7 @@ const RELIST: Duration = Duration::from_secs(300);
 fn follow_events(agent: Arc<Agent>, podman: Socket, data: PathBuf) {
     let system = agent.system.clone();
     let first = Arc::new(AtomicBool::new(true));
-    system.task(&format!("runtime-{}", agent.edge.node.name), move |cancel| {
+    system.task(&format!("runtime-{}", agent.executor.node.name), move |cancel| {
         let (agent, podman, data, first) = (agent.clone(), podman.clone(), data.clone(), first.clone());
         async move {
             if !first.swap(false, Ordering::Relaxed) {
@@ -408,7 +407,7 @@ fn follow_events(agent: Arc<Agent>, podman: Socket, data: PathBuf) {
 }
 
 async fn listen(agent: &Agent) -> Result<(), AgentError> {
-    let mut events = agent.edge.runtime.events();
+    let mut events = agent.executor.runtime.events();
     let mut relist = tokio::time::interval(RELIST);
     // The first tick comes at once: what happened before the stream was open is seen by it.
     loop {

@@ -105,8 +105,8 @@ pub fn normalized(name: &str) -> String {
 }
 
 fn word(word: &str) -> bool {
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    edge(word.chars().next()) && edge(word.chars().last()) && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+    let executor = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    executor(word.chars().next()) && executor(word.chars().last()) && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What unit tests share: an edge over any runtime, and a runtime that doesn't answer for one pod.
+//! What unit tests share: an executor over any runtime, and a runtime that doesn't answer for one pod.
 use crate::admission::Allocations;
 use crate::executor::{Executor, Lookups, NodeInfo};
 use crate::objects::References;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// An edge of simulated pods.
-pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Executor> {
+/// An executor of simulated pods.
+pub fn executor(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Executor> {
     let references = References::new(client.clone(), dir.join("objects"));
     let (_, services) = watch::channel(Some(Arc::default()));
     Arc::new(Executor {
@@ -31,7 +31,6 @@ pub fn edge(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Execut
         node: NodeInfo::default(),
         admission: Allocations::default(),
         pods: dir.join("pods"),
-        real: false,
     })
 }
 
@@ -59,6 +58,9 @@ impl Stuck {
 }
 
 impl Runtime for Stuck {
+    fn uses_files(&self) -> bool {
+        false
+    }
     fn version(&self) -> Answer<'_, Version> {
         self.simulated.version()
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::runtime::hollow::Hollow;
-use crate::testing::{edge, stored};
+use crate::testing::{executor, stored};
 use bus::actor::{Options, System};
 use bus::{Bus, Caller, Role};
 use serde_json::json;
@@ -10,7 +10,7 @@ use std::path::Path;
 fn actor(dir: &Path) -> PodActor {
     let bus = Bus::local("test", Caller::new(Role::Agent, "n"));
     let wanted = Wanted::new("u".to_owned(), stored(json!({"metadata": {"name": "p", "namespace": "a", "uid": "u"}, "spec": {"containers": []}}), 1), false);
-    PodActor::new(edge(Arc::new(Hollow::default()), Client::new(bus), dir), Arc::new(wanted), Box::new(|| {}))
+    PodActor::new(executor(Arc::new(Hollow::default()), Client::new(bus), dir), Arc::new(wanted), Box::new(|| {}))
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -84,7 +84,7 @@ async fn what_the_node_has_no_room_for_is_rejected_unless_it_runs_here() {
     for (begun, want) in [(false, Some("OutOfpods")), (true, None)] {
         let dir = tempfile::tempdir().unwrap();
         let mut actor = actor(dir.path());
-        actor.edge.admission.learn(&stored(full.clone(), 1));
+        actor.executor.admission.learn(&stored(full.clone(), 1));
         actor.read_object().unwrap();
         actor.seen.sandbox = begun.then(crate::runtime::Sandbox::default);
         actor.enter().await;

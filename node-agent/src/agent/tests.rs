@@ -2,7 +2,7 @@
 use super::*;
 use crate::runtime::hollow::Hollow;
 use crate::runtime::{Event, EventKind};
-use crate::testing::{Stuck, edge, stored};
+use crate::testing::{Stuck, executor, stored};
 use bus::{Caller, Incoming, Role};
 use serde_json::{Value, json};
 use state_client::{Batch, Body, Reply};
@@ -40,12 +40,12 @@ async fn a_pod_that_the_runtime_never_answers_for_holds_up_nobody() {
     let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, "n")));
     let runtime = Arc::new(Stuck { simulated: Hollow::default(), uid: "stuck" });
     let system = System::new();
-    let agent = Agent::new(edge(runtime, client, dir.path()), system.clone());
+    let agent = Agent::new(executor(runtime, client, dir.path()), system.clone());
     let reporting = agent.clone();
     system.task("reports", move |cancel| {
         let agent = reporting.clone();
         async move {
-            agent.edge.reports.run(&agent.edge.client, cancel).await;
+            agent.executor.reports.run(&agent.executor.client, cancel).await;
             Ok::<(), ApiError>(())
         }
     });

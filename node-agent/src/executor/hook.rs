@@ -13,17 +13,17 @@ const HTTP: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Why it counts as failed.
-pub async fn run(edge: &Executor, job: &OpContext, c: &Spec, id: &str, handler: &LifecycleHandler) -> Result<(), String> {
+pub async fn run(executor: &Executor, job: &OpContext, c: &Spec, id: &str, handler: &LifecycleHandler) -> Result<(), String> {
     if let Some(exec) = &handler.exec {
         let command = exec.command.clone().unwrap_or_default();
         let spec = ExecSpec { command: command.clone(), stdout: true, stderr: true, ..ExecSpec::default() };
-        let session = edge.runtime.exec(id, &spec).await.map_err(|e| e.to_string())?;
-        let (code, output) = collect(edge.runtime.as_ref(), session, OUTPUT).await.map_err(|e| e.to_string())?;
+        let session = executor.runtime.exec(id, &spec).await.map_err(|e| e.to_string())?;
+        let (code, output) = collect(executor.runtime.as_ref(), session, OUTPUT).await.map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output);
         return if code == 0 { Ok(()) } else { Err(format!("command '{}' exited with {code}: {said}", command.join(" "))) };
     }
     if let Some(action) = &handler.http_get {
-        let target = probe::http_target(edge, job, c, action, "lifecycle")?;
+        let target = probe::http_target(executor, job, c, action, "lifecycle")?;
         return http::get(&target, HTTP).await.map(drop);
     }
     if let Some(sleep) = &handler.sleep {

@@ -9,38 +9,38 @@ use serde_json::Value;
 use std::time::Instant;
 
 /// The image.
-pub async fn ensure(edge: &Executor, job: &OpContext, c: &Spec) -> Result<Image, OpError> {
+pub async fn ensure(executor: &Executor, job: &OpContext, c: &Spec) -> Result<Image, OpError> {
     let name = c.image.as_deref().unwrap_or_default();
     image_name::check(name).map_err(|why| {
         let message = format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
-        edge.recorder.container_warning(job, c, "InspectFailed", &message);
-        edge.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
+        executor.recorder.container_warning(job, c, "InspectFailed", &message);
+        executor.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
         OpError(TroubleKind::InvalidImageName, message)
     })?;
     let policy = policy(c);
-    let present = if policy == "Always" { None } else { edge.images.find(edge.runtime.as_ref(), name).await? };
+    let present = if policy == "Always" { None } else { executor.images.find(executor.runtime.as_ref(), name).await? };
     match present {
         Some(image) => {
-            edge.recorder.container(job, c, "Pulled", &format!("Container image \"{name}\" already present on machine"));
+            executor.recorder.container(job, c, "Pulled", &format!("Container image \"{name}\" already present on machine"));
             Ok(image)
         }
         None if policy == "Never" => {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
-            edge.recorder.container_warning(job, c, "ErrImageNeverPull", &message);
-            edge.recorder.container_warning(job, c, "Failed", "Error: ErrImageNeverPull");
+            executor.recorder.container_warning(job, c, "ErrImageNeverPull", &message);
+            executor.recorder.container_warning(job, c, "Failed", "Error: ErrImageNeverPull");
             Err(OpError(TroubleKind::ErrImageNeverPull, message))
         }
-        None => pull(edge, job, c, name).await,
+        None => pull(executor, job, c, name).await,
     }
 }
 
 /// Asks, while the sandbox is being made, what the containers that start first will ask. Whatever is wrong shows when they do.
-pub async fn look_ahead(edge: &Executor, spec: &PodSpec) {
+pub async fn look_ahead(executor: &Executor, spec: &PodSpec) {
     let first =
         spec.init_containers.as_deref().filter(|inits| !inits.is_empty()).map_or(spec.containers.as_slice(), |inits| inits.get(..1).unwrap_or_default());
     let names = first.iter().filter(|c| policy(c) != "Always").filter_map(|c| c.image.as_deref()).filter(|name| image_name::check(name).is_ok());
     for name in names {
-        if let Err(error) = edge.images.find(edge.runtime.as_ref(), name).await {
+        if let Err(error) = executor.images.find(executor.runtime.as_ref(), name).await {
             tracing::debug!(name, %error, "an image could not be looked for");
         }
     }
@@ -50,40 +50,40 @@ fn policy(c: &Spec) -> &str {
     c.image_pull_policy.as_deref().unwrap_or_else(|| default_policy(c.image.as_deref().unwrap_or_default()))
 }
 
-async fn pull(edge: &Executor, job: &OpContext, c: &Spec, name: &str) -> Result<Image, OpError> {
-    edge.recorder.container(job, c, "Pulling", &format!("Pulling image \"{name}\""));
+async fn pull(executor: &Executor, job: &OpContext, c: &Spec, name: &str) -> Result<Image, OpError> {
+    executor.recorder.container(job, c, "Pulling", &format!("Pulling image \"{name}\""));
     let began = Instant::now();
-    let secrets = secrets(edge, job, name).await?;
+    let secrets = secrets(executor, job, name).await?;
     let pulled = tokio::select! {
-        pulled = try_each(edge, name, &secrets) => pulled,
+        pulled = try_each(executor, name, &secrets) => pulled,
         () = job.ending.cancelled() => return Err(OpError(TroubleKind::ErrImagePull, "the pod is ending".to_owned())),
     };
     match pulled {
         Ok(image) => {
             let took = began.elapsed().as_millis();
             let message = format!("Successfully pulled image \"{name}\" in {took}ms ({took}ms including waiting). Image size: {} bytes.", image.size);
-            edge.recorder.container(job, c, "Pulled", &message);
+            executor.recorder.container(job, c, "Pulled", &message);
             Ok(image)
         }
         Err(e) => {
             let message = e.to_string();
-            edge.recorder.container_warning(job, c, "Failed", &format!("Failed to pull image \"{name}\": {message}"));
-            edge.recorder.container_warning(job, c, "Failed", "Error: ErrImagePull");
+            executor.recorder.container_warning(job, c, "Failed", &format!("Failed to pull image \"{name}\": {message}"));
+            executor.recorder.container_warning(job, c, "Failed", "Error: ErrImagePull");
             Err(OpError(TroubleKind::ErrImagePull, message))
         }
     }
 }
 
 /// With each of the credentials until one is let in; without any where there are none.
-async fn try_each(edge: &Executor, name: &str, secrets: &[PullSecret]) -> Result<Image, RuntimeError> {
-    let Some((last, others)) = secrets.split_last() else { return edge.runtime.pull(name, None).await };
+async fn try_each(executor: &Executor, name: &str, secrets: &[PullSecret]) -> Result<Image, RuntimeError> {
+    let Some((last, others)) = secrets.split_last() else { return executor.runtime.pull(name, None).await };
     for secret in others {
-        match edge.runtime.pull(name, Some(secret)).await {
+        match executor.runtime.pull(name, Some(secret)).await {
             Ok(image) => return Ok(image),
             Err(error) => tracing::debug!(image = name, %error, "the next credentials are tried"),
         }
     }
-    edge.runtime.pull(name, Some(last)).await
+    executor.runtime.pull(name, Some(last)).await
 }
 
 /// `Always` for `:latest` or no tag, `IfNotPresent` otherwise. The API server has decided already; this is for objects that it never saw.
@@ -93,11 +93,11 @@ fn default_policy(image: &str) -> &'static str {
 }
 
 /// Credentials from the pod's `imagePullSecrets` (the API server has added its service account's).
-async fn secrets(edge: &Executor, job: &OpContext, image: &str) -> Result<Vec<PullSecret>, OpError> {
+async fn secrets(executor: &Executor, job: &OpContext, image: &str) -> Result<Vec<PullSecret>, OpError> {
     let pod = job.pod_ref();
     let names = crate::pod::spec(&job.pod).image_pull_secrets.iter().flatten().map(|s| RefKey::secret(&pod.namespace, &s.name));
     let keys: Vec<RefKey> = names.collect();
-    let objects = edge.references.get(&pod.uid, keys.iter().cloned()).await.map_err(|e| OpError(TroubleKind::ErrImagePull, e.to_string()))?;
+    let objects = executor.references.get(&pod.uid, keys.iter().cloned()).await.map_err(|e| OpError(TroubleKind::ErrImagePull, e.to_string()))?;
     let host = image_name::registry(image);
     Ok(keys.iter().filter_map(|k| objects.data(k)).filter_map(|data| credentials(&data, host)).collect())
 }

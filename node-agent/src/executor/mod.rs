@@ -81,8 +81,6 @@ pub struct Executor {
     pub admission: Allocations,
     /// A directory a pod below this one.
     pub pods: PathBuf,
-    /// Whether pods have volumes, files and environment; simulated containers don't need them.
-    pub real: bool,
 }
 
 /// What came of an op.
@@ -209,7 +207,7 @@ impl Executor {
 
     async fn volumes(&self, job: &OpContext) -> Result<OpOutcome, OpError> {
         let mut refresh: Option<Timestamp> = None;
-        if !self.real {
+        if !self.runtime.uses_files() {
             return Ok(OpOutcome::Volumes(None));
         }
         let uid = job.pod_ref().uid;
@@ -234,7 +232,7 @@ impl Executor {
 
     async fn remove(&self, job: &OpContext, id: &str) -> Result<OpOutcome, OpError> {
         self.runtime.remove(id).await?;
-        if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.real) {
+        if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.runtime.uses_files()) {
             let dir = self.dir(&run.pod.uid);
             let logs = log_files(&log_path(&dir, &run.name, run.attempt));
             for path in logs.into_iter().chain([message_path(&dir, &run.name, run.attempt)]) {
@@ -247,7 +245,7 @@ impl Executor {
     }
 
     async fn release(&self, uid: &str) -> Result<OpOutcome, OpError> {
-        if !self.real {
+        if !self.runtime.uses_files() {
             return Ok(OpOutcome::Released);
         }
         self.references.forget(uid);
@@ -317,7 +315,7 @@ impl Executor {
     /// What a run that has ended left in its termination message, or at the end of its log where its policy says so.
     pub async fn final_message(&self, pod: &Pod, run: &Container) -> Option<String> {
         let crate::runtime::RunState::Exited(exit) = &run.state else { return None };
-        if !self.real {
+        if !self.runtime.uses_files() {
             return None;
         }
         let dir = self.dir(&run.pod.uid);

@@ -12,14 +12,14 @@ use std::time::Duration;
 const OUTPUT: usize = 10 << 10;
 
 /// Tries once, within the probe's timeout.
-pub async fn run(edge: &Executor, job: &OpContext, name: &str, kind: ProbeKind, id: &str) -> OpOutcome {
+pub async fn run(executor: &Executor, job: &OpContext, name: &str, kind: ProbeKind, id: &str) -> OpOutcome {
     let done = |failure| OpOutcome::Probed { container: name.to_owned(), kind, run: id.to_owned(), failure };
     let Some((c, probe)) = crate::pod::container(&job.pod, name).and_then(|c| kind.of(c).map(|p| (c, p))) else { return done(None) };
     let limit = Duration::from_secs(timeout(probe).as_secs().unsigned_abs());
-    let failure = match tokio::time::timeout(limit, attempt(edge, job, c, probe, id, limit)).await {
+    let failure = match tokio::time::timeout(limit, attempt(executor, job, c, probe, id, limit)).await {
         Ok(Ok(warning)) => {
             if let Some(warning) = warning {
-                edge.recorder.container_warning(job, c, "ProbeWarning", &format!("{} probe warning: {warning}", kind.name()));
+                executor.recorder.container_warning(job, c, "ProbeWarning", &format!("{} probe warning: {warning}", kind.name()));
             }
             None
         }
@@ -27,7 +27,7 @@ pub async fn run(edge: &Executor, job: &OpContext, name: &str, kind: ProbeKind, 
         Err(_) => Some(late(probe, limit)),
     };
     if let Some(why) = &failure {
-        edge.recorder.container_warning(job, c, "Unhealthy", &format!("{} probe failed: {why}", kind.name()));
+        executor.recorder.container_warning(job, c, "Unhealthy", &format!("{} probe failed: {why}", kind.name()));
     }
     done(failure)
 }
@@ -43,32 +43,32 @@ fn late(probe: &Probe, limit: Duration) -> String {
 }
 
 /// Tries; what is to be said of a success comes back.
-async fn attempt(edge: &Executor, job: &OpContext, c: &Spec, probe: &Probe, id: &str, limit: Duration) -> Result<Option<String>, String> {
+async fn attempt(executor: &Executor, job: &OpContext, c: &Spec, probe: &Probe, id: &str, limit: Duration) -> Result<Option<String>, String> {
     if let Some(exec) = &probe.exec {
         let spec = ExecSpec { command: exec.command.clone().unwrap_or_default(), stdout: true, stderr: true, ..ExecSpec::default() };
-        let session = edge.runtime.exec(id, &spec).await.map_err(|e| e.to_string())?;
-        let (code, output) = collect(edge.runtime.as_ref(), session, OUTPUT).await.map_err(|e| e.to_string())?;
+        let session = executor.runtime.exec(id, &spec).await.map_err(|e| e.to_string())?;
+        let (code, output) = collect(executor.runtime.as_ref(), session, OUTPUT).await.map_err(|e| e.to_string())?;
         return if code == 0 { Ok(None) } else { Err(String::from_utf8_lossy(&output).into_owned()) };
     }
     if let Some(action) = &probe.http_get {
-        return verdict(&get(&http_target(edge, job, c, action, "probe")?, limit).await?);
+        return verdict(&get(&http_target(executor, job, c, action, "probe")?, limit).await?);
     }
     if let Some(action) = &probe.tcp_socket {
-        let host = host(edge, job, action.host.as_deref())?;
+        let host = host(executor, job, action.host.as_deref())?;
         let port = port(c, &action.port)?;
         return dial(&host, port).await.map(|_| None).map_err(|e| format!("dial tcp {host}:{port}: {e}"));
     }
     if let Some(action) = &probe.grpc {
         let port = port(c, &IntOrString::Int(action.port))?;
-        return grpc::check(&host(edge, job, None)?, port, action.service.as_deref().unwrap_or_default()).await.map(|()| None);
+        return grpc::check(&host(executor, job, None)?, port, action.service.as_deref().unwrap_or_default()).await.map(|()| None);
     }
     Err("missing probe handler".to_owned())
 }
 
-fn host(edge: &Executor, job: &OpContext, given: Option<&str>) -> Result<String, String> {
+fn host(executor: &Executor, job: &OpContext, given: Option<&str>) -> Result<String, String> {
     match given.filter(|h| !h.is_empty()) {
         Some(host) => Ok(host.to_owned()),
-        None => edge.pod_ips(job).into_iter().next().ok_or_else(|| "the pod has no address".to_owned()),
+        None => executor.pod_ips(job).into_iter().next().ok_or_else(|| "the pod has no address".to_owned()),
     }
 }
 
@@ -85,8 +85,8 @@ fn port(c: &Spec, wanted: &IntOrString) -> Result<u16, String> {
 }
 
 /// Where an action's request goes, from its fields, the pod's address and the container's ports; `purpose` is what it is made for.
-pub fn http_target(edge: &Executor, job: &OpContext, c: &Spec, action: &HTTPGetAction, purpose: &str) -> Result<Target, String> {
-    let (host, port) = (host(edge, job, action.host.as_deref())?, port(c, &action.port)?);
+pub fn http_target(executor: &Executor, job: &OpContext, c: &Spec, action: &HTTPGetAction, purpose: &str) -> Result<Target, String> {
+    let (host, port) = (host(executor, job, action.host.as_deref())?, port(c, &action.port)?);
     let tls = action.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("https"));
     let url = Url::of_action(tls, &host, port, action.path.as_deref().unwrap_or_default());
     Ok(Target { url, headers: Headers::new(action.http_headers.as_deref().unwrap_or_default(), purpose) })

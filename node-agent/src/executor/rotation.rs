@@ -103,13 +103,13 @@ fn long(pods: &Path, size: u64) -> Vec<Long> {
 ///
 /// # Errors
 /// None; one log's trouble is logged.
-pub async fn rotate(edge: &Executor, rotation: Rotation, cancel: CancellationToken) -> Result<(), io::Error> {
+pub async fn rotate(executor: &Executor, rotation: Rotation, cancel: CancellationToken) -> Result<(), io::Error> {
     let mut look = tokio::time::interval(rotation.every);
     while cancel.run_until_cancelled(look.tick()).await.is_some() {
-        let pods = edge.pods.clone();
+        let pods = executor.pods.clone();
         let logs = tokio::task::spawn_blocking(move || long(&pods, rotation.size)).await?;
         // Side by side: a container that the runtime doesn't answer for keeps nobody else's log from being put aside.
-        let each: Vec<BoxFuture<'_, ()>> = logs.into_iter().map(|log| log.put_aside(edge, rotation.files).boxed()).collect();
+        let each: Vec<BoxFuture<'_, ()>> = logs.into_iter().map(|log| log.put_aside(executor, rotation.files).boxed()).collect();
         let each = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<()>>();
         if cancel.run_until_cancelled(each).await.is_none() {
             return Ok(());
@@ -119,23 +119,23 @@ pub async fn rotate(edge: &Executor, rotation: Rotation, cancel: CancellationTok
 }
 
 impl Long {
-    async fn put_aside(self, edge: &Executor, most: usize) {
-        if let Err(error) = put_aside(edge, &self, most).await {
+    async fn put_aside(self, executor: &Executor, most: usize) {
+        if let Err(error) = put_aside(executor, &self, most).await {
             tracing::warn!(path = %self.live.display(), %error, "a container's log could not be put aside");
         }
     }
 }
 
 /// Renames the file, and has the runtime begin another one. What is written in between still goes to the renamed one.
-async fn put_aside(edge: &Executor, log: &Long, most: usize) -> Result<(), RotateError> {
-    let runs = edge.runtime.list(Component::name(&log.pod).as_deref()).await?;
+async fn put_aside(executor: &Executor, log: &Long, most: usize) -> Result<(), RotateError> {
+    let runs = executor.runtime.list(Component::name(&log.pod).as_deref()).await?;
     let is = |name: &str, file: &OsString| Component::of(name).as_str() == file;
     let writes =
         |r: &&Container| is(&r.pod.uid, &log.pod) && is(&r.name, &log.container) && r.attempt == log.attempt && matches!(r.state, RunState::Running(_));
     let Some(run) = runs.iter().find(writes) else { return Ok(()) };
     let aside = next(&log.live);
     std::fs::rename(&log.live, &aside)?;
-    if let Err(error) = edge.runtime.reopen_log(&run.id).await {
+    if let Err(error) = executor.runtime.reopen_log(&run.id).await {
         std::fs::rename(&aside, &log.live)?;
         return Err(error.into());
     }

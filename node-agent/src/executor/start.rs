@@ -20,47 +20,47 @@ use std::time::Duration;
 const START_ERROR: i32 = 128;
 
 /// Starts.
-pub async fn start(edge: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
+pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
     let Some(c) = crate::pod::container(&job.pod, name) else { return Err(OpError(TroubleKind::Failed, format!("the pod has no container {name}"))) };
-    let image = image::ensure(edge, job, c).await?;
-    let (spec, bound) = prepare(edge, job, c, attempt, &image)
+    let image = image::ensure(executor, job, c).await?;
+    let (spec, bound) = prepare(executor, job, c, attempt, &image)
         .await
-        .inspect_err(|OpError(_, why)| edge.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
+        .inspect_err(|OpError(_, why)| executor.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
     if job.ending.is_cancelled() {
         return Err(OpError(TroubleKind::Failed, "the pod is ending".to_owned()));
     }
-    let id = match edge.runtime.create(&spec).await {
+    let id = match executor.runtime.create(&spec).await {
         Ok(id) => id,
         Err(e) => {
-            edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
+            executor.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
             return Err(OpError(TroubleKind::CreateContainerError, e.to_string()));
         }
     };
-    edge.recorder.container(job, c, "Created", &format!("Created container: {name}"));
-    let begun = edge.runtime.start(&id).await;
+    executor.recorder.container(job, c, "Created", &format!("Created container: {name}"));
+    let begun = executor.runtime.start(&id).await;
     drop(bound);
     if let Err(e) = begun {
-        edge.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
+        executor.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
         let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
         return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Exited(exit))));
     }
     let started = Timestamp::now();
-    edge.recorder.container(job, c, "Started", &format!("Started container {name}"));
+    executor.recorder.container(job, c, "Started", &format!("Started container {name}"));
     let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
         return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Running(started))));
     };
     let hooked = tokio::select! {
-        hooked = hook::run(edge, job, c, &id, handler) => hooked,
+        hooked = hook::run(executor, job, c, &id, handler) => hooked,
         // A hook that doesn't end is no reason for a pod to stay.
-        () = job.ending.cancelled() => return Ok(OpOutcome::Run(edge.runtime.inspect(&id).await?)),
+        () = job.ending.cancelled() => return Ok(OpOutcome::Run(executor.runtime.inspect(&id).await?)),
     };
     if let Err(why) = hooked {
-        edge.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
-        edge.recorder.container(job, c, "Killing", "FailedPostStartHook");
+        executor.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
+        executor.recorder.container(job, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
-        edge.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
+        executor.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
     }
-    Ok(OpOutcome::Run(edge.runtime.inspect(&id).await?))
+    Ok(OpOutcome::Run(executor.runtime.inspect(&id).await?))
 }
 
 /// A run as it is right after it was asked for; what becomes of it later is told by an event.
@@ -79,48 +79,55 @@ fn as_begun(spec: ContainerSpec, id: String, state: RunState) -> Container {
 }
 
 /// What the runtime is told, with the files that it needs in place; parts of volumes are bound as long as the second is kept.
-async fn prepare(edge: &Executor, job: &OpContext, c: &Spec, attempt: u32, image: &Image) -> Result<(ContainerSpec, Bound), OpError> {
+async fn prepare(executor: &Executor, job: &OpContext, c: &Spec, attempt: u32, image: &Image) -> Result<(ContainerSpec, Bound), OpError> {
     let config = |why: String| OpError(TroubleKind::CreateContainerConfigError, why);
     let pod = job.pod_ref();
-    let dir = edge.dir(&pod.uid);
+    let dir = executor.dir(&pod.uid);
     let Some(sandbox) = &job.seen.sandbox else { return Err(config("the pod has no sandbox".to_owned())) };
-    let env = if edge.real { environment(edge, job, c, &pod.uid).await? } else { Vec::new() };
-    let parts = Parts { pod: &job.pod, id: pod, container: c, attempt, sandbox, image, env, dir: &dir, memory: edge.node.memory };
+    let env = if executor.runtime.uses_files() { environment(executor, job, c, &pod.uid).await? } else { Vec::new() };
+    let parts = Parts { pod: &job.pod, id: pod, container: c, attempt, sandbox, image, env, dir: &dir, memory: executor.node.memory };
     let Built { spec, sub_paths, profile } = build(parts).map_err(|(kind, why)| OpError(kind, why))?;
-    if !edge.real {
+    if !executor.runtime.uses_files() {
         return Ok((spec, Bound::default()));
     }
-    let files =
-        Files { hosts: hosts(edge, job, &spec), resolver: resolver(edge, job, &spec), profiles: edge.node.seccomp.clone(), profile, sub_paths, dir, spec };
+    let files = Files {
+        hosts: hosts(executor, job, &spec),
+        resolver: resolver(executor, job, &spec),
+        profiles: executor.node.seccomp.clone(),
+        profile,
+        sub_paths,
+        dir,
+        spec,
+    };
     // A volume may be on somebody else's disk: only this container waits for it.
     tokio::task::spawn_blocking(move || files.place()).await.map_err(|e| config(e.to_string()))?
 }
 
-async fn environment(edge: &Executor, job: &OpContext, c: &Spec, uid: &str) -> Result<Vec<(String, String)>, OpError> {
+async fn environment(executor: &Executor, job: &OpContext, c: &Spec, uid: &str) -> Result<Vec<(String, String)>, OpError> {
     let config = |why: String| OpError(TroubleKind::CreateContainerConfigError, why);
-    let objects = edge.references.get(uid, crate::env::references(&job.pod, c)).await.map_err(|e| config(e.to_string()))?;
-    let mut services = edge.services.clone();
+    let objects = executor.references.get(uid, crate::env::references(&job.pod, c)).await.map_err(|e| config(e.to_string()))?;
+    let mut services = executor.services.clone();
     let known = tokio::time::timeout(Duration::from_secs(10), services.wait_for(Option::is_some)).await;
     let services = match known {
         Ok(Ok(list)) => list.clone().unwrap_or_default(),
         Ok(Err(_)) | Err(_) => return Err(config("services have not yet been read at least once, cannot construct envvars".to_owned())),
     };
-    let ips = edge.pod_ips(job);
-    crate::env::environment(edge.view(job, &ips), c, &services, &objects).map_err(|e| config(e.0))
+    let ips = executor.pod_ips(job);
+    crate::env::environment(executor.view(job, &ips), c, &services, &objects).map_err(|e| config(e.0))
 }
 
-fn hosts(edge: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
+fn hosts(executor: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
     let pod_spec = crate::pod::spec(&job.pod);
     if spec.host_uts {
         std::fs::read_to_string("/etc/hosts").unwrap_or_default() + &files::aliases(pod_spec)
     } else {
-        files::hosts(&spec.pod.namespace, &spec.hostname, pod_spec, &edge.pod_ips(job), &edge.node)
+        files::hosts(&spec.pod.namespace, &spec.hostname, pod_spec, &executor.pod_ips(job), &executor.node)
     }
 }
 
-fn resolver(edge: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
+fn resolver(executor: &Executor, job: &OpContext, spec: &ContainerSpec) -> String {
     let node_file = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    files::resolv_conf(&spec.pod.namespace, crate::pod::spec(&job.pod), &edge.node, &node_file)
+    files::resolv_conf(&spec.pod.namespace, crate::pod::spec(&job.pod), &executor.node, &node_file)
 }
 
 /// What has to be on disk before a container is made.

@@ -6,7 +6,7 @@ use crate::runtime::RuntimeError;
 use std::time::{Duration, Instant};
 
 /// Ends it within `grace` seconds.
-pub async fn stop(edge: &Executor, job: &OpContext, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<OpOutcome, OpError> {
+pub async fn stop(executor: &Executor, job: &OpContext, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<OpOutcome, OpError> {
     let began = Instant::now();
     let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
     if let Some(c) = container(&job.pod, name) {
@@ -15,19 +15,19 @@ pub async fn stop(edge: &Executor, job: &OpContext, name: &str, id: &str, grace:
             StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
             StopReason::Probe(kind) => format!("Container {name} failed {} probe, will be restarted", kind.name().to_lowercase()),
         };
-        edge.recorder.container(job, c, "Killing", &words);
+        executor.recorder.container(job, c, "Killing", &words);
         if let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) {
-            match tokio::time::timeout(grace, hook::run(edge, job, c, id, handler)).await {
+            match tokio::time::timeout(grace, hook::run(executor, job, c, id, handler)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(why)) => edge.recorder.container_warning(job, c, "FailedPreStopHook", &format!("PreStopHook failed: {why}")),
+                Ok(Err(why)) => executor.recorder.container_warning(job, c, "FailedPreStopHook", &format!("PreStopHook failed: {why}")),
                 Err(_) => tracing::info!(pod = full_name(&job.pod), container = name, "the preStop hook took the whole grace period"),
             }
         }
     }
     // After a long hook there are two more seconds, as the kubelet gives.
     let left = grace.saturating_sub(began.elapsed()).max(Duration::from_secs(2).min(grace));
-    edge.runtime.stop(id, Some(left.max(Duration::from_secs(1)))).await?;
-    match edge.runtime.inspect(id).await {
+    executor.runtime.stop(id, Some(left.max(Duration::from_secs(1)))).await?;
+    match executor.runtime.inspect(id).await {
         Ok(run) => Ok(OpOutcome::Run(run)),
         Err(RuntimeError::NotFound(_)) => Ok(OpOutcome::Removed(id.to_owned())),
         Err(e) => Err(e.into()),

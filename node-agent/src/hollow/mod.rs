@@ -74,8 +74,8 @@ pub async fn run((bus, more): (&Bus, &[Bus]), system: &System, n: u32, options: 
         let (name, line) = (format!("{}{i}", options.prefix), Line::default());
         members.push(Member::new(name.clone(), line.clone()));
         let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).over(line));
-        let (edge, registration) = node(i, name, client, runtime.clone(), services.clone(), options);
-        Agent::new(Arc::new(edge), system.clone()).begin(registration, apart * i);
+        let (executor, registration) = node(i, name, client, runtime.clone(), services.clone(), options);
+        Agent::new(Arc::new(executor), system.clone()).begin(registration, apart * i);
     }
     let fleet = Arc::new(members);
     let actor = system.spawn("hollow", Options::default(), move || Fleet::new(fleet.clone()));
@@ -104,7 +104,7 @@ fn node(
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let (recorder, admission) = (Recorder::silent(), Allocations::default());
-    let edge = Executor { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new(), real: false };
+    let executor = Executor { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new() };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
-    (edge, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine, unserved: None })
+    (executor, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine, unserved: None })
 }

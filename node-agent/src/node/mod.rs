@@ -51,17 +51,17 @@ pub struct Registration {
 
 impl Registration {
     /// Lets a node decide by what it is about to say of itself, until it has seen its object.
-    pub fn introduce(&self, edge: &Executor) {
-        match object::initial(&edge.node, self) {
-            Ok(node) => edge.admission.learn(&node),
-            Err(error) => tracing::warn!(node = edge.node.name, %error, "the node's own description is none"),
+    pub fn introduce(&self, executor: &Executor) {
+        match object::initial(&executor.node, self) {
+            Ok(node) => executor.admission.learn(&node),
+            Err(error) => tracing::warn!(node = executor.node.name, %error, "the node's own description is none"),
         }
     }
 }
 
 /// Keeps the node's object alive until it is told to stop.
 pub struct NodeHeartbeat {
-    edge: Arc<Executor>,
+    executor: Arc<Executor>,
     registration: Registration,
     conditions: Vec<NodeCondition>,
     written: Option<Timestamp>,
@@ -71,8 +71,8 @@ pub struct NodeHeartbeat {
 
 impl NodeHeartbeat {
     /// A node that isn't registered yet.
-    pub fn new(edge: Arc<Executor>, registration: Registration) -> Self {
-        Self { edge, registration, conditions: Vec::new(), written: None, renewed: None, reassure: 0 }
+    pub fn new(executor: Arc<Executor>, registration: Registration) -> Self {
+        Self { executor, registration, conditions: Vec::new(), written: None, renewed: None, reassure: 0 }
     }
 
     /// Registers, then beats.
@@ -88,7 +88,7 @@ impl NodeHeartbeat {
                     HEARTBEAT
                 }
                 Err(error) => {
-                    tracing::debug!(node = self.edge.node.name, %error, "the heartbeat was not written");
+                    tracing::debug!(node = self.executor.node.name, %error, "the heartbeat was not written");
                     let later = (retry * 2).min(RETRY.1);
                     std::mem::replace(&mut retry, later)
                 }
@@ -126,25 +126,25 @@ impl NodeHeartbeat {
     }
 
     async fn register(&self) -> Result<(), ApiError> {
-        let name = &self.edge.node.name;
-        let node = object::node(&self.edge.node, &self.registration)?;
-        match self.edge.client.create("", "nodes", "", node).await {
+        let name = &self.executor.node.name;
+        let node = object::node(&self.executor.node, &self.registration)?;
+        match self.executor.client.create("", "nodes", "", node).await {
             Ok(stored) => {
-                self.edge.admission.learn(&stored);
-                self.edge.recorder.normal(&Subject::node(name), "Starting", "Starting kubelet.");
+                self.executor.admission.learn(&stored);
+                self.executor.recorder.normal(&Subject::node(name), "Starting", "Starting kubelet.");
                 Ok(())
             }
             Err(e) if e.is_already_exists() => {
-                let patch = json!({"metadata": {"labels": object::labels(&self.edge.node, &self.registration)}});
-                self.edge.client.merge("", "nodes", "", "", name, &patch).await.map(drop)
+                let patch = json!({"metadata": {"labels": object::labels(&self.executor.node, &self.registration)}});
+                self.executor.client.merge("", "nodes", "", "", name, &patch).await.map(drop)
             }
             Err(e) => Err(e),
         }
     }
 
     async fn status(&mut self, now: Timestamp) -> Result<(), ApiError> {
-        let runtime = self.edge.runtime.version().await;
-        let facts = self.registration.machine.pressures(&self.edge.pods);
+        let runtime = self.executor.runtime.version().await;
+        let facts = self.registration.machine.pressures(&self.executor.pods);
         let unserved = self.registration.unserved.as_ref().and_then(|unserved| proxy::sentence(&unserved.borrow()));
         let conditions = object::conditions(&self.conditions, &facts, runtime.as_ref().err().map(ToString::to_string), unserved, now);
         let same =
@@ -153,12 +153,12 @@ impl NodeHeartbeat {
             return Ok(());
         }
         self.tell(&conditions);
-        let images = self.edge.runtime.images().await.unwrap_or_default();
-        let status = object::status(&self.edge.node, &self.registration, &runtime.unwrap_or_default(), &images, &conditions);
-        let written = self.edge.client.merge("", "nodes", "status", "", &self.edge.node.name, &json!({"status": status})).await;
+        let images = self.executor.runtime.images().await.unwrap_or_default();
+        let status = object::status(&self.executor.node, &self.registration, &runtime.unwrap_or_default(), &images, &conditions);
+        let written = self.executor.client.merge("", "nodes", "status", "", &self.executor.node.name, &json!({"status": status})).await;
         match written {
             Ok(stored) => {
-                self.edge.admission.learn(&stored);
+                self.executor.admission.learn(&stored);
                 self.conditions = conditions;
                 self.written = Some(now);
                 self.reassure = self.reassure.saturating_sub(1);
@@ -175,12 +175,12 @@ impl NodeHeartbeat {
 
     /// Events for conditions that changed.
     fn tell(&self, conditions: &[NodeCondition]) {
-        let subject = Subject::node(&self.edge.node.name);
+        let subject = Subject::node(&self.executor.node.name);
         for (new, reason) in conditions.iter().filter_map(|c| object::event_of(c).map(|reason| (c, reason))) {
             let before = self.conditions.iter().find(|c| c.type_ == new.type_);
             if before.is_none_or(|b| b.status != new.status) {
-                let message = format!("Node {} status is now: {reason}", self.edge.node.name);
-                self.edge.recorder.normal(&subject, reason, &message);
+                let message = format!("Node {} status is now: {reason}", self.executor.node.name);
+                self.executor.recorder.normal(&subject, reason, &message);
             }
         }
     }
@@ -188,13 +188,13 @@ impl NodeHeartbeat {
     async fn lease(&self, now: Timestamp) -> Result<(), ApiError> {
         const GROUP: &str = "coordination.k8s.io";
         const NAMESPACE: &str = "kube-node-lease";
-        let name = &self.edge.node.name;
+        let name = &self.executor.node.name;
         let renew = json!({"spec": {"renewTime": object::micro_time(now)}});
-        match self.edge.client.merge(GROUP, "leases", "", NAMESPACE, name, &renew).await {
+        match self.executor.client.merge(GROUP, "leases", "", NAMESPACE, name, &renew).await {
             Err(e) if e.is_not_found() => {
-                let node = self.edge.client.get("", "nodes", "", name).await?;
+                let node = self.executor.client.get("", "nodes", "", name).await?;
                 let lease = Object::from_value(object::lease(name, node.object().uid(), now))?;
-                self.edge.client.create(GROUP, "leases", NAMESPACE, lease).await.map(drop)
+                self.executor.client.create(GROUP, "leases", NAMESPACE, lease).await.map(drop)
             }
             other => other.map(drop),
         }

@@ -13,14 +13,14 @@ const LOOK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Never by the cluster's absence: it is waited for.
-pub async fn follow(edge: Arc<Executor>, cancel: CancellationToken) -> Result<(), ApiError> {
+pub async fn follow(executor: Arc<Executor>, cancel: CancellationToken) -> Result<(), ApiError> {
     let mut request = Request::new(Verb::Watch, "", "nodes", "", "");
-    request.options.field_selector = format!("metadata.name={}", edge.node.name);
-    let mut reflector = Reflector::new(edge.client.clone(), request);
+    request.options.field_selector = format!("metadata.name={}", executor.node.name);
+    let mut reflector = Reflector::new(executor.client.clone(), request);
     while let Some(changes) = cancel.run_until_cancelled(reflector.next()).await {
         for change in changes {
             if let Change::Applied { new, .. } = change {
-                edge.admission.learn(&new);
+                executor.admission.learn(&new);
             }
         }
     }
@@ -28,10 +28,10 @@ pub async fn follow(edge: Arc<Executor>, cancel: CancellationToken) -> Result<()
 }
 
 /// Reads the node's object now.
-pub async fn look(edge: &Executor) {
-    match tokio::time::timeout(LOOK, edge.client.get("", "nodes", "", &edge.node.name)).await {
-        Ok(Ok(node)) => edge.admission.learn(&node),
-        Ok(Err(error)) => tracing::debug!(node = edge.node.name, %error, "the node's object could not be read"),
-        Err(_) => tracing::debug!(node = edge.node.name, "the node's object was not read in time"),
+pub async fn look(executor: &Executor) {
+    match tokio::time::timeout(LOOK, executor.client.get("", "nodes", "", &executor.node.name)).await {
+        Ok(Ok(node)) => executor.admission.learn(&node),
+        Ok(Err(error)) => tracing::debug!(node = executor.node.name, %error, "the node's object could not be read"),
+        Err(_) => tracing::debug!(node = executor.node.name, "the node's object was not read in time"),
     }
 }

@@ -68,7 +68,7 @@ pub enum TroubleKind {
     FailedCreatePodSandBox,
     /// A volume could not be set up.
     FailedMount,
-    /// Anything else of the edge.
+    /// Anything else of the executor.
     Failed,
 }
 

@@ -66,6 +66,9 @@ fn image(name: &str) -> Image {
 }
 
 impl Runtime for Hollow {
+    fn uses_files(&self) -> bool {
+        false
+    }
     fn version(&self) -> Answer<'_, Version> {
         answer(Ok(Version { name: "hollow".into(), version: env!("CARGO_PKG_VERSION").into() }))
     }

@@ -58,8 +58,8 @@ pub fn check(image: &str) -> Result<(), &'static str> {
         return Err("invalid reference format: repository name must be lowercase");
     }
     let step_ok = |s: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        edge(s.chars().next()) && edge(s.chars().last()) && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        let executor = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        executor(s.chars().next()) && executor(s.chars().last()) && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
     };
     if tag_ok && digest_ok && host_ok && rest.split('/').all(step_ok) { Ok(()) } else { Err(BAD) }
 }

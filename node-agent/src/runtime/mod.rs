@@ -36,6 +36,11 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
 
 /// A container runtime. All calls are idempotent where that makes sense: removing what is gone succeeds.
 pub trait Runtime: Send + Sync + 'static {
+    /// Whether its containers read and write files of this machine, so that pods need volumes, environments and logs. A runtime that simulates its
+    /// containers says no.
+    fn uses_files(&self) -> bool {
+        true
+    }
     /// What it is, for the node's status.
     fn version(&self) -> Answer<'_, Version>;
 

@@ -35,9 +35,9 @@ impl Source {
     ///
     /// # Errors
     /// 400 in the kubelet's words, when there is none.
-    pub async fn find(edge: &Executor, pod: &Pod, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
+    pub async fn find(executor: &Executor, pod: &Pod, name: &str, options: &LogOptions) -> Result<Self, ApiError> {
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-        let mut list = runs(edge, uid, name).await?;
+        let mut list = runs(executor, uid, name).await?;
         list.retain(|r| r.state != RunState::Created);
         let newest = list.pop();
         let run = if options.previous { list.pop() } else { newest };
@@ -47,7 +47,7 @@ impl Source {
             None => options.since_seconds.and_then(|s| Timestamp::now().saturating_sub(SignedDuration::from_secs(s)).ok()),
         };
         Ok(Self {
-            live: log_path(&edge.dir(uid), name, run.attempt),
+            live: log_path(&executor.dir(uid), name, run.attempt),
             follow: options.follow && matches!(run.state, RunState::Running(_)),
             timestamps: options.timestamps,
             since: since_time,

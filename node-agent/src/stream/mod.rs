@@ -18,12 +18,12 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the bus refuses the service.
-pub async fn serve(bus: &Bus, system: &System, edge: Arc<Executor>, pods: Arc<Pods>) -> Result<(), BusError> {
-    let name = edge.node.name.clone();
+pub async fn serve(bus: &Bus, system: &System, executor: Arc<Executor>, pods: Arc<Pods>) -> Result<(), BusError> {
+    let name = executor.node.name.clone();
     let service = bus
         .accept::<NodeRequest, _, _>(&name, move |opening| {
-            let (edge, pods) = (edge.clone(), pods.clone());
-            async move { open(&edge, &pods, opening).await }
+            let (executor, pods) = (executor.clone(), pods.clone());
+            async move { open(&executor, &pods, opening).await }
         })
         .await?;
     let stopping = system.stopping();
@@ -34,12 +34,12 @@ pub async fn serve(bus: &Bus, system: &System, edge: Arc<Executor>, pods: Arc<Po
     Ok(())
 }
 
-async fn open(edge: &Arc<Executor>, pods: &Pods, opening: Opening<NodeRequest>) {
+async fn open(executor: &Arc<Executor>, pods: &Pods, opening: Opening<NodeRequest>) {
     let request = opening.message.clone();
-    match prepare(edge, pods, &request).await {
+    match prepare(executor, pods, &request).await {
         Err(why) => opening.refuse(why).await,
         Ok(ready) => match opening.accept().await {
-            Ok(stream) => drop(tokio::spawn(run(edge.clone(), ready, stream))),
+            Ok(stream) => drop(tokio::spawn(run(executor.clone(), ready, stream))),
             Err(error) => tracing::debug!(%error, "the opener of a stream went away"),
         },
     }
@@ -52,18 +52,18 @@ enum Ready {
     Port { uid: String, port: u16 },
 }
 
-async fn prepare(edge: &Executor, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
+async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
     let object = pods.find(&request.namespace, &request.pod, &request.uid).ok_or_else(|| ApiError::not_found("", "pods", &request.pod))?;
     let pod = object.typed::<Pod>()?;
     let uid = object.object().uid().to_owned();
     match &request.action {
         NodeAction::Logs(options) => {
             let name = container_name(&pod, &options.container)?;
-            logs::Source::find(edge, &pod, &name, options).await.map(Ready::Logs)
+            logs::Source::find(executor, &pod, &name, options).await.map(Ready::Logs)
         }
         NodeAction::Exec(options) | NodeAction::Attach(options) => {
             let name = container_name(&pod, &options.container)?;
-            let run = running(edge, &uid, &name).await?;
+            let run = running(executor, &uid, &name).await?;
             let attach = matches!(request.action, NodeAction::Attach(_));
             let c = crate::pod::container(&pod, &name);
             // Who attaches gets the terminal that the container has, or none.
@@ -101,25 +101,25 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String, ApiError> {
     }
 }
 
-async fn runs(edge: &Executor, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
-    let mut list = edge.runtime.list(Some(uid)).await.map_err(|e| ApiError::internal(e.to_string()))?;
+async fn runs(executor: &Executor, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
+    let mut list = executor.runtime.list(Some(uid)).await.map_err(|e| ApiError::internal(e.to_string()))?;
     list.retain(|c| c.name == name);
     list.sort_by_key(|c| c.attempt);
     Ok(list)
 }
 
-async fn running(edge: &Executor, uid: &str, name: &str) -> Result<Container, ApiError> {
-    let newest = runs(edge, uid, name).await?.pop().filter(|c| matches!(c.state, RunState::Running(_)));
+async fn running(executor: &Executor, uid: &str, name: &str) -> Result<Container, ApiError> {
+    let newest = runs(executor, uid, name).await?.pop().filter(|c| matches!(c.state, RunState::Running(_)));
     newest.ok_or_else(|| ApiError::internal(format!("unable to upgrade connection: container not found (\"{name}\")")))
 }
 
 type Stream = bus::Duplex<FromNode, state_client::node::ToNode>;
 
-async fn run(edge: Arc<Executor>, ready: Ready, stream: Stream) {
+async fn run(executor: Arc<Executor>, ready: Ready, stream: Stream) {
     let ended = match ready {
         Ready::Logs(source) => source.copy(stream).await,
-        Ready::Session(asked) => session::run(&edge, &asked, stream).await,
-        Ready::Port { uid, port } => session::forward(&edge, &uid, port, stream).await,
+        Ready::Session(asked) => session::run(&executor, &asked, stream).await,
+        Ready::Port { uid, port } => session::forward(&executor, &uid, port, stream).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a stream was cut");

@@ -28,9 +28,9 @@ pub struct SessionRequest {
 }
 
 /// Runs a command, or attaches, until its output ends; then sends its exit code.
-pub async fn run(edge: &Executor, asked: &SessionRequest, mut stream: Stream) -> Result<(), StreamError> {
+pub async fn run(executor: &Executor, asked: &SessionRequest, mut stream: Stream) -> Result<(), StreamError> {
     let SessionRequest { container, spec, attach, .. } = asked;
-    let opened = if *attach { edge.runtime.attach(container, spec).await } else { edge.runtime.exec(container, spec).await };
+    let opened = if *attach { executor.runtime.attach(container, spec).await } else { executor.runtime.exec(container, spec).await };
     let Session { id, mut input, mut output } = match opened {
         Ok(session) => session,
         Err(e) => return stream.send(FromNode::Failed(ApiError::internal(e.to_string()))).await,
@@ -39,7 +39,7 @@ pub async fn run(edge: &Executor, asked: &SessionRequest, mut stream: Stream) ->
     // Side by side: a command that waits for its output to be read reads no input meanwhile.
     let broken = tokio::select! {
         printed = print(&mut output, &mut down) => printed?,
-        lost = feed(edge, asked, &id, &mut input, &mut up) => return Err(lost),
+        lost = feed(executor, asked, &id, &mut input, &mut up) => return Err(lost),
     };
     if *attach {
         // whoever is told so can still read the log, which has all of it
@@ -48,7 +48,7 @@ pub async fn run(edge: &Executor, asked: &SessionRequest, mut stream: Stream) ->
             None => Ok(()),
         };
     }
-    match edge.runtime.exec_exit(&id).await {
+    match executor.runtime.exec_exit(&id).await {
         Ok(code) => down.send(FromNode::Exit(code)).await,
         Err(e) => down.send(FromNode::Failed(ApiError::internal(e.to_string()))).await,
     }
@@ -95,7 +95,7 @@ const BROKEN: &[u8] = b"Error: read unixpacket";
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// Carries frames to the command for as long as it prints; comes back only when the client is lost.
-async fn feed(edge: &Executor, asked: &SessionRequest, id: &str, input: &mut (impl AsyncWriteExt + Unpin), up: &mut Receiver<ToNode>) -> StreamError {
+async fn feed(executor: &Executor, asked: &SessionRequest, id: &str, input: &mut (impl AsyncWriteExt + Unpin), up: &mut Receiver<ToNode>) -> StreamError {
     let (mut taken, mut size) = (true, None);
     loop {
         let frame = match size {
@@ -112,7 +112,7 @@ async fn feed(edge: &Executor, asked: &SessionRequest, id: &str, input: &mut (im
             Ok(Some(ToNode::Data(_) | ToNode::Eof)) => Ok(()),
             Ok(Some(ToNode::Resize { width, height })) => {
                 size = (size != Some((width, height))).then_some((width, height));
-                if let Err(error) = edge.runtime.resize(id, asked.attach, width, height).await {
+                if let Err(error) = executor.runtime.resize(id, asked.attach, width, height).await {
                     tracing::debug!(%error, "a terminal was not resized");
                 }
                 Ok(())
@@ -142,8 +142,8 @@ async fn piece(port: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Op
 }
 
 /// One connection to a port in the pod, in both directions until both have ended.
-pub async fn forward(edge: &Executor, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
-    let mut tcp = match edge.runtime.connect(uid, port).await {
+pub async fn forward(executor: &Executor, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
+    let mut tcp = match executor.runtime.connect(uid, port).await {
         Ok(tcp) => tcp,
         Err(e) => {
             return stream.send(FromNode::Failed(ApiError::internal(format!("failed to connect to localhost:{port} inside namespace \"{uid}\": {e}")))).await;

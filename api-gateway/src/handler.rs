@@ -6,6 +6,7 @@ use crate::metrics::{Metrics, RequestLabels};
 use crate::openapi::OpenApi;
 use crate::path::{self, Path, ResourcePath};
 use crate::query::Query;
+use crate::request::{ApiRequest, Context, Resolved};
 use crate::respond::{self, Body};
 use crate::upload::Upload;
 use crate::{body, discovery, health, negotiate, stream, watch};
@@ -14,8 +15,8 @@ use bus::Bus;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use jiff::Timestamp;
 use model::kind::Subresource;
-use model::{ApiError, Kind, Kinds};
-use state_client::{Client, Reply, User, Verb, WatchRequest, api};
+use model::{ApiError, Kinds};
+use state_client::{Client, Reply, User, Verb, WatchRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -31,43 +32,17 @@ pub struct Peer {
 
 /// All that answers requests.
 pub struct Api {
-    pub(crate) client: Client,
+    pub(crate) context: Context,
     kinds: Arc<ArcSwap<Kinds>>,
     tokens: Tokens,
     openapi: OpenApi,
-    pub(crate) metrics: Metrics,
-    pub(crate) stop: CancellationToken,
-    /// Streams that outlive their request's response: exec, attach, port-forward.
-    pub(crate) tasks: TaskTracker,
-}
-
-/// One request, after it is known who asks.
-pub(crate) struct ApiRequest {
-    pub request: Request<Upload>,
-    pub user: User,
-    pub query: Query,
-}
-
-/// A request for a resource, after its path was resolved.
-pub(crate) struct Resolved {
-    pub kind: Arc<Kind>,
-    pub sub: Option<Subresource>,
-    pub verb: Verb,
-    pub path: ResourcePath,
-}
-
-impl Resolved {
-    /// The request to `state`, without body.
-    pub fn request(&self, user: User, options: api::Options) -> api::Request {
-        let request = api::Request::new(self.verb, &self.path.group, &self.path.resource, &self.path.namespace, &self.path.name);
-        api::Request { user: Some(user), version: self.path.version.as_str().into(), options, ..request.subresource(&self.path.subresource) }
-    }
 }
 
 impl Api {
     /// An API over the bus.
     pub fn new(bus: Bus, kinds: Arc<ArcSwap<Kinds>>, tokens: Tokens, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { client: Client::new(bus), kinds, tokens, openapi: OpenApi::default(), metrics: Metrics::default(), stop, tasks }
+        let context = Context { client: Client::new(bus), metrics: Metrics::default(), stop, tasks };
+        Self { context, kinds, tokens, openapi: OpenApi::default() }
     }
 
     /// Answers a request, whatever it is.
@@ -82,13 +57,13 @@ impl Api {
         response.headers_mut().insert(AUDIT_ID, audit);
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
         labels.code = response.status().as_u16();
-        self.metrics.request(labels, started.elapsed());
+        self.context.metrics.request(labels, started.elapsed());
         response
     }
 
     async fn identified(&self, peer: &Peer, request: Request<Upload>, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
         let sender = auth::identify(&self.tokens, peer.user.as_ref(), request.headers()).await?;
-        let user = impersonate::apply(&self.client, sender, request.headers()).await?;
+        let user = impersonate::apply(&self.context.client, sender, request.headers()).await?;
         let query = Query::parse(request.uri().query().unwrap_or_default());
         let path = request.uri().path().to_owned();
         let asked = ApiRequest { request, user, query };
@@ -129,7 +104,7 @@ impl Api {
         match first {
             "healthz" | "livez" | "readyz" if rest.is_empty() => {
                 read_only(&asked.request)?;
-                Ok(health::respond(&self.client, first, asked.query.flag("verbose").unwrap_or_default()).await)
+                Ok(health::respond(&self.context.client, first, asked.query.flag("verbose").unwrap_or_default()).await)
             }
             "version" if rest.is_empty() => {
                 read_only(&asked.request)?;
@@ -143,8 +118,8 @@ impl Api {
                 Ok(document.respond(asked.query.text("hash"), headers))
             }
             "metrics" if rest.is_empty() => {
-                impersonate::path_allowed(&self.client, &asked.user, path).await?;
-                let text = self.metrics.render().map_err(|e| ApiError::internal(e.to_string()))?;
+                impersonate::path_allowed(&self.context.client, &asked.user, path).await?;
+                let text = self.context.metrics.render().map_err(|e| ApiError::internal(e.to_string()))?;
                 Ok(respond::bytes(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
             }
             _ => {
@@ -165,7 +140,7 @@ impl Api {
         let resolved = Resolved { kind, sub, verb, path };
         match verb {
             // on the heap, so that they aren't part of what every request takes while it waits
-            Verb::Connect => Box::pin(stream::respond(self, asked, resolved)).await,
+            Verb::Connect => Box::pin(stream::respond(&self.context, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,
             _ if asked.query.timeout()?.is_some() => Box::pin(self.timed(asked, resolved)).await,
             _ => self.call(asked, resolved).await,
@@ -188,8 +163,8 @@ impl Api {
             bookmarks: asked.query.flag("allowWatchBookmarks").unwrap_or_default(),
             initial_events: asked.query.flag("sendInitialEvents"),
         };
-        let open = self.metrics.open(&resolved.path.group, &resolved.path.resource);
-        watch::respond(&self.client, request, encoder, timeout, open, self.stop.clone()).await
+        let open = self.context.metrics.open(&resolved.path.group, &resolved.path.resource);
+        watch::respond(&self.context.client, request, encoder, timeout, open, self.context.stop.clone()).await
     }
 
     async fn call(&self, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
@@ -197,7 +172,7 @@ impl Api {
         let mut options = asked.query.options(resolved.verb)?;
         let (head, incoming) = asked.request.into_parts();
         let body = body::request(resolved.verb, &head.headers, incoming, &mut options).await?;
-        let reply = self.client.call(resolved.request(asked.user, options).body(body)).await?;
+        let reply = self.context.client.call(resolved.request(asked.user, options).body(body)).await?;
         reply_response(reply, &encoder, &head.headers)
     }
 }

@@ -1,12 +1,11 @@
 //! A kubeconfig with everything embedded, so that it can be copied to where `kubectl` is.
-use crate::pki::Pair;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-/// YAML of a kubeconfig whose only context is `cluster`, with a client certificate.
-pub fn render(cluster: &str, server: &str, ca: &str, user: &Pair) -> String {
+/// YAML of a kubeconfig whose only context is `cluster`, with a client certificate and its key, all PEM.
+pub fn render(cluster: &str, server: &str, ca: &str, (cert, key): (&str, &str)) -> String {
     let name = quoted(cluster);
-    let (ca, cert, key) = (BASE64_STANDARD.encode(ca), BASE64_STANDARD.encode(&user.cert), BASE64_STANDARD.encode(&user.key));
+    let (ca, cert, key) = (BASE64_STANDARD.encode(ca), BASE64_STANDARD.encode(cert), BASE64_STANDARD.encode(key));
     let server = quoted(server);
     format!(
         "apiVersion: v1

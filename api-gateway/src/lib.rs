@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod path;
 pub mod pki;
 pub mod query;
+mod request;
 pub mod respond;
 pub mod stream;
 #[cfg(test)]

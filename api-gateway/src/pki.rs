@@ -130,7 +130,7 @@ impl Pki {
     }
     /// A kubeconfig for the administrator.
     pub fn kubeconfig(&self, cluster: &str, server: &str) -> String {
-        kubeconfig::render(cluster, server, &self.ca, &self.admin)
+        kubeconfig::render(cluster, server, &self.ca, (&self.admin.cert, &self.admin.key))
     }
     /// Writes [`Pki::kubeconfig`] to a file that only its owner may read.
     ///

@@ -1,5 +1,7 @@
 //! `Impersonate-*` headers: a request on behalf of somebody else, when its sender may.
-use super::{AUTHENTICATED, anonymous, ask, header_text, known};
+use super::review::ask;
+use super::users::{AUTHENTICATED, anonymous, known};
+use crate::body::text as header_text;
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{ApiError, Reason};

@@ -1,46 +1,19 @@
 //! Who asks: client certificates, bearer tokens, nobody, and on behalf of whom.
 pub mod impersonate;
+mod review;
 pub mod subprotocol;
 pub mod tokens;
+mod users;
+
+pub use users::{AUTHENTICATED, MASTERS, UNAUTHENTICATED, anonymous, gateway, known};
 
 use crate::body::text;
 use http::{HeaderMap, header};
 use model::ApiError;
 use rustls_pki_types::CertificateDer;
-use serde_json::Value;
-use state_client::{Client, Reply, Request, User};
+use state_client::User;
 use std::borrow::Cow;
 use x509_parser::prelude::{FromDer, X509Certificate};
-
-/// Group of everybody who is known.
-pub const AUTHENTICATED: &str = "system:authenticated";
-/// Group of everybody else.
-pub const UNAUTHENTICATED: &str = "system:unauthenticated";
-/// Group of those who may do anything.
-pub const MASTERS: &str = "system:masters";
-
-/// The user of a request without credentials.
-pub fn anonymous() -> User {
-    User { name: "system:anonymous".to_owned(), groups: vec![UNAUTHENTICATED.to_owned()], ..User::default() }
-}
-
-/// As whom the gateway itself asks `state`: whether somebody may impersonate, whether a token is alive.
-pub fn gateway() -> User {
-    User { name: "system:apiserver".to_owned(), groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()], ..User::default() }
-}
-
-/// A question of the gateway's own to `state`: a review, whose answer is a document.
-///
-/// # Errors
-/// What `state` answers.
-pub(crate) async fn ask(client: &Client, request: Request) -> Result<Value, ApiError> {
-    let request = Request { user: Some(gateway()), version: "v1".into(), ..request };
-    match client.call(request).await? {
-        Reply::Json { json, .. } => serde_json::from_slice(&json).map_err(|e| ApiError::internal(e.to_string())),
-        Reply::Object { object, .. } => Ok(Value::Object(object.object().0.clone())),
-        Reply::List(_) => Err(ApiError::internal("the answer to a review is a list")),
-    }
-}
 
 /// The user that a client certificate names: its common name, with its organisations as groups. TLS has verified it already.
 pub fn certificate_user(certificate: &CertificateDer<'_>) -> Option<User> {
@@ -51,14 +24,6 @@ pub fn certificate_user(certificate: &CertificateDer<'_>) -> Option<User> {
     }
     let groups = cert.subject().iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned);
     Some(known(User { name, groups: groups.collect(), ..User::default() }))
-}
-
-/// The same user, in the group of those who are known.
-pub fn known(mut user: User) -> User {
-    if !user.groups.iter().any(|g| g == AUTHENTICATED) {
-        user.groups.push(AUTHENTICATED.to_owned());
-    }
-    user
 }
 
 /// The bearer token of a request: from `Authorization`, or from the WebSocket subprotocol that browsers have to use.

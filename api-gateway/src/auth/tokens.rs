@@ -1,4 +1,5 @@
 //! Bearer tokens: those of a file, and those of service accounts.
+use super::review;
 use model::ApiError;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -134,7 +135,7 @@ impl Tokens {
     async fn review(&self, token: &str) -> Result<(), ApiError> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": token}});
         let request = Request::new(Verb::Create, "authentication.k8s.io", "tokenreviews", "", "").body(Body::Json(review.to_string().into()));
-        let answer = super::ask(&self.client, request).await?;
+        let answer = review::ask(&self.client, request).await?;
         let authenticated = answer.pointer("/status/authenticated").and_then(Value::as_bool).unwrap_or_default();
         if authenticated { Ok(()) } else { Err(ApiError::unauthorized()) }
     }

@@ -1,12 +1,12 @@
 //! Exec and attach: a session of named channels between a client and a process, whatever the client's transport.
 use super::command::{FromClient, Inputs, Step};
+use super::node::{NodeDialer, NodeStream};
 use super::outputs::{Channel, Outputs};
 use super::protocols::REMOTE_COMMAND;
 use super::transport::{self, Outgoing, QUEUE, Source};
 use super::upgrade::{Pending, Upgrade};
-use super::{NodeDialer, NodeStream};
-use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
+use crate::request::{ApiRequest, Context};
 use crate::respond::Body;
 use bus::stream::{Receiver, Sender};
 use bytes::Bytes;
@@ -39,19 +39,19 @@ fn exit_status(code: i32) -> Value {
 ///
 /// # Errors
 /// 400 without a command or an upgrade; what the node refuses it with.
-pub(crate) async fn exec(api: &Api, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn exec(context: &Context, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     if asked.query.all("command").next().is_none() {
         return Err(ApiError::bad_request("you must specify at least one command for the container"));
     }
-    start(api, asked, pod, container, counted, NodeAction::Exec).await
+    start(context, asked, pod, container, counted, NodeAction::Exec).await
 }
 
 /// Joins a container's own process.
 ///
 /// # Errors
 /// 400 without an upgrade; what the node refuses it with.
-pub(crate) async fn attach(api: &Api, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
-    start(api, asked, pod, container, counted, NodeAction::Attach).await
+pub(crate) async fn attach(context: &Context, asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+    start(context, asked, pod, container, counted, NodeAction::Attach).await
 }
 
 /// The options as they are carried out: a terminal has one output, so that its stderr can't be asked for.
@@ -65,7 +65,7 @@ fn carried_out(mut options: ExecOptions, container: String) -> Result<ExecOption
 }
 
 async fn start(
-    api: &Api,
+    context: &Context,
     mut asked: ApiRequest,
     pod: &Arc<Stored>,
     container: String,
@@ -78,10 +78,10 @@ async fn start(
         Err(refusal) => return Ok(*refusal),
     };
     let inputs = Inputs::new(upgrade.to(), upgrade.protocol(), &options).map_err(|e| ApiError::internal(e.to_string()))?;
-    let node = NodeDialer::new(api, pod)?.open(action(options)).await?;
+    let node = NodeDialer::new(context, pod)?.open(action(options)).await?;
     let (response, pending) = upgrade.accept();
-    let stop = api.stop.clone();
-    api.tasks.spawn(async move {
+    let stop = context.stop.clone();
+    context.tasks.spawn(async move {
         run(pending, node, inputs, stop).await;
         drop(counted);
     });

@@ -1,15 +1,16 @@
 //! Port-forward over SPDY, on a connection of its own or within a WebSocket. Each connection is a pair of streams with the same `requestID`:
 //! one for its bytes, one for what went wrong. It becomes a stream of its own to the pod's node.
+use super::node::NodeDialer;
 use super::pairs::{self, Added, Kind, Pair, Pairs};
+use super::ports;
 use super::protocols::{self, PORT_FORWARD, TUNNEL};
 use super::relay::{Input, Queue, forward, queue};
 use super::session::{Event, Session};
 use super::spdy::{self, Headers};
 use super::transport::{self, Outgoing, QUEUE, Source};
 use super::upgrade::{Pending, Upgrade};
-use super::{NodeDialer, ports};
-use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
+use crate::request::{ApiRequest, Context};
 use crate::respond::Body;
 use bytes::Bytes;
 use http::Response;
@@ -29,18 +30,18 @@ const STREAMS: usize = 1024;
 ///
 /// # Errors
 /// 400 for ports that are none.
-pub(crate) fn respond(api: &Api, mut asked: ApiRequest, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) fn respond(context: &Context, mut asked: ApiRequest, pod: &Arc<Stored>, counted: Open) -> Result<Response<Body>, ApiError> {
     let upgrade = match Upgrade::read(&mut asked.request, &PORT_FORWARD) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok(*refusal),
     };
-    let door = NodeDialer::new(api, pod)?;
+    let door = NodeDialer::new(context, pod)?;
     let protocol = upgrade.protocol();
     let channels = upgrade.to() == protocols::Upgrade::WebSocket && protocol.name != TUNNEL;
     let ports = if channels { Some(ports::ports(&asked.query)?) } else { None };
     let (response, pending) = upgrade.accept();
-    let stop = api.stop.clone();
-    api.tasks.spawn(async move {
+    let stop = context.stop.clone();
+    context.tasks.spawn(async move {
         match ports {
             Some(ports) => ports::serve(pending, protocol, door, ports, stop).await,
             None => serve(pending, door, stop).await,

@@ -1,10 +1,10 @@
 //! `pods/log`: a node's bytes as they come, in a response or in a WebSocket's messages.
+use super::node::{NodeDialer, NodeStream};
 use super::protocols::{self, LOG};
 use super::transport::{self, Outgoing, QUEUE};
 use super::upgrade::Upgrade;
-use super::{NodeDialer, NodeStream};
-use crate::handler::{Api, ApiRequest};
 use crate::metrics::Open;
+use crate::request::{ApiRequest, Context};
 use crate::respond::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// 400 and 422 for options that don't fit; what the node refuses it with.
-pub(crate) async fn respond(api: &Api, mut asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn respond(context: &Context, mut asked: ApiRequest, pod: &Arc<Stored>, container: String, counted: Open) -> Result<Response<Body>, ApiError> {
     let mut options = asked.query.log_options()?;
     options.container = container;
     let upgrade = match protocols::upgrade(asked.request.headers()) {
@@ -39,10 +39,10 @@ pub(crate) async fn respond(api: &Api, mut asked: ApiRequest, pod: &Arc<Stored>,
         },
         _ => None,
     };
-    let node = NodeDialer::new(api, pod)?.open(NodeAction::Logs(options)).await?;
-    let log = Log { node, stop: api.stop.clone(), _open: counted };
+    let node = NodeDialer::new(context, pod)?.open(NodeAction::Logs(options)).await?;
+    let log = Log { node, stop: context.stop.clone(), _open: counted };
     Ok(match upgrade {
-        Some(upgrade) => messages(api, upgrade, log),
+        Some(upgrade) => messages(context, upgrade, log),
         None => body(log),
     })
 }
@@ -59,10 +59,10 @@ fn body(log: Log) -> Response<Body> {
     response
 }
 
-fn messages(api: &Api, upgrade: Upgrade, log: Log) -> Response<Body> {
+fn messages(context: &Context, upgrade: Upgrade, log: Log) -> Response<Body> {
     let base64 = upgrade.protocol().base64;
     let (response, pending) = upgrade.accept();
-    api.tasks.spawn(async move {
+    context.tasks.spawn(async move {
         let Some((mut source, sink)) = pending.open().await else { return };
         let (out, queue) = mpsc::channel(QUEUE);
         // What a client sends is read and dropped: it has nothing to say but its goodbye.

@@ -1,7 +1,7 @@
 //! Port-forward over a WebSocket's channels, as client libraries do it: the query names the ports, port number i has channel 2i for its bytes and
 //! 2i+1 for what went wrong, and both begin with the port in two bytes. There is no half-close: a connection ends when the WebSocket does.
-use super::NodeDialer;
 use super::messages;
+use super::node::NodeDialer;
 use super::protocols::Protocol;
 use super::relay::{Input, Queue, forward, queue};
 use super::transport::{self, Outgoing, QUEUE, Source};

@@ -1,5 +1,5 @@
 //! One forwarded connection: a client's bytes to its node, and the node's to the client, whatever carries them there.
-use super::NodeStream;
+use super::node::NodeStream;
 use super::transport::Outgoing;
 use bus::stream::{Receiver, Sender};
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! `Impersonate-*` headers: a request on behalf of somebody else, when its sender may.
 use super::review::ask;
 use super::users::{AUTHENTICATED, anonymous, known};
-use crate::body::text as header_text;
+use crate::body::text;
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{ApiError, Reason};
@@ -119,6 +119,11 @@ pub async fn path_allowed(client: &Client, user: &User, path: &str) -> Result<()
 /// The refusal of a path.
 pub fn path_forbidden(user: &User, path: &str) -> ApiError {
     ApiError::new(Reason::Forbidden, format!("forbidden: User \"{}\" cannot get path \"{path}\"", user.name))
+}
+
+/// A request's `text` header or nothing.
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    text(headers, name).filter(|v| !v.is_empty())
 }
 
 #[cfg(test)]

@@ -53,11 +53,6 @@ pub async fn identify(tokens: &tokens::Tokens, certificate: Option<&User>, heade
     }
 }
 
-/// A request's `text` header or nothing.
-pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    text(headers, name).filter(|v| !v.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest text that is read as an address with zeros before its numbers, in bytes.
 const LOOSE_MAX: usize = 64;
+pub(crate) const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const CIDR: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
 /// The address that `text` means, also where an IPv4 address has zeros before its numbers. Nobody may be sent to such an address, because others read these
@@ -56,9 +57,20 @@ fn has_bits_beyond(ip: IpAddr, bits: u32) -> bool {
     }
 }
 
+/// What is wrong with `text` as an IP address in a field that takes forms other than the canonical one.
+pub fn ip(text: &str) -> Vec<String> {
+    let why = match text.parse() {
+        Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
+        Ok(_) => return Vec::new(),
+        Err(_) if parse_loose(text).is_some() => "must not have leading 0s",
+        Err(_) => IP,
+    };
+    vec![why.to_owned()]
+}
+
 /// What is wrong with `text` as an IPv6 address in a field that takes only the canonical form.
 pub fn canonical_v6(text: &str) -> Vec<String> {
-    let loose = crate::names::ip(text);
+    let loose = ip(text);
     match text.parse::<Ipv6Addr>() {
         Ok(ip) if loose.is_empty() && ip.to_string() != text => vec![format!("must be in canonical form (\"{ip}\")")],
         _ => loose,

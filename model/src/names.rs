@@ -1,6 +1,4 @@
 //! Which names, label keys and values Kubernetes accepts, and the sentences with which it refuses the others.
-use crate::addresses;
-use std::net::IpAddr;
 
 /// Longest DNS label.
 pub const LABEL_MAX: usize = 63;
@@ -17,7 +15,6 @@ const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric charac
 const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
 const SUBDOMAIN_UNDERSCORE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
-const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const PORT_NAME_FORM: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
 
 fn lower(b: u8) -> bool {
@@ -75,16 +72,6 @@ pub fn dns_subdomain_underscore(text: &str) -> Vec<String> {
 pub fn http_header(text: &str) -> Vec<String> {
     let form = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     broken(&[(form, HEADER)], 0, 0)
-}
-/// What is wrong with `text` as an IP address in a field that takes forms other than the canonical one.
-pub fn ip(text: &str) -> Vec<String> {
-    let why = match text.parse() {
-        Ok(IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
-        Ok(_) => return Vec::new(),
-        Err(_) if addresses::parse_loose(text).is_some() => "must not have leading 0s",
-        Err(_) => IP,
-    };
-    vec![why.to_owned()]
 }
 /// What is wrong with `text` as one segment of a URL's path: the rule of RBAC's names.
 pub fn path_segment(text: &str) -> Vec<String> {
@@ -184,6 +171,7 @@ pub fn is_label_value(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addresses::{IP, ip};
 
     #[test]
     fn accepted_and_refused() {

@@ -104,7 +104,7 @@ fn endpoint(checks: &mut Checks, path: &dyn Display, endpoint: &Value, kind: &st
 fn address_rules(checks: &mut Checks, all: &dyn Display, i: usize, address: &str, kind: &str) {
     let path = format_args!("{all}[{i}]");
     let (form, of_type) = match kind {
-        "IPv4" => (names::ip(address), address.parse::<Ipv4Addr>().is_ok()),
+        "IPv4" => (addresses::ip(address), address.parse::<Ipv4Addr>().is_ok()),
         "IPv6" => (addresses::canonical_v6(address), address.parse::<Ipv6Addr>().is_ok()),
         "FQDN" => return checks.extend(domain(&path, address)),
         _ => return,

@@ -43,7 +43,7 @@ impl Strategy for Endpoints {
 
 fn address_rules(checks: &mut Checks, path: &dyn Display, address: &Value) {
     let ip = text(address, "ip");
-    checks.all(format_args!("{path}.ip"), ip, names::ip(ip));
+    checks.all(format_args!("{path}.ip"), ip, addresses::ip(ip));
     checks.all(format_args!("{path}.ip"), ip, addresses::endpoint(ip));
     checks.optional_name(format_args!("{path}.hostname"), text(address, "hostname"), names::dns_label);
     if let Some(node) = address.get("nodeName").and_then(Value::as_str) {

@@ -1,8 +1,9 @@
 //! A node as placement sees it: what its object says, and what its pods use.
+use super::error::ParseError;
 use super::labels::Labels;
 use super::needs::Needs;
 use super::ports::HostPort;
-use super::resources::{BadQuantity, RawList, Requests, Resources};
+use super::resources::{RawList, Requests, Resources};
 use super::taints::{Effect, Taint};
 use crate::Stored;
 use serde::Deserialize;
@@ -94,17 +95,6 @@ struct RawStatus {
 struct RawImage {
     names: Option<Vec<String>>,
     size_bytes: Option<i64>,
-}
-
-/// Why an object isn't taken into the snapshot.
-#[derive(Debug, thiserror::Error)]
-pub enum ParseError {
-    /// It isn't what its kind says.
-    #[error("the object does not decode: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A resource amount in it.
-    #[error(transparent)]
-    Quantity(#[from] BadQuantity),
 }
 
 impl NodeInfo {

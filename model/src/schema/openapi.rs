@@ -1,9 +1,9 @@
 //! OpenAPI documents, made on demand from the definitions and the table of kinds. Making one costs milliseconds and some megabytes
 //! for a moment: keep its bytes.
 use super::definitions::{fingerprint, raw_definitions};
-use super::paths::{self, Version};
+use super::paths::{self, Version, subresource_schema};
 use crate::hash::content_hash;
-use crate::kind::{Kind, Kinds, Subresource};
+use crate::kind::{Kind, Kinds};
 use crate::patch::list_key;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -69,17 +69,6 @@ fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     }
     out.extend(rows.iter().filter(|k| k.verbs.contains(&"list")).map(|k| list_schema(k, version)));
     out
-}
-
-/// The schema of what a subresource takes, where that isn't the kind itself.
-pub(super) fn subresource_schema(sub: Subresource) -> Option<&'static str> {
-    match sub {
-        Subresource::Scale => Some("io.k8s.api.autoscaling.v1.Scale"),
-        Subresource::Binding => Some("io.k8s.api.core.v1.Binding"),
-        Subresource::Eviction => Some("io.k8s.api.policy.v1.Eviction"),
-        Subresource::Token => Some("io.k8s.api.authentication.v1.TokenRequest"),
-        _ => None,
-    }
 }
 
 fn references(schema: &Value, out: &mut Vec<String>) {

@@ -1,5 +1,4 @@
 //! The paths of a kind in an OpenAPI document.
-use super::openapi::subresource_schema;
 use crate::kind::{Kind, Subresource};
 use serde_json::{Map, Value, json};
 
@@ -183,4 +182,15 @@ fn schema_gvk(name: &str) -> Option<Value> {
         other => other,
     };
     Some(json!({"group": group, "version": version, "kind": kind}))
+}
+
+/// The schema of what a subresource takes, where that isn't the kind itself.
+pub(super) fn subresource_schema(sub: Subresource) -> Option<&'static str> {
+    match sub {
+        Subresource::Scale => Some("io.k8s.api.autoscaling.v1.Scale"),
+        Subresource::Binding => Some("io.k8s.api.core.v1.Binding"),
+        Subresource::Eviction => Some("io.k8s.api.policy.v1.Eviction"),
+        Subresource::Token => Some("io.k8s.api.authentication.v1.TokenRequest"),
+        _ => None,
+    }
 }

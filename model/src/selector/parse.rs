@@ -1,5 +1,5 @@
 //! The grammar of label selectors' text form, with its error sentences.
-use super::label::{Operator, Requirement, check_key};
+use super::requirement::{Operator, Requirement, check_key};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Containers: names, images, ports, and what else they hold.
-use super::validate::Owner;
+use super::context::{Owner, Within};
 use super::{env, mounts, probes, resources, security};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, text};
@@ -7,19 +7,6 @@ use crate::names;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt::Display;
-
-/// What the rules of a container need to know of its pod.
-pub(super) struct Within<'a> {
-    /// The volumes that mounts may name.
-    pub(super) volumes: HashSet<&'a str>,
-    /// The pod's grace period.
-    pub(super) grace: Option<i64>,
-    /// Whether what ended stays ended.
-    never_restarts: bool,
-    /// Whether the pod has its node's users.
-    host_users: bool,
-    owner: Owner,
-}
 
 /// All containers of a spec.
 pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, volumes: HashSet<&str>, owner: Owner) {

@@ -1,6 +1,7 @@
 //! Pods, and the pod templates of workloads.
 mod annotations;
 mod containers;
+mod context;
 mod defaults;
 mod env;
 mod mirror;

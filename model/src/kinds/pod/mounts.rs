@@ -1,5 +1,5 @@
 //! Where a container has the pod's volumes.
-use super::containers::Within;
+use super::context::Within;
 use super::volumes::descending;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, flag, items, list, text};

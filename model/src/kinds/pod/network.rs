@@ -1,8 +1,8 @@
 //! How a pod is called and how it finds others: hostname, DNS, hosts file, the node's ports.
-use super::validate::Owner;
+use super::context::Owner;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, flag, int, items, list, text};
-use crate::names;
+use crate::{addresses, names};
 use serde_json::Value;
 use std::fmt::Display;
 
@@ -17,7 +17,7 @@ pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, ow
     checks.optional_name(format_args!("{path}.subdomain"), text(spec, "subdomain"), names::dns_label);
     hostname_override(checks, &format_args!("{path}.hostnameOverride"), spec);
     for (path, alias) in items(spec, path, "hostAliases") {
-        checks.all(format_args!("{path}.ip"), text(alias, "ip"), names::ip(text(alias, "ip")));
+        checks.all(format_args!("{path}.ip"), text(alias, "ip"), addresses::ip(text(alias, "ip")));
         for (i, name) in list(alias, "hostnames").iter().filter_map(Value::as_str).enumerate() {
             checks.all(format_args!("{path}.hostnames[{i}]"), name, names::dns_subdomain(name));
         }
@@ -69,7 +69,7 @@ fn dns(checks: &mut Checks, path: &dyn Display, spec: &Value) {
         checks.add(Cause::invalid(format_args!("{path}.nameservers"), &servers.to_vec().into(), why));
     }
     for (i, server) in servers.iter().filter_map(Value::as_str).enumerate() {
-        checks.all(format_args!("{path}.nameservers[{i}]"), server, names::ip(server));
+        checks.all(format_args!("{path}.nameservers[{i}]"), server, addresses::ip(server));
     }
     searches(checks, &format_args!("{path}.searches"), list(config, "searches"));
     for (path, option) in items(config, path, "options") {

@@ -1,4 +1,5 @@
 //! What is refused in a pod's spec.
+use super::context::Owner;
 use super::{annotations, containers, network, os, placement, security, unsupported, volumes};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, map, text};
@@ -7,15 +8,6 @@ use crate::{meta, names};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt::{self, Display};
-
-/// Whose spec it is. Some rules hold for pods only: a template may be wrong in that as long as no pod is made of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// A pod.
-    Pod,
-    /// A template of pods.
-    Template,
-}
 
 /// A template of pods: metadata, which Kubernetes leaves out of its fields' paths, and spec.
 pub(in crate::kinds) fn template(checks: &mut Checks, path: &dyn Display, template: &Value) {

@@ -1,7 +1,7 @@
 //! Cluster IPs and IP families of Services: that they agree, that this cluster has them, and that they stay.
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, fill, list, text};
-use crate::names;
+use crate::object::Object;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -97,7 +97,7 @@ fn addresses(checks: &mut Checks, spec: &Value) -> bool {
         match (i, ip) {
             (0, "None") if count > 1 => checks.add(all(spec, "clusterIPs", "'None' must be the first and only value")),
             (0, "None") => {}
-            _ => checks.all(format_args!("spec.clusterIPs[{i}]"), ip, names::ip(ip)),
+            _ => checks.all(format_args!("spec.clusterIPs[{i}]"), ip, crate::addresses::ip(ip)),
         }
     }
     let readable = checks.0.len() == before;
@@ -158,4 +158,11 @@ pub(super) fn validate_update(checks: &mut Checks, spec: &Value, before: &Value)
     if !headless(spec) && !headless(before) && changed("ipFamilies").is_some() {
         checks.add(Cause::invalid("spec.ipFamilies[0]", &list(spec, "ipFamilies").into(), "may not change once set"));
     }
+}
+
+/// What is wrong with a Service's cluster IPs and IP families: whoever allocates them asks before, so that nothing wrong is written over.
+pub fn address_causes(service: &Object) -> Vec<Cause> {
+    let mut checks = Checks::default();
+    validate(&mut checks, service.at(&["spec"]).unwrap_or(&Value::Null));
+    checks.0
 }

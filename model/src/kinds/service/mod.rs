@@ -3,7 +3,11 @@ mod addresses;
 mod ports;
 mod rules;
 mod status;
+mod types;
 
+pub use addresses::address_causes;
+
+use self::types::{balanced, external, has_node_ports, health_checked};
 use super::fields::{Checks, fill, fill_number, int, items_mut, keep, list, text, with_field};
 use crate::error::Cause;
 use crate::names;
@@ -70,13 +74,6 @@ impl Strategy for Service {
         status::validate(&mut checks, new, old);
         checks.0
     }
-}
-
-/// What is wrong with a Service's cluster IPs and IP families: whoever allocates them asks before, so that nothing wrong is written over.
-pub fn address_causes(service: &Object) -> Vec<Cause> {
-    let mut checks = Checks::default();
-    addresses::validate(&mut checks, service.at(&["spec"]).unwrap_or(&Value::Null));
-    checks.0
 }
 
 /// Brings `clusterIP` and `clusterIPs` together where the client gave or changed only the former.
@@ -162,24 +159,6 @@ fn give_back(spec: &mut Value, before: &Value) {
             keys.iter().for_each(|key| drop(map.remove(*key)));
         }
     }
-}
-
-/// Whether a Service of this type has node ports.
-fn has_node_ports(spec: &Value) -> bool {
-    matches!(text(spec, "type"), "NodePort" | "LoadBalancer")
-}
-
-/// Whether it is reached from outside of the cluster.
-fn external(spec: &Value) -> bool {
-    has_node_ports(spec) || (text(spec, "type") == "ClusterIP" && !list(spec, "externalIPs").is_empty())
-}
-
-fn balanced(spec: &Value) -> bool {
-    text(spec, "type") == "LoadBalancer"
-}
-
-fn health_checked(spec: &Value) -> bool {
-    balanced(spec) && text(spec, "externalTrafficPolicy") == "Local"
 }
 
 /// What only the old type has goes with it, unless the client changed that as well: then it is refused. A client that reads, changes the type and writes

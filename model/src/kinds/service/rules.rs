@@ -1,10 +1,11 @@
 //! What is refused of a Service's spec.
-use super::addresses::headless;
-use super::{address_causes, balanced, external, health_checked, ports};
+use super::addresses::{address_causes, headless};
+use super::ports;
+use super::types::{balanced, external, health_checked};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, list, map, text};
 use crate::object::Object;
-use crate::{addresses as ip, meta, names};
+use crate::{addresses, meta, names};
 use serde_json::Value;
 use std::fmt::Display;
 
@@ -62,8 +63,8 @@ fn affinity(checks: &mut Checks, spec: &Value) {
 
 fn external_ips(checks: &mut Checks, spec: &Value) {
     for (i, address) in list(spec, "externalIPs").iter().filter_map(Value::as_str).enumerate() {
-        let form = names::ip(address);
-        checks.all(format_args!("spec.externalIPs[{i}]"), address, if form.is_empty() { ip::endpoint(address) } else { form });
+        let form = addresses::ip(address);
+        checks.all(format_args!("spec.externalIPs[{i}]"), address, if form.is_empty() { addresses::endpoint(address) } else { form });
     }
 }
 
@@ -74,11 +75,11 @@ fn source_ranges(checks: &mut Checks, service: &Object, spec: &Value) {
         let path = format_args!("metadata.annotations[{SOURCE_RANGES}]");
         balanced_only(checks, &path, spec);
         let ranges = ranges.trim().split(',').map(str::trim).filter(|_| !ranges.trim().is_empty());
-        return ranges.for_each(|range| checks.all(path, range, ip::cidr(range)));
+        return ranges.for_each(|range| checks.all(path, range, addresses::cidr(range)));
     }
     balanced_only(checks, &"spec.LoadBalancerSourceRanges", spec);
     for (i, range) in given.iter().filter_map(Value::as_str).map(str::trim).enumerate() {
-        checks.all(format_args!("spec.LoadBalancerSourceRanges[{i}]"), range, ip::cidr(range));
+        checks.all(format_args!("spec.LoadBalancerSourceRanges[{i}]"), range, addresses::cidr(range));
     }
 }
 

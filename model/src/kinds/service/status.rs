@@ -1,7 +1,7 @@
 //! The status of Services: what a load balancer's owner says of it.
-use super::balanced;
+use super::types::balanced;
 use crate::error::Cause;
-use crate::kinds::fields::{Checks, fill, items, list, text};
+use crate::kinds::fields::{Checks, fill, items, items_mut, list, text};
 use crate::object::Object;
 use crate::{addresses, names};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub(super) fn default(service: &mut Object) {
     if service.str_at(&["spec", "type"]) != "LoadBalancer" || list(&balancer, "ingress").is_empty() {
         return;
     }
-    for ingress in super::items_mut(&mut balancer, "ingress").filter(|i| !text(i, "ip").is_empty()) {
+    for ingress in items_mut(&mut balancer, "ingress").filter(|i| !text(i, "ip").is_empty()) {
         fill(ingress, "ipMode", "VIP");
     }
     service.set(&["status", "loadBalancer"], balancer);
@@ -36,7 +36,7 @@ pub(super) fn validate(checks: &mut Checks, new: &Object, old: &Object) {
     for (path, ingress) in items(balancer(new), &BALANCER, "ingress") {
         let ip = text(ingress, "ip");
         if !before.contains(&ip) {
-            checks.optional_name(format_args!("{path}.ip"), ip, names::ip);
+            checks.optional_name(format_args!("{path}.ip"), ip, addresses::ip);
         }
         mode(checks, &format_args!("{path}.ipMode"), ingress.get("ipMode"), ip);
         let hostname = text(ingress, "hostname");

@@ -17,7 +17,7 @@ pub struct GarbageCollector {
 impl GarbageCollector {
     /// For all kinds of a table that are watched.
     pub fn new(kinds: &Kinds) -> Self {
-        Self { resources: crate::watched(kinds) }
+        Self { resources: Resource::watched(kinds) }
     }
 }
 

@@ -69,12 +69,6 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
     ]
 }
 
-/// The resources of a table whose objects are watched: those that are stored as themselves and live long enough to own or be owned.
-fn watched(kinds: &Kinds) -> Vec<Resource> {
-    let lasting = |k: &&Arc<model::Kind>| k.stored_as.is_none() && ["list", "watch"].iter().all(|v| k.verbs.contains(v));
-    kinds.rows().iter().filter(lasting).map(|k| Resource::of_kind(k)).filter(|r| *r != Resource::EVENTS).collect()
-}
-
 /// The runtime of all controllers, before it has seen anything.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ impl Namespaces {
     /// For the namespaced kinds of a table.
     pub fn new(kinds: &Kinds) -> Self {
         let namespaced = |resource: &Resource| kinds.resource(&resource.group, &resource.name).is_some_and(|k| k.namespaced());
-        Self { watched: crate::watched(kinds).into_iter().filter(namespaced).collect(), unwatched: vec![Resource::EVENTS] }
+        Self { watched: Resource::watched(kinds).into_iter().filter(namespaced).collect(), unwatched: vec![Resource::EVENTS] }
     }
 }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use model::Stored;
 use model::placement::needs::Needs;
-use model::placement::node::{NodeInfo, ParseError, Usage};
+use model::placement::error::ParseError;
+use model::placement::node::{NodeInfo, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

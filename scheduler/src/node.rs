@@ -1,5 +1,6 @@
 //! A node as the scheduler sees it.
-pub use model::placement::node::{NodeInfo, ParseError, Usage, normal_image};
+pub use model::placement::error::ParseError;
+pub use model::placement::node::{NodeInfo, Usage, normal_image};
 pub use model::placement::taints::{Effect, Taint};
 use std::sync::Arc;
 

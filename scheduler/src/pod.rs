@@ -120,7 +120,7 @@ impl Spread {
             honor_affinity: true,
             honor_taints: false,
         };
-        vec![of(crate::topology::HOSTNAME, 3), of("topology.kubernetes.io/zone", 5)]
+        vec![of(crate::labels::HOSTNAME, 3), of("topology.kubernetes.io/zone", 5)]
     }
 }
 

@@ -1,14 +1,12 @@
 //! Pods around a node: for one class of pods, the terms (spread constraints, affinity, anti-affinity, others' terms that concern it) and
 //! how many matching pods each topology domain holds, kept up to date as pods are placed.
-use crate::labels::Labels;
+use crate::labels::{HOSTNAME, Labels};
 use crate::node::Node;
 use crate::pod::{Counted, PodClass, PodTerm, Spread, Weighted};
 use crate::snapshot::{ClassId, NodeId, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// The node label that makes each node a domain.
-pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// How much another pod's required affinity to this one counts in scores (Kubernetes' `hardPodAffinityWeight`).
 const REQUIRED_AFFINITY_WEIGHT: i64 = 1;
 /// Up to so many domains of a key, nodes are grouped by domain; beyond, by how many matching pods their domain has.

@@ -1,6 +1,6 @@
 //! A node: its agent's decisions are the real ones; its containers, its disk and its clockwork are simulated.
-use crate::cluster::{Event, Net, Proc, Results};
 use crate::feed::Feed;
+use crate::net::{Event, Net, Proc, Results};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use model::{Key, Object, Stored};

@@ -1,6 +1,6 @@
 //! The processes that decide for the whole cluster: the controllers around their engine, the scheduler around its core.
-use crate::cluster::{Event, Net, Proc, Results};
 use crate::feed::Feed;
+use crate::net::{Event, Net, Proc, Results};
 use controllers::runtime::actor::{HEARTBEAT_LEASE, request};
 use controllers::runtime::engine::{Dispatch, HEARTBEAT, WriteOutcome};
 use controllers::runtime::{Engine, Guard, Resource};

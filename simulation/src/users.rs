@@ -1,13 +1,12 @@
 //! What users do, and what goes wrong.
-use crate::cluster::{Cluster, Event, NODES, Net, Proc};
+use crate::cluster::Cluster;
+use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
 use model::Object;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use serde_json::{Value, json};
 use state_client::{Body, Options, PatchKind, Propagation, Request, Verb};
 
-/// The users' namespace.
-pub const NAMESPACE: &str = "a";
 
 fn act(net: &mut Net, request: Request) {
     net.send(Proc::User, 0, vec![request]);

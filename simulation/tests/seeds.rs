@@ -1,6 +1,6 @@
 //! Many lives of a cluster, one a seed. `SEEDS` says how many, `SEED` which one alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use simulation::Cluster;
+use simulation::Life;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| v.parse().unwrap())
@@ -12,7 +12,7 @@ fn every_life_ends_well() {
     let started = std::time::Instant::now();
     let (mut events, mut failures) = (0, Vec::new());
     for seed in &seeds {
-        match Cluster::live(*seed) {
+        match Life::run(*seed) {
             Ok(happened) => events += happened,
             Err(failure) => failures.push(failure),
         }
@@ -25,7 +25,7 @@ fn every_life_ends_well() {
 #[test]
 fn a_seed_replays() {
     let trace = |seed| {
-        let life = Cluster::live(seed);
+        let life = Life::run(seed);
         life.map_err(|f| f.trace)
     };
     assert_eq!(trace(7), trace(7));

@@ -1,7 +1,8 @@
 //! Names of resources, as constants where controllers name them and from the table of kinds where they come from rows.
-use model::{Key, Kind};
+use model::{Key, Kind, Kinds};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// Group and plural name of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +52,11 @@ impl Resource {
     /// The resource of a row of the table of kinds.
     pub fn of_kind(kind: &Kind) -> Self {
         Self { group: Cow::Owned(kind.group.to_string()), name: Cow::Owned(kind.resource.to_string()) }
+    }
+    /// Of a table those whose objects are watched: they are stored as themselves and live long enough to own or be owned.
+    pub fn watched(kinds: &Kinds) -> Vec<Self> {
+        let lasting = |k: &&Arc<Kind>| k.stored_as.is_none() && ["list", "watch"].iter().all(|v| k.verbs.contains(v));
+        kinds.rows().iter().filter(lasting).map(|k| Self::of_kind(k)).filter(|r| *r != Self::EVENTS).collect()
     }
     /// The resource of a key.
     pub fn of_key(key: &Key) -> Self {

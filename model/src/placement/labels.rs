@@ -4,6 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The node label that makes each node a topology domain of its own.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+
 /// Labels of an object, sorted by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);

@@ -7,7 +7,6 @@ use rand::seq::IteratorRandom;
 use serde_json::{Value, json};
 use state_client::{Body, Options, PatchKind, Propagation, Request, Verb};
 
-
 fn act(net: &mut Net, request: Request) {
     net.send(Proc::User, 0, vec![request]);
 }

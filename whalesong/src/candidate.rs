@@ -1,6 +1,6 @@
 //! Roles of which one process acts at a time: the others stand by.
 use crate::data::Identity;
-use crate::status::Standing;
+use crate::report::Standing;
 use bus::{Bus, FencingToken, LeaseOptions, Leases};
 use state_client::Client;
 use state_client::leader_lease::LeaderLease;

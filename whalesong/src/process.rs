@@ -2,7 +2,7 @@
 use crate::candidate::Candidate;
 use crate::data::Identity;
 use crate::failure::Failure;
-use crate::status::StatusRequest;
+use crate::report::StatusRequest;
 use crate::witness::Witness;
 use api_gateway::{Gateway, GatewayOptions, Pki};
 use arc_swap::ArcSwap;
@@ -81,11 +81,6 @@ fn unopened(e: StoreError) -> Failure {
         _ => "",
     };
     Failure::new(e.to_string(), remedy)
-}
-
-/// This machine's name.
-pub fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().to_lowercase()
 }
 
 fn broken(e: impl std::fmt::Display) -> Failure {

@@ -1,6 +1,6 @@
 //! `whalesong status` for people: a table a subject.
 use crate::get;
-use crate::status::{ClusterReport, NatsReport, ProcessReport};
+use crate::report::{ClusterReport, NatsReport, ProcessReport};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 

@@ -4,8 +4,9 @@ use crate::agent;
 use crate::cli::{AgentArgs, ControllersArgs, GatewayArgs, RoleArgs, StateArgs};
 use crate::data::{Data, Identity};
 use crate::failure::Failure;
+use crate::host::hostname;
 use crate::join::{self, CLUSTER};
-use crate::process::{Durability, Process, hostname, listen_address, pki, write_kubeconfig};
+use crate::process::{Durability, Process, listen_address, pki, write_kubeconfig};
 use bus::{Bus, Role};
 
 /// Runs only the state.

@@ -1,7 +1,7 @@
 //! What a process says of itself when `whalesong status` asks.
 use crate::candidate::Candidate;
-use crate::process::hostname;
-use crate::status::{ControllerReport, NatsReport, ProcessReport, ServerReport, StreamReport};
+use crate::host::hostname;
+use crate::report::{ControllerReport, NatsReport, ProcessReport, ServerReport, StreamReport};
 use bus::Bus;
 use bus::actor::System;
 use controllers::Controllers;

@@ -7,7 +7,6 @@ mod users;
 
 pub use users::{AUTHENTICATED, MASTERS, UNAUTHENTICATED, anonymous, gateway, known};
 
-use crate::body::text;
 use http::{HeaderMap, header};
 use model::ApiError;
 use rustls_pki_types::CertificateDer;

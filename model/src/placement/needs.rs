@@ -1,6 +1,6 @@
 //! What a pod asks of a node.
-use super::labels::{Labels, NodeTerm, Selector};
 use super::error::ParseError;
+use super::labels::{Labels, NodeTerm, Selector};
 use super::ports::HostPort;
 use super::resources::{BadQuantity, RawList, Requests, Resources};
 use super::taints::{Effect, Taint, Toleration};

@@ -24,12 +24,13 @@ pub fn endpoint(text: &str) -> Vec<String> {
         IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments().first().is_some_and(|s| s & 0xff0f == 0xff02)),
     };
     let rules = [
-        (ip.is_unspecified(), format!("may not be unspecified ({text})")),
-        (ip.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned()),
-        (local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned()),
-        (multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned()),
+        (ip.is_unspecified(), "may not be unspecified"),
+        (ip.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        (local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        (multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
     ];
-    rules.into_iter().filter(|(broken, _)| *broken).map(|(_, why)| why).collect()
+    let sentence = |why: &str| if ip.is_unspecified() { format!("{why} ({text})") } else { why.to_owned() };
+    rules.into_iter().filter(|(broken, _)| *broken).map(|(_, why)| sentence(why)).collect()
 }
 
 /// What is wrong with `text` as a range of addresses: `10.9.8.0/24`.

@@ -160,7 +160,8 @@ fn api_endpoints(api: SocketAddr) -> (Value, Value) {
         "endpoints": only(json!({"addresses": [api.ip()], "conditions": {"ready": true}})), "ports": ports,
     });
     let endpoints = json!({
-        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default"},
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
         "subsets": only(json!({"addresses": [{"ip": api.ip()}], "ports": ports})),
     });
     (slice, endpoints)

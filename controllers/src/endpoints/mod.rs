@@ -120,11 +120,17 @@ struct Backend<'a> {
 impl Backend<'_> {
     /// The pod's first address of this family.
     fn address(&self, v6: bool) -> Option<&str> {
-        self.pod.ips().into_iter().find(|ip| ip.contains(':') == v6)
+        addresses(&self.pod).find(|ip| ip.contains(':') == v6)
     }
     fn reference(&self) -> Value {
         json!({"kind": "Pod", "namespace": self.item.namespace(), "name": self.item.name(), "uid": self.item.uid()})
     }
+}
+
+/// The addresses of a pod that may stand behind a Service. Whoever writes a pod's status may say any: one that is refused there must not keep the others
+/// from being written.
+fn addresses(pod: &Pod) -> impl Iterator<Item = &str> {
+    pod.ips().into_iter().filter(|ip| model::addresses::endpoint(ip).is_empty())
 }
 
 /// The pods that the Service selects and that have an address and still run, by name.
@@ -135,7 +141,7 @@ fn backends<'a>(view: &'a View, service: &'a Item, selector: &'a Map<String, Val
         let ports = service.object().list_at(&["spec", "ports"]).iter().filter_map(|port| resolve(port, &pod)).collect();
         Backend { item, pod, ports }
     };
-    let mut backends: Vec<_> = selected.map(backend).filter(|b| !b.pod.terminal() && !b.pod.ips().is_empty()).collect();
+    let mut backends: Vec<_> = selected.map(backend).filter(|b| !b.pod.terminal() && addresses(&b.pod).next().is_some()).collect();
     backends.sort_unstable_by_key(|b| b.item.name());
     backends
 }

@@ -40,6 +40,9 @@ fn ready_serving_and_terminating() {
     pod(&mut sim, "p2", "10.0.0.2", false);
     pod(&mut sim, "p3", "10.0.0.3", true);
     pod(&mut sim, "p4", "", true);
+    // addresses that a slice would be refused for
+    pod(&mut sim, "p5", "foo\" } ; flush ruleset", true);
+    pod(&mut sim, "p6", "127.0.0.1", true);
     sim.settle();
     sim.delete(&Resource::PODS, "p3", None);
     sim.settle();

@@ -91,7 +91,9 @@ fn end<'a>(item: &Item, plan: &'a mut Plan) -> &'a mut crate::runtime::Write {
 
 fn orphaned(view: &View, item: &Item, node: &str, at: &Moment<'_>, plan: &mut Plan) {
     let synced = view.synced_at(&Resource::NODES).unwrap_or(Timestamp::MIN);
-    let gone = view.gone_at(&Resource::NODES, "", node).unwrap_or(synced);
+    // a node that nobody has seen may be about to be registered: its time counts from when the pod was seen to be there
+    let unseen = if pod(item).terminal() { synced } else { synced.max(item.seen_at) };
+    let gone = view.gone_at(&Resource::NODES, "", node).unwrap_or(unseen);
     match at.silent_at(gone, QUARANTINE) {
         None => plan.look_again(crate::runtime::later(at.now, QUARANTINE)),
         Some(due) if due > at.now => plan.look_again(due),

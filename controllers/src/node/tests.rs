@@ -159,6 +159,18 @@ fn pods_of_a_node_that_is_gone_follow_after_the_quarantine() {
 }
 
 #[test]
+fn a_pod_of_a_node_that_nobody_has_seen_waits_for_it() {
+    let mut sim = sim();
+    node(&mut sim, "n2");
+    pass(&mut sim, 120, &["n2"]);
+    bound_pod(&mut sim, "p", "n1", 300);
+    pass(&mut sim, 30, &["n2"]);
+    assert!(sim.get(&Resource::PODS, "p").is_some(), "the node may be about to be registered");
+    pass(&mut sim, 20, &["n2"]);
+    assert!(sim.get(&Resource::PODS, "p").is_none());
+}
+
+#[test]
 fn ended_pods_beyond_the_number_go() {
     let mut sim = sim();
     node(&mut sim, "n1");

@@ -15,6 +15,7 @@ mod resources;
 mod security;
 mod selectors;
 mod spread;
+mod status;
 mod sysctls;
 mod unsupported;
 mod update;
@@ -55,8 +56,10 @@ impl Strategy for Pod {
         false
     }
     fn prepare_status(&self, new: &mut Object, old: &Object) {
-        // the class follows from the spec, so a status can't change it
-        if let Some(class) = old.at(&["status", "qosClass"]).cloned() {
+        // agents of older versions leave the class out
+        if new.str_at(&["status", "qosClass"]).is_empty()
+            && let Some(class) = old.at(&["status", "qosClass"]).cloned()
+        {
             new.set(&["status", "qosClass"], class);
         }
     }
@@ -71,6 +74,9 @@ impl Strategy for Pod {
         mirror::validate_update(&mut checks, new, old);
         checks.0.extend(update::validate(new.at(&["spec"]).unwrap_or(&nothing), old.at(&["spec"]).unwrap_or(&nothing)));
         checks.0
+    }
+    fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        status::validate(new, old)
     }
     fn grace_seconds(&self, pod: &Object, requested: Option<i64>) -> Option<i64> {
         let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed");

@@ -408,3 +408,38 @@ fn refusals_have_a_bound() {
     let context = json!({"allowPrivilegeEscalation": false, "capabilities": capabilities});
     assert_eq!(causes(json!({"containers": [{"name": "a", "image": "i", "securityContext": context}]})).len(), 1);
 }
+
+#[test]
+fn what_a_gated_pod_asks_of_its_node_may_be_narrowed() {
+    let pod = |gates: Value, more: Value| {
+        let mut spec = json!({"containers": [{"name": "c", "image": "i"}], "schedulingGates": gates});
+        for (key, value) in more.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        spec
+    };
+    let gates = json!([{"name": "a"}, {"name": "b"}]);
+    let needs = |terms: Value| json!({"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}});
+    let term = |keys: &[&str]| json!({"matchExpressions": keys.iter().map(|k| json!({"key": k, "operator": "Exists"})).collect::<Vec<_>>()});
+    let terms = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    let rows = [
+        (json!({"nodeSelector": {"a": "b"}}), json!({"nodeSelector": {"a": "b", "c": "d"}}), String::new()),
+        (json!({}), needs(json!([term(&["x"])])), String::new()),
+        (needs(json!([term(&["x"])])), needs(json!([term(&["x", "y"])])), String::new()),
+        (json!({"affinity": {"podAffinity": {}}}), json!({"affinity": {"podAffinity": {}, "nodeAffinity": {}}}), String::new()),
+        (json!({"nodeSelector": {"a": "b"}}), json!({"nodeSelector": {"a": "c"}}), "spec.nodeSelector: only additions to spec.nodeSelector".to_owned()),
+        (json!({"nodeSelector": {"a": "b"}}), json!({}), "spec.nodeSelector: only additions to spec.nodeSelector".to_owned()),
+        (needs(json!([term(&["x"])])), needs(json!([term(&["x"]), term(&["y"])])), format!("{terms}: no additions/deletions to non-empty")),
+        (needs(json!([term(&["x", "y"])])), needs(json!([term(&["x"])])), format!("{terms}[0]: only additions are allowed")),
+        (needs(json!([{}])), needs(json!([term(&["x"])])), format!("{terms}[0]: only additions are allowed")),
+        (json!({}), json!({"affinity": {"podAffinity": {}}}), "spec: pod updates may not change".to_owned()),
+    ];
+    for (before, after, want) in rows {
+        let causes = super::update::validate(&pod(gates.clone(), after.clone()), &pod(gates.clone(), before.clone()));
+        let (field, why) = want.split_once(": ").unwrap_or_default();
+        let right = |c: &crate::error::Cause| c.field == field && c.message.contains(why);
+        assert!(causes.len() == usize::from(!want.is_empty()) && causes.iter().all(right), "{before} to {after}: {causes:?} instead of {want:?}");
+    }
+    let causes = super::update::validate(&pod(json!([]), json!({"nodeSelector": {"a": "b"}})), &pod(json!([]), json!({})));
+    assert_eq!(causes.len(), 1, "a pod without gates keeps what it asks for");
+}

@@ -238,7 +238,7 @@ impl PodActor {
     async fn observe(&mut self) -> Result<(), PodError> {
         let uid = &self.wanted.uid;
         self.seen.sandbox = self.executor.runtime.sandbox(uid).await?;
-        let runs = self.executor.runtime.list(Some(uid)).await?;
+        let runs = self.executor.runs(uid).await?;
         self.seen.attempts = self.executor.attempts(uid);
         let ids: Vec<&str> = runs.iter().map(|r| r.id.as_str()).collect();
         let lost: Vec<String> = self.seen.all().filter(|r| !ids.contains(&r.id.as_str())).map(|r| r.id.clone()).collect();

@@ -11,6 +11,7 @@ mod probe;
 mod rotation;
 mod spec;
 mod start;
+mod start_error;
 mod stop;
 mod sub_path;
 
@@ -32,7 +33,7 @@ use k8s_openapi::api::core::v1::{ContainerPort, Pod, PodSpec};
 use model::Stored;
 use state_client::{Client, Request, Verb};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -182,18 +183,28 @@ impl Executor {
             pod: job.pod_ref(),
             host_network: spec.host_network == Some(true),
             host_ipc: spec.host_ipc == Some(true),
-            ports: host_ports(spec),
+            ports: host_ports(spec).map_err(|why| self.no_sandbox(job, &why))?,
             sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
         };
         let (made, ()) = futures::join!(self.runtime.create_sandbox(&wanted), image::look_ahead(self, spec));
         match made {
             Ok(sandbox) => Ok(OpOutcome::Sandbox(Some(sandbox))),
-            Err(e) => {
-                let message = format!("Failed to create pod sandbox: {e}");
-                self.recorder.warning(&job.subject(), "FailedCreatePodSandBox", &message);
-                Err(OpError(TroubleKind::FailedCreatePodSandBox, message))
-            }
+            Err(e) => Err(self.no_sandbox(job, &e.to_string())),
         }
+    }
+
+    fn no_sandbox(&self, job: &OpContext, why: &str) -> OpError {
+        let message = format!("Failed to create pod sandbox: {why}");
+        self.recorder.warning(&job.subject(), "FailedCreatePodSandBox", &message);
+        OpError(TroubleKind::FailedCreatePodSandBox, message)
+    }
+
+    /// The runs of a pod, oldest first of each container.
+    pub async fn runs(&self, uid: &str) -> Result<Vec<Container>, RuntimeError> {
+        let runs = self.runtime.list(Some(uid)).await?;
+        let dir = self.dir(uid);
+        let recalled = |run| if self.runtime.uses_files() { start_error::recall(&dir, run) } else { run };
+        Ok(runs.into_iter().map(recalled).collect())
     }
 
     /// The downward API's view of the pod.
@@ -235,7 +246,8 @@ impl Executor {
         if let Some(run) = job.seen.all().find(|r| r.id == id).filter(|_| self.runtime.uses_files()) {
             let dir = self.dir(&run.pod.uid);
             let logs = log_files(&log_path(&dir, &run.name, run.attempt));
-            for path in logs.into_iter().chain([message_path(&dir, &run.name, run.attempt)]) {
+            let others = [message_path, start_error::path].map(|path| path(&dir, &run.name, run.attempt));
+            for path in logs.into_iter().chain(others) {
                 if let Err(error) = tokio::fs::remove_file(&path).await {
                     tracing::debug!(path = %path.display(), %error, "a run left no such file");
                 }
@@ -265,20 +277,29 @@ impl Executor {
     }
 }
 
-/// Ports of the node that lead to the pod's containers. With the node's own network they are the containers' anyway.
-fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
+/// Ports of the node that lead to the pod's containers. With the node's own network they are the containers' anyway. Pods have no IPv6, so that nothing
+/// leads from an IPv6 address to them. An address that isn't understood never means all of them.
+fn host_ports(spec: &PodSpec) -> Result<Vec<HostPort>, String> {
+    if spec.host_network == Some(true) {
+        return Ok(Vec::new());
+    }
     let sidecars = spec.init_containers.iter().flatten().filter(|c| crate::pod::is_sidecar(c));
     let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
     let of = |p: &ContainerPort| {
         let number = |n: i32| u16::try_from(n).ok().filter(|n| *n > 0);
-        Some(HostPort {
-            protocol: Protocol::read(p.protocol.as_deref())?,
-            address: p.host_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
-            port: number(p.host_port?)?,
-            target: number(p.container_port)?,
-        })
+        let numbers = (Protocol::read(p.protocol.as_deref()), p.host_port.and_then(number), number(p.container_port));
+        let (Some(protocol), Some(port), Some(target)) = numbers else { return Ok(None) };
+        let address = match p.host_ip.as_deref().filter(|ip| !ip.is_empty()).map(|ip| (ip, ip.parse::<IpAddr>())) {
+            None => None,
+            Some((_, Ok(ip))) => match ip.to_canonical() {
+                IpAddr::V4(v4) => Some(v4).filter(|v4| !v4.is_unspecified()),
+                IpAddr::V6(_) => return Ok(None),
+            },
+            Some((ip, Err(_))) => return Err(format!("invalid hostIP {ip:?} of host port {port}")),
+        };
+        Ok(Some(HostPort { protocol, address, port, target }))
     };
-    if spec.host_network == Some(true) { Vec::new() } else { ports.filter_map(of).collect() }
+    ports.map(of).filter_map(Result::transpose).collect()
 }
 
 /// Where a run's log is.
@@ -287,15 +308,29 @@ pub fn log_path(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
 }
 
 impl Executor {
-    /// For each container of a pod with logs the number after the newest one's. A runtime may forget its containers when the machine starts anew; a
+    /// For each container of a pod that was begun here the number after the newest one's. A runtime may forget its containers when the machine starts anew; a
     /// restart counts nevertheless.
     pub fn attempts(&self, uid: &str) -> BTreeMap<String, u32> {
-        let names = std::fs::read_dir(self.dir(uid).join("logs")).into_iter().flatten().flatten();
         let next = |dir: &Path| -> Option<u32> {
-            let numbers = std::fs::read_dir(dir).ok()?.flatten();
-            numbers.filter_map(|f| f.file_name().to_str()?.strip_suffix(".log")?.parse::<u32>().ok()).max()?.checked_add(1)
+            let number = |file: std::fs::DirEntry| {
+                let name = file.file_name();
+                let name = name.to_str()?;
+                name.strip_suffix(".log").unwrap_or(name).parse::<u32>().ok()
+            };
+            std::fs::read_dir(dir).ok()?.flatten().filter_map(number).max()?.checked_add(1)
         };
-        names.filter_map(|entry| Some((Component::name(&entry.file_name())?, next(&entry.path())?))).collect()
+        let mut attempts = BTreeMap::new();
+        // a run that could not be started has no log, but had a file for its last words
+        let dir = self.dir(uid);
+        for folder in [dir.join("logs"), dir.join("messages")] {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if let (Some(name), Some(next)) = (Component::name(&entry.file_name()), next(&entry.path())) {
+                    let attempt = attempts.entry(name).or_insert(next);
+                    *attempt = next.max(*attempt);
+                }
+            }
+        }
+        attempts
     }
 }
 
@@ -387,7 +422,20 @@ mod tests {
         let port = |protocol: &str| serde_json::json!({"containerPort": 80, "hostPort": 80, "protocol": protocol});
         let hostile = "tcp . 1 : 1.1.1.1 . 1 } } include \"/etc/shadow\"";
         let spec = serde_json::json!({"containers": [{"name": "c", "ports": [port("TCP"), port(hostile), port("SCTP")]}]});
-        let got: Vec<&str> = host_ports(&serde_json::from_value(spec).unwrap()).iter().map(|p| p.protocol.name()).collect();
+        let got: Vec<&str> = host_ports(&serde_json::from_value(spec).unwrap()).unwrap().iter().map(|p| p.protocol.name()).collect();
         assert_eq!(got, ["tcp", "sctp"]);
+    }
+
+    #[test]
+    fn a_host_port_is_open_where_it_was_asked_for_and_nowhere_else() {
+        let of = |ip: &str| {
+            let spec = serde_json::json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80, "hostIP": ip}]}]});
+            host_ports(&serde_json::from_value(spec).unwrap())
+                .map(|ports| ports.iter().map(|p| p.address.map_or("any".to_owned(), |a| a.to_string())).collect::<Vec<_>>())
+        };
+        let rows = [("", "any"), ("0.0.0.0", "any"), ("127.0.0.1", "127.0.0.1"), ("::ffff:127.0.0.1", "127.0.0.1"), ("::ffff:0.0.0.0", "any")];
+        rows.iter().for_each(|(ip, want)| assert_eq!(of(ip).unwrap(), [*want], "{ip}"));
+        ["::1", "::", "fd00::1"].iter().for_each(|ip| assert!(of(ip).unwrap().is_empty(), "{ip}"));
+        ["127.0.0.01", "foo", "1.2.3"].iter().for_each(|ip| assert_eq!(of(ip).unwrap_err(), format!("invalid hostIP {ip:?} of host port 80")));
     }
 }

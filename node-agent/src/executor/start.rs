@@ -3,10 +3,10 @@ use super::files;
 use super::mounts::SubPath;
 use super::spec::{Built, Parts, build};
 use super::sub_path::{self, Bound};
-use super::{Executor, OpContext, OpError, OpOutcome, hook, image, message_path};
+use super::{Executor, OpContext, OpError, OpOutcome, hook, image, message_path, start_error};
 use crate::beneath::{self, Dir};
 use crate::pod::TroubleKind;
-use crate::runtime::{Container, ContainerSpec, Exit, Image, RunState, Seccomp};
+use crate::runtime::{Container, ContainerSpec, Image, RunState, RuntimeError, Seccomp};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container as Spec;
 use rustix::fs::OFlags;
@@ -15,9 +15,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Exit code of a run that could not be started, as container runtimes give it.
-const START_ERROR: i32 = 128;
 
 /// Starts.
 pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
@@ -41,8 +38,7 @@ pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u3
     drop(bound);
     if let Err(e) = begun {
         executor.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
-        let exit = Exit { code: START_ERROR, started: None, finished: Timestamp::now(), oom: false, error: e.to_string() };
-        return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Exited(exit))));
+        return not_started(executor, spec, id, e);
     }
     let started = Timestamp::now();
     executor.recorder.container(job, c, "Started", &format!("Started container {name}"));
@@ -61,6 +57,21 @@ pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u3
         executor.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
     }
     Ok(OpOutcome::Run(executor.runtime.inspect(&id).await?))
+}
+
+/// A run that could not be started has ended; where the runtime could not be asked, nobody knows yet what became of it.
+fn not_started(executor: &Executor, spec: ContainerSpec, id: String, why: RuntimeError) -> Result<OpOutcome, OpError> {
+    if let RuntimeError::Unreachable(_) = why {
+        return Err(OpError(TroubleKind::CreateContainerError, why.to_string()));
+    }
+    let exit = start_error::exit(Timestamp::now(), why.to_string());
+    if executor.runtime.uses_files() {
+        let path = start_error::path(&executor.dir(&spec.pod.uid), &spec.name, spec.attempt);
+        if let Err(error) = start_error::keep(&path, &id, &exit) {
+            tracing::warn!(path = %path.display(), %error, "that a container could not be started is forgotten when the agent stops");
+        }
+    }
+    Ok(OpOutcome::Run(as_begun(spec, id, RunState::Exited(exit))))
 }
 
 /// A run as it is right after it was asked for; what becomes of it later is told by an event.

@@ -58,19 +58,22 @@ pub fn hold(paths: &NamespacePaths, sysctls: &[(String, String)]) -> Result<(), 
         flags.set(CloneFlags::CLONE_NEWNET, paths.net.is_some());
         flags.set(CloneFlags::CLONE_NEWIPC, paths.ipc.is_some());
         unshare(flags).map_err(|e| kernel("making namespaces")(e.into()))?;
-        for (kind, path) in [("net", &paths.net), ("ipc", &paths.ipc)] {
-            let Some(path) = path else { continue };
-            File::create(path).map_err(kernel("making a namespace's file"))?;
-            let source = format!("/proc/thread-self/ns/{kind}");
-            mount(Some(source.as_str()), path, NONE, MsFlags::MS_BIND, NONE).map_err(|e| kernel("holding a namespace")(e.into()))?;
-        }
         if paths.net.is_some() {
             // Pods reach each other through the node; its hints of shorter ways are not for them.
             for scope in ["all", "default"] {
                 std::fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/accept_redirects"), "0").map_err(kernel("silencing redirects"))?;
             }
         }
-        sysctls.iter().try_for_each(|(name, value)| set(name, value, paths))
+        sysctls.iter().try_for_each(|(name, value)| set(name, value, paths))?;
+        // last, so that what fails before leaves nothing behind; and what an attempt before has left is in the way
+        release(paths)?;
+        for (kind, path) in [("net", &paths.net), ("ipc", &paths.ipc)] {
+            let Some(path) = path else { continue };
+            File::create(path).map_err(kernel("making a namespace's file"))?;
+            let source = format!("/proc/thread-self/ns/{kind}");
+            mount(Some(source.as_str()), path, NONE, MsFlags::MS_BIND, NONE).map_err(|e| kernel("holding a namespace")(e.into()))?;
+        }
+        Ok(())
     })
 }
 

@@ -102,7 +102,7 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String, ApiError> {
 }
 
 async fn runs(executor: &Executor, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
-    let mut list = executor.runtime.list(Some(uid)).await.map_err(|e| ApiError::internal(e.to_string()))?;
+    let mut list = executor.runs(uid).await.map_err(|e| ApiError::internal(e.to_string()))?;
     list.retain(|c| c.name == name);
     list.sort_by_key(|c| c.attempt);
     Ok(list)

@@ -160,6 +160,11 @@ fn kubectl_knows_the_kinds() {
 fn lists_are_applied(cluster: &Cluster) {
     let list = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: l1}, data: {a: '1'}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: l2}}]}";
     assert!(cluster.apply(list).contains("configmap/l2 created"));
+    let typed = "{apiVersion: v1, kind: ConfigMapList, items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: l3}}]}";
+    assert!(cluster.apply(typed).contains("configmap/l3 created"));
+    let review = "{apiVersion: authorization.k8s.io/v1, kind: SelfSubjectAccessReview, spec: {nonResourceAttributes: {path: /x, verb: get}}}";
+    let reviewed = output(cluster.kubectl(&["create", "-f", "-"]).stdin(manifest(cluster, review)));
+    assert!(reviewed.status.success(), "{}", String::from_utf8_lossy(&reviewed.stderr));
     let items = cluster.k(&["get", "configmaps", "l1", "l2", "-o", "yaml"]);
     let replaced = output(cluster.kubectl(&["replace", "-f", "-"]).stdin(manifest(cluster, &items)));
     assert!(replaced.status.success(), "{}", String::from_utf8_lossy(&replaced.stderr));

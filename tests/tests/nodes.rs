@@ -263,6 +263,14 @@ fn bound(cluster: &Cluster, name: &str, spec: &str, container: &str) {
     ));
 }
 
+fn container_status(cluster: &Cluster, pod: &str) -> serde_json::Value {
+    cluster.get(&["pod", pod])["status"]["containerStatuses"][0].clone()
+}
+
+fn restarts(cluster: &Cluster, pod: &str) -> i64 {
+    container_status(cluster, pod)["restartCount"].as_i64().unwrap_or_default()
+}
+
 /// Who binds a pod to a node himself doesn't ask the scheduler whether it fits there: the node asks.
 #[test]
 fn a_node_refuses_what_it_cannot_run() {
@@ -304,6 +312,17 @@ fn a_node_refuses_what_it_cannot_run() {
     bound(&cluster, "labelled", "nodeSelector: {disk: ssd},", "");
     runs(&cluster, "labelled");
     cluster.k(&["label", "node", "node2", "disk-"]);
+    // nor does an agent that starts anew try again what has failed for good, or count from the beginning
+    bound(&cluster, "never", "restartPolicy: Never,", "command: [/no/such]");
+    bound(&cluster, "always", "", "command: [/bin/sh], workingDir: /etc/passwd");
+    eventually("both have failed", MINUTE, || {
+        if container_status(&cluster, "never")["state"]["terminated"]["reason"] == "StartError" && restarts(&cluster, "always") > 0 {
+            Ok(())
+        } else {
+            Err(container_status(&cluster, "always").to_string())
+        }
+    });
+    let before = restarts(&cluster, "always");
     kill_agent(&cluster);
     cluster.agent(1);
     cluster.node_ready("node2");
@@ -314,4 +333,10 @@ fn a_node_refuses_what_it_cannot_run() {
         let status = cluster.get(&["pod", "third"])["status"].clone();
         if status["phase"] == "Running" { Ok(()) } else { Err(status.to_string()) }
     });
+    let never = container_status(&cluster, "never");
+    assert_eq!(never["state"]["terminated"]["reason"], "StartError", "{never}");
+    let after = restarts(&cluster, "always");
+    assert!(after >= before, "{before} restarts, and then {after}");
+    let events = cluster.get(&["events", "--field-selector", "involvedObject.name=never,reason=Created"]);
+    assert_eq!(events["items"][0]["count"], 1, "{events}");
 }

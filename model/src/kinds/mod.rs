@@ -147,6 +147,8 @@ fn others() -> Vec<Row> {
             .short(["pc"])
             .cluster()
             .generation(),
+        // there are none yet, which is what clients ask before they read a schema
+        row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions").cluster().short(["crd", "crds"]).read_only(),
     ]
 }
 

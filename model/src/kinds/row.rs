@@ -8,7 +8,11 @@ pub(super) struct Row(Kind);
 
 /// A namespaced kind with all verbs, kept in the log, without rules, columns or subresources of its own.
 pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row {
-    let package = if group.is_empty() { "core" } else { group.split('.').next().unwrap_or(group) };
+    let package = match group {
+        "" => "api.core",
+        "apiextensions.k8s.io" => "apiextensions-apiserver.pkg.apis.apiextensions",
+        _ => &format!("api.{}", group.split('.').next().unwrap_or(group)),
+    };
     Row(Kind {
         group: group.into(),
         versions: vec![version.into()],
@@ -25,7 +29,7 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
         bucket: Bucket::Log,
         generation: false,
         stored_as: None,
-        schema: format!("io.k8s.api.{package}.{version}.{kind}").into(),
+        schema: format!("io.k8s.{package}.{version}.{kind}").into(),
         strategy: &Plain,
     })
 }
@@ -72,6 +76,11 @@ impl Row {
     /// Not deletable as a collection.
     pub(super) fn one_at_a_time(mut self) -> Self {
         self.0.verbs.retain(|v| *v != "deletecollection");
+        self
+    }
+    /// Nobody may write it yet.
+    pub(super) fn read_only(mut self) -> Self {
+        self.0.verbs = vec!["get", "list", "watch"];
         self
     }
     /// A question that is answered, not an object that is kept.

@@ -2,6 +2,7 @@
 //! change while the request waits for the cache; so it is asked again once that is current.
 use crate::authz::{self, node};
 use crate::lookup::ObjectLookup;
+use crate::node_name::node_of;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
 use crate::routes::Routes;
@@ -67,7 +68,7 @@ impl Pipeline {
     /// Refuses a node another's pod, whatever its name stood for when it was asked for.
     pub(crate) fn check_read(&self, call: &RequestContext, stored: &Stored) -> Result<(), ApiError> {
         match self.limit(call)? {
-            Some(node) if node::node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
+            Some(node) if node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! * [`store`]: the log, its cache, its watch feed;
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
-//! * [`places`]: room for what is asked, so that nobody occupies what others need;
+//! * [`flow_control`]: room for what is asked, so that nobody occupies what others need;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
 mod allow;
@@ -17,6 +17,7 @@ pub mod identity;
 pub mod lookup;
 pub mod meta;
 pub mod metrics;
+mod node_name;
 pub mod pipeline;
 mod request_context;
 mod routes;

@@ -1,7 +1,7 @@
 //! Watches of one node's pods. With thousands of agents, each waking for every pod's change, or looking through all pods to find its own,
 //! would cost more than all the rest; so one reader takes the feed, knows which pods are on which node, and gives a change to those whose node it
 //! concerns.
-use crate::authz::node::node_of;
+use crate::node_name::node_of;
 use crate::store::{Feed, RecordedChange, Store, WatchFrom};
 use model::{ApiError, Stored};
 use std::collections::HashMap;
@@ -16,8 +16,6 @@ const BATCH: usize = 1_000;
 const PROGRESS: Duration = Duration::from_secs(10);
 /// How long a watcher waits for the reader before it reads the feed itself.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The field by which pods are routed.
-pub const FIELD: &str = "spec.nodeName";
 
 /// What is known of one node's pods.
 #[derive(Default)]

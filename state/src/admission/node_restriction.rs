@@ -2,9 +2,10 @@
 //!
 //! An update is judged as it is proposed: what its address doesn't cover is ignored of others, and refused to nodes.
 use super::step::{Admit, Effects, Refusal, Step};
-use crate::authz::node::{LEASES, bound_to};
+use crate::authz::node::LEASES;
 use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
+use crate::node_name::bound_to;
 use model::kind::Subresource;
 use model::{ApiError, Key, Object};
 use serde_json::Value;

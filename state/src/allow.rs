@@ -1,31 +1,10 @@
 //! Whether a request is allowed: decided on what it is answered with. What a node may read follows from its pods, and both the pods and what it reads
 //! change while the request waits for the cache; so it is asked again once that is current.
 use crate::authz::{self, node};
-use crate::lookup::ObjectLookup;
+use crate::node_name::node_of;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
-use crate::routes::Routes;
-use crate::store::Store;
-use model::{ApiError, Key, Reason, Stored};
-use std::sync::Arc;
-
-/// The store, and which pods are on which node without looking through all of them.
-pub struct Known {
-    pub store: Store,
-    pub routes: Routes,
-}
-
-impl ObjectLookup for Known {
-    fn get(&self, key: &Key) -> Option<Arc<Stored>> {
-        self.store.get(key)
-    }
-    fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Stored>> {
-        self.store.list(group, resource, namespace).items
-    }
-    fn on_node(&self, node: &str) -> Vec<Arc<Stored>> {
-        self.routes.on_node(node).unwrap_or_else(|| self.store.on_node(node))
-    }
-}
+use model::{ApiError, Reason, Stored};
 
 impl Pipeline {
     /// Refuses what isn't allowed. A node's pod may be newer than this cache: before a node is refused for that, the cache is made current.
@@ -67,7 +46,7 @@ impl Pipeline {
     /// Refuses a node another's pod, whatever its name stood for when it was asked for.
     pub(crate) fn check_read(&self, call: &RequestContext, stored: &Stored) -> Result<(), ApiError> {
         match self.limit(call)? {
-            Some(node) if node::node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
+            Some(node) if node_of(stored) != node => Err(call.attributes(|what| authz::refusal(what, &node::no_relationship(&node)))?),
             _ => Ok(()),
         }
     }

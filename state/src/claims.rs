@@ -8,7 +8,6 @@ use crate::pipeline::Pipeline;
 use crate::store::{CommitError, StoreOp, Write};
 use futures::future::join_all;
 use model::{ApiError, Key, Object, Stored};
-use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,32 +23,6 @@ pub(crate) fn concerns(key: &Key) -> bool {
 
 fn key(claim: &Claim) -> Key {
     Key::new(CLAIMS.0, CLAIMS.1, "", claim.to_string())
-}
-
-/// Which process makes claims.
-#[derive(Debug)]
-pub(crate) struct Claimant {
-    /// What no other process is called while this one lives, and the next one on the same data is.
-    identity: Option<String>,
-    run: String,
-}
-
-impl Claimant {
-    pub(crate) fn new(identity: Option<String>) -> Self {
-        Self { identity, run: uuid::Uuid::new_v4().to_string() }
-    }
-
-    fn body(&self, claim: &Claim, service: &Object) -> Result<Object, ApiError> {
-        let owner = json!({"namespace": service.namespace(), "name": service.name(), "uid": service.uid()});
-        let by = json!({"identity": self.identity, "run": self.run});
-        Object::from_value(json!({"metadata": {"name": claim.to_string()}, "owner": owner, "by": by}))
-    }
-
-    /// Whether a former run made it, which can't be at it any more.
-    fn is_heir(&self, claim: &Stored) -> bool {
-        let by = |field| claim.object().str_at(&["by", field]);
-        self.identity.as_deref().is_some_and(|own| own == by("identity")) && by("run") != self.run
-    }
 }
 
 fn owner(claim: &Stored) -> &str {

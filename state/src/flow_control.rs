@@ -345,7 +345,7 @@ impl InFlightRequest {
     /// Waits until it is worked on.
     ///
     /// # Errors
-    /// As [`Guest::seat`].
+    /// As [`InFlightRequest::seat`].
     pub async fn take_seat(&self) -> Result<(), ApiError> {
         let seat = self.seat().await?;
         *self.held_seat() = Some(seat);

@@ -2,22 +2,30 @@
 //!
 //! * [`store`]: the log, its cache, its watch feed;
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
-//! * [`places`]: room for what is asked, so that nobody occupies what others need;
+//! * [`flow_control`]: room for what is asked, so that nobody occupies what others need;
 //! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
 mod allow;
 mod audit;
 pub mod authz;
+mod batch;
+mod bootstrap;
+mod claimant;
 mod claims;
 pub mod deletion;
 mod fencing;
 pub mod flow_control;
 mod form;
+mod handle;
 pub mod identity;
+mod known;
 pub mod lookup;
 pub mod meta;
 pub mod metrics;
+mod node_name;
 pub mod pipeline;
+mod policy_watch;
+mod reply;
 mod request_context;
 mod routes;
 pub mod selection;

@@ -1,5 +1,5 @@
 //! What pure parts may see of the cluster: the cache as it is, without waiting.
-use crate::authz::node::node_of;
+use crate::node_name::node_of;
 use model::{Key, Stored};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 use crate::authz::{Attributes, Target, node};
 use crate::flow_control::InFlightRequest;
 use crate::identity;
-use crate::routes;
+use crate::node_name;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
 use model::{ApiError, Key, Kind, Kinds, Object};
@@ -114,7 +114,7 @@ impl RequestContext {
             namespace: if one_namespace { name } else { &self.namespace },
             name,
         };
-        let bound_to = if self.of_pods() { fields.exact(routes::FIELD) } else { None };
+        let bound_to = if self.of_pods() { fields.exact(node_name::FIELD) } else { None };
         Ok(ask(&Attributes { user: &self.user, verb: self.rbac_verb(), target, bound_to }))
     }
 

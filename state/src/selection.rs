@@ -1,6 +1,5 @@
 //! What a list or watch selects, and how a change looks to somebody who sees only that.
-use crate::authz::node::bound_to;
-use crate::routes::FIELD;
+use crate::node_name::{FIELD, bound_to};
 use crate::store::RecordedChange;
 use model::selector::{FieldSelector, LabelSelector};
 use model::{ApiError, Kind, Object, Stored};

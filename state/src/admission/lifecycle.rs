@@ -1,5 +1,5 @@
 //! NamespaceLifecycle: content needs a namespace that exists and isn't ending; some namespaces stay.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use model::{ApiError, Cause, CauseReason, Key, Object};
 
 /// Namespaces that every cluster has. The last of them may be deleted, as in Kubernetes.

@@ -1,10 +1,11 @@
 //! NodeRestriction: what a node writes is limited to itself and to its own pods, beyond what authorisation can tell from names.
 //!
 //! An update is judged as it is proposed: what its address doesn't cover is ignored of others, and refused to nodes.
-use super::{Admit, Effects, Refusal, Step};
-use crate::authz::node::{LEASES, bound_to};
+use super::step::{Admit, Effects, Refusal, Step};
+use crate::authz::node::LEASES;
 use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
+use crate::node_name::bound_to;
 use model::kind::Subresource;
 use model::{ApiError, Key, Object};
 use serde_json::Value;

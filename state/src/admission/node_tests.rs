@@ -2,8 +2,10 @@
 use super::node_restriction::NodeRestriction;
 use super::*;
 use crate::lookup::fixture::MapLookup;
+use model::kind::Subresource;
 use model::kinds;
 use serde_json::{Value, json};
+use state_client::User;
 
 fn object(v: Value) -> Object {
     Object::from_value(v).unwrap()

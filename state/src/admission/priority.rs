@@ -1,5 +1,5 @@
 //! Priority: the name of a priority class becomes a number.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use model::{Key, Object};
 
 /// Built in, as in Kubernetes: names and values that no user may take.

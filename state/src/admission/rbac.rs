@@ -1,5 +1,5 @@
 //! Privilege escalation: who writes roles and bindings must hold what they grant.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use crate::authz::escalation::{self, Grant};
 use crate::authz::{Authorizer, policy};
 use model::Object;

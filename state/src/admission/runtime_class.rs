@@ -1,5 +1,5 @@
 //! RuntimeClass: a pod may name none that doesn't exist. RuntimeClasses are no kind of this version's, so that none exists.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use model::Object;
 
 /// The step.

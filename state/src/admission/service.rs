@@ -1,7 +1,8 @@
 //! Addresses and node ports of Services: taken from ranges, unique, kept while the Service lives.
 //!
 //! What is taken is what the cache shows, of Services and of claims (see `claims.rs`), plus what writes on their way have reserved.
-use super::{Admit, Effects, Refusal, Step};
+use super::reservation::{Reservation, Taken, lock};
+use super::step::{Admit, Effects, Refusal, Step};
 use ipnet::Ipv4Net;
 use model::kinds::service::{address_causes, has_health_check, settle_addresses};
 use model::{ApiError, Cause, Object};
@@ -10,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Where addresses and node ports come from.
 #[derive(Clone, Debug)]
@@ -66,35 +67,6 @@ pub fn claims(service: &Object) -> BTreeSet<Claim> {
     ip.into_iter().chain(node_ports(service).map(Claim::Port)).collect()
 }
 
-/// What is taken.
-#[derive(Debug, Default)]
-struct Taken {
-    ips: HashSet<Ipv4Addr>,
-    ports: HashSet<u16>,
-}
-
-/// What a write on its way has taken; given back when it is dropped, for by then the cache shows the Service or there is none.
-pub struct Reservation {
-    shared: Arc<Mutex<Taken>>,
-    mine: Taken,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let mut shared = lock(&self.shared);
-        for ip in &self.mine.ips {
-            shared.ips.remove(ip);
-        }
-        for port in &self.mine.ports {
-            shared.ports.remove(port);
-        }
-    }
-}
-
-fn lock(shared: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The step.
 pub struct Allocation {
     ranges: Ranges,
@@ -138,7 +110,7 @@ impl Step for Allocation {
         refuse(object, causes)?;
         reserved.ips.extend(&job.mine.ips);
         reserved.ports.extend(&job.mine.ports);
-        held.reservations.push(Reservation { shared: self.reserved.clone(), mine: job.mine });
+        held.reservations.push(Reservation::new(self.reserved.clone(), job.mine));
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! ServiceAccount: a pod acts as an account of its namespace, and finds that account's token where clients look for it.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use crate::authz::references::{self, Reference, is_mirror, refers_to_any};
 use crate::meta;
 use model::{Key, Object};

@@ -1,9 +1,12 @@
+//! Each step of admission on its own, against a cluster in a map.
 use super::*;
 use crate::lookup::fixture::MapLookup;
 use crate::subresource::token::TokenKeys;
 use base64::Engine;
-use model::kinds;
+use model::kind::Subresource;
+use model::{ApiError, kinds};
 use serde_json::{Value, json};
+use state_client::User;
 
 fn object(v: Value) -> Object {
     Object::from_value(v).unwrap()

@@ -1,6 +1,6 @@
 //! Secrets of type `kubernetes.io/service-account-token` get their account's token. A controller finds the account and writes its UID to the Secret; with
 //! that write the token comes, since nobody else has the key.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use crate::subresource::token::Tokens;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

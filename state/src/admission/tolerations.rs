@@ -1,6 +1,6 @@
 //! DefaultTolerationSeconds: a pod outlives the trouble of its node by five minutes unless it says otherwise. An update that leaves these tolerations out
 //! keeps them.
-use super::{Admit, Effects, Refusal, Step};
+use super::step::{Admit, Effects, Refusal, Step};
 use model::Object;
 use serde_json::{Value, json};
 

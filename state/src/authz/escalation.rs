@@ -1,7 +1,8 @@
 //! Nobody grants more than they hold: what is checked when roles and bindings are written.
+use super::Authorizer;
+use super::attributes::{Attributes, Target};
 use super::policy::{GROUP, Policy, RoleRef};
 use super::rule::{Rule, missing, quoted};
-use super::{Attributes, Authorizer, Target};
 use crate::identity::MASTERS;
 use model::{ApiError, Object};
 use serde::Deserialize;

@@ -1,4 +1,5 @@
 //! Who may do what: `system:masters`, the node authorizer, and RBAC, in this order.
+mod attributes;
 pub mod bootstrap;
 pub mod escalation;
 pub mod node;
@@ -11,55 +12,13 @@ pub mod rule;
 #[cfg(test)]
 mod tests;
 
+pub use attributes::{Attributes, Target};
+
 use crate::identity::{self, MASTERS};
 use crate::lookup::ObjectLookup;
 use model::{ApiError, Key, Reason};
 use policy::{Policy, Verdict};
-use state_client::User;
 use std::sync::{Arc, PoisonError, RwLock};
-
-/// What somebody wants to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Attributes<'a> {
-    /// Who.
-    pub user: &'a User,
-    /// An API verb, or a lower-case HTTP method for a path.
-    pub verb: &'a str,
-    /// To what.
-    pub target: Target<'a>,
-    /// The node whose pods alone the request's field selector lets through.
-    pub bound_to: Option<&'a str>,
-}
-
-impl Attributes<'_> {
-    /// The namespace of what it is done to; `""` for what has none.
-    fn namespace(&self) -> &str {
-        match self.target {
-            Target::Resource { namespace, .. } => namespace,
-            Target::Path(_) => "",
-        }
-    }
-}
-
-/// What a verb is done to.
-#[derive(Clone, Copy, Debug)]
-pub enum Target<'a> {
-    /// An API resource. Empty strings: no subresource, no name, all namespaces or none.
-    Resource {
-        /// API group.
-        group: &'a str,
-        /// Plural name.
-        resource: &'a str,
-        /// Subresource.
-        subresource: &'a str,
-        /// Namespace.
-        namespace: &'a str,
-        /// Name.
-        name: &'a str,
-    },
-    /// A path outside of the API.
-    Path(&'a str),
-}
 
 /// Who answers whether a user may do something. Cheap to clone.
 #[derive(Clone)]

@@ -2,11 +2,11 @@
 //!
 //! It decides by names, as Kubernetes' does. What can only be told from an object (a mirror pod's content, whose pod is deleted) is left to
 //! [`crate::admission::node_restriction`].
+use super::attributes::{Attributes, Target};
 use super::references::{Reference, is_mirror, refers};
-use super::{Attributes, Target};
 use crate::lookup::ObjectLookup;
-use model::{Key, Object, Stored};
-use serde::Deserialize;
+use crate::node_name::node_of;
+use model::Key;
 
 /// The namespace of nodes' leases.
 pub const LEASES: &str = "kube-node-lease";
@@ -145,24 +145,4 @@ fn lease(asked: &NodeAccess<'_>) -> Result<(), String> {
     // the name of a lease to create is in its body: admission checks it
     let own = asked.name == asked.node || asked.verb == "create";
     if own { Ok(()) } else { Err("can only access node lease with the same name as the requesting node".to_owned()) }
-}
-
-/// Whether a pod is bound to a node.
-pub fn bound_to(pod: &Object, node: &str) -> bool {
-    pod.str_at(&["spec", "nodeName"]) == node
-}
-
-/// Which node a stored pod is bound to, without parsing the rest; empty where to none.
-pub fn node_of(pod: &Stored) -> String {
-    #[derive(Default, Deserialize)]
-    #[serde(default, rename_all = "camelCase")]
-    struct Spec {
-        node_name: String,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Pod {
-        spec: Spec,
-    }
-    pod.peek::<Pod>().spec.node_name
 }

@@ -1,5 +1,5 @@
 //! All roles and bindings, compiled: who holds which rules where. Changed object by object, never rebuilt.
-use super::Attributes;
+use super::attributes::Attributes;
 use super::rule::Rule;
 use model::Object;
 use model::selector::LabelSelector;

@@ -4,6 +4,7 @@ use crate::lookup::fixture::MapLookup;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rights::{Ask, Pod, Use, WAYS, may};
+use state_client::User;
 
 #[path = "../../tests/pipeline/rights.rs"]
 mod rights;

@@ -1,8 +1,10 @@
 //! Reviews: what `kubectl auth can-i` and `whoami` ask. A review is answered and never stored.
+use super::Authorizer;
+use super::attributes::{Attributes, Target};
 use super::policy::Verdict;
 use super::rule::Rule;
-use super::{Attributes, Authorizer, Target};
 use crate::identity::{self, MASTERS};
+use crate::node_name;
 use model::{ApiError, Cause, Object};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -41,7 +43,7 @@ struct Requirement {
 impl ResourceAttributes {
     fn bound_to(&self) -> Option<&str> {
         let all = self.field_selector.iter().flat_map(|f| &f.requirements);
-        let mut nodes = all.filter(|r| r.key == crate::routes::FIELD && r.operator == "In");
+        let mut nodes = all.filter(|r| r.key == node_name::FIELD && r.operator == "In");
         nodes.find_map(|r| if let [one] = r.values.as_slice() { Some(one.as_str()) } else { None })
     }
 }

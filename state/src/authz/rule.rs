@@ -1,5 +1,5 @@
 //! One RBAC rule: what it allows, and whether some rules cover another.
-use super::{Attributes, Target};
+use super::attributes::{Attributes, Target};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;

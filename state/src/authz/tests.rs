@@ -1,8 +1,10 @@
+//! The authorizers together: masters, nodes, roles and bindings, and reviews of all of these.
 use super::policy::{GROUP, Verdict};
 use super::*;
 use crate::lookup::fixture::MapLookup;
 use model::Object;
 use serde_json::{Value, json};
+use state_client::User;
 
 fn user(name: &str, groups: &[&str]) -> User {
     User { name: name.into(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }

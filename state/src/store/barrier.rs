@@ -1,8 +1,8 @@
 //! "Up to date as of now": waits until the tables hold what the log held when asked. Those who ask at the same time share one question.
-use super::StoreError;
+use super::error::StoreError;
+use super::leader::Leader;
 use super::log::Log;
 use super::stats::Counters;
-use super::tail::Leader;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

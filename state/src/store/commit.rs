@@ -4,12 +4,14 @@
 //! their way gather, and leave together as one atomic batch, for one sync of the server's disk; while they do, nothing but the first of those that
 //! come next leaves alone. A key has at most one write on its way: the next one waits for its outcome, because that decides whether it can still
 //! succeed.
+use super::barrier::Barrier;
+use super::error::CommitError;
+use super::leader::Leader;
 use super::log::Log;
 use super::pace::Pace;
 use super::stats::Counters;
-use super::tail::Leader;
+use super::table::Last;
 use super::wire::{self, MAX_BATCH, Message, PublishReply, Publisher};
-use super::{CommitError, barrier::Barrier, table::Last};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use model::Key;

@@ -1,17 +1,13 @@
 //! One watcher's place in the window of a resource.
 use super::log::Log;
-use super::table::{Data, RecordedChange, Table};
-use model::error::Details;
-use model::{ApiError, Reason, Stored};
+use super::revision::{FUTURE, reach, revision_of};
+use super::table::{RecordedChange, Table};
+use model::{ApiError, Stored};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// At most so many changes come at once.
 const BATCH: usize = 1_000;
-/// How long a watch from a revision that isn't there yet waits for it; as Kubernetes' API server does.
-pub(crate) const FUTURE: Duration = Duration::from_secs(3);
-
 /// Where a watch starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchFrom {
@@ -39,18 +35,6 @@ pub struct Feed {
 /// The 410 of watches: `oldest` is the oldest revision that a watch can start from.
 fn too_old(revision: u64, oldest: u64) -> ApiError {
     ApiError::expired(format!("too old resource version: {revision} ({oldest})"))
-}
-
-/// The 504 of reads and watches at a revision that the cluster has not reached.
-pub(crate) fn too_large(revision: u64, current: u64) -> ApiError {
-    let details = Details { retry_after_seconds: 1, ..Details::default() };
-    let message = format!("Timeout: Too large resource version: {revision}, current: {current}");
-    ApiError { reason: Reason::Timeout, message, details: Some(Box::new(details)) }
-}
-
-/// The revision at which a read of `data` is exact, when `applied` was read before it was locked.
-pub(crate) fn revision_of(data: &Data, applied: u64) -> u64 {
-    data.revision().max(applied)
 }
 
 impl Feed {
@@ -157,15 +141,5 @@ impl Feed {
         drop(data);
         self.position = Some(position);
         Ok(position)
-    }
-}
-
-/// Waits until the tables have reached `revision`.
-pub(crate) async fn reach(log: &Log, revision: u64, within: Duration) -> Result<(), ApiError> {
-    let mut applied = log.subscribe();
-    match tokio::time::timeout(within, applied.wait_for(|applied| *applied >= revision)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(ApiError::unavailable("the store has stopped")),
-        Err(_) => Err(too_large(revision, log.applied())),
     }
 }

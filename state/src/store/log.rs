@@ -2,8 +2,9 @@
 //!
 //! Entries come from two sides: the tail reads the stream, and the committer learns the sequences of this process's own writes from their
 //! acknowledgements. An own write enters at once when it is the next in sequence; otherwise it waits until the tail has brought what is before it.
+use super::error::CommitError;
 use super::table::{Entry, Last, Loaded, Table, WindowLimits};
-use super::{CommitError, subject, sync};
+use super::{subject, sync};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{ApiError, Key, Stored};

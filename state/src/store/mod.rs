@@ -1,15 +1,59 @@
 //! The cluster's objects: durable in JetStream, served from memory.
 //!
-//! Three streams, one message a key (see [`streams`]); of each, this process has a [`log::Log`] in memory: tables that one
-//! [`tail::Tail`] keeps, and one [`commit::Committer`] that writes. A write is a compare-and-swap on its subject's last sequence, and a sequence
-//! is a revision. Reads ask the tables alone; [`Store::barrier`] makes them as new as the log.
+//! Three streams, one message a key (see `streams.rs`); of each, this process has a log in memory (`log.rs`): tables that one tail keeps (`tail.rs`),
+//! and one committer that writes (`commit.rs`). A write is a compare-and-swap on its subject's last sequence, and a sequence is a revision. Reads ask
+//! the tables alone; [`Store::barrier`] makes them as new as the log.
+//!
+//! The files, in the order in which they are met. This one is the top: it puts the store together and hands each call to the stream that is concerned.
+//!
+//! **Opening** ([`Store::open`]): `options.rs` says how; `streams.rs` asks whether the server syncs its disk; then, for each of the three streams,
+//! `shard.rs` lets `streams.rs` make the stream, and starts the loops of `tail.rs`, `barrier.rs` and `commit.rs`. It is done when each tail has loaded its
+//! `log.rs`.
+//!
+//! **One write** ([`Store::commit`]):
+//! 1. `streams.rs` tells the kind's stream; `log.rs` and `table.rs` give the key the names that they have already.
+//! 2. `write.rs` makes bytes of the object, and `subject.rs`, through `log.rs`, a subject of the key.
+//! 3. `shard.rs` decides which sequence the subject must have, by what `log.rs` and `table.rs` know of it. Before a create is refused because the object
+//!    exists, `barrier.rs` makes the tables current.
+//! 4. `log.rs` registers the write, and it goes into the queue of `commit.rs`.
+//! 5. `commit.rs` sends it alone or in a batch, and where its policy leaves open which, `pace.rs` says it. `wire.rs` makes the message's headers,
+//!    publishes it and reads the acknowledgement.
+//! 6. Only in trouble: after a lost acknowledgement `commit.rs` asks `leader.rs` for the subject's last message, whose headers `wire.rs` reads; and when that
+//!    doesn't tell, or when a batch was refused for a wrong sequence, it waits in `barrier.rs` and looks into `log.rs` again.
+//! 7. `log.rs` hears of the sequence from `commit.rs`, or from `tail.rs` if that has read the message first. When it is the write's turn, it enters the
+//!    table in `table.rs`; then watchers are woken and the writer is answered.
+//! 8. Only after a refused sequence: `shard.rs` makes the tables current (`barrier.rs`), and for a create asks `leader.rs` what it may expect instead; the
+//!    write goes on with step 4.
+//!
+//! **One event**, a message of another process on its way to those who watch:
+//! 1. `tail.rs` receives it from its consumer, which it started behind what it had applied (`leader.rs` told it of the stream).
+//! 2. `wire.rs` reads from its headers whose it is and what it does; `subject.rs`, through `log.rs`, makes a key of its subject.
+//! 3. `log.rs` lets it in after all that is before it, and decodes it; `table.rs` changes the object and adds the change to its window.
+//! 4. `log.rs` announces the new revision, and the table wakes its watchers.
+//! 5. Each `feed.rs` on this table reads the window in `table.rs` from its own place on.
+//!
+//! **One read**:
+//! 1. Who wants the present ([`Store::barrier`]) waits in `barrier.rs`: it asks `leader.rs` for the log's end and waits until `log.rs` has reached it; when
+//!    that takes long, `leader.rs` looks whether what is missing has expired. Who wants some revision or a later one ([`Store::reach`]) waits in
+//!    `revision.rs` for `log.rs`. Others don't wait.
+//! 2. [`Store::get`] finds the table in `log.rs` and the object in `table.rs`; [`Store::list`] does so with many, and `revision.rs` says at which
+//!    revision they are. [`Store::list_page`] goes through `page.rs`, which undoes what the window in `table.rs` says has happened since the first page.
+//!    [`Store::watch`] takes a place in that window, which is a `feed.rs`.
+//!
+//! Beside them: `error.rs` is what can fail, `stats.rs` what is counted on all these ways, `sync.rs` how `log.rs` and `table.rs` lock, and `offline.rs`
+//! a write's way without a server, for benchmarks.
 mod barrier;
 mod commit;
+mod error;
 mod feed;
+mod leader;
 mod log;
 pub mod offline;
+mod options;
 mod pace;
 pub mod page;
+mod revision;
+mod shard;
 mod stats;
 mod streams;
 pub mod subject;
@@ -17,186 +61,31 @@ mod sync;
 mod table;
 mod tail;
 pub mod wire;
+mod write;
 
+pub use error::{CommitError, StoreError};
 pub use feed::{Feed, WatchFrom};
+pub use options::StoreOptions;
 pub use page::{Matches, Page, PageRequest};
 pub use stats::StreamStats;
 pub use table::{RecordedChange, WindowLimits};
+pub use write::{StoreOp, Write};
 
 use arc_swap::ArcSwap;
 use async_nats::jetstream;
 use bus::actor::System;
-use bytes::Bytes;
 use model::kind::Bucket;
-use model::{ApiError, Key, Kinds, Object, Reason, Stored};
+use model::{ApiError, Key, Kinds, Stored};
+use shard::{Loops, Shard};
 use std::sync::Arc;
 use std::time::Duration;
 use streams::Which;
-use table::Last;
-use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often a create goes again because the deletion marker that it expected was not the last one.
 const CREATE_ATTEMPTS: usize = 4;
 /// What headers may add to a message, at most.
 const HEADER_ROOM: usize = 1_024;
-const QUEUE: usize = 4_096;
-
-/// How a store is opened.
-#[derive(Clone)]
-pub struct StoreOptions {
-    /// The cluster's name: letters, digits, `-`.
-    pub cluster: String,
-    /// Replicas of each stream: 1, 3 or 5.
-    pub replicas: usize,
-    /// The table of kinds: tells where a resource is kept.
-    pub kinds: Arc<ArcSwap<Kinds>>,
-    /// How much of the past each resource keeps.
-    pub window: WindowLimits,
-    /// How long deletion markers stay in the log. A process that was cut off for less catches up without loading anew.
-    pub marker_ttl: Duration,
-    /// Whether writes are gathered into atomic batches where the server can do that.
-    pub group_commit: bool,
-    /// How long an acknowledgement may take before the write is looked for.
-    pub ack_timeout: Duration,
-    /// How long a write is tried, and looked for when its acknowledgement was lost, before its outcome is called unknown.
-    pub resolve_for: Duration,
-    /// How long a consistent read waits for the log.
-    pub barrier_timeout: Duration,
-    /// How long opening waits for the first load.
-    pub open_timeout: Duration,
-    /// A connection of the server's system account, to ask whether it syncs each write.
-    pub system: Option<async_nats::Client>,
-    /// Accept a server that acknowledges writes before they are on its disk.
-    pub allow_unsafe_sync: bool,
-}
-
-impl StoreOptions {
-    /// The defaults for a cluster.
-    pub fn new(cluster: impl Into<String>, kinds: Arc<ArcSwap<Kinds>>) -> Self {
-        Self {
-            cluster: cluster.into(),
-            replicas: 1,
-            kinds,
-            window: WindowLimits::default(),
-            marker_ttl: Duration::from_secs(3_600),
-            group_commit: true,
-            ack_timeout: Duration::from_secs(3),
-            resolve_for: Duration::from_secs(15),
-            barrier_timeout: Duration::from_secs(10),
-            open_timeout: Duration::from_secs(60),
-            system: None,
-            allow_unsafe_sync: false,
-        }
-    }
-}
-
-/// What a write does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StoreOp {
-    /// Creates or replaces.
-    Put(Object),
-    /// Deletes. The last object goes into the deletion marker, for those who watch.
-    Delete(Object),
-}
-
-impl StoreOp {
-    /// Whether it deletes, and the log's value. The object ends here, while it is still in the processor's cache: what the log acknowledges is
-    /// read from these bytes by those who need more than that.
-    fn encode(self) -> Result<(bool, Bytes), CommitError> {
-        let delete = matches!(self, Self::Delete(_));
-        let (Self::Put(object) | Self::Delete(object)) = self;
-        Stored::encode(&object).map(|payload| (delete, payload)).map_err(|e| CommitError::Invalid(e.message))
-    }
-}
-
-/// A compare-and-swap of one object.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    /// Which object.
-    pub key: Key,
-    /// The revision that it must have; 0: it must not exist.
-    pub expect: u64,
-    /// What is written.
-    pub op: StoreOp,
-}
-
-/// Why a write was not done, or is not known to be done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    /// The object has another revision than expected, or exists, or doesn't. The cache shows what it has.
-    #[error("the object has been modified")]
-    Conflict,
-    /// The object is larger than the server takes.
-    #[error("an object of {size} bytes is too large: the limit is {limit}")]
-    TooLarge {
-        /// Its size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// It can't be stored as it is.
-    #[error("the object can't be stored: {0}")]
-    Invalid(String),
-    /// Not done: the log can't be written now.
-    #[error("the log can't be written: {0}")]
-    Unavailable(String),
-    /// The log could not be asked in time whether it was done.
-    #[error("whether the object was written is not known: {0}")]
-    Unknown(String),
-}
-
-impl CommitError {
-    /// As the API error for a write of `key`; `create` tells which conflict it is.
-    pub fn to_api(&self, key: &Key, create: bool) -> ApiError {
-        match self {
-            Self::Conflict if create => ApiError::already_exists(&key.group, &key.resource, &key.name),
-            Self::Conflict => ApiError::modified(&key.group, &key.resource, &key.name),
-            Self::TooLarge { limit, .. } => ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {limit}")),
-            Self::Invalid(why) => ApiError::internal(why.clone()),
-            Self::Unavailable(_) => ApiError::unavailable(self.to_string()),
-            Self::Unknown(_) => ApiError::timeout(self.to_string()),
-        }
-    }
-}
-
-/// Why the store can't be opened or read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// A cluster's name is part of subjects and stream names.
-    #[error("the cluster name {0:?} may have only letters, digits and '-'")]
-    Name(String),
-    /// A stream can't be opened.
-    #[error("the stream {stream} can't be opened: {why}")]
-    Stream {
-        /// Its name.
-        stream: String,
-        /// The server's words.
-        why: String,
-    },
-    /// The server would lose acknowledged writes at a power cut.
-    #[error("the NATS server acknowledges writes before they are on its disk")]
-    UnsafeSync,
-    /// The log can't be reached now.
-    #[error("the log can't be reached: {0}")]
-    Unavailable(String),
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        ApiError::unavailable(error.to_string())
-    }
-}
-
-/// One stream and all that this process has of it.
-struct Shard {
-    name: String,
-    log: Arc<log::Log>,
-    leader: tail::Leader,
-    barrier: barrier::Barrier,
-    counters: Arc<stats::Counters>,
-    queue: mpsc::Sender<commit::PendingWrite>,
-}
 
 struct Inner {
     js: jetstream::Context,
@@ -291,7 +180,7 @@ impl Store {
     /// # Errors
     /// 504 `Too large resource version` when it doesn't within 3 seconds.
     pub async fn reach(&self, group: &str, resource: &str, revision: u64) -> Result<(), ApiError> {
-        feed::reach(&self.shard(group, resource).log, revision, feed::FUTURE).await
+        revision::reach(&self.shard(group, resource).log, revision, revision::FUTURE).await
     }
 
     /// All objects of a resource, in one namespace or (`""`) in all, and the revision at which they are so.
@@ -302,7 +191,7 @@ impl Store {
             return Page { revision: applied, ..Page::default() };
         };
         let data = table.read();
-        Page { items: data.after(namespace, None).cloned().collect(), revision: feed::revision_of(&data, applied), ..Page::default() }
+        Page { items: data.after(namespace, None).cloned().collect(), revision: revision::revision_of(&data, applied), ..Page::default() }
     }
 
     /// One page of a list. `matches` selects objects, and a page is filled with those.
@@ -365,99 +254,5 @@ impl Store {
     /// What each stream's part has done.
     pub fn stats(&self) -> Vec<StreamStats> {
         [&self.0.log, &self.0.events, &self.0.leases].into_iter().map(Shard::stats).collect()
-    }
-}
-
-/// Where a store's loops run, and what ends them: the last clone of the store, or the system.
-#[derive(Clone, Copy)]
-struct Loops<'a> {
-    system: &'a System,
-    stop: &'a CancellationToken,
-}
-
-impl Loops<'_> {
-    fn start<R: Future<Output = ()> + Send + 'static>(self, stream: &str, name: &str, run: impl FnOnce(CancellationToken) -> R) {
-        let run = run(self.stop.clone());
-        self.system.vital(&format!("{stream}-{name}"), |_| run);
-    }
-}
-
-impl Shard {
-    async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
-        let opened = streams::open(js, which, options).await?;
-        let name = which.stream(&options.cluster);
-        let log = Arc::new(log::Log::new(which.prefix(&options.cluster), options.marker_ttl, options.window, loops.stop.clone()));
-        let leader = tail::Leader::new(opened.stream);
-        let counters = Arc::new(stats::Counters::default());
-        let (barrier, questions) = barrier::Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
-        let (queue, inbox) = mpsc::channel(QUEUE);
-        let publisher = wire::Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
-        let context = commit::PublishContext { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
-        let tail = tail::Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone());
-        loops.start(&name, "tail", |stop| tail.run(stop));
-        loops.start(&name, "barrier", |stop| questions.run(stop));
-        let policy = match (opened.batches, options.replicas) {
-            (false, _) => commit::Policy::SINGLES,
-            (true, 0 | 1) => commit::Policy::ALONE,
-            (true, _) => commit::Policy::REPLICATED,
-        };
-        loops.start(&name, "commit", |stop| commit::Committer::new(context, policy, inbox).run(stop));
-        let shard = Self { name, log, leader, barrier, counters, queue };
-        shard.loaded(options.open_timeout).await?;
-        Ok(shard)
-    }
-
-    async fn loaded(&self, within: Duration) -> Result<(), StoreError> {
-        let mut ready = self.log.ready();
-        match tokio::time::timeout(within, ready.wait_for(|ready| *ready)).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(StoreError::Unavailable(format!("{} was not loaded within {within:?}", self.name))),
-        }
-    }
-
-    /// The sequence that a write expects of its subject, as far as the cache knows. It may be behind the log, which has the last word; only
-    /// what can't become true any more is a conflict here.
-    async fn base(&self, key: &Key, expect: u64) -> Result<u64, CommitError> {
-        match self.log.last(key) {
-            Last::Live(revision) if expect == 0 => {
-                tracing::trace!(%key, revision, "a create of what exists");
-                self.up_to_date().await?;
-                match self.log.last(key) {
-                    Last::Live(_) => Err(CommitError::Conflict),
-                    last => Ok(last.sequence()),
-                }
-            }
-            last if expect == 0 => Ok(last.sequence()),
-            last if last.sequence() > expect => Err(CommitError::Conflict),
-            _ => Ok(expect),
-        }
-    }
-
-    /// After the log refused a write's expectation: the sequence that a create may expect instead, or the conflict.
-    async fn again(&self, key: &Key, expect: u64, subject: &str) -> Result<u64, CommitError> {
-        self.up_to_date().await?;
-        if expect != 0 || matches!(self.log.last(key), Last::Live(_)) {
-            return Err(CommitError::Conflict);
-        }
-        // The cache may remember a marker that the log has dropped.
-        match self.leader.last(subject).await.map_err(CommitError::Unavailable)? {
-            None => Ok(0),
-            Some(last) if wire::is_delete(&last.headers) || wire::is_ended(&last.headers) => Ok(last.sequence),
-            Some(_) => Err(CommitError::Conflict),
-        }
-    }
-
-    async fn up_to_date(&self) -> Result<(), CommitError> {
-        self.barrier.wait().await.map_err(|e| CommitError::Unavailable(e.to_string()))
-    }
-
-    fn stats(&self) -> StreamStats {
-        StreamStats {
-            stream: self.name.clone(),
-            revision: self.log.applied(),
-            objects: self.log.all().iter().map(|t| t.read().count("") as u64).sum(),
-            queued: (self.queue.max_capacity() - self.queue.capacity()) as u64,
-            ..self.counters.stats()
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! A stream's part of a store without its server: what the steps on a write's way cost in themselves. Benchmarks and counts of allocations use it.
+use super::error::CommitError;
+use super::feed::{Feed, WatchFrom};
 use super::log::{Log, WriteRefusal};
+use super::table::WindowLimits;
 use super::wire::Message;
-use super::{CommitError, Feed, WatchFrom, WindowLimits, Write};
+use super::write::Write;
 use async_nats::HeaderMap;
 use model::{ApiError, Stored};
 use std::sync::Arc;

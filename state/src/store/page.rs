@@ -1,6 +1,6 @@
 //! Lists in pages, all at the revision of the first one: later pages undo what the window says has happened since.
-use super::feed::{revision_of, too_large};
 use super::log::Log;
+use super::revision::{revision_of, too_large};
 use super::table::{Data, Table};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

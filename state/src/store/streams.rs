@@ -1,5 +1,6 @@
 //! The streams that hold a cluster: their names, their configuration, and what the server must promise.
-use super::{StoreError, StoreOptions};
+use super::error::StoreError;
+use super::options::StoreOptions;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
 use futures::StreamExt;

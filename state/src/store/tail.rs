@@ -4,12 +4,12 @@
 //! has applied; only when it was away for longer than deletion markers live, or when the stream is another one, it loads anew.
 //!
 //! While this process alone writes, it asks for headers only: what it has written it has, until that is acknowledged or read here.
+use super::leader::Leader;
 use super::log::{Log, ReceivedKind, ReceivedMessage};
 use super::stats::Counters;
 use super::wire;
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::{self, stream::LastRawMessageErrorKind};
 use async_nats::{HeaderMap, StatusCode, Subscriber, header};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -29,49 +29,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const CHUNK: usize = 512;
 /// After so many messages of this process alone, the tail no longer asks for what it has written itself.
 const ALONE: u32 = 1_024;
-
-/// Asks the leader of a stream: its answers are never older than what it acknowledged.
-#[derive(Clone)]
-pub(crate) struct Leader {
-    stream: jetstream::stream::Stream<()>,
-}
-
-impl Leader {
-    pub(crate) fn new(stream: jetstream::stream::Stream<()>) -> Self {
-        Self { stream }
-    }
-
-    /// The stream's last sequence.
-    pub(crate) async fn end(&self) -> Result<u64, String> {
-        self.stream.get_info().await.map(|info| info.state.last_sequence).map_err(|e| e.to_string())
-    }
-
-    /// The last message of a subject.
-    pub(crate) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, String> {
-        match self.stream.get_last_raw_message_by_subject(subject).await {
-            Ok(message) => Ok(Some(message)),
-            Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(e) => Err(e.to_string()),
-        }
-    }
-
-    /// Whether the stream holds anything after `sequence`.
-    async fn holds_after(&self, sequence: u64) -> Result<bool, String> {
-        match self.stream.get_first_raw_message_by_subject(">", sequence + 1).await {
-            Ok(_) => Ok(true),
-            Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
-            Err(e) => Err(e.to_string()),
-        }
-    }
-
-    /// When nothing is left between what `log` has applied and `end`, it is up to date.
-    pub(crate) async fn settle(&self, log: &Log, end: u64) -> Result<(), String> {
-        if !self.holds_after(log.applied()).await? {
-            log.advance(end);
-        }
-        Ok(())
-    }
-}
 
 /// Why following stopped. The tail starts again.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +141,7 @@ impl Tail {
     async fn start(&mut self) -> Result<Round, TailError> {
         // Before the question: while the answer is under way, own writes are acknowledged and applied, which it doesn't know of.
         let known = self.log.applied();
-        let info = self.leader.stream.get_info().await.map_err(|e| TailError::Info(e.to_string()))?;
+        let info = self.leader.info().await.map_err(TailError::Info)?;
         let created = SystemTime::from(info.created);
         let fresh = self.created == Some(created) && info.state.last_sequence >= known && self.heard.elapsed() < self.log.marker_ttl / 2;
         self.counters.follows.add(1);

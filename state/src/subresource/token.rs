@@ -1,9 +1,9 @@
 //! `serviceaccounts/token`: a signed token, bound to its account and, where asked, to a pod or a Secret; and the review of such tokens.
-use crate::authz::node::bound_to;
 use crate::authz::references::has_token_for;
 use crate::authz::review::user_info;
 use crate::identity;
 use crate::lookup::ObjectLookup;
+use crate::node_name::bound_to;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use model::{ApiError, Cause, Key, Object, Stored, time};
 use serde::Deserialize;

@@ -1,17 +1,13 @@
-//! Create, and the actions that are created: bindings, evictions, tokens.
+//! Create: what a client asks for, named, defaulted, admitted and checked, and written where nothing is.
 use super::check;
-use crate::admission::{Admit, Effects, Missing, Refusal};
-use crate::audit;
-use crate::authz::{Attributes, Target};
+use crate::admission::Effects;
 use crate::claims;
-use crate::deletion::DeletionOptions;
 use crate::form;
 use crate::meta;
-use crate::pipeline::{Pipeline, Written, json_reply, object_reply, success};
+use crate::pipeline::Pipeline;
+use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
-use crate::store::{CommitError, StoreOp, WatchFrom, Write};
-use crate::subresource::{binding, token};
-use model::kind::Subresource;
+use crate::store::{CommitError, StoreOp, Write};
 use model::{ApiError, Key, Object, Reason, Stored, time};
 use state_client::{Body, Reply};
 use std::sync::Arc;
@@ -22,18 +18,8 @@ const NAMES: usize = 8;
 const CLAIMS: usize = 16;
 
 impl Pipeline {
-    pub(crate) async fn create(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        match call.sub {
-            None if self.is_review(call) => self.review(call, body),
-            None => self.create_object(call, body).await,
-            Some(Subresource::Binding) => self.bind(call, body).await,
-            Some(Subresource::Eviction) => self.evict(call, body).await,
-            Some(Subresource::Token) => self.token(call, body).await,
-            Some(sub) => self.connect(call, sub, body).await,
-        }
-    }
-
-    async fn create_object(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+    /// Creates an object; one without a name gets one, and another one when that is taken.
+    pub(crate) async fn create_object(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let mut given = request_context::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
@@ -56,6 +42,7 @@ impl Pipeline {
         }
     }
 
+    /// Creates an object, unless its name is taken. Addresses that another process was quicker to claim are chosen anew.
     pub(crate) async fn create_once(&self, call: &RequestContext, object: Object) -> Result<Written, ApiError> {
         let attempts = if claims::concerns(&call.key("")) { CLAIMS } else { 1 };
         for object in std::iter::repeat_n(object, attempts) {
@@ -119,99 +106,5 @@ impl Pipeline {
             Err(CommitError::Conflict) => Err(taken()),
             Err(other) => Err(other.to_api(&key, true)),
         }
-    }
-
-    /// A write as admission sees it.
-    fn asked<'a>(&'a self, call: &'a RequestContext, old: Option<&'a Object>) -> Admit<'a> {
-        Admit { user: &call.user, kind: &call.row, subresource: call.sub, old, view: self.store(), entropy: rand::random() }
-    }
-
-    /// Passes a write through admission. When a step misses something, the cache is brought up to date before its refusal counts.
-    pub(crate) async fn admit(&self, call: &RequestContext, object: &mut Object, old: Option<&Object>) -> Result<Effects, ApiError> {
-        let request = self.asked(call, old);
-        let refusal = match self.admission().admit(&request, object) {
-            Ok(held) => return Ok(held),
-            Err(refusal) => refusal,
-        };
-        let Some(missing) = refusal.missing else { return Err(refusal.error) };
-        self.admit_late(call, &request, object, missing).await
-    }
-
-    /// Passes an update as its client proposes it.
-    pub(crate) fn admit_proposed(&self, call: &RequestContext, object: &Object, old: &Object) -> Result<(), ApiError> {
-        let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old), view: self.store(), entropy: 0 };
-        self.admission().admit_proposed(&request, object).map_err(|refusal| refusal.error)
-    }
-
-    /// Once more with a current cache, and as long as it is worth waiting; others have the place meanwhile. Steps are idempotent: those before the one
-    /// that refused find their work done.
-    async fn admit_late(&self, call: &RequestContext, request: &Admit<'_>, object: &mut Object, missing: Missing) -> Result<Effects, ApiError> {
-        let aside = call.admitted.park()?;
-        let mut feed = self.store().watch(missing.group, missing.resource, "", WatchFrom::Now)?;
-        self.store().barrier(missing.group, missing.resource).await?;
-        let end = tokio::time::Instant::now() + missing.patience;
-        loop {
-            let refusal = match self.admission().admit(request, object) {
-                Ok(held) => {
-                    drop(aside);
-                    call.admitted.take_seat().await?;
-                    return Ok(held);
-                }
-                Err(refusal) => refusal,
-            };
-            if refusal.missing != Some(missing) || tokio::time::timeout_at(end, feed.next()).await.is_err() {
-                return Err(refusal.error);
-            }
-        }
-    }
-
-    /// Passes what is right by its kind's rules through admission once more; `held` comes back with what there is to say of it.
-    pub(crate) async fn judge(&self, call: &RequestContext, object: &Object, old: Option<&Object>, mut held: Effects) -> Result<Effects, ApiError> {
-        let request = self.asked(call, old);
-        let (warnings, notes) = (held.warnings.len(), held.notes.len());
-        let mut outcome = self.admission().judge(&request, object, &mut held);
-        if let Err(Refusal { missing: Some(missing), .. }) = &outcome {
-            self.store().barrier(missing.group, missing.resource).await?;
-            held.warnings.truncate(warnings);
-            held.notes.truncate(notes);
-            outcome = self.admission().judge(&request, object, &mut held);
-        }
-        audit::record(call, object, &held.notes, outcome.is_ok());
-        outcome.map(|()| held).map_err(|refusal| refusal.error)
-    }
-
-    async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let binding = request_context::object(body)?;
-        self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
-        Ok(success(201, None))
-    }
-
-    /// An eviction is a deletion that the pod's disruption budgets would have a say in.
-    async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let eviction = request_context::optional_object(body)?.unwrap_or_default();
-        if !eviction.name().is_empty() && eviction.name() != &*call.name {
-            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
-        }
-        let asked = DeletionOptions::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
-        self.delete_one(call, &call.name, &asked).await?;
-        Ok(success(201, None))
-    }
-
-    /// Whether the user was given the right to tokens of this account for an audience.
-    fn may_request(&self, call: &RequestContext, audience: &str) -> bool {
-        let target = Target::Resource { group: "", resource: audience, subresource: "", namespace: &call.namespace, name: &call.name };
-        self.authorizer().allows(&Attributes { user: &call.user, verb: "request-serviceaccounts-token-audience", target, bound_to: None })
-    }
-
-    async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let request = request_context::object(body)?;
-        let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
-        self.store().barrier("", "pods").await?;
-        let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
-        let id = uuid::Uuid::new_v4().to_string();
-        let granted = |audience: &str| self.may_request(call, audience);
-        let asked =
-            token::TokenQuestion { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
-        Ok(json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201))
     }
 }

@@ -2,7 +2,8 @@
 use crate::admission::Admit;
 use crate::deletion::{self, DeletionOptions, DeletionPlan};
 use crate::form;
-use crate::pipeline::{Pipeline, object_reply, success};
+use crate::pipeline::Pipeline;
+use crate::reply::{object_reply, success};
 use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::StoreOp;

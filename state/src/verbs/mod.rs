@@ -1,8 +1,10 @@
 //! Each verb, written once, over the dynamic object and its row of the table of kinds.
+pub mod admit;
 pub mod check;
 pub mod create;
 pub mod delete;
 pub mod guard;
+pub mod post;
 pub mod read;
 pub mod review;
 pub mod update;

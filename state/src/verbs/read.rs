@@ -1,7 +1,8 @@
 //! Get, list and connect.
 use crate::flow_control::Seat;
 use crate::form;
-use crate::pipeline::{Pipeline, json_reply, object_reply};
+use crate::pipeline::Pipeline;
+use crate::reply::{json_reply, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};

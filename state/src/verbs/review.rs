@@ -1,7 +1,8 @@
 //! Reviews: questions that are created and answered, never stored.
 use crate::authz::review;
 use crate::meta;
-use crate::pipeline::{Pipeline, json_reply};
+use crate::pipeline::Pipeline;
+use crate::reply::json_reply;
 use crate::request_context::{self, RequestContext};
 use model::{ApiError, time};
 use state_client::{Body, Reply};

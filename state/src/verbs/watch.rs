@@ -2,9 +2,10 @@
 use super::read::revision;
 use crate::form;
 use crate::identity;
+use crate::node_name;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
-use crate::routes::{self, Source};
+use crate::routes::Source;
 use crate::selection::Selection;
 use crate::store::{RecordedChange, WatchFrom};
 use bus::stream::Sender;
@@ -78,7 +79,7 @@ impl Pipeline {
         }
         self.allow_again(&call).await?;
         let (store, routes) = (self.store().clone(), self.routes().clone());
-        let node = selection.exact(routes::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
+        let node = selection.exact(node_name::FIELD).filter(|n| !n.is_empty() && call.namespace.is_empty() && resource == "pods" && group.is_empty());
         let (source, (initial, revision)) = match node {
             Some(node) => Source::of_node(store, routes, node, from).await?,
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,

@@ -1,6 +1,6 @@
 //! The checks of the level `baseline`.
-use super::check::Violation;
 use super::pod::{Pod, Texts, at, counted, flag, list, plural, quoted, text, uses};
+use super::violation::Violation;
 use serde_json::Value;
 
 const ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";

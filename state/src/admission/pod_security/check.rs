@@ -1,23 +1,9 @@
-//! The pod security standards: which checks a level has as which release of Kubernetes, and what they find.
+//! The pod security standards: the table of checks that a level has as which release of Kubernetes, and how a pod is held against it.
 use super::pod::Pod;
 use super::policy::{Level, Standard, Version};
+use super::violation::Violation;
 use super::{baseline, restricted};
 use serde_json::Value;
-
-/// What one check finds wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// In a word: `hostPort`.
-    pub reason: String,
-    /// What of the pod it is; it may be empty.
-    pub detail: String,
-}
-
-impl Violation {
-    pub(super) fn new(reason: impl Into<String>, detail: impl Into<String>) -> Option<Self> {
-        Some(Self { reason: reason.into(), detail: detail.into() })
-    }
-}
 
 /// Judges a pod.
 type Verdict = fn(&Pod<'_>) -> Option<Violation>;
@@ -79,15 +65,4 @@ pub fn check(standard: Standard, metadata: &Value, spec: &Value) -> Vec<Violatio
     let verdicts = || CHECKS.iter().filter(|c| c.level <= standard.level).filter_map(|c| Some((c, c.verdict(minor)?)));
     let replaced: Vec<&str> = verdicts().filter_map(|(c, _)| c.instead_of).collect();
     verdicts().filter(|(c, _)| !replaced.contains(&c.id)).filter_map(|(_, verdict)| verdict(&pod)).collect()
-}
-
-/// All reasons with their details: `hostPort (container "a" uses hostPort 80), privileged (…)`.
-pub fn details(violations: &[Violation]) -> String {
-    let told = |v: &Violation| if v.detail.is_empty() { v.reason.clone() } else { format!("{} ({})", v.reason, v.detail) };
-    violations.iter().map(told).collect::<Vec<_>>().join(", ")
-}
-
-/// All reasons.
-pub fn reasons(violations: &[Violation]) -> String {
-    violations.iter().map(|v| v.reason.as_str()).collect::<Vec<_>>().join(", ")
 }

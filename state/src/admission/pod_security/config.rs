@@ -22,6 +22,14 @@ pub struct PodSecurity {
     pub runtime_classes: HashSet<String>,
 }
 
+impl PodSecurity {
+    /// Whether pods of this spec's runtime class may do anything.
+    pub(super) fn is_exempt_class(&self, spec: &Value) -> bool {
+        let class = spec.get("runtimeClassName").and_then(Value::as_str).filter(|class| !class.is_empty());
+        class.is_some_and(|class| self.runtime_classes.contains(class))
+    }
+}
+
 /// Why a document is no configuration: a field and a sentence each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(|c| format!("{}: {}", c.field, c.message)).collect::<Vec<_>>().join("; "))]

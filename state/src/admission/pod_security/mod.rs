@@ -7,17 +7,19 @@ mod namespace;
 mod pod;
 mod policy;
 mod restricted;
+mod violation;
 
-pub use check::{Violation, check};
+pub use check::check;
 pub use config::{ConfigError, PodSecurity};
 pub use policy::{Level, Policy, Standard, Version};
+pub use violation::Violation;
 
-use super::{Admit, Effects, Refusal, Step};
-use check::details;
+use crate::admission::step::{Admit, Effects, Refusal, Step};
 use model::kind::Subresource;
 use model::{ApiError, Cause, Key, Object};
 use serde_json::Value;
 use std::sync::Arc;
+use violation::details;
 
 /// Where kinds have the template of their pods.
 const TEMPLATES: &[(&str, &str, &[&str])] = &[
@@ -142,14 +144,6 @@ impl PodSecurityAdmission {
         let warned = found(policy.warn);
         held.warnings.extend((!warned.is_empty()).then(|| would(policy.warn, &warned)));
         None
-    }
-}
-
-impl PodSecurity {
-    /// Whether pods of this spec's runtime class may do anything.
-    fn is_exempt_class(&self, spec: &Value) -> bool {
-        let class = spec.get("runtimeClassName").and_then(Value::as_str).filter(|class| !class.is_empty());
-        class.is_some_and(|class| self.runtime_classes.contains(class))
     }
 }
 

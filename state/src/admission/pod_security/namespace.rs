@@ -1,8 +1,9 @@
 //! Labels of namespaces: wrong ones are refused, and who asks for more is told of the pods that are there already.
-use super::PodSecurity;
-use super::check::{check, reasons};
+use super::check::check;
+use super::config::PodSecurity;
 use super::policy::{Level, Policy, Standard};
-use crate::admission::{Admit, Effects, Refusal};
+use super::violation::reasons;
+use crate::admission::step::{Admit, Effects, Refusal};
 use crate::lookup::ObjectLookup;
 use model::{ApiError, Object, Stored};
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,7 @@
 //! The checks that the level `restricted` has beyond `baseline`.
 use super::baseline::{added, filters};
-use super::check::Violation;
 use super::pod::{Pod, Texts, at, counted, flag, list, plural, quoted, text, uses};
+use super::violation::Violation;
 use serde_json::Value;
 
 /// Sources of volumes that hold nothing of the node.

@@ -1,0 +1,59 @@
+//! What the verb `create` is asked for: an object or a review, or an action on an object: a binding, an eviction, a token.
+use crate::authz::{Attributes, Target};
+use crate::deletion::DeletionOptions;
+use crate::pipeline::Pipeline;
+use crate::reply::{json_reply, success};
+use crate::request_context::{self, RequestContext};
+use crate::subresource::{binding, token};
+use model::ApiError;
+use model::kind::Subresource;
+use state_client::{Body, Reply};
+
+impl Pipeline {
+    /// Does what a request of this verb asks for.
+    pub(crate) async fn create(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+        match call.sub {
+            None if self.is_review(call) => self.review(call, body),
+            None => self.create_object(call, body).await,
+            Some(Subresource::Binding) => self.bind(call, body).await,
+            Some(Subresource::Eviction) => self.evict(call, body).await,
+            Some(Subresource::Token) => self.token(call, body).await,
+            Some(sub) => self.connect(call, sub, body).await,
+        }
+    }
+
+    async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+        let binding = request_context::object(body)?;
+        self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
+        Ok(success(201, None))
+    }
+
+    /// An eviction is a deletion that the pod's disruption budgets would have a say in.
+    async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+        let eviction = request_context::optional_object(body)?.unwrap_or_default();
+        if !eviction.name().is_empty() && eviction.name() != &*call.name {
+            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+        }
+        let asked = DeletionOptions::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
+        self.delete_one(call, &call.name, &asked).await?;
+        Ok(success(201, None))
+    }
+
+    /// Whether the user was given the right to tokens of this account for an audience.
+    fn may_request(&self, call: &RequestContext, audience: &str) -> bool {
+        let target = Target::Resource { group: "", resource: audience, subresource: "", namespace: &call.namespace, name: &call.name };
+        self.authorizer().allows(&Attributes { user: &call.user, verb: "request-serviceaccounts-token-audience", target, bound_to: None })
+    }
+
+    async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+        let request = request_context::object(body)?;
+        let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
+        self.store().barrier("", "pods").await?;
+        let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
+        let id = uuid::Uuid::new_v4().to_string();
+        let granted = |audience: &str| self.may_request(call, audience);
+        let asked =
+            token::TokenQuestion { user: &call.user, request: &request, account: account.object(), granted: &granted, view: self.store(), now: call.now, id };
+        Ok(json_reply(&tokens.issue(&request, &token::claims(&asked)?)?, 201))
+    }
+}

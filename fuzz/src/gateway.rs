@@ -1,6 +1,6 @@
 //! What HTTP clients send besides bodies: paths, queries, headers, WebSocket messages, SPDY frames.
 use crate::bodies::KINDS;
-use crate::text;
+use crate::input::text;
 use api_gateway::forms::Include;
 use api_gateway::path::{self, Path};
 use api_gateway::query::Query;

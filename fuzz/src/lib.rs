@@ -4,6 +4,7 @@
 //! `make fuzz TARGET=x` runs one with coverage (`libfuzzer/`). An input that once failed becomes a seed in `seeds/<target>/`.
 mod bodies;
 mod gateway;
+mod input;
 mod messages;
 pub mod mutate;
 mod node;
@@ -57,16 +58,4 @@ pub const TARGETS: &[Target] = &[
 /// Where a target's seeds are.
 pub fn seeds(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(name)
-}
-
-/// The input as text, where it is text.
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
-}
-
-/// The input as two, cut at the first zero byte.
-fn two(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let at = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    let (first, rest) = bytes.split_at(at);
-    (first, rest.get(1..).unwrap_or_default())
 }

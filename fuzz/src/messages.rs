@@ -1,5 +1,6 @@
 //! What comes over the bus: messages, packets of streams, parts of bodies, subjects.
-use crate::{store, text, two};
+use crate::input::{text, two};
+use crate::store;
 use async_nats::HeaderMap;
 use bus::subject::{self, Port, Subjects};
 use bus::wire::{PART, Packet, Parts, decode, encode};

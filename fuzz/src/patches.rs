@@ -1,5 +1,6 @@
 //! Patches applied to objects: both come from the input.
-use crate::{store, two};
+use crate::input::two;
+use crate::store;
 use model::patch::{apply_json, apply_merge, apply_strategic, diff};
 use model::{Key, Object};
 use serde_json::Value;

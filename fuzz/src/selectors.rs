@@ -1,6 +1,6 @@
 //! Selectors, amounts and times: small languages with a printed form.
 use crate::bodies::KINDS;
-use crate::{text, two};
+use crate::input::{text, two};
 use model::Object;
 use model::quantity::Quantity;
 use model::selector::{FieldSelector, LabelSelector};

@@ -1,5 +1,5 @@
 //! What lies in the log, and what others make of it when they read it.
-use crate::text;
+use crate::input::text;
 use controllers::runtime::Item;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};

@@ -1,22 +1,8 @@
 //! The binaries of another commit, built in a work tree of its own and kept for the next time.
-use super::{Places, SuiteError, files, git};
+use super::places::{BaseError, Places, SuiteError, files, git};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-/// Why another commit's binaries aren't there.
-#[derive(Debug, thiserror::Error)]
-pub enum BaseError {
-    /// There is no such commit here.
-    #[error("the commit {0} is not in this repository (a shallow clone doesn't have it: `git fetch --unshallow`)")]
-    Unknown(String),
-    /// Git refuses.
-    #[error("git can't check out {0}")]
-    Tree(String),
-    /// It doesn't build.
-    #[error("{0} doesn't build: see above")]
-    Build(String),
-}
 
 /// A work tree that is taken away again.
 struct Tree<'a> {

@@ -7,6 +7,7 @@ mod figure;
 mod kubernetes;
 mod loads;
 mod machine;
+mod places;
 mod record;
 mod runner;
 pub mod server;
@@ -17,13 +18,15 @@ use clap::Args;
 use figure::human;
 use loads::{Cluster, Load};
 use machine::{Machine, Ticks};
-use record::{Figures, Record, RecordError};
+pub use places::SuiteError;
+use places::{Places, files};
+use record::{Figures, Record};
 use runner::Programs;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use std::{fs, io};
 
 /// A run during which a greater share of the processors' time was given to others is run again.
 const STOLEN: f64 = 0.05;
@@ -53,81 +56,6 @@ pub struct Options {
     /// Print the names of the loads
     #[arg(long)]
     list: bool,
-}
-
-/// Why there are no figures.
-#[derive(Debug, thiserror::Error)]
-pub enum SuiteError {
-    /// No load has this name.
-    #[error("no load is called {0:?}: see `bench suite --list`")]
-    Unknown(String),
-    /// Files can't be read or written.
-    #[error("{what}: {source}")]
-    Files {
-        /// What was to be done.
-        what: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Records can't be read or written.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Somebody asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-    /// The commit to compare with can't be built.
-    #[error(transparent)]
-    Base(#[from] base::BaseError),
-    /// There is nothing to compare with.
-    #[error("no run is recorded of a machine like this one: `make bench` records one; or name a commit with --against")]
-    NoRecord,
-    /// Figures have fallen by more than a tenth.
-    #[error("fallen by more than a tenth: {0}")]
-    Fell(String),
-    /// Some loads have no figures.
-    #[error("there was trouble with {0}")]
-    Trouble(String),
-}
-
-fn files<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> SuiteError {
-    let what = what.into();
-    move |source| SuiteError::Files { what, source: source.into() }
-}
-
-/// Where the suite finds and leaves things.
-#[derive(Clone)]
-struct Places {
-    /// The repository.
-    root: PathBuf,
-    /// What needn't be kept: `target/bench`.
-    scratch: PathBuf,
-    /// Built beside this binary.
-    own: Programs,
-}
-
-impl Places {
-    fn find() -> Result<Self, SuiteError> {
-        let bench = std::env::current_exe().map_err(files("this program can't be found"))?;
-        let built = bench.parent().unwrap_or(Path::new("."));
-        let scratch = built.parent().unwrap_or(built).join("bench");
-        fs::create_dir_all(&scratch).map_err(files(scratch.display().to_string()))?;
-        let root = git(Path::new("."), &["rev-parse", "--show-toplevel"]).map_or_else(|| PathBuf::from("."), PathBuf::from);
-        let own = Programs { whalesong: built.join("whalesong"), bench: bench.clone(), directory: scratch.clone(), keep: false };
-        Ok(Self { root, scratch, own })
-    }
-
-    /// The commit that the files are those of: none when some have changed since.
-    fn commit(&self) -> Option<String> {
-        let changed = git(&self.root, &["status", "--porcelain", "--untracked-files=no"])?;
-        let commit = git(&self.root, &["rev-parse", "--short=10", "HEAD"])?;
-        changed.is_empty().then_some(commit)
-    }
-}
-
-/// What `git` says, where it says anything.
-fn git(at: &Path, args: &[&str]) -> Option<String> {
-    let output = Command::new("git").arg("-C").arg(at).args(args).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The last word of the first line in which a program says its version.

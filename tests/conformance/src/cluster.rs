@@ -1,6 +1,6 @@
 //! The cluster that is tested: a control plane, and nodes.
 use crate::failure::Failure;
-use crate::suite::Suite;
+use crate::suite::{NODES, Suite};
 use testbed::{Cluster, Lab, Machine};
 
 /// What pods run on.
@@ -28,9 +28,6 @@ impl Nodes {
         }
     }
 }
-
-/// How many nodes there are; the suite is told so.
-pub const NODES: u8 = 2;
 
 /// Starts it; up when all nodes are Ready.
 ///

@@ -3,6 +3,7 @@
 //! `tests/conformance/build` makes the suite's programs and images; this starts the cluster ([`cluster`]), runs the tests ([`suite`], with
 //! [`progress`]), writes what came of them into `results.json` ([`results`]), leaves the logs of those that failed ([`evidence`]), and ends with a
 //! table ([`table`]).
+mod choice;
 mod cluster;
 mod evidence;
 mod failure;
@@ -14,7 +15,8 @@ mod results;
 mod suite;
 mod table;
 
-use clap::{Args, Parser, Subcommand};
+use choice::Choice;
+use clap::{Parser, Subcommand};
 use cluster::Nodes;
 use failure::Failure;
 use report::{Outcome, Verdict};
@@ -65,24 +67,6 @@ enum Command {
         #[arg(long, env = "SEED")]
         seed: Option<u64>,
     },
-}
-
-/// Which tests.
-#[derive(Args)]
-struct Choice {
-    /// Regular expression of tests to run, or a test's full name; otherwise the conformance tests
-    #[arg(long, env = "FOCUS")]
-    focus: Option<String>,
-    /// Regular expression of tests to leave out
-    #[arg(long, env = "SKIP")]
-    skip: Option<String>,
-}
-
-impl Choice {
-    /// Nothing is said. An empty variable of the environment says nothing.
-    fn is_default(&self) -> bool {
-        [&self.focus, &self.skip].into_iter().all(|said| said.as_deref().unwrap_or_default().is_empty())
-    }
 }
 
 fn main() -> ExitCode {

@@ -7,7 +7,7 @@ mod source;
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Map, Value, json};
-use source::{Message, Messages, Prost};
+use source::{Message, Messages, Prost, normal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -81,11 +81,6 @@ fn kept() -> BTreeSet<(String, String)> {
         }
     }
     kept
-}
-
-/// `clusterIP`, `cluster_ip` and `ClusterIp` are the same name, and so are `$ref` and `r#ref`.
-fn normal(name: &str) -> String {
-    name.trim_start_matches("r#").chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 struct Generator<'a> {

@@ -58,7 +58,7 @@ fn file(text: &str, module: &[String], messages: &mut Messages) -> io::Result<()
     while let Some(line) = lines.next() {
         if let Some(name) = line.strip_prefix("pub struct ").and_then(|l| l.split_whitespace().next()) {
             let name = format!("{}.{name}", package(module));
-            current = Some((super::normal(&name), Vec::new()));
+            current = Some((normal(&name), Vec::new()));
             if line.ends_with("{}") {
                 messages.extend(current.take());
             }
@@ -106,4 +106,9 @@ fn full_name(path: &str, module: &[String]) -> Option<String> {
     let mut parts: Vec<&str> = module.get(..module.len().checked_sub(up)?)?.iter().map(String::as_str).collect();
     parts.extend(path.split("::").filter(|p| *p != "super"));
     Some(format!("io.k8s.{}", parts.join(".")))
+}
+
+/// `clusterIP`, `cluster_ip` and `ClusterIp` are the same name, and so are `$ref` and `r#ref`.
+pub(super) fn normal(name: &str) -> String {
+    name.trim_start_matches("r#").chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -1,5 +1,4 @@
 //! Conditions and patches of status: what several controllers write alike.
-use crate::runtime::seconds;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -30,7 +29,7 @@ pub fn find<'a>(conditions: &'a [Value], r#type: &str) -> Option<&'a Value> {
 pub fn set(conditions: &mut Vec<Value>, mut new: Value, now: Timestamp, always: bool) -> bool {
     let old = conditions.iter_mut().find(|c| c["type"] == new["type"]);
     let Some(old) = old else {
-        new["lastTransitionTime"] = json!(seconds(now));
+        new["lastTransitionTime"] = json!(model::time::format(now));
         conditions.push(new);
         return true;
     };
@@ -38,7 +37,7 @@ pub fn set(conditions: &mut Vec<Value>, mut new: Value, now: Timestamp, always: 
     if same && (!always || old["message"] == new["message"]) {
         return false;
     }
-    new["lastTransitionTime"] = if old["status"] == new["status"] { old["lastTransitionTime"].clone() } else { json!(seconds(now)) };
+    new["lastTransitionTime"] = if old["status"] == new["status"] { old["lastTransitionTime"].clone() } else { json!(model::time::format(now)) };
     *old = new;
     true
 }

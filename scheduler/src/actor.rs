@@ -1,10 +1,12 @@
 //! The loop around [`schedule()`]: three watches keep the snapshot and the queue, all pods that can be tried are decided together, and the
 //! decisions are written as batches. What isn't written goes back to the queue. While the bus is gone, nothing comes and nothing is decided.
 use crate::core::{BindingResult, SchedulerCore, SchedulerOutput, binding};
-use crate::events::{Journal, Note};
-use crate::pod::PodInfo;
+use crate::events::Note;
+use crate::pod::{NAME, PodInfo};
 use crate::schedule::schedule;
 use jiff::Timestamp;
+use model::Key;
+use state_client::events::{EventCorrelator, Source};
 use state_client::{Client, Reflector, Request};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +37,10 @@ pub enum SchedulerError {
 /// [`SchedulerError`] when a part of it panicked; it is to be started again.
 pub async fn run(client: Client, cancel: CancellationToken) -> Result<(), SchedulerError> {
     let (notes, inbox) = mpsc::channel(NOTES);
-    let journal = tokio::spawn(write_notes(client.clone(), inbox));
+    let events = tokio::spawn(write_notes(client.clone(), inbox));
     let worked = Scheduler::new(client, notes).work(cancel).await;
     // the scheduler and with it the sender is gone: the rest is written, then the writer ends
-    journal.await?;
+    events.await?;
     worked
 }
 
@@ -131,19 +133,20 @@ async fn write_refusals(client: Client, patches: Vec<Request>) -> Vec<BindingRes
 }
 
 async fn write_notes(client: Client, mut inbox: mpsc::Receiver<Note>) {
-    let (mut journal, mut notes) = (Journal::default(), Vec::new());
+    let (mut correlator, mut notes) = (EventCorrelator::default(), Vec::new());
+    let source = Source { component: NAME, host: "" };
     while inbox.recv_many(&mut notes, MESSAGE).await > 0 {
         let now = Timestamp::now();
-        let planned: Vec<(Note, Request)> = notes.drain(..).filter_map(|note| journal.plan(&note, now).map(|request| (note, request))).collect();
-        if planned.is_empty() {
+        let writes = notes.drain(..).filter_map(|note: Note| correlator.record(source, &note.event(), now));
+        let (counted, requests): (Vec<Option<Key>>, Vec<Request>) = writes.map(|write| (write.counted().cloned(), write.request())).unzip();
+        if requests.is_empty() {
             continue;
         }
-        let (said, requests): (Vec<Note>, Vec<Request>) = planned.into_iter().unzip();
-        for (note, result) in said.into_iter().zip(client.batch(requests).await) {
+        for (key, result) in counted.into_iter().zip(client.batch(requests).await) {
             let Err(error) = result else { continue };
-            tracing::debug!(?note, %error, "an event was not written");
-            if let Note::Refused(pod, _) = note {
-                journal.forget(&pod.uid);
+            tracing::debug!(%error, "an event was not written");
+            if let Some(key) = key {
+                correlator.forget(&key);
             }
         }
     }

@@ -147,9 +147,7 @@ impl SchedulerCore {
     }
 
     fn leave_queue(&mut self, uid: &Arc<str>) {
-        if self.queue.remove(uid) {
-            self.notes.push(Note::Gone(uid.clone()));
-        }
+        self.queue.remove(uid);
     }
 
     /// The pods whose turn it is, at most `limit`, and what is to be passed to [`crate::schedule()`] with them. The snapshot comes back by [`Desk::decided`].

@@ -1,7 +1,7 @@
 //! What a Deployment's status says: counts, conditions, and how `kubectl rollout status` learns that a rollout moves, is done or is stuck.
 use super::arithmetic::Spec;
 use super::sets::{Set, Sets};
-use crate::runtime::{Failure, Item, Plan, later, seconds};
+use crate::runtime::{Failure, Item, Plan, later};
 use crate::status::{condition, count, difference, find, list, set, unset};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -57,7 +57,7 @@ pub fn complete(spec: &Spec, counts: &Counts) -> bool {
 
 /// Sets a condition with its time of update.
 fn put(conditions: &mut Vec<Value>, mut new: Value, now: Timestamp) {
-    new["lastUpdateTime"] = json!(seconds(now));
+    new["lastUpdateTime"] = json!(model::time::format(now));
     set(conditions, new, now, false);
 }
 
@@ -171,8 +171,8 @@ fn judge_progress(deployment: &Item, spec: &Spec, sets: &Sets<'_>, counts: &Coun
 /// Each step of progress renews the time of update, from which the deadline counts.
 fn progressed(conditions: &mut Vec<Value>, mut new: Value, now: Timestamp) {
     let since = find(conditions, "Progressing").filter(|c| c["status"] == "True").map(|c| c["lastTransitionTime"].clone());
-    new["lastUpdateTime"] = json!(seconds(now));
-    new["lastTransitionTime"] = since.unwrap_or_else(|| json!(seconds(now)));
+    new["lastUpdateTime"] = json!(model::time::format(now));
+    new["lastTransitionTime"] = since.unwrap_or_else(|| json!(model::time::format(now)));
     unset(conditions, "Progressing");
     conditions.push(new);
 }

@@ -3,7 +3,7 @@ use super::health::{self, Rates, Turn};
 use super::part::{self, Node};
 use super::{LEASES_NAMESPACE, NOT_READY, UNREACHABLE, is_taint, lease, pod_condition};
 use crate::pod::{BY_NODE, pod};
-use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later, seconds};
+use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later};
 use crate::status::find;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
@@ -140,7 +140,7 @@ impl NodeLifecycle {
 fn set_taint(all: &mut Vec<Value>, key: &str, effect: &str, wanted: bool, now: Timestamp) {
     let had = all.iter().any(|t| is_taint(t, key, effect));
     if wanted && !had {
-        all.push(json!({"key": key, "effect": effect, "timeAdded": seconds(now)}));
+        all.push(json!({"key": key, "effect": effect, "timeAdded": model::time::format(now)}));
     } else if !wanted && had {
         all.retain(|t| !is_taint(t, key, effect));
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::runtime::{Resource, seconds};
+use crate::runtime::Resource;
 use crate::testing::Sim;
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ fn node(sim: &mut Sim, name: &str) {
 fn renew(sim: &mut Sim, name: &str) {
     let key = Resource::LEASES.key(LEASES_NAMESPACE, name);
     let request = state_client::Request::new(state_client::Verb::Patch, &key.group, &key.resource, &key.namespace, &key.name);
-    let patch = json!({"spec": {"renewTime": seconds(sim.now)}}).to_string();
+    let patch = json!({"spec": {"renewTime": model::time::format(sim.now)}}).to_string();
     sim.world.handle(request.body(state_client::Body::Patch(state_client::PatchKind::Merge, patch.into()))).unwrap();
 }
 
@@ -199,7 +199,7 @@ fn conditions_and_cordons_keep_new_pods_away() {
 
 #[test]
 fn time_is_printed_in_whole_seconds() {
-    assert_eq!(seconds(Timestamp::from_millisecond(1500).unwrap()), "1970-01-01T00:00:01Z");
+    assert_eq!(model::time::format(Timestamp::from_millisecond(1500).unwrap()), "1970-01-01T00:00:01Z");
 }
 
 /// Plans of many nodes are made over one view: none of them may take the others' place.

@@ -1,12 +1,12 @@
 //! The runtime's edge: watches, writes, the clock. It decides nothing.
 use super::engine::{Dispatch, Engine, HEARTBEAT, Stats, WriteOutcome};
 use super::plan::{Guard, Write, WriteOp};
-use super::recorder::EventWrite;
 use super::resource::Resource;
 use jiff::{SignedDuration, Timestamp};
 use model::ApiError;
+use state_client::events::EventWrite;
 use state_client::leader_lease::{self, LeaderLease};
-use state_client::{Body, Change, Client, Options, PatchKind, Reflector, Reply, Request, Verb};
+use state_client::{Body, Change, Client, Options, Reflector, Reply, Request, Verb};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -201,14 +201,8 @@ pub fn request(write: &mut Write) -> Request {
 
 /// Writes events. They are for people: one that can't be written is let go.
 async fn record(client: Client, events: Vec<EventWrite>, forget: mpsc::Sender<model::Key>) {
-    let request = |event| match event {
-        EventWrite::Create(object) => (Request::new(Verb::Create, "", "events", object.namespace(), "").body(Body::Object(object)), None),
-        EventWrite::Count(key, patch) => {
-            let to = Request::new(Verb::Patch, "", "events", &key.namespace, &key.name);
-            (to.body(Body::Patch(PatchKind::Merge, patch.to_string().into())), Some(key))
-        }
-    };
-    let (requests, counted): (_, Vec<Option<model::Key>>) = events.into_iter().map(request).unzip();
+    let request = |event: EventWrite| (event.counted().cloned(), event.request());
+    let (counted, requests): (Vec<Option<model::Key>>, _) = events.into_iter().map(request).unzip();
     for (key, reply) in counted.into_iter().zip(client.batch(requests).await) {
         let Err(error) = reply else { continue };
         tracing::debug!(%error, "an event was not recorded");

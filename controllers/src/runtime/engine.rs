@@ -2,13 +2,13 @@
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
-use super::plan::{EventRecord, Plan, Write, WriteOp};
+use super::plan::{Plan, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
-use super::recorder::{EventWrite, Recorder};
 use super::resource::Resource;
 use super::view::{FieldIndex, View};
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiError, Key, Kinds, Reason, Stored};
+use state_client::events::{EventCorrelator, EventRecord, EventWrite, Source};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ pub struct Engine {
     fences: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
     after: HashMap<Task, After>,
-    recorder: Recorder,
+    events: EventCorrelator,
     hearing: WatchHealth,
 }
 
@@ -152,7 +152,7 @@ impl Engine {
             fences: Expectations::default(),
             failures: HashMap::new(),
             after: HashMap::new(),
-            recorder: Recorder::default(),
+            events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
         };
         for (index, controller) in controllers.into_iter().enumerate() {
@@ -314,7 +314,7 @@ impl Engine {
     /// A job is carried out, with one outcome for each of its writes. Returns the events to be written about it.
     pub fn finish(&mut self, job: Dispatch, outcomes: Vec<WriteOutcome>, now: Timestamp) -> Vec<EventWrite> {
         let Dispatch { task, plan, before } = job;
-        let mut tally = Tally { notes: plan.events, ..Tally::default() };
+        let mut tally = Tally { events: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {
             tally.count(write, outcome, before);
         }
@@ -334,19 +334,20 @@ impl Engine {
             self.conclude(&task, after, now);
         }
         let component = self.members.get(task.controller).map_or("", |m| m.stats.name);
-        tally.notes.iter().filter_map(|note| self.recorder.record(component, note, now)).collect()
+        let source = Source { component, host: "" };
+        tally.events.iter().filter_map(|event| self.events.record(source, event, now)).collect()
     }
 
     /// An event that was to be counted is no longer there.
     pub fn event_gone(&mut self, key: &Key) {
-        self.recorder.forget(key);
+        self.events.forget(key);
     }
 }
 
 /// What the outcomes of a plan come to.
 #[derive(Default)]
 struct Tally {
-    notes: Vec<EventRecord>,
+    events: Vec<EventRecord>,
     awaits: Vec<Expectation>,
     failures: Vec<Failure>,
     done: u64,
@@ -387,7 +388,7 @@ impl Tally {
 
     fn say(&mut self, write: &Write, words: Option<(&'static str, &'static str)>, rest: &str, warning: bool) {
         if let (Some(says), Some((reason, prefix))) = (&write.says, words) {
-            self.notes.push(EventRecord { about: says.about.clone(), warning, reason, message: format!("{prefix}{rest}") });
+            self.events.push(EventRecord { about: says.about.clone(), warning, reason: reason.into(), message: format!("{prefix}{rest}") });
         }
     }
 }

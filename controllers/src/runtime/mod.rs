@@ -11,7 +11,6 @@ pub mod item;
 pub mod labels;
 pub mod plan;
 pub mod queue;
-pub mod recorder;
 pub mod resource;
 pub mod view;
 
@@ -19,8 +18,7 @@ pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChang
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};
 pub use labels::Labels;
-pub use plan::{EventRecord, Guard, Plan, Write, WriteOp, about};
+pub use plan::{Guard, Plan, Write, WriteOp, about};
 pub use queue::later;
-pub use recorder::seconds;
 pub use resource::Resource;
 pub use view::View;

@@ -4,6 +4,7 @@ use super::resource::Resource;
 use jiff::Timestamp;
 use model::{Key, Object};
 use serde_json::{Value, json};
+use state_client::events::EventRecord;
 use state_client::{PatchKind, Propagation};
 use std::fmt;
 
@@ -86,19 +87,6 @@ pub enum Guard {
     },
 }
 
-/// An event to be recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventRecord {
-    /// About which object: `v1.ObjectReference`.
-    pub about: Value,
-    /// `Warning` instead of `Normal`.
-    pub warning: bool,
-    /// Machine-readable: `ScalingReplicaSet`.
-    pub reason: &'static str,
-    /// For people.
-    pub message: String,
-}
-
 /// Events about the outcome of a write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Says {
@@ -160,11 +148,11 @@ impl Plan {
     }
     /// Adds an event about an object.
     pub fn tell(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: false, reason, message: message.into() });
+        self.events.push(EventRecord { about: about(item), warning: false, reason: reason.into(), message: message.into() });
     }
     /// Adds a warning about an object.
     pub fn warn(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: true, reason, message: message.into() });
+        self.events.push(EventRecord { about: about(item), warning: true, reason: reason.into(), message: message.into() });
     }
 }
 

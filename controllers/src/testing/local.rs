@@ -1,6 +1,6 @@
 //! The real edge over a bus within the process: watches, batches and the clock are real, only `state` is the small world.
 use super::{World, deployment, ready};
-use crate::runtime::{Resource, seconds};
+use crate::runtime::Resource;
 use crate::{Controllers, Options};
 use bus::actor::System;
 use bus::{Bus, Caller, Incoming, Opening, Role};
@@ -91,7 +91,7 @@ async fn hollow_node(client: Client, state: State) {
                 state.world.lock().unwrap().forget(&new.key);
                 state.length.send_modify(|n| *n += 1);
             } else if !ready(new.object()) {
-                let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": seconds(Timestamp::now())});
+                let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": model::time::format(Timestamp::now())});
                 let status = json!({"status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [condition]}});
                 client.merge("", "pods", "status", "a", &new.key.name, &status).await.unwrap();
             }

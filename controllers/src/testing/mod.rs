@@ -4,11 +4,11 @@ mod world;
 pub use world::World;
 
 use crate::runtime::engine::{Dispatch, WriteOutcome};
-use crate::runtime::recorder::EventWrite;
 use crate::runtime::{Controller, Engine, Guard, Resource, actor::request, later};
 use jiff::{SignedDuration, Timestamp};
 use model::{Key, Object};
 use serde_json::{Value, json};
+use state_client::events::EventWrite;
 use state_client::{Change, Reply, Request, Verb};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -151,7 +151,7 @@ impl Sim {
         if object.deletion_timestamp().is_some() {
             self.world.forget(pod);
         } else if !ready(&object) {
-            let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": crate::runtime::seconds(self.now)});
+            let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": model::time::format(self.now)});
             let status = json!({"status": {"phase": "Running", "podIP": format!("10.0.0.{}", pod.name.len()), "conditions": [condition]}});
             self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
             self.patch(&Resource::PODS, &pod.name, "status", status);

@@ -87,7 +87,7 @@ impl World {
             return Err(ApiError::already_exists(&key.group, &key.resource, &key.name));
         }
         object.set(&["metadata", "uid"], format!("uid-{}", self.serial));
-        object.set(&["metadata", "creationTimestamp"], crate::runtime::seconds(self.now));
+        object.set(&["metadata", "creationTimestamp"], model::time::format(self.now));
         object.set(&["metadata", "generation"], 1);
         Ok(reply(self.put(key, object)))
     }
@@ -139,7 +139,7 @@ impl World {
             new.set(&["metadata", "finalizers"], all);
         }
         if new.deletion_timestamp().is_none() {
-            new.set(&["metadata", "deletionTimestamp"], crate::runtime::seconds(self.now));
+            new.set(&["metadata", "deletionTimestamp"], model::time::format(self.now));
         }
         let graceful = &*key.resource == "pods" && options.grace_period_seconds != Some(0) && !new.str_at(&["spec", "nodeName"]).is_empty();
         if held(&new) || graceful || &*key.resource == "namespaces" {

@@ -2,6 +2,7 @@
 pub mod api;
 pub mod client;
 pub mod connect;
+pub mod events;
 pub mod leader_lease;
 pub mod node;
 pub mod reflector;

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether `state` answers at all; what it answers doesn't matter.
 async fn state_answers(client: &Client) -> bool {
-    let request = Request { user: Some(auth::gateway()), ..Request::new(Verb::Get, "", "namespaces", "", "default") };
+    let request = Request { user: Some(auth::own()), ..Request::new(Verb::Get, "", "namespaces", "", "default") };
     match tokio::time::timeout(PATIENCE, client.call(request)).await {
         Ok(Ok(_)) => true,
         Ok(Err(error)) => !error.is_transient(),

@@ -7,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
     date_time_ymd,
 };
+use state_client::identity::MASTERS;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -85,7 +86,7 @@ impl Pki {
         wanted.dedup();
         let of_ca = |cert: &X509Certificate<'_>| issued_by(cert, &ca.cert);
         let serving = pair(&dir, "apiserver", |c| of_ca(c) && names_all(c, &wanted), || make_serving(&issuer, "whalesong-apiserver", &wanted))?;
-        let admin = pair(&dir, "admin", of_ca, || make_client(&issuer, "admin", &["system:masters"]))?;
+        let admin = pair(&dir, "admin", of_ca, || make_client(&issuer, "admin", &[MASTERS]))?;
         let service_account_key = key_file(&dir.join("sa.key"))?;
         let unusable = |e: rcgen::Error| PkiError::Unusable { path: dir.join("sa.key"), why: e.to_string() };
         let service_account_public = KeyPair::from_pem(&service_account_key).map_err(unusable)?.public_key_pem();

@@ -4,6 +4,7 @@
 //! The sender can't tell which.
 pub mod actor;
 pub mod address;
+pub mod backoff;
 pub mod bus;
 pub mod keys;
 pub mod lease;
@@ -19,6 +20,7 @@ pub mod stream;
 pub mod subject;
 
 pub use address::{Caller, Class, Role, To};
+pub use backoff::Backoff;
 pub use bus::{Bus, BusError, Incoming, Opening};
 pub use lease::{FencingToken, Lease, LeaseError, LeaseOptions, Leases};
 pub use line::{Line, Quality};

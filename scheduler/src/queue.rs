@@ -2,15 +2,17 @@
 //! and never because time passed; time only keeps a pod that fails again and again from being tried at once. Pure: `now` is an input.
 use crate::pod::PodInfo;
 use crate::wake::Wake;
-use jiff::{SignedDuration, Timestamp};
+use bus::backoff;
+use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The first wait of a pod that failed.
-const BACKOFF_MIN: SignedDuration = SignedDuration::from_secs(1);
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// The longest.
-const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 type Uid = Arc<str>;
 
@@ -144,9 +146,8 @@ impl Queue {
 
     fn back_off(&mut self, uid: &str, now: Timestamp) -> Option<Timestamp> {
         let entry = self.pods.get_mut(uid).filter(|e| e.state == State::InFlight)?;
-        let wait = (0..entry.failures.min(8)).fold(BACKOFF_MIN, |wait, _| (wait * 2).min(BACKOFF_MAX));
         entry.failures = entry.failures.saturating_add(1);
-        entry.earliest = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        entry.earliest = now.saturating_add(backoff::delay(entry.failures, BACKOFF_MIN, BACKOFF_MAX)).unwrap_or(Timestamp::MAX);
         Some(entry.earliest)
     }
 

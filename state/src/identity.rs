@@ -2,26 +2,9 @@
 use bus::{Caller, Role};
 use model::{ApiError, Reason};
 use state_client::User;
+use state_client::identity::user;
 
-/// As whom the state itself acts, and the gateway where it asks for itself.
-pub const OWN: &str = "system:apiserver";
-/// The group that may do everything.
-pub const MASTERS: &str = "system:masters";
-/// The group of everybody who is known.
-pub const AUTHENTICATED: &str = "system:authenticated";
-/// The group of all nodes.
-pub const NODES: &str = "system:nodes";
-/// What a node's user name starts with.
-pub const NODE_PREFIX: &str = "system:node:";
-
-fn user(name: impl Into<String>, groups: &[&str]) -> User {
-    User { name: name.into(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }
-}
-
-/// The state's own identity, for what it ensures at its start.
-pub fn own() -> User {
-    user(OWN, &[MASTERS, AUTHENTICATED])
-}
+pub use state_client::identity::{AUTHENTICATED, MASTERS, NODE_PREFIX, NODES, OWN, own};
 
 /// The user that a request of `caller` is made for. `named` is [`state_client::Request::user`]: only a gateway speaks for others.
 ///

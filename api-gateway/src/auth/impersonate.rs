@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use model::{ApiError, Reason};
 use serde_json::{Value, json};
+use state_client::identity::SERVICE_ACCOUNTS;
 use state_client::{Body, Client, Request, User, Verb};
 
 const EXTRA: &str = "impersonate-extra-";
@@ -66,7 +67,7 @@ fn with_groups(mut user: User) -> User {
         return user;
     }
     if let Some((namespace, _)) = user.name.strip_prefix("system:serviceaccount:").and_then(|r| r.split_once(':')).filter(|_| user.groups.is_empty()) {
-        user.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        user.groups = vec![SERVICE_ACCOUNTS.to_owned(), format!("{SERVICE_ACCOUNTS}:{namespace}")];
     }
     if user.groups.iter().any(|g| g == AUTHENTICATED) { user } else { known(user) }
 }

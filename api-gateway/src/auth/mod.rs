@@ -5,7 +5,7 @@ pub mod subprotocol;
 pub mod tokens;
 mod users;
 
-pub use users::{AUTHENTICATED, MASTERS, UNAUTHENTICATED, anonymous, gateway, known};
+pub use users::{AUTHENTICATED, MASTERS, UNAUTHENTICATED, anonymous, known, own};
 
 use http::{HeaderMap, header};
 use model::ApiError;

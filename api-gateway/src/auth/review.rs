@@ -1,5 +1,5 @@
 //! What the gateway itself asks `state`.
-use super::users::gateway;
+use super::users::own;
 use model::ApiError;
 use serde_json::Value;
 use state_client::{Client, Reply, Request};
@@ -9,7 +9,7 @@ use state_client::{Client, Reply, Request};
 /// # Errors
 /// What `state` answers.
 pub(crate) async fn ask(client: &Client, request: Request) -> Result<Value, ApiError> {
-    let request = Request { user: Some(gateway()), version: "v1".into(), ..request };
+    let request = Request { user: Some(own()), version: "v1".into(), ..request };
     match client.call(request).await? {
         Reply::Json { json, .. } => serde_json::from_slice(&json).map_err(|e| ApiError::internal(e.to_string())),
         Reply::Object { object, .. } => Ok(Value::Object(object.object().0.clone())),

@@ -5,7 +5,9 @@ use crate::pod::{BY_NODE, pod};
 use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later};
 use crate::status::condition;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Toleration as RawToleration;
 use model::Key;
+use model::placement::taints::{Taint, Toleration};
 use serde_json::{Value, json};
 
 /// Evicts pods from tainted nodes.
@@ -67,14 +69,15 @@ fn trusted_at(view: &View, node: &Item, taints: &[&Value], at: &Moment<'_>) -> O
 
 /// When a pod is to go; `None`: never.
 fn due(node: &Item, item: &Item, taints: &[&Value]) -> Option<Timestamp> {
-    let tolerations = item.read(|pod| pod.list_at(&["spec", "tolerations"]).to_vec());
+    let tolerations: Vec<_> = item.read(|pod| pod.list_at(&["spec", "tolerations"]).iter().filter_map(toleration).collect());
     let mut least: Option<i64> = None;
     for taint in taints {
-        let mut matching = tolerations.iter().filter(|t| tolerates(t, taint)).peekable();
+        let Some(parsed) = Taint::from_json(taint) else { continue };
+        let mut matching = tolerations.iter().filter(|(t, _)| t.tolerates(&parsed)).peekable();
         if matching.peek().is_none() {
             return Some(Timestamp::MIN);
         }
-        let seconds = matching.filter_map(|t| t["tolerationSeconds"].as_i64()).min();
+        let seconds = matching.filter_map(|(_, seconds)| *seconds).min();
         least = [least, seconds].into_iter().flatten().min();
     }
     let time = |t: &Value| t.as_str().and_then(|t| t.parse().ok());
@@ -83,13 +86,10 @@ fn due(node: &Item, item: &Item, taints: &[&Value]) -> Option<Timestamp> {
     least.map(|seconds| later(tainted.max(bound), SignedDuration::from_secs(seconds.max(0))))
 }
 
-fn tolerates(toleration: &Value, taint: &Value) -> bool {
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let (key, effect) = (text(&toleration["key"]), text(&toleration["effect"]));
-    let exists = toleration["operator"] == "Exists";
-    (effect.is_empty() || taint["effect"] == effect)
-        && (taint["key"] == key || (key.is_empty() && exists))
-        && (exists || text(&toleration["value"]) == text(&taint["value"]))
+/// A toleration and its seconds; `None` for one that tolerates nothing.
+fn toleration(value: &Value) -> Option<(Toleration, Option<i64>)> {
+    let raw: RawToleration = serde_json::from_value(value.clone()).ok()?;
+    Some((Toleration::parse(&raw)?, raw.toleration_seconds))
 }
 
 /// First the pod says why it goes, then it goes.

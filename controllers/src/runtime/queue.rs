@@ -1,8 +1,10 @@
 //! Which key is planned when: each key once at a time, no key twice in the line, failures after a pause that grows.
+use bus::backoff;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 /// A key of one controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,8 +21,8 @@ impl fmt::Display for Task {
     }
 }
 
-const BACKOFF_MIN: SignedDuration = SignedDuration::from_millis(5);
-const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(30);
+const BACKOFF_MIN: Duration = Duration::from_millis(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A change brings a failed key forward to at most this.
 const BACKOFF_CHANGED: SignedDuration = SignedDuration::from_secs(1);
 
@@ -138,10 +140,10 @@ impl Queue {
     /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row.
     pub fn failed(&mut self, task: &Task, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(task) else { return };
-        let pause = BACKOFF_MIN.checked_mul(1 << slot.failures.min(16)).unwrap_or(BACKOFF_MAX).min(BACKOFF_MAX);
         slot.failures = slot.failures.saturating_add(1);
         slot.phase = Phase::Idle;
-        self.set_timer(task, Some(later(now, pause)));
+        let due = now.saturating_add(backoff::delay(slot.failures, BACKOFF_MIN, BACKOFF_MAX)).unwrap_or(Timestamp::MAX);
+        self.set_timer(task, Some(due));
     }
 
     /// How many keys of this controller are in which state.

@@ -11,7 +11,7 @@ mod namespace;
 mod node;
 pub mod pod;
 mod pod_template;
-mod priority_class;
+pub mod priority_class;
 mod rbac;
 mod replica_set;
 mod revision;

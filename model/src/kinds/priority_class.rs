@@ -6,8 +6,10 @@ use crate::strategy::Strategy;
 
 /// The highest priority that isn't the system's.
 const USER_MAX: i64 = 1_000_000_000;
-/// The classes of the system, with their priorities.
-const SYSTEM: [(&str, i64); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+/// From this priority on a pod is critical.
+pub const CRITICAL: i64 = 2_000_000_000;
+/// The classes of the system, with their priorities: names and values that no user may take.
+pub const SYSTEM: [(&str, i64); 2] = [("system-cluster-critical", CRITICAL), ("system-node-critical", CRITICAL + 1_000)];
 
 /// The rules of PriorityClasses.
 pub static STRATEGY: PriorityClass = PriorityClass;

@@ -1,5 +1,6 @@
 //! Taints of nodes and the tolerations of pods.
 use k8s_openapi::api::core::v1::Toleration as ApiToleration;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What a taint does to pods that don't tolerate it.
@@ -34,6 +35,14 @@ pub struct Taint {
     pub value: Arc<str>,
     /// What it does.
     pub effect: Effect,
+}
+
+impl Taint {
+    /// From a node's JSON; `None` where its effect is none.
+    pub fn from_json(taint: &Value) -> Option<Self> {
+        let text = |field: &str| taint.get(field).and_then(Value::as_str).unwrap_or_default();
+        Some(Self { key: text("key").into(), value: text("value").into(), effect: Effect::parse(text("effect"))? })
+    }
 }
 
 /// Which taints a pod bears.

@@ -3,6 +3,7 @@ pub mod api;
 pub mod client;
 pub mod connect;
 pub mod events;
+pub mod identity;
 pub mod leader_lease;
 pub mod node;
 pub mod reflector;

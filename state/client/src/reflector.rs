@@ -5,6 +5,7 @@
 //! needs to know that there was a gap.
 use crate::api::{Event, Request, Verb, WatchRequest};
 use crate::client::{Client, Watch};
+use bus::Backoff;
 use model::{ApiError, Reason, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,14 +48,14 @@ pub struct Reflector {
     objects: BTreeMap<Name, Arc<Stored>>,
     revision: Option<u64>,
     phase: Phase,
-    backoff: Duration,
+    backoff: Backoff,
 }
 
 impl Reflector {
     /// A reflector of what `request` selects (its verb and revision are set here). Nothing happens before [`Reflector::next`].
     pub fn new(client: Client, request: Request) -> Self {
         let request = Request { verb: Verb::Watch, ..request };
-        Self { client, request, objects: BTreeMap::new(), revision: None, phase: Phase::Idle, backoff: BACKOFF_MIN }
+        Self { client, request, objects: BTreeMap::new(), revision: None, phase: Phase::Idle, backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX) }
     }
 
     /// A reflector of a whole resource, in one namespace or (`""`) in all.
@@ -83,7 +84,7 @@ impl Reflector {
         loop {
             match self.step().await {
                 Ok(Some(changes)) => {
-                    self.backoff = BACKOFF_MIN;
+                    self.backoff.reset();
                     return changes;
                 }
                 Ok(None) => {}
@@ -98,8 +99,7 @@ impl Reflector {
         }
         self.phase = Phase::Idle;
         tracing::debug!(resource = %self.request.resource, %error, "watch ended, starting again");
-        tokio::time::sleep(self.backoff).await;
-        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        tokio::time::sleep(self.backoff.next()).await;
     }
 
     /// One step of the state machine; `None` when only the phase moved.

@@ -1,5 +1,6 @@
 //! Tokens of service accounts: what they say, and how they are verified. Pure: the time is given.
 use crate::api::User;
+use crate::identity::{AUTHENTICATED, SERVICE_ACCOUNTS};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,7 +74,7 @@ impl Claims {
         User {
             name: format!("{USER_PREFIX}{}:{}", b.namespace, b.serviceaccount.name),
             uid: b.serviceaccount.uid.clone(),
-            groups: vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{}", b.namespace), "system:authenticated".to_owned()],
+            groups: vec![SERVICE_ACCOUNTS.to_owned(), format!("{SERVICE_ACCOUNTS}:{}", b.namespace), AUTHENTICATED.to_owned()],
             extra,
         }
     }

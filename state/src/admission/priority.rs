@@ -1,9 +1,7 @@
 //! Priority: the name of a priority class becomes a number.
 use super::step::{Admit, Effects, Refusal, Step};
+use model::kinds::priority_class::SYSTEM;
 use model::{Key, Object};
-
-/// Built in, as in Kubernetes: names and values that no user may take.
-const BUILT_IN: [(&str, i64); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// The step.
 pub struct Priority;
@@ -68,7 +66,7 @@ fn default(request: &Admit<'_>) -> Class {
 }
 
 fn named(request: &Admit<'_>, pod: &Object, name: &str) -> Result<Class, Refusal> {
-    if let Some((_, value)) = BUILT_IN.into_iter().find(|(n, _)| *n == name) {
+    if let Some((_, value)) = SYSTEM.into_iter().find(|(n, _)| *n == name) {
         return Ok(Class { name: name.to_owned(), value, preemption: "PreemptLowerPriority".to_owned() });
     }
     match request.view.get(&Key::new("scheduling.k8s.io", "priorityclasses", "", name)) {

@@ -2,6 +2,7 @@
 //! Kubernetes does: what an administrator added stays, and all of an object whose `autoupdate` annotation isn't `true` does.
 use model::Object;
 use serde_json::{Map, Value, json};
+use state_client::identity::{AUTHENTICATED, MASTERS, UNAUTHENTICATED};
 
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
@@ -235,9 +236,9 @@ pub fn updated(present: &Object, wanted: &Object) -> Option<Object> {
 
 /// The cluster role bindings.
 pub fn cluster_role_bindings() -> Vec<Object> {
-    let (authenticated, unauthenticated) = (("Group", "system:authenticated"), ("Group", "system:unauthenticated"));
+    let (authenticated, unauthenticated) = (("Group", AUTHENTICATED), ("Group", UNAUTHENTICATED));
     let values = vec![
-        binding("cluster-admin", &[("Group", "system:masters")]),
+        binding("cluster-admin", &[("Group", MASTERS)]),
         binding("system:discovery", &[authenticated]),
         binding("system:basic-user", &[authenticated]),
         binding("system:public-info-viewer", &[authenticated, unauthenticated]),

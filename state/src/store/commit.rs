@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::stats::Counters;
 use super::table::Last;
 use super::wire::{self, MAX_BATCH, Message, PublishReply, Publisher};
+use bus::Backoff;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use model::Key;
@@ -206,7 +207,7 @@ impl PublishContext {
     /// That it may still arrive doesn't matter: its expectation lets it, or its repetition, in only once.
     async fn resolve(&self, write: &PendingWrite, why: String) -> Outcome {
         self.counters.resolved.add(1);
-        let mut backoff = BACKOFF_MIN;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
             if !self.log.is_open(write.message.id) {
                 return Outcome::Answered;
@@ -214,10 +215,7 @@ impl PublishContext {
             match self.leader.last(&write.message.subject).await {
                 Ok(last) => return self.compare(write, last, why).await,
                 Err(error) if Instant::now() >= write.until => return Outcome::Unknown(format!("{why}; {error}")),
-                Err(_) => {
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
-                }
+                Err(_) => tokio::time::sleep(backoff.next()).await,
             }
         }
     }

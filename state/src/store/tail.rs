@@ -11,6 +11,7 @@ use super::wire;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
 use async_nats::{HeaderMap, StatusCode, Subscriber, header};
+use bus::Backoff;
 use bytes::Bytes;
 use futures::StreamExt;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl Tail {
 
     /// Runs until cancelled.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
-        let mut backoff = BACKOFF_MIN;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
             let started = Instant::now();
             let error = tokio::select! {
@@ -103,11 +104,11 @@ impl Tail {
                 continue;
             }
             if started.elapsed() > BACKOFF_MAX {
-                backoff = BACKOFF_MIN;
+                backoff.reset();
             }
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(BACKOFF_MAX),
+                () = tokio::time::sleep(backoff.next()) => {}
             }
         }
     }

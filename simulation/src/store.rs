@@ -1,14 +1,20 @@
-//! `state` as one log in memory: each write is a compare-and-swap of one object, made by the real strategies and pure halves of the verbs.
+//! `state` as one log in memory: each write is a compare-and-swap of one object. What becomes of it is decided by the real strategies, the real steps of
+//! admission and the pure halves of the verbs.
 use jiff::Timestamp;
 use model::kind::Subresource;
-use model::{ApiError, CauseReason, Kind, Kinds, Object, Reason, Stored, meta as rules, patch, time};
-use model::{Cause, Key};
+use model::{ApiError, Key, Kind, Kinds, Object, Reason, Stored, patch};
+use state::admission::service::Ranges;
+use state::admission::{Admission, Admit};
+use state::authz::Authorizer;
 use state::deletion::{self, DeletionOptions, DeletionPlan};
-use state::meta;
+use state::lookup::ObjectLookup;
 use state::subresource::binding;
+use state::write::{self, WriteOf};
+use state::{identity, meta};
 use state_client::{Body, ListReply, PatchKind, Reply, Request, Verb};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One message of the log.
 #[derive(Clone, Debug)]
@@ -29,6 +35,7 @@ pub struct Store {
     pub objects: BTreeMap<Key, Arc<Stored>>,
     /// The log; entry `i` has revision `i + 1`.
     pub log: Vec<Entry>,
+    admission: Admission,
     serial: u64,
 }
 
@@ -44,19 +51,32 @@ fn not_found(key: &Key) -> ApiError {
     ApiError::not_found(&key.group, &key.resource, &key.name)
 }
 
-/// `into` with what `from` has at `path`.
-fn with(mut into: Object, path: &[&str], from: &Object) -> Object {
-    match from.at(path) {
-        Some(value) => into.set(path, value.clone()),
-        None => _ = into.remove(path),
+/// What the authorizer sees: nobody but those who may do anything asks.
+struct Nothing;
+
+impl ObjectLookup for Nothing {
+    fn get(&self, _key: &Key) -> Option<Arc<Stored>> {
+        None
     }
-    into
+    fn list(&self, _group: &str, _resource: &str, _namespace: &str) -> Vec<Arc<Stored>> {
+        Vec::new()
+    }
+}
+
+impl ObjectLookup for Store {
+    fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        self.objects.get(key).cloned()
+    }
+    fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<Arc<Stored>> {
+        self.within(&Key::new(group, resource, namespace, "")).map(|(_, o)| o.clone()).collect()
+    }
 }
 
 impl Store {
     /// An empty one.
     pub fn new(kinds: Arc<Kinds>) -> Self {
-        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), serial: 0 }
+        let admission = Admission::new(Authorizer::new(Arc::new(Nothing)), Ranges::default(), Arc::default(), None, Duration::ZERO);
+        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), admission, serial: 0 }
     }
 
     /// The last revision.
@@ -112,20 +132,27 @@ impl Store {
         self.objects.iter().filter(move |(k, _)| same(k))
     }
 
+    fn entropy(&self) -> u64 {
+        self.serial.wrapping_mul(0x9e37_79b9)
+    }
+
+    /// Passes a write through the steps of admission.
+    fn admit(&self, of: &WriteOf<'_>, object: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
+        let user = identity::own();
+        let request = Admit { user: &user, kind: of.row, subresource: of.sub, old, view: self, entropy: self.entropy() };
+        self.admission.admit(&request, object).map(drop).map_err(|refusal| refusal.error)
+    }
+
     fn create(&mut self, kind: &Kind, key: Key, mut object: Object, now: Timestamp) -> Result<Reply, ApiError> {
         self.serial += 1;
         if !key.namespace.is_empty() {
             object.set(&["metadata", "namespace"], &*key.namespace);
-            self.admit(kind, &key, &object)?;
         }
+        let of = WriteOf { kind, row: kind, sub: None };
         // a name that is taken would be tried again with another one
-        meta::generate_name(&mut object, self.serial.wrapping_mul(0x9e37_79b9));
-        meta::stamp(kind, &mut object, &format!("uid-{}", self.serial), &time::format(now));
-        kind.strategy.default(&mut object);
-        kind.strategy.prepare_create(&mut object);
-        let mut wrong = rules::validate(kind, &object);
-        wrong.extend(kind.strategy.validate(&object));
-        self.refused(kind, &object, wrong)?;
+        write::propose_new(&of, &mut object, self.entropy(), &format!("uid-{}", self.serial), now);
+        self.admit(&of, &mut object, None)?;
+        write::finish_new(&of, &mut object)?;
         let key = Key { name: object.name().into(), ..key };
         if self.objects.contains_key(&key) {
             return Err(ApiError::already_exists(&key.group, &key.resource, &key.name));
@@ -133,53 +160,15 @@ impl Store {
         self.put(key, object).map(replied)
     }
 
-    /// A namespace that isn't there, or is on its way out, takes nothing new.
-    fn admit(&self, kind: &Kind, key: &Key, object: &Object) -> Result<(), ApiError> {
-        let namespace = self.get("", "namespaces", "", &key.namespace).ok_or_else(|| ApiError::not_found("", "namespaces", &key.namespace))?;
-        if namespace.object().deletion_timestamp().is_none() {
-            return Ok(());
-        }
-        let mut error = ApiError::forbidden(&kind.group, &kind.resource, object.name(), "the namespace is being terminated");
-        let mut details = error.details.take().unwrap_or_default();
-        details.causes.push(Cause { reason: CauseReason::NamespaceTerminating, message: String::new(), field: "metadata.namespace".to_owned() });
-        error.details = Some(details);
-        Err(error)
-    }
-
-    fn refused(&self, kind: &Kind, object: &Object, wrong: Vec<Cause>) -> Result<(), ApiError> {
-        if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(&kind.group, &kind.kind, object.name(), wrong)) }
-    }
-
     fn change(&mut self, kind: &Kind, key: &Key, sub: Option<Subresource>, propose: &dyn Fn(&Object) -> Result<Object, ApiError>) -> Result<Reply, ApiError> {
         let stored = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
         let old = stored.object();
         let mut new = propose(old)?;
-        if !new.uid().is_empty() && new.uid() != old.uid() {
-            return Err(ApiError::conflict(&key.group, &key.resource, &key.name, "Precondition failed: UID in precondition"));
-        }
-        if !matches!(new.resource_version(), "" | "0") && new.resource_version() != old.resource_version() {
-            return Err(ApiError::modified(&key.group, &key.resource, &key.name));
-        }
-        meta::carry_over(&mut new, old);
-        new.set(&["metadata", "resourceVersion"], old.resource_version());
-        let mut new = match sub {
-            None if kind.has(Subresource::Status) => with(new, &["status"], old),
-            Some(Subresource::Status) => with(old.clone(), &["status"], &new),
-            Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
-            _ => new,
-        };
-        match sub {
-            None => {
-                kind.strategy.default(&mut new);
-                kind.strategy.prepare_update(&mut new, old);
-                let mut wrong = rules::validate_update(&new, old);
-                wrong.extend(kind.strategy.validate_update(&new, old));
-                self.refused(kind, &new, wrong)?;
-                meta::count_generation(kind, &mut new, old);
-            }
-            Some(Subresource::Status) => kind.strategy.prepare_status(&mut new, old),
-            Some(_) => {}
-        }
+        let of = WriteOf { kind, row: kind, sub };
+        write::propose_change(&of, &mut new, old)?;
+        let mut new = write::cover(&of, new, old);
+        self.admit(&of, &mut new, Some(old))?;
+        write::finish_change(&of, &mut new, old)?;
         if deletion::due(kind, &new) {
             self.bury(key, new).map(replied)
         } else if meta::unchanged(&new, old) {

@@ -34,6 +34,7 @@ pub mod store;
 pub mod subresource;
 mod verbs;
 mod warnings;
+pub mod write;
 
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use serve::{ServeError, Services, serve};

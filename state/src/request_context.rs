@@ -3,6 +3,7 @@ use crate::authz::{Attributes, Target, node};
 use crate::flow_control::InFlightRequest;
 use crate::identity;
 use crate::node_name;
+use crate::write::WriteOf;
 use model::kind::Subresource;
 use model::selector::FieldSelector;
 use model::{ApiError, Key, Kind, Kinds, Object};
@@ -72,6 +73,11 @@ impl RequestContext {
             return Err(ApiError::bad_request("an empty namespace may not be set when a resource name is provided"));
         }
         Ok(())
+    }
+
+    /// What it writes, for the pure halves of the verbs.
+    pub fn write(&self) -> WriteOf<'_> {
+        WriteOf { kind: &self.kind, row: &self.row, sub: self.sub }
     }
 
     /// The key of the stored object of this name.

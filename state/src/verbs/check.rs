@@ -1,8 +1,8 @@
-//! What every written object passes: its schema, its metadata, its kind's rules.
+//! What a client's object passes as it comes: its schema, and what the JSON that it came as has twice.
 use crate::request_context::RequestContext;
 use bytes::Bytes;
 use model::schema::FieldValidation;
-use model::{ApiError, Cause, Object, meta, schema};
+use model::{ApiError, Object, schema};
 use state_client::{Body, PatchKind};
 
 /// Checks a client's object against its kind's schema. What the schema doesn't know, and what the JSON that it came as has twice, is dropped, warned
@@ -44,62 +44,4 @@ pub fn json(body: &Body) -> Option<Bytes> {
         Body::Json(json) | Body::Patch(PatchKind::Merge | PatchKind::Strategic, json) => Some(json.clone()),
         _ => None,
     }
-}
-
-fn refuse(call: &RequestContext, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&call.kind.group, &call.kind.kind, object.name(), causes)) }
-}
-
-/// Checks a new object in its stored form.
-///
-/// # Errors
-/// 422 with every refused field.
-pub fn new_object(call: &RequestContext, object: &Object) -> Result<(), ApiError> {
-    refuse(call, object, wrong(call, object))
-}
-
-fn wrong(call: &RequestContext, object: &Object) -> Vec<Cause> {
-    let mut causes = meta::validate(&call.row, object);
-    // a kind that is stored as another has rules of its own for what is stored
-    causes.extend(call.kind.strategy.validate(object));
-    causes
-}
-
-/// Checks a changed object in its stored form. What was wrong with it before may stay as it is: an object that was stored when less was refused
-/// can still be changed elsewhere, and deleted.
-///
-/// # Errors
-/// 422 with every refused field.
-pub fn changed_object(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
-    let mut causes = meta::validate_update(new, old);
-    causes.extend(new_causes(call, new, old));
-    causes.extend(call.kind.strategy.validate_update(new, old));
-    refuse(call, new, causes)
-}
-
-/// Checks the labels and annotations that came with a status, where they are others than before.
-///
-/// # Errors
-/// 422 with every refused field.
-fn changed_words(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
-    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(call, new, meta::validate(&call.row, new)) }
-}
-
-/// Checks a changed status, and the words that came with it.
-///
-/// # Errors
-/// 422 with every refused field.
-pub fn changed_status(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
-    changed_words(call, new, old)?;
-    refuse(call, new, call.row.strategy.validate_status(new, old))
-}
-
-/// What is refused of `new` and wasn't of `old`.
-fn new_causes(call: &RequestContext, new: &Object, old: &Object) -> Vec<Cause> {
-    let mut causes = wrong(call, new);
-    if !causes.is_empty() {
-        let before = wrong(call, old);
-        causes.retain(|cause| !before.contains(cause));
-    }
-    causes
 }

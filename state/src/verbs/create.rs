@@ -8,7 +8,8 @@ use crate::pipeline::Pipeline;
 use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, Write};
-use model::{ApiError, Key, Object, Reason, Stored, time};
+use crate::write;
+use model::{ApiError, Key, Object, Reason, Stored};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
@@ -55,15 +56,13 @@ impl Pipeline {
 
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
-        meta::generate_name(&mut object, rand::random());
-        meta::stamp(&call.row, &mut object, &uuid::Uuid::new_v4().to_string(), &time::format(call.now));
-        call.row.strategy.default(&mut object);
+        let of = call.write();
+        write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
-        call.row.strategy.prepare_create(&mut object);
-        check::new_object(call, &object)?;
+        write::finish_new(&of, &mut object)?;
         let mut held = self.judge(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);
         let written = |stored| Some(Written { stored, warnings });

@@ -11,6 +11,7 @@ use crate::reply::{Written, json_reply, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
+use crate::write;
 use model::kind::Subresource;
 use model::kinds::event;
 use model::{ApiError, Cause, Object, Reason, Stored, patch};
@@ -111,28 +112,12 @@ impl Pipeline {
 
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
-        check_built_on(call, &new, old)?;
-        meta::carry_over(&mut new, old);
-        new.set(&["metadata", "resourceVersion"], old.resource_version());
+        let of = call.write();
+        write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
-        let mut new = part(call, new, old);
-        if call.sub.is_none() {
-            call.row.strategy.default(&mut new);
-        }
+        let mut new = write::cover(&of, new, old);
         let held = self.admit(call, &mut new, Some(old)).await?;
-        match call.sub {
-            None => call.row.strategy.prepare_update(&mut new, old),
-            Some(Subresource::Status) => call.row.strategy.prepare_status(&mut new, old),
-            Some(_) => {}
-        }
-        match call.sub {
-            None | Some(Subresource::Scale | Subresource::Finalize) => {
-                check::changed_object(call, &new, old)?;
-                meta::count_generation(&call.row, &mut new, old);
-            }
-            Some(Subresource::Status) => check::changed_status(call, &new, old)?,
-            Some(_) => {}
-        }
+        write::finish_change(&of, &mut new, old)?;
         let held = self.judge(call, &new, Some(old), held).await?;
         Ok((new, held))
     }
@@ -169,64 +154,4 @@ fn built_on(call: &RequestContext, given: &Object, old: &Stored) -> Result<Objec
         return Err(ApiError::invalid(&call.kind.group, &call.kind.kind, &old.key.name, vec![cause]));
     }
     Ok(given.clone())
-}
-
-/// Refuses a change that was made to another object of the same name, or to an older form of it.
-fn check_built_on(call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
-    let (group, resource, name) = (&call.kind.group, &call.kind.resource, old.name());
-    if !new.uid().is_empty() && new.uid() != old.uid() {
-        let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid(), old.uid());
-        return Err(ApiError::conflict(group, resource, name, why));
-    }
-    match new.resource_version() {
-        "" | "0" => Ok(()),
-        same if same == old.resource_version() => Ok(()),
-        _ => Err(ApiError::modified(group, resource, name)),
-    }
-}
-
-/// `old` with the status of `new`, and with its labels and annotations where the kind lets those who write a status change them. Mostly only the status
-/// differs: comparing the rest is several times cheaper than a copy of it.
-fn status_of(mut new: Object, old: &Object, with_metadata: bool) -> Object {
-    new.0.retain(|field, _| field == "status" || old.0.contains_key(field));
-    for (field, value) in old.0.iter().filter(|(field, _)| *field != "status") {
-        match new.0.get(field) {
-            Some(given) if given == value => {}
-            Some(given) if with_metadata && field == "metadata" => {
-                let metadata = words_of(given, value);
-                new.0.insert(field.clone(), metadata);
-            }
-            _ => _ = new.0.insert(field.clone(), value.clone()),
-        }
-    }
-    new
-}
-
-/// The metadata `old` with the labels and annotations of `given`.
-fn words_of(given: &Value, old: &Value) -> Value {
-    let mut metadata = old.as_object().cloned().unwrap_or_default();
-    for words in ["labels", "annotations"] {
-        match given.get(words) {
-            Some(given) => _ = metadata.insert(words.to_owned(), given.clone()),
-            None => _ = metadata.remove(words),
-        }
-    }
-    Value::Object(metadata)
-}
-
-/// What of `new` the request's address covers; the rest stays as it was.
-fn part(call: &RequestContext, new: Object, old: &Object) -> Object {
-    let with = |mut into: Object, path: &[&str], from: &Object| {
-        match from.at(path) {
-            Some(value) => into.set(path, value.clone()),
-            None => _ = into.remove(path),
-        }
-        into
-    };
-    match call.sub {
-        None if call.row.has(Subresource::Status) => with(new, &["status"], old),
-        Some(Subresource::Status) => status_of(new, old, call.row.strategy.status_has_metadata()),
-        Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
-        _ => new,
-    }
 }

@@ -1,0 +1,186 @@
+//! The pure halves of create and update: what is made of an object before and after it passes admission, and what is refused.
+//!
+//! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
+use crate::meta;
+use jiff::Timestamp;
+use model::kind::Subresource;
+use model::{ApiError, Cause, Kind, Object, meta as rules, time};
+use serde_json::Value;
+
+/// What a write is of.
+#[derive(Clone, Copy)]
+pub struct WriteOf<'a> {
+    /// The kind as the client sees it.
+    pub kind: &'a Kind,
+    /// The kind as it is stored.
+    pub row: &'a Kind,
+    /// The subresource.
+    pub sub: Option<Subresource>,
+}
+
+/// Gives a new object its name, where it has none, its UID, time and defaults.
+pub fn propose_new(of: &WriteOf<'_>, object: &mut Object, entropy: u64, uid: &str, now: Timestamp) {
+    meta::generate_name(object, entropy);
+    meta::stamp(of.row, object, uid, &time::format(now));
+    of.row.strategy.default(object);
+}
+
+/// Makes an admitted object what is stored.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn finish_new(of: &WriteOf<'_>, object: &mut Object) -> Result<(), ApiError> {
+    of.row.strategy.prepare_create(object);
+    refuse(of, object, wrong(of, object))
+}
+
+/// Makes a proposal one of the present object: with all that no client may change.
+///
+/// # Errors
+/// 409 for a proposal that was made of another object of the same name, or of an older form of it.
+pub fn propose_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Result<(), ApiError> {
+    check_built_on(of.kind, new, old)?;
+    meta::carry_over(new, old);
+    new.set(&["metadata", "resourceVersion"], old.resource_version());
+    Ok(())
+}
+
+/// What of a proposal the request's address covers, with its defaults; the rest stays as it was.
+pub fn cover(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
+    let mut new = part(of, new, old);
+    if of.sub.is_none() {
+        of.row.strategy.default(&mut new);
+    }
+    new
+}
+
+/// Makes an admitted change what is stored.
+///
+/// # Errors
+/// 422 with every refused field.
+pub fn finish_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Result<(), ApiError> {
+    match of.sub {
+        None => of.row.strategy.prepare_update(new, old),
+        Some(Subresource::Status) => of.row.strategy.prepare_status(new, old),
+        Some(_) => {}
+    }
+    match of.sub {
+        None | Some(Subresource::Scale | Subresource::Finalize) => {
+            changed_object(of, new, old)?;
+            meta::count_generation(of.row, new, old);
+        }
+        Some(Subresource::Status) => changed_status(of, new, old)?,
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&of.kind.group, &of.kind.kind, object.name(), causes)) }
+}
+
+fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
+    let mut causes = rules::validate(&of.row, object);
+    // a kind that is stored as another has rules of its own for what is stored
+    causes.extend(of.kind.strategy.validate(object));
+    causes
+}
+
+/// Checks a changed object in its stored form. What was wrong with it before may stay as it is: an object that was stored when less was refused
+/// can still be changed elsewhere, and deleted.
+///
+/// # Errors
+/// 422 with every refused field.
+fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
+    let mut causes = rules::validate_update(new, old);
+    causes.extend(new_causes(of, new, old));
+    causes.extend(of.kind.strategy.validate_update(new, old));
+    refuse(of, new, causes)
+}
+
+/// Checks the labels and annotations that came with a status, where they are others than before.
+///
+/// # Errors
+/// 422 with every refused field.
+fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
+    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(of, new, rules::validate(&of.row, new)) }
+}
+
+/// Checks a changed status, and the words that came with it.
+///
+/// # Errors
+/// 422 with every refused field.
+fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
+    changed_words(of, new, old)?;
+    refuse(of, new, of.row.strategy.validate_status(new, old))
+}
+
+/// What is refused of `new` and wasn't of `old`.
+fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object) -> Vec<Cause> {
+    let mut causes = wrong(of, new);
+    if !causes.is_empty() {
+        let before = wrong(of, old);
+        causes.retain(|cause| !before.contains(cause));
+    }
+    causes
+}
+
+/// Refuses a change that was made to another object of the same name, or to an older form of it.
+fn check_built_on(kind: &Kind, new: &Object, old: &Object) -> Result<(), ApiError> {
+    let (group, resource, name) = (&kind.group, &kind.resource, old.name());
+    if !new.uid().is_empty() && new.uid() != old.uid() {
+        let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid(), old.uid());
+        return Err(ApiError::conflict(group, resource, name, why));
+    }
+    match new.resource_version() {
+        "" | "0" => Ok(()),
+        same if same == old.resource_version() => Ok(()),
+        _ => Err(ApiError::modified(group, resource, name)),
+    }
+}
+
+/// `old` with the status of `new`, and with its labels and annotations where the kind lets those who write a status change them. Mostly only the status
+/// differs: comparing the rest is several times cheaper than a copy of it.
+fn status_of(mut new: Object, old: &Object, with_metadata: bool) -> Object {
+    new.0.retain(|field, _| field == "status" || old.0.contains_key(field));
+    for (field, value) in old.0.iter().filter(|(field, _)| *field != "status") {
+        match new.0.get(field) {
+            Some(given) if given == value => {}
+            Some(given) if with_metadata && field == "metadata" => {
+                let metadata = words_of(given, value);
+                new.0.insert(field.clone(), metadata);
+            }
+            _ => _ = new.0.insert(field.clone(), value.clone()),
+        }
+    }
+    new
+}
+
+/// The metadata `old` with the labels and annotations of `given`.
+fn words_of(given: &Value, old: &Value) -> Value {
+    let mut metadata = old.as_object().cloned().unwrap_or_default();
+    for words in ["labels", "annotations"] {
+        match given.get(words) {
+            Some(given) => _ = metadata.insert(words.to_owned(), given.clone()),
+            None => _ = metadata.remove(words),
+        }
+    }
+    Value::Object(metadata)
+}
+
+/// What of `new` the request's address covers; the rest stays as it was.
+fn part(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
+    let with = |mut into: Object, path: &[&str], from: &Object| {
+        match from.at(path) {
+            Some(value) => into.set(path, value.clone()),
+            None => _ = into.remove(path),
+        }
+        into
+    };
+    match of.sub {
+        None if of.row.has(Subresource::Status) => with(new, &["status"], old),
+        Some(Subresource::Status) => status_of(new, old, of.row.strategy.status_has_metadata()),
+        Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
+        _ => new,
+    }
+}

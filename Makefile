@@ -25,11 +25,12 @@ test: install-test lint build
 build:
 	cargo build --workspace --all-targets --locked
 
-## make lint         formatting, clippy, dependency rules
+## make lint         formatting, clippy, dependency rules, and the repository's own rules (tests/tidy)
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo deny --locked check licenses bans sources
+	cargo test --locked -p tidy
 
 ## make unit         each crate's own tests; those of the bus and the store run a real nats-server
 unit: build

@@ -5,7 +5,6 @@ use crate::pod::{BY_NODE, pod};
 use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, later};
 use crate::status::condition;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Toleration as RawToleration;
 use model::Key;
 use model::placement::taints::{Taint, Toleration};
 use serde_json::{Value, json};
@@ -88,8 +87,7 @@ fn due(node: &Item, item: &Item, taints: &[&Value]) -> Option<Timestamp> {
 
 /// A toleration and its seconds; `None` for one that tolerates nothing.
 fn toleration(value: &Value) -> Option<(Toleration, Option<i64>)> {
-    let raw: RawToleration = serde_json::from_value(value.clone()).ok()?;
-    Some((Toleration::parse(&raw)?, raw.toleration_seconds))
+    Some((Toleration::from_json(value)?, value["tolerationSeconds"].as_i64()))
 }
 
 /// First the pod says why it goes, then it goes.

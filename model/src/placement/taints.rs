@@ -69,6 +69,10 @@ impl Toleration {
         };
         Some(Self { key: t.key.as_deref().unwrap_or_default().into(), value, effect })
     }
+    /// The same from a pod's JSON.
+    pub fn from_json(toleration: &Value) -> Option<Self> {
+        Self::parse(&serde_json::from_value(toleration.clone()).ok()?)
+    }
     /// Whether it covers a taint.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.effect.is_none_or(|e| e == taint.effect) && (self.key.is_empty() || self.key == taint.key) && self.value.as_ref().is_none_or(|v| *v == taint.value)

@@ -1,4 +1,4 @@
-//! Garbage collection: what is left without an owner goes, in the way that the owner's deletion asked for, through any kind.
+//! Garbage collection of all kinds: deletes objects whose owners are gone, in the way (foreground, background, orphan) that the owner's deletion asked for.
 use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status::list;
 use model::{Key, Kinds, OwnerReference};

@@ -1,7 +1,7 @@
-//! Controllers as pure plans, and the runtime that carries them out.
+//! The controllers, and the runtime that runs them. A controller is a pure function that returns a plan; the runtime carries the plan out.
 //!
-//! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of
-//! [`runtime::Controller`] and a line in [`all`].
+//! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
+//! [`all`].
 pub mod cluster_role;
 pub mod deployment;
 pub mod endpoints;

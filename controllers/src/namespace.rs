@@ -1,4 +1,4 @@
-//! Namespaces on their way out: everything in them goes first.
+//! Deletes everything in a namespace that is being deleted, and then lets the namespace go.
 use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! What every namespace has: its default ServiceAccount, and the CA by which pods know the API server.
+//! Creates what every namespace must have: the default ServiceAccount, and a ConfigMap with the CA by which pods verify the API server.
 use crate::runtime::{Controller, Input, Moment, Output, Part, Plan, Resource, View, ViewChange};
 use model::{Key, Object};
 use serde_json::{Value, json};

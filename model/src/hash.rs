@@ -1,4 +1,4 @@
-//! Stable hashes for names that derive from content.
+//! Hashes that are the same on every run and platform, for names that derive from content.
 use serde_json::Value;
 
 /// Letters that form no words and are safe in names.

@@ -1,5 +1,5 @@
-//! The order of fields in JSON that is sent. A JSON map has none, but Kubernetes always sends the fields of its Go structs in turn, and people and
-//! programs came to count on the first ones: `kind`, `apiVersion` and `metadata`, in which the name comes first.
+//! The order of fields in the JSON that is sent. JSON maps have no order, but Kubernetes sends the fields of its Go structs in a fixed one, and people and
+//! programs rely on the first fields: `kind`, `apiVersion`, `metadata`, and the name within that.
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! An object as the log holds it: JSON bytes with the revision in place, parsed once, on first use.
+//! An object as the log holds it: JSON bytes that contain the revision. They are parsed on first use only.
 use crate::error::ApiError;
 use crate::object::Object;
 use crate::order;

@@ -1,4 +1,4 @@
-//! A kind's own rules, beside the table: what is defaulted, prepared and refused. One small file a kind under `kinds/`.
+//! The strategy of a kind: its own rules for defaults, preparation and validation. Each is one small file under `kinds/`.
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;

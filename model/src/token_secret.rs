@@ -1,4 +1,4 @@
-//! The words by which Secrets hold tokens of service accounts.
+//! The type and the annotations of Secrets that hold the token of a service account.
 
 /// The type of such a Secret.
 pub const TYPE: &str = "kubernetes.io/service-account-token";

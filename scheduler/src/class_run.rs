@@ -1,6 +1,6 @@
-//! One class of pods over all nodes, within one batch. The work is done once a class: nodes that are the same to all label and place
-//! plug-ins share a bucket, a bucket keeps its nodes in a heap by their own score, and a placement moves only the nodes that it touches.
-//! So the next pod of the class costs the number of buckets, not of nodes.
+//! Chooses nodes for the pods of one class within a batch. Pods of a class ask the same of a node, so the work is done once a class. Nodes that look the same
+//! to all label and topology plug-ins share a bucket, a bucket keeps its nodes in a heap by score, and a placement moves only the nodes that it affects. The
+//! next pod of the class therefore costs time by the number of buckets and not of nodes.
 use crate::filter::{Check, FILTERS};
 use crate::node::Node;
 use crate::pod::PodClass;

@@ -1,4 +1,4 @@
-//! The scheduler without its edge: changes and outcomes come in, what is to be written goes out, time is an argument.
+//! The state of the scheduler as one value without I/O: it takes changes and outcomes, and returns what is to be written. The time is an argument.
 use crate::events::Note;
 use crate::node::{NodeInfo, ParseError};
 use crate::pod::{self, PodClass, PodInfo};

@@ -1,12 +1,12 @@
-//! Which node runs which pod.
+//! The scheduler decides which node runs which pod.
 //!
-//! * [`snapshot`]: nodes, their pods and namespaces, kept incrementally;
-//! * [`schedule()`]: pure: from a snapshot and pods to [`Decision`]s;
-//! * [`filter`] and [`score`]: the plug-ins, one function and one line in a table each;
-//! * [`topology`]: counts of pods by domain, for spread and pod affinity;
-//! * [`queue`]: pods that wait, and what they wait for;
-//! * [`events`]: what is said about pods;
-//! * [`core`]: all of that as one value: changes come in, what is to be written goes out;
+//! * [`snapshot`]: nodes, their pods and namespaces, updated with each change;
+//! * [`schedule()`]: a pure function from a snapshot and pods to [`Decision`]s;
+//! * [`filter`] and [`score`]: the plug-ins, each one function and one line in a table;
+//! * [`topology`]: counts of pods by domain, for spread constraints and pod affinity;
+//! * [`queue`]: pods that wait, and which changes may help them;
+//! * [`events`]: the Events that tell users about pods;
+//! * [`core`]: all state of the scheduler as one value, which takes changes and returns writes;
 //! * [`run()`]: the loop around it, the only part with a clock and a bus.
 //!
 //! To add a rule: one pure function, and one line in [`filter::FILTERS`], [`score::LOCAL`] or [`score::SCALED`].

@@ -1,5 +1,5 @@
-//! Pods that wait for a place. A pod that no node took is tried again when something happens that concerns the filters which refused it,
-//! and never because time passed; time only keeps a pod that fails again and again from being tried at once. Pure: `now` is an input.
+//! The queue of pods that have no node yet. A pod that was refused is tried again when something changes that concerns the filters that refused it, and never
+//! because time passed. A pause only keeps a pod that fails repeatedly from being tried at once. The module is pure: `now` is an argument.
 use crate::pod::PodInfo;
 use crate::wake::Wake;
 use bus::backoff;

@@ -1,5 +1,5 @@
-//! Pods around a node: for one class of pods, the terms (spread constraints, affinity, anti-affinity, others' terms that concern it) and
-//! how many matching pods each topology domain holds, kept up to date as pods are placed.
+//! Counts of pods by topology domain. For one class of pods it holds the terms (spread constraints, affinity, anti-affinity, and terms of other pods that
+//! concern it) and how many matching pods each domain has, and it is updated as pods are placed.
 use crate::labels::{HOSTNAME, Labels};
 use crate::node::Node;
 use crate::pod::{Counted, PodClass, PodTerm, Spread, Weighted};

@@ -1,4 +1,4 @@
-//! What happened in the cluster that may let a waiting pod in: each filter plug-in says which of these concern it.
+//! Which changes of the cluster may make a waiting pod schedulable. Each filter plug-in names the changes that concern it.
 use std::ops::{BitOr, BitOrAssign};
 
 /// A set of happenings.

@@ -1,4 +1,4 @@
-//! A node: its agent's decisions are the real ones; its containers, its disk and its clockwork are simulated.
+//! A simulated node. The agent's decisions are the real functions; its containers, its disk and its timers are simulated.
 use crate::feed::Feed;
 use crate::net::{Event, Net, Proc, Results};
 use jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! What must hold after each write, and once all is quiet.
+//! Checks invariants after each write, and at the end whether everything has reached its desired state.
 use crate::net::{NAMESPACE, Net, Proc};
 use crate::store::Entry;
 use jiff::{SignedDuration, Timestamp};

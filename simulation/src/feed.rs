@@ -1,4 +1,4 @@
-//! Watches: how far each process has been shown the log, one resource at a time, and what a list after a cut shows.
+//! Simulated watches: up to which entry of the log each process has seen each resource, and what a new list shows after a watch broke.
 use crate::store::{Entry, Store};
 use model::{Key, Stored};
 use state_client::Change;

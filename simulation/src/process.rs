@@ -1,4 +1,4 @@
-//! The processes that decide for the whole cluster: the controllers around their engine, the scheduler around its core.
+//! The simulated processes of the control plane: the controllers with their engine, and the scheduler with its core.
 use crate::feed::Feed;
 use crate::net::{Event, Net, Proc, Results};
 use controllers::runtime::actor::{HEARTBEAT_LEASE, request};

@@ -1,4 +1,4 @@
-//! What users do, and what goes wrong.
+//! The random actions of users, and the faults.
 use crate::cluster::Cluster;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
 use model::Object;

@@ -1,4 +1,4 @@
-//! Many lives of a cluster, one a seed. `SEEDS` says how many, `SEED` which one alone.
+//! Runs the simulation for many seeds. The variable `SEEDS` sets how many; `SEED` runs a single one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use simulation::Life;
 

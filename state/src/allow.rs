@@ -1,5 +1,5 @@
-//! Whether a request is allowed: decided on what it is answered with. What a node may read follows from its pods, and both the pods and what it reads
-//! change while the request waits for the cache; so it is asked again once that is current.
+//! Decides whether a request is allowed, on the data with which it is answered. What a node may read follows from its pods, and these can change while the
+//! request waits for the cache. The decision is therefore made again when the cache is current.
 use crate::authz::{self, node};
 use crate::node_name::node_of;
 use crate::pipeline::Pipeline;

@@ -1,5 +1,5 @@
-//! What admission notes of writes, for whoever collects it. There is no audit log of requests: what Kubernetes would write there as an event's
-//! annotations is a line of this process' own log, with the target `audit`.
+//! Writes what admission steps note for an audit as log lines with the target `audit`. Kubernetes would write these notes as annotations of an audit event;
+//! there is no audit log of requests here.
 use crate::admission::AuditAnnotation;
 use crate::request_context::RequestContext;
 use model::Object;

@@ -1,8 +1,8 @@
-//! Addresses and node ports are unique over all processes of `state`: each that a Service has is claimed by an entry of its own in the log.
+//! Makes the addresses and node ports of Services unique over all `state` processes: each one in use has an entry of its own in the log, its claim.
 //!
-//! A claim is made before its Service is written, by a create that only one can win, and dropped after the Service has let go of it. The loser of a
-//! race chooses anew. What a process leaves behind when it dies in between, the next one on the same data takes back at once; otherwise it is swept
-//! away: a claim whose Service isn't there, twice in a row.
+//! A claim is created before its Service is written, and only one process can create it. It is deleted after the Service no longer uses it. A process that
+//! finds an address claimed chooses another one. Claims that a process left when it died are taken back by the next process on the same data. Otherwise a
+//! sweep deletes a claim whose Service was missing in two sweeps in a row.
 use crate::admission::service::{CLAIMS, Claim, claims};
 use crate::pipeline::Pipeline;
 use crate::store::{CommitError, StoreOp, Write};

@@ -1,4 +1,4 @@
-//! What a deletion does to an object: decided here, carried out by the verbs.
+//! Decides what a deletion does to an object: it is left as it is, marked as being deleted, or removed. The verbs carry it out.
 use model::{ApiError, Kind, Object, time};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,8 @@
-//! Writes of deposed holders are refused: a write that says under which lease it is asked for is let in only while that lease is held so.
+//! Refuses writes of processes that no longer hold their lease. A write may name a lease and its fencing token; it is accepted only while the lease is held
+//! with that token.
 //!
-//! The lease is read when the write comes, from where it stands, so that no process of `state` can be behind. A write that was let in just
-//! before the lease went may still reach the log just after: against that stands the compare-and-swap of each object.
+//! The lease is read from where it is stored when the write arrives, so that no `state` process decides on an old copy. A write that was accepted just before
+//! the lease changed hands may still reach the log just after. The compare-and-swap of each object protects against that.
 use bus::{Caller, FencingToken, LeaseError, Leases, Role};
 use model::{ApiError, Reason};
 use state_client::Verb;

@@ -1,8 +1,8 @@
-//! Room for requests: how many are here, and how many of them are worked on at once.
+//! Limits how many requests are accepted and how many of them are worked on at the same time.
 //!
-//! Components, nodes and users have levels of their own, so that nobody occupies what another kind of caller needs. Within a level those who come are let
-//! in by what they would leave to others: each has at most as much as is still free, so that some always is. Who is in waits for a seat to be worked on,
-//! and seats go around among those who wait for one.
+//! Components, nodes and users have priority levels of their own, so that one kind of caller can't use up what another needs. Within a level, a caller may
+//! have at most as many requests as are still free, so that some always remain. An accepted request waits for a seat before it is worked on; seats are given
+//! to callers in turn.
 use crate::identity;
 use bus::{Caller, Class, Role};
 use model::ApiError;

@@ -1,4 +1,4 @@
-//! Kinds that show another kind's objects in a form of their own (`stored_as`): `events.k8s.io` shows core Events.
+//! Converts objects of kinds that are another view of a stored kind (`stored_as`): `events.k8s.io` Events are stored as core Events.
 use crate::store::RecordedChange;
 use model::kinds::event;
 use model::{ApiError, Kind, Object, Stored};

@@ -1,4 +1,4 @@
-//! For whom a request is carried out: bus callers as Kubernetes users.
+//! Maps callers on the bus to the Kubernetes users as which their requests are authorised.
 use bus::{Caller, Role};
 use model::{ApiError, Reason};
 use state_client::User;

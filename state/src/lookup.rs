@@ -1,4 +1,4 @@
-//! What pure parts may see of the cluster: the cache as it is, without waiting.
+//! Read access to the cache for pure functions: they see its content as it is and never wait.
 use crate::node_name::node_of;
 use model::{Key, Stored};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A request that is understood: who asks for what, of which kind.
+//! A request that has been parsed and checked: who asks, for what, and of which kind.
 use crate::authz::{Attributes, Target, node};
 use crate::flow_control::InFlightRequest;
 use crate::identity;

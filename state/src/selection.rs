@@ -1,4 +1,4 @@
-//! What a list or watch selects, and how a change looks to somebody who sees only that.
+//! Which objects a list or watch selects. For a watch it also tells how a change looks to the watcher: an object that no longer matches is shown as deleted.
 use crate::node_name::{FIELD, bound_to};
 use crate::store::RecordedChange;
 use model::selector::{FieldSelector, LabelSelector};

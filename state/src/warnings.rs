@@ -1,4 +1,4 @@
-//! Warnings are headers of a response, of which clients take only so much.
+//! Limits the warnings of a response. They are sent as headers, and clients accept only a limited amount of these.
 use std::collections::HashSet;
 
 /// Most characters of all warnings of a response.

@@ -1,4 +1,5 @@
-//! Pods that nobody else will take away: of nodes that are gone, ended ones beyond a number, unbound ones that are to go.
+//! Deletes pods that no other component would delete: pods of nodes that no longer exist, ended pods beyond a limit, and unscheduled pods that are being
+//! deleted.
 use super::part;
 use super::pod_condition;
 use crate::pod::{BY_END, BY_NODE, pod};

@@ -1,4 +1,4 @@
-//! How a node's zone is: whether evictions go on, slow down or stop.
+//! The health of a zone, from the states of its nodes. It decides whether evictions in the zone continue, slow down or stop.
 use super::part::{BY_ZONE, GIVEN_UP, READY, UNREADY, WAITING, node, zone};
 use crate::runtime::{Item, Resource, View, later};
 use jiff::{SignedDuration, Timestamp};

@@ -1,7 +1,7 @@
-//! Nodes that fall silent: how that is noticed, and what becomes of their pods.
+//! Controllers for nodes that stop reporting: they detect it, and decide what happens to the pods.
 //!
-//! All of it counts silence from when the runtime itself could hear (`Moment::heard_since`): who was cut off from the bus
-//! takes nobody for dead on its return.
+//! Silence is counted only from when this process itself could hear others (`Moment::heard_since`). A process that was cut off from the bus therefore takes no
+//! node for dead when it returns.
 mod collect;
 mod evict;
 mod health;

@@ -1,4 +1,4 @@
-//! What controllers read of nodes, decoded once a revision, and what nodes are looked up by.
+//! The part of a Node that controllers read, decoded once a revision, and the indexes by which nodes are found.
 use super::{NOT_READY, UNREACHABLE, is_taint};
 use crate::runtime::Item;
 use crate::runtime::view::FieldIndex;

@@ -1,4 +1,4 @@
-//! The runtime's edge: watches, writes, the clock. It decides nothing.
+//! The I/O of the runtime: watches, writes and the clock. The engine makes the decisions.
 use super::engine::{Dispatch, Engine, HEARTBEAT, Stats, WriteOutcome};
 use super::plan::{Guard, Write, WriteOp};
 use super::resource::Resource;

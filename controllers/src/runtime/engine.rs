@@ -1,4 +1,4 @@
-//! The runtime without its edge: changes and outcomes come in, jobs go out, time is an argument.
+//! The runtime as one value without I/O: it takes changes and outcomes of writes, and returns plans to carry out. The time is an argument.
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;

@@ -1,4 +1,4 @@
-//! Waiting until the view has seen what was written. This is what keeps a controller from acting twice on a view that is behind.
+//! Makes a key wait until the view shows what was written for it. Otherwise a controller could act twice, on a view that is behind the log.
 use super::queue::{Task, later};
 use super::resource::Resource;
 use super::view::View;

@@ -1,4 +1,4 @@
-//! One object of the view: shared bytes, its metadata at hand, and one decoded part.
+//! One object of the view: its JSON, which is shared, its decoded metadata, and the one decoded part that controllers read.
 use super::labels::Labels;
 use jiff::Timestamp;
 use model::{ApiError, Key, Object, OwnerReference, Stored};

@@ -1,8 +1,7 @@
-//! The runtime of all controllers: one view, one queue, one way to act.
+//! The runtime that all controllers share: one view, one queue, and one way to write.
 //!
-//! A [`Controller`] names its inputs and outputs and has one pure function from what is seen to a [`Plan`]. [`engine::Engine`] holds the
-//! view, decides whose turn it is and keeps a key from being planned before its last writes are seen; [`edge`] watches, writes and
-//! reads the clock.
+//! A [`Controller`] names its inputs and outputs and has one pure function from the view to a [`Plan`]. [`engine::Engine`] holds the view, decides which key
+//! is next, and doesn't plan a key before the view shows its last writes. [`actor`] watches, writes and reads the clock.
 pub mod actor;
 pub mod controller;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! Which key is planned when: each key once at a time, no key twice in the line, failures after a pause that grows.
+//! Decides which key is planned when. A key is in the queue once and planned once at a time; after a failure it waits for a pause that grows.
 use bus::backoff;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;

@@ -1,4 +1,4 @@
-//! What controllers see: indexed copies of all watched resources, shared by all of them.
+//! The view of the controllers: a copy of all watched resources with indexes, which all controllers share.
 use super::item::Item;
 use super::labels::Labels;
 use super::resource::Resource;

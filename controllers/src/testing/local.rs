@@ -1,4 +1,5 @@
-//! The real edge over a bus within the process: watches, batches and the clock are real, only `state` is the small world.
+//! Runs the real I/O of the runtime over a bus within the process. Watches, batches and the clock are real; `state` is replaced by the small store of the
+//! harness.
 use super::{World, deployment, ready};
 use crate::runtime::Resource;
 use crate::{Controllers, Options};

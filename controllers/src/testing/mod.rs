@@ -1,4 +1,4 @@
-//! The harness: the real engine over a small world in memory, with nodes that are hollow. Nothing in it waits, and a seed repeats it.
+//! Test harness: runs the real engine against a small store in memory with simulated nodes. Time is virtual, and a seed repeats a run.
 mod local;
 mod world;
 pub use world::World;

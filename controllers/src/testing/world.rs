@@ -1,4 +1,4 @@
-//! A state small enough to be read: objects in a map, a log of changes, and the rules that controllers count on.
+//! A small replacement for `state`: objects in a map, a log of changes, and the rules of `state` on which controllers rely.
 use jiff::Timestamp;
 use model::{ApiError, Key, Kind, Kinds, Object, Stored};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! PodTemplates: a pod's definition that is kept, and that nobody acts on.
+//! PodTemplates: stored pod templates. No controller acts on them.
 use super::fields::{Checks, with_field};
 use super::pod;
 use crate::error::Cause;

@@ -1,4 +1,4 @@
-//! Whether a node has what a pod asks for.
+//! Whether a node satisfies what a pod requires.
 use super::needs::Needs;
 use super::node::Usage;
 use super::resources::Resources;

@@ -1,9 +1,8 @@
-//! What a pod asks of a node and what a node offers: the rules by which the scheduler chooses a node and by which the node itself admits a pod.
+//! What pods require of nodes and what nodes offer. The scheduler chooses a node by these rules, and a node admits a pod by the same ones.
 //!
-//! * [`needs`]: what a pod asks of a node, parsed once;
-//! * [`node`]: what a node's object says, and what its pods use;
-//! * [`fit`]: whether the one suits the other;
-//! * [`error`]: why an object is not taken into account;
+//! * [`needs`]: what a pod requires, parsed once;
+//! * [`node`]: what a Node object says, and what its pods use;
+//! * [`fit`]: whether a node satisfies a pod;
 //! * [`resources`], [`labels`], [`ports`], [`taints`]: the terms in which both are expressed.
 pub mod error;
 pub mod fit;

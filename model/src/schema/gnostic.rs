@@ -1,6 +1,6 @@
-//! The Swagger document as protobuf, in the messages of gnostic's `OpenAPIv2.proto`: `kubectl` before 1.27 and typed clients ask for it so.
+//! Encodes the OpenAPI v2 document as protobuf, in the messages of gnostic's `OpenAPIv2.proto`. `kubectl` before 1.27 and typed clients ask for this form.
 //!
-//! One table a message says which member of the JSON becomes which field. What has no row isn't sent: readers take it as not said.
+//! For each message a table says which JSON member becomes which field. Members without a row are left out, which readers take as absent.
 use serde_json::{Map, Value};
 
 /// The media type that clients ask for.

@@ -1,6 +1,6 @@
-//! The Lease object that shows who leads, where users of Kubernetes look for it: `kubectl -n kube-system get leases`.
+//! Writes the Lease object that shows which process leads, where users of Kubernetes look for it: `kubectl -n kube-system get leases`.
 //!
-//! It shows; it doesn't decide. Who leads is decided by `bus::lease`, whose renewals never touch the objects.
+//! The object is for display only. `bus::lease` decides who leads, and its renewals don't change the object.
 use crate::client::Client;
 use jiff::Timestamp;
 use model::{ApiError, Object};

@@ -1,8 +1,7 @@
-//! A local, always current copy of one resource, kept by one watch: the base of the scheduler's snapshot, of controllers and agents.
+//! A copy of one resource in memory, kept current by one watch. The scheduler, controllers and agents use it.
 //!
-//! It survives everything: a cut stream resumes at the last revision seen, a revision that is no longer held is
-//! answered by a new synchronisation whose differences come out as ordinary changes, so that nobody downstream
-//! needs to know that there was a gap.
+//! A stream that breaks is resumed at the last revision seen. When the server no longer holds that revision, the reflector lists again and reports the
+//! differences as ordinary changes, so that its users need not know about the interruption.
 use crate::api::{Event, Request, Verb, WatchRequest};
 use crate::client::{Client, Watch};
 use bus::Backoff;

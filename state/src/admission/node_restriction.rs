@@ -1,6 +1,7 @@
-//! NodeRestriction: what a node writes is limited to itself and to its own pods, beyond what authorisation can tell from names.
+//! NodeRestriction: a node may write only itself and its own pods. Authorisation decides by names; this step looks at the objects.
 //!
-//! An update is judged as it is proposed: what its address doesn't cover is ignored of others, and refused to nodes.
+//! An update is checked as the node proposes it. Changes outside the part of the object that the address names (such as the spec in a status update) are
+//! ignored for other callers, and refused to nodes.
 use super::step::{Admit, Effects, Refusal, Step};
 use crate::authz::node::LEASES;
 use crate::authz::references::{self, MIRROR, is_mirror};

@@ -1,4 +1,4 @@
-//! Priority: the name of a priority class becomes a number.
+//! Priority: sets a pod's numeric priority from the PriorityClass that it names.
 use super::step::{Admit, Effects, Refusal, Step};
 use model::kinds::priority_class::SYSTEM;
 use model::{Key, Object};

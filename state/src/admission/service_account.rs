@@ -1,4 +1,4 @@
-//! ServiceAccount: a pod acts as an account of its namespace, and finds that account's token where clients look for it.
+//! ServiceAccount: gives each pod a service account of its namespace, and mounts that account's token where clients look for it.
 use super::step::{Admit, Effects, Refusal, Step};
 use crate::authz::references::{self, Reference, is_mirror, refers_to_any};
 use crate::meta;

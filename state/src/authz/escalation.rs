@@ -1,4 +1,4 @@
-//! Nobody grants more than they hold: what is checked when roles and bindings are written.
+//! Prevents users from granting rights that they don't have: checked when roles and bindings are written.
 use super::Authorizer;
 use super::attributes::{Attributes, Target};
 use super::policy::{GROUP, Policy, RoleRef};

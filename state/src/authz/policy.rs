@@ -1,4 +1,4 @@
-//! All roles and bindings, compiled: who holds which rules where. Changed object by object, never rebuilt.
+//! An index of all roles and bindings that answers which rules a user has in which namespace. It is updated with each changed object and never rebuilt.
 use super::attributes::Attributes;
 use super::rule::Rule;
 use model::Object;

@@ -1,4 +1,5 @@
-//! "Up to date as of now": waits until the tables hold what the log held when asked. Those who ask at the same time share one question.
+//! Makes consistent reads possible: a reader waits until the cache holds everything that the log held when it asked. Readers that ask at the same time share
+//! one question to the server.
 use super::error::StoreError;
 use super::leader::Leader;
 use super::log::Log;

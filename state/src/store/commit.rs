@@ -1,9 +1,8 @@
-//! The committer of one stream: it turns concurrent writes into few publishes.
+//! The committer of one stream. It sends concurrent writes in few publishes.
 //!
-//! While its queue is short it publishes one message at a time, which is the quickest for a lone writer. Writes that come while publishes are on
-//! their way gather, and leave together as one atomic batch, for one sync of the server's disk; while they do, nothing but the first of those that
-//! come next leaves alone. A key has at most one write on its way: the next one waits for its outcome, because that decides whether it can still
-//! succeed.
+//! While few writes wait, it publishes them one at a time, which is quickest for a lone writer. Writes that arrive while publishes are in progress are
+//! collected and published as one atomic batch, which costs the server one sync. Meanwhile only the first of the writes that arrive next is published alone.
+//! Of each key only one write is in progress: the next one waits for its outcome, which decides whether the next can still succeed.
 use super::barrier::Barrier;
 use super::error::CommitError;
 use super::leader::Leader;

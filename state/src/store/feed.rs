@@ -1,4 +1,4 @@
-//! One watcher's place in the window of a resource.
+//! One watcher: its position in the window of recent changes of a resource.
 use super::log::Log;
 use super::revision::{FUTURE, reach, revision_of};
 use super::table::{RecordedChange, Table};

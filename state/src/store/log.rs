@@ -1,7 +1,7 @@
-//! One stream in memory: its tables, and the one place where entries enter them, strictly in the order of the log.
+//! One stream in memory: its tables, and the only place where entries are added to them, strictly in the order of the stream.
 //!
-//! Entries come from two sides: the tail reads the stream, and the committer learns the sequences of this process's own writes from their
-//! acknowledgements. An own write enters at once when it is the next in sequence; otherwise it waits until the tail has brought what is before it.
+//! Entries come from two sources. The tail reads them from the stream, and the committer learns the sequences of this process's own writes from their
+//! acknowledgements. An own write is added at once when it is next in sequence. Otherwise it waits until the tail has read what comes before it.
 use super::error::CommitError;
 use super::table::{Entry, Last, Loaded, Table, WindowLimits};
 use super::{subject, sync};

@@ -1,4 +1,4 @@
-//! A stream's part of a store without its server: what the steps on a write's way cost in themselves. Benchmarks and counts of allocations use it.
+//! The part of the store in this process, without a server. Benchmarks and tests of allocations use it to measure the steps of a write.
 use super::error::CommitError;
 use super::feed::{Feed, WatchFrom};
 use super::log::{Log, WriteRefusal};

@@ -1,8 +1,9 @@
-//! From how many waiting writes on it is quicker to send them together, as measured on the way.
+//! Measures from how many waiting writes on an atomic batch is quicker than single messages.
 //!
-//! A stream of one replica handles one publish after the other. A message that goes alone costs it a sync; a batch costs it one as well, and what gathering
-//! takes: as much as three or four such messages where the server gathers in memory (`bus::server`'s staging), and as ten where it does on disk. Which
-//! of them a server does, and what its disk takes for a sync, nobody says; so both are measured, and what isn't used is forgotten in time.
+//! A stream of one replica handles one publish after the other. A single message costs it one sync. A batch costs one sync and the gathering of its messages:
+//! as much as three or four single messages where the server gathers in memory (see `bus/src/server/staging.rs`), and as ten where it gathers on disk. Neither
+//! that nor the speed of the disk can be asked for. So both costs are measured, and the measurement of a batch slowly returns to a guess while no batches are
+//! sent.
 use std::time::Duration;
 
 /// What a batch is taken for before one was measured, in messages that go alone.

@@ -1,4 +1,4 @@
-//! Lists in pages, all at the revision of the first one: later pages undo what the window says has happened since.
+//! Lists in pages. All pages show the revision of the first one: for later pages the changes that the window holds since then are undone.
 use super::log::Log;
 use super::revision::{revision_of, too_large};
 use super::table::{Data, Table};

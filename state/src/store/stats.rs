@@ -1,4 +1,4 @@
-//! What the store counts of itself.
+//! Counters of the store's own work.
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that only grows.

@@ -1,4 +1,4 @@
-//! The streams that hold a cluster: their names, their configuration, and what the server must promise.
+//! The JetStream streams of a cluster: their names, their configuration, and the check that the server syncs each write.
 use super::error::StoreError;
 use super::options::StoreOptions;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};

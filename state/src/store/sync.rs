@@ -1,4 +1,4 @@
-//! Locks whose holders can't leave broken data behind: a panic elsewhere doesn't lock everybody out.
+//! Locks that stay usable after a panic of a holder. Their holders never leave the data half changed, so poisoning is ignored.
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks a mutex.

@@ -1,4 +1,4 @@
-//! One resource in memory: its objects, the markers of deleted ones, and the window of recent changes that watches read.
+//! One resource in memory: its objects, the deletion markers, and the window of recent changes that watches read.
 use super::sync;
 use model::{Key, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};

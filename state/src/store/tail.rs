@@ -1,9 +1,9 @@
-//! The tail of one stream: loads what exists, then follows, for ever, whatever happens to the connection, the consumer or the server.
+//! The tail of one stream. It loads what the stream holds and then follows it; it survives the loss of the connection, the consumer or the server.
 //!
-//! Since the stream keeps one message a subject, a load reads exactly what exists. After a gap the tail goes on behind the last sequence that it
-//! has applied; only when it was away for longer than deletion markers live, or when the stream is another one, it loads anew.
+//! The stream keeps one message a subject, so a load reads exactly what exists. After an interruption the tail continues after the last sequence that it
+//! applied. It loads everything again only when it was away for longer than half the life of a deletion marker, or when the stream is another one than before.
 //!
-//! While this process alone writes, it asks for headers only: what it has written it has, until that is acknowledged or read here.
+//! While only this process writes, the tail asks for headers without payloads, because this process already has what it wrote.
 use super::leader::Leader;
 use super::log::{Log, ReceivedKind, ReceivedMessage};
 use super::stats::Counters;

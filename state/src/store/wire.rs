@@ -1,4 +1,4 @@
-//! What a write looks like as a message, and how messages get into the stream: one by one, or as one atomic batch.
+//! The form of a write as a NATS message, and publishing: single messages or one atomic batch.
 use async_nats::jetstream::{self, publish::PublishAck, response::Response};
 use async_nats::{HeaderMap, HeaderValue, RequestErrorKind, client::Request, header};
 use bytes::Bytes;

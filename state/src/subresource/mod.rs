@@ -1,4 +1,4 @@
-//! Parts of objects and actions on them that have an address of their own: their pure halves.
+//! The pure parts of subresources: parts of objects, and actions on them, that have a path of their own.
 pub mod binding;
 pub mod scale;
 pub mod token;

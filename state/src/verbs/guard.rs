@@ -1,4 +1,4 @@
-//! Writes of existing objects: read, decide, compare and swap; once more when somebody else wrote in between.
+//! Updates of existing objects: read, decide, write by compare-and-swap, and repeat when another writer came in between.
 use crate::claims;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;

@@ -1,4 +1,4 @@
-//! Watch: a selection's share of a resource's changes, for as long as the client reads.
+//! Watch: sends the changes of a resource that a selection matches, as long as the client reads.
 use super::read::revision;
 use crate::form;
 use crate::identity;

@@ -1,4 +1,4 @@
-//! What each text and each number of a pod's spec may be, of the values that the tests of hostile pods have.
+//! Tables for the hostile tests: which of the harmful values each field of a pod's spec accepts.
 
 pub(super) const UP: &str = "../../../../etc/passwd";
 pub(super) const THROUGH: &str = "a/../b";

@@ -1,7 +1,7 @@
-//! Every text and every number of a pod's spec, with values that somebody chose to do harm.
+//! Tests every text and number field of a pod's spec with harmful values.
 //!
-//! The list of fields comes from the schema: a field that Kubernetes gets with its next version has to find its place here. What is accepted
-//! is what Kubernetes accepts; the node must then cope with it.
+//! The list of fields comes from the schema, so a field that a new version of Kubernetes adds fails this test until it has an entry. Values are accepted
+//! exactly where Kubernetes accepts them; the node must then handle them safely.
 use super::hostile_tables::*;
 use super::*;
 use crate::kind::Kind;

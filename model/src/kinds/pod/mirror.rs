@@ -1,4 +1,4 @@
-//! Mirror pods: what shows a node's own pods to the cluster. A pod is one from its beginning to its end, or never.
+//! Mirror pods. A node creates them to show the pods that it runs by itself. A pod is a mirror pod from its creation on, or never.
 use crate::error::Cause;
 use crate::kinds::fields::Checks;
 use crate::object::Object;

@@ -1,4 +1,4 @@
-//! `os`: what a pod says of another operating system than its own is refused.
+//! Validates `os`: fields of another operating system than the pod's own are refused.
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, flag, items, text};
 use serde_json::Value;

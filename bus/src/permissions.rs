@@ -85,9 +85,10 @@ pub fn permissions(role: Role, name: &str, cluster: &str) -> Permissions {
         subscribe.push(FOREIGN_INBOXES.to_owned());
     }
     if row.leases {
-        subscribe.extend([subjects.locks(), subjects.jetstream_inboxes(&caller)]);
-        publish.push(subjects.locks());
-        let stream = subjects.locks_stream();
+        let locks = subjects.locks();
+        subscribe.extend([locks.all(), subjects.jetstream_inboxes(&caller)]);
+        publish.push(locks.all());
+        let stream = locks.stream();
         publish.extend(["STREAM.CREATE", "STREAM.INFO", "STREAM.MSG.GET"].map(|api| format!("$JS.API.{api}.{stream}")));
     }
     Permissions { publish, subscribe }
@@ -110,8 +111,10 @@ pub(crate) fn foreign_inbox(subject: &str) -> bool {
 
 /// The cluster's subjects under any caller's name, and JetStream.
 fn everything(subjects: &Subjects) -> Permissions {
-    let inside = |more: &[&str]| [subjects.all()].into_iter().chain(more.iter().map(ToString::to_string)).collect();
-    Permissions { publish: inside(&["$JS.>", "$SRV.>"]), subscribe: inside(&["$SRV.>"]) }
+    let inside = |more: &[&str]| -> Vec<String> { [subjects.all()].into_iter().chain(more.iter().map(ToString::to_string)).collect() };
+    let buckets = subjects.buckets().map(|bucket| bucket.all());
+    let all = |more: &[&str]| [inside(more), buckets.to_vec()].concat();
+    Permissions { publish: all(&["$JS.>", "$SRV.>"]), subscribe: all(&["$SRV.>"]) }
 }
 
 #[cfg(test)]

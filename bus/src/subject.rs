@@ -9,13 +9,13 @@
 //! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>.<from role>.<from name>` | that reply, from who gives it |
 //! | `ws.<cluster>.js.<role>.<name>.<connection>.>` | what JetStream answers and delivers |
 //! | `ws.<cluster>.stream.<role>.<name>.<connection>.<n>.<from role>.<from name>` | packets to an end of a stream |
-//! | `ws.<cluster>.lock.<name>` | a lease |
-//! | `ws.<cluster>.log.>` and other words | what `state` stores |
+//! | `$KV.ws-<cluster>-locks.<name>` | a lease |
+//! | `$KV.ws-<cluster>-objects.<key>`, `…-events.…`, `…-leases.…` | what `state` stores: key-value buckets, as NATS has them |
 //!
 //! A service is two words, `state.api`; the first says who serves it. All names are escaped to one token.
 use crate::address::{Caller, Role, To};
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What all subjects of all clusters start with.
 const ROOT: &str = "ws";
@@ -31,17 +31,25 @@ pub fn escape(name: &str) -> Cow<'_, str> {
     }
     let mut token = String::with_capacity(name.len() + 8);
     for byte in name.bytes() {
-        if plain(&byte) { token.push(char::from(byte)) } else { token.push_str(&format!("={byte:02X}")) }
+        if plain(&byte) {
+            token.push(char::from(byte));
+        } else {
+            // writing to a String can't fail
+            _ = write!(token, "={byte:02X}");
+        }
     }
     Cow::Owned(token)
 }
 
 /// The name that a token stands for; `None` where [`escape`] doesn't make such tokens.
-pub fn unescape(token: &str) -> Option<String> {
+pub fn unescape(token: &str) -> Option<Cow<'_, str>> {
+    if !token.is_empty() && !token.contains('=') {
+        return matches!(escape(token), Cow::Borrowed(_)).then_some(Cow::Borrowed(token));
+    }
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token.as_bytes();
     if token == "=" {
-        return Some(String::new());
+        return Some(Cow::Borrowed(""));
     }
     while let [first, tail @ ..] = rest {
         rest = tail;
@@ -54,7 +62,7 @@ pub fn unescape(token: &str) -> Option<String> {
         rest = tail;
     }
     let name = String::from_utf8(bytes).ok()?;
-    (escape(&name) == token).then_some(name)
+    (escape(&name) == token).then_some(Cow::Owned(name))
 }
 
 /// The two kinds of requests.
@@ -108,7 +116,39 @@ fn tokens(caller: &Caller) -> String {
 }
 
 fn caller(role: &str, name: &str) -> Option<Caller> {
-    Some(Caller { role: Role::from_name(role)?, name: unescape(name)? })
+    Some(Caller { role: Role::from_name(role)?, name: unescape(name)?.into_owned() })
+}
+
+/// The buckets of a cluster that `state` holds objects in.
+const STORED: [&str; 3] = ["objects", "events", "leases"];
+/// The bucket of leases.
+const LOCKS: &str = "locks";
+
+/// A key-value bucket. NATS keeps it in a stream; a key is the rest of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket(String);
+
+impl Bucket {
+    /// Its name, as `nats kv` shows it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+    /// The stream that it is kept in.
+    pub fn stream(&self) -> String {
+        format!("KV_{}", self.0)
+    }
+    /// What the subjects of its keys start with.
+    pub fn prefix(&self) -> String {
+        format!("$KV.{}", self.0)
+    }
+    /// The subjects of all its keys, as a pattern.
+    pub fn all(&self) -> String {
+        format!("$KV.{}.>", self.0)
+    }
+    /// The subject of the key that this name is written as.
+    pub(crate) fn of(&self, name: &str) -> String {
+        format!("$KV.{}.{}", self.0, escape(name))
+    }
 }
 
 /// The subjects of one cluster.
@@ -130,19 +170,20 @@ impl Subjects {
         format!("{}.>", self.prefix)
     }
 
-    /// The name of the stream that holds leases.
-    pub(crate) fn locks_stream(&self) -> String {
-        format!("WS_{}_LOCKS", self.cluster)
+    /// A key-value bucket of the cluster: `objects`, `events`, `leases`, `locks`.
+    pub fn bucket(&self, name: &'static str) -> Bucket {
+        Bucket(format!("ws-{}-{name}", self.cluster.replace('=', "_")))
     }
 
-    /// A lease.
-    pub(crate) fn lock(&self, name: &str) -> String {
-        format!("{}.lock.{}", self.prefix, escape(name))
+    /// All of them.
+    pub(crate) fn buckets(&self) -> [Bucket; 4] {
+        let [objects, events, leases] = STORED.map(|name| self.bucket(name));
+        [objects, events, leases, self.locks()]
     }
 
-    /// All leases, as a pattern.
-    pub(crate) fn locks(&self) -> String {
-        format!("{}.lock.>", self.prefix)
+    /// The bucket that holds leases of the bus.
+    pub(crate) fn locks(&self) -> Bucket {
+        self.bucket(LOCKS)
     }
 
     /// A request of `from`.
@@ -332,7 +373,7 @@ mod tests {
         fn names_come_back(name in ".*") {
             let token = escape(&name).into_owned();
             prop_assert!(!token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)));
-            prop_assert_eq!(unescape(&token), Some(name));
+            prop_assert_eq!(unescape(&token).as_deref(), Some(name.as_str()));
         }
 
         #[test]

@@ -50,8 +50,8 @@ impl Remote {
     /// Makes the stream where it isn't there yet.
     async fn stream(&self) -> Result<&Stream<()>, String> {
         let config = Config {
-            name: self.subjects.locks_stream(),
-            subjects: vec![self.subjects.locks()],
+            name: self.subjects.locks().stream(),
+            subjects: vec![self.subjects.locks().all()],
             max_messages_per_subject: 1,
             max_age: TTL_MAX,
             num_replicas: self.replicas.max(1),
@@ -61,13 +61,13 @@ impl Remote {
         };
         let make = || async {
             self.jetstream.get_or_create_stream(config).await.map_err(|e| e.to_string())?;
-            self.jetstream.get_stream_no_info(self.subjects.locks_stream()).await.map_err(|e| e.to_string())
+            self.jetstream.get_stream_no_info(self.subjects.locks().stream()).await.map_err(|e| e.to_string())
         };
         self.stream.get_or_try_init(make).await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Entry>, String> {
-        match self.stream().await?.get_last_raw_message_by_subject(&self.subjects.lock(name)).await {
+        match self.stream().await?.get_last_raw_message_by_subject(&self.subjects.locks().of(name)).await {
             Ok(message) => {
                 let record = serde_json::from_slice(&message.payload).map_err(|e| format!("a record that isn't one: {e}"))?;
                 Ok(Some(Entry { revision: message.sequence, record }))
@@ -83,7 +83,7 @@ impl Remote {
         let body = serde_json::to_vec(record).map_err(|e| unavailable(&e))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expect.to_string().as_str());
-        let ack = self.jetstream.publish_with_headers(self.subjects.lock(name), headers, body.into()).await.map_err(|e| unavailable(&e))?;
+        let ack = self.jetstream.publish_with_headers(self.subjects.locks().of(name), headers, body.into()).await.map_err(|e| unavailable(&e))?;
         match ack.await {
             Ok(ack) => Ok(ack.sequence),
             Err(e) if e.kind() == PublishErrorKind::WrongLastSequence => Err(WriteError::Conflict),
@@ -131,7 +131,7 @@ impl Table {
     pub(super) async fn changes(&self, name: &str) -> Option<Changes> {
         match self {
             Self::Memory(memory) => Some(Changes::Memory(memory.changed.subscribe())),
-            Self::Nats(remote) => remote.jetstream.client().subscribe(remote.subjects.lock(name)).await.ok().map(|s| Changes::Nats(Box::new(s))),
+            Self::Nats(remote) => remote.jetstream.client().subscribe(remote.subjects.locks().of(name)).await.ok().map(|s| Changes::Nats(Box::new(s))),
         }
     }
 }

@@ -64,7 +64,7 @@ fn file_stem(role: Role, name: &str) -> String {
 /// Who a file is for, by its name.
 fn file_owner(stem: &str) -> Option<Caller> {
     let (role, name) = stem.split_once('@')?;
-    Some(Caller::new(Role::from_name(role)?, unescape(name)?))
+    Some(Caller::new(Role::from_name(role)?, unescape(name)?.into_owned()))
 }
 
 impl Registry {

@@ -225,7 +225,7 @@ impl Agent {
     /// Starts what every node has, simulated ones too, after a while: the heartbeat, and its pods; and the reports.
     pub(crate) fn begin(self: Arc<Self>, registration: Registration, after: Duration) {
         let node = self.executor.node.name.clone();
-        registration.introduce(&self.executor);
+        crate::node::introduce(&self.executor, &registration);
         let executor = self.executor.clone();
         let system = self.system.clone();
         // from now, not from each of the tasks' restarts

@@ -7,9 +7,11 @@ use crate::admission;
 use crate::executor::{Executor, OpContext, OpOutcome, pod_ref};
 use crate::logs::beginning;
 use crate::pod::backoff;
+use crate::pod::life::Life;
+use crate::pod::op::{PodOp, StopReason};
 use crate::pod::probe::{ProbeKind, ProbeState};
-use crate::pod::status::{Life, NodeFacts, is_reported, status};
-use crate::pod::sync::{PodOp, StopReason, SyncPlan, Waiting, sync};
+use crate::pod::status::{NodeFacts, is_reported, status};
+use crate::pod::sync::{SyncPlan, Waiting, sync};
 use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
 use crate::recorder::Subject;
 use crate::reports::Report;
@@ -192,7 +194,7 @@ impl PodActor {
         let forbidden = self.executor.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
         let why = forbidden.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN.into(), message }).or_else(|| self.refused.clone());
         if let Some(Rejection { reason, message }) =
-            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
+            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::life::was_over(&self.pod))
         {
             self.executor.recorder.warning(&Subject::pod(&self.pod), reason.clone(), message);
         }

@@ -1,6 +1,6 @@
 //! Ends one run of a container: preStop hook, then the stop signal, then the kill.
 use super::{Executor, OpContext, OpError, OpOutcome, hook};
-use crate::pod::sync::StopReason;
+use crate::pod::op::StopReason;
 use crate::pod::{container, full_name};
 use crate::runtime::RuntimeError;
 use std::time::{Duration, Instant};

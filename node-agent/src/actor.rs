@@ -1,6 +1,8 @@
 //! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the executor, reports the status.
+mod message;
 mod wanted;
 
+pub use message::Message;
 pub use wanted::{POD, Wanted};
 
 use crate::admission;
@@ -27,27 +29,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
-
-/// What a pod's actor is told.
-#[derive(Debug)]
-pub enum Message {
-    /// The object changed, or is gone: see [`Wanted`].
-    Changed,
-    /// The runtime says that something happened to a run.
-    Event(crate::runtime::Event),
-    /// Something is due.
-    Wake,
-    /// An object that the pod refers to changed.
-    Refresh,
-    /// An op has ended.
-    Done(Slot, OpOutcome),
-    /// A run as the runtime sees it now; `None`: it is gone.
-    Seen(String, Option<Container>, Option<String>),
-    /// The status was written, or not.
-    Written(Box<PodStatus>, Result<Arc<Stored>, ApiError>),
-    /// Compare with the runtime: events may have been missed.
-    Relist,
-}
 
 /// How long after the runtime didn't answer it is asked again.
 const COMPARE: SignedDuration = SignedDuration::from_secs(10);
@@ -439,12 +420,12 @@ impl PodActor {
     fn tell_waiting(&mut self, waiting: Vec<Waiting>) {
         for Waiting { container: name, until, pull } in waiting {
             let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
-            let (job, recorder) = (self.job(), &self.executor.recorder);
+            let recorder = &self.executor.recorder;
             if pull {
-                recorder.container(&job, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
-                recorder.container_warning(&job, c, "Failed", "Error: ImagePullBackOff");
+                recorder.container(&self.pod, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
+                recorder.container_warning(&self.pod, c, "Failed", "Error: ImagePullBackOff");
             } else {
-                recorder.container_warning(&job, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
+                recorder.container_warning(&self.pod, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
             }
         }
     }

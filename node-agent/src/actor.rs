@@ -1,15 +1,19 @@
 //! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the executor, reports the status.
+mod message;
 mod wanted;
 
+pub use message::Message;
 pub use wanted::{POD, Wanted};
 
 use crate::admission;
 use crate::executor::{Executor, OpContext, OpOutcome, pod_ref};
 use crate::logs::beginning;
 use crate::pod::backoff;
+use crate::pod::life::Life;
+use crate::pod::op::{PodOp, StopReason};
 use crate::pod::probe::{ProbeKind, ProbeState};
-use crate::pod::status::{Life, NodeFacts, is_reported, status};
-use crate::pod::sync::{PodOp, StopReason, SyncPlan, Waiting, sync};
+use crate::pod::status::{NodeFacts, is_reported, status};
+use crate::pod::sync::{SyncPlan, Waiting, sync};
 use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
 use crate::recorder::Subject;
 use crate::reports::Report;
@@ -25,27 +29,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
-
-/// What a pod's actor is told.
-#[derive(Debug)]
-pub enum Message {
-    /// The object changed, or is gone: see [`Wanted`].
-    Changed,
-    /// The runtime says that something happened to a run.
-    Event(crate::runtime::Event),
-    /// Something is due.
-    Wake,
-    /// An object that the pod refers to changed.
-    Refresh,
-    /// An op has ended.
-    Done(Slot, OpOutcome),
-    /// A run as the runtime sees it now; `None`: it is gone.
-    Seen(String, Option<Container>, Option<String>),
-    /// The status was written, or not.
-    Written(Box<PodStatus>, Result<Arc<Stored>, ApiError>),
-    /// Compare with the runtime: events may have been missed.
-    Relist,
-}
 
 /// How long after the runtime didn't answer it is asked again.
 const COMPARE: SignedDuration = SignedDuration::from_secs(10);
@@ -192,7 +175,7 @@ impl PodActor {
         let forbidden = self.executor.node.sysctls.admit(crate::pod::spec(&self.pod)).err();
         let why = forbidden.map(|message| Rejection { reason: crate::sysctl::FORBIDDEN.into(), message }).or_else(|| self.refused.clone());
         if let Some(Rejection { reason, message }) =
-            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::status::was_over(&self.pod))
+            why.as_ref().filter(|why| self.seen.rejected.as_ref() != Some(why) && !crate::pod::life::was_over(&self.pod))
         {
             self.executor.recorder.warning(&Subject::pod(&self.pod), reason.clone(), message);
         }
@@ -437,12 +420,12 @@ impl PodActor {
     fn tell_waiting(&mut self, waiting: Vec<Waiting>) {
         for Waiting { container: name, until, pull } in waiting {
             let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
-            let (job, recorder) = (self.job(), &self.executor.recorder);
+            let recorder = &self.executor.recorder;
             if pull {
-                recorder.container(&job, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
-                recorder.container_warning(&job, c, "Failed", "Error: ImagePullBackOff");
+                recorder.container(&self.pod, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
+                recorder.container_warning(&self.pod, c, "Failed", "Error: ImagePullBackOff");
             } else {
-                recorder.container_warning(&job, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
+                recorder.container_warning(&self.pod, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Whether this node runs a pod that it was given: what the scheduler would have asked, asked again by the node, as anybody may bind a pod to it.
 mod judge;
 
-use crate::pod::status::Life;
+use crate::pod::life::Life;
 use crate::pod::{Observed, Rejection, Slot};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;

@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// How a directory is opened that must be one.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// How what may be anything is opened: nothing happens to it, and a FIFO isn't waited for.
-const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// The most entries of a directory that is listed as a whole.
 const ENTRIES_MAX: usize = 200_000;
 /// How often a way is looked for again that somebody changes meanwhile.
@@ -146,7 +144,7 @@ impl Dir {
     pub fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
         let flags = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..TRIES {
-            match rustix::fs::openat2(self, path, PLACE, Mode::empty(), flags) {
+            match rustix::fs::openat2(self, path, walk::PLACE, Mode::empty(), flags) {
                 Ok(fd) => return Ok(fd),
                 // Somebody renames what is on the way.
                 Err(Errno::AGAIN | Errno::INTR) => {}

@@ -1,5 +1,4 @@
 //! Events about pods and the node: written in the background, repeated ones counted instead of written again.
-use crate::executor::OpContext;
 use crate::logs::beginning;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
@@ -90,13 +89,13 @@ impl Recorder {
     pub fn warning(&self, subject: &Subject, reason: impl Into<Cow<'static, str>>, message: &str) {
         self.record(subject.clone(), true, reason.into(), message);
     }
-    /// A `Normal` event about a container.
-    pub fn container(&self, job: &OpContext, c: &Spec, reason: &'static str, message: &str) {
-        self.record(job.subject().of(&job.pod, c), false, reason.into(), message);
+    /// A `Normal` event about a container of the pod.
+    pub fn container(&self, pod: &Pod, c: &Spec, reason: &'static str, message: &str) {
+        self.record(Subject::pod(pod).of(pod, c), false, reason.into(), message);
     }
-    /// A `Warning` event about a container.
-    pub fn container_warning(&self, job: &OpContext, c: &Spec, reason: &'static str, message: &str) {
-        self.record(job.subject().of(&job.pod, c), true, reason.into(), message);
+    /// A `Warning` event about a container of the pod.
+    pub fn container_warning(&self, pod: &Pod, c: &Spec, reason: &'static str, message: &str) {
+        self.record(Subject::pod(pod).of(pod, c), true, reason.into(), message);
     }
 }
 

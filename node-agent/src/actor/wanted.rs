@@ -1,5 +1,5 @@
 //! What is wanted of a pod, and how its actor is told.
-use super::Message;
+use super::message::Message;
 use bus::actor::{ActorRef, TrySendError};
 use model::Stored;
 use std::path::Path;

@@ -3,9 +3,9 @@ use super::*;
 use crate::runtime::hollow::Hollow;
 use crate::runtime::{Event, EventKind};
 use crate::testing::{Stuck, executor, stored};
-use bus::{Caller, Incoming, Role};
+use bus::{Bus, Caller, Incoming, Role};
 use serde_json::{Value, json};
-use state_client::{Batch, Body, Reply};
+use state_client::{Batch, Body, Client, Reply};
 use tokio::sync::mpsc;
 
 fn pod(uid: &str, n: u64) -> Arc<Stored> {

@@ -1,3 +1,4 @@
+use super::walk::PLACE;
 use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,5 +1,4 @@
 //! What `openat2` does with `RESOLVE_BENEATH`, step by step, for kernels that don't have it.
-use super::{Dir, PLACE};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -8,6 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
+/// How what may be anything is opened: nothing happens to it, and a FIFO isn't waited for.
+pub const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// Links that one way may have, as the kernel's own limit.
 const LINKS: usize = 40;
 /// Directories that one way may be deep; each is a descriptor.
@@ -28,8 +29,8 @@ fn push(steps: &mut Vec<OsString>, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The way is held open: going back is to where it came from, whatever somebody renames meanwhile.
-pub fn resolve(root: &Dir, path: &Path) -> io::Result<OwnedFd> {
+/// What a path in the directory `root` leads to. The way is held open: going back is to where it came from, whatever somebody renames meanwhile.
+pub fn resolve(root: &impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     let mut way = vec![rustix::fs::openat(root, ".", PLACE, Mode::empty())?];
     let (mut steps, mut links) = (Vec::new(), 0);
     push(&mut steps, path)?;

@@ -1,5 +1,5 @@
 //! `/etc/hosts` and `/etc/resolv.conf` of a pod: their text, purely.
-use super::NodeInfo;
+use super::node_info::NodeInfo;
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
 
 /// A pod's host name: `spec.hostname` or its name, 63 characters at most.

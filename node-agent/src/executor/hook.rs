@@ -1,5 +1,7 @@
 //! Lifecycle hooks.
-use super::{Executor, OpContext, http, probe};
+use super::base::Executor;
+use super::op::OpContext;
+use super::{http, probe};
 use crate::runtime::{ExecSpec, collect};
 use k8s_openapi::api::core::v1::{Container as Spec, LifecycleHandler};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Makes sure that a container's image is there, by its pull policy, in the kubelet's words.
-use super::{Executor, OpContext, OpError};
+use super::base::Executor;
+use super::op::{OpContext, OpError};
 use crate::objects::RefKey;
 use crate::pod::TroubleKind;
 use crate::runtime::{Image, PullSecret, RuntimeError, image_name};
@@ -13,21 +14,21 @@ pub async fn ensure(executor: &Executor, job: &OpContext, c: &Spec) -> Result<Im
     let name = c.image.as_deref().unwrap_or_default();
     image_name::check(name).map_err(|why| {
         let message = format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
-        executor.recorder.container_warning(job, c, "InspectFailed", &message);
-        executor.recorder.container_warning(job, c, "Failed", "Error: InvalidImageName");
+        executor.recorder.container_warning(&job.pod, c, "InspectFailed", &message);
+        executor.recorder.container_warning(&job.pod, c, "Failed", "Error: InvalidImageName");
         OpError(TroubleKind::InvalidImageName, message)
     })?;
     let policy = policy(c);
     let present = if policy == "Always" { None } else { executor.images.find(executor.runtime.as_ref(), name).await? };
     match present {
         Some(image) => {
-            executor.recorder.container(job, c, "Pulled", &format!("Container image \"{name}\" already present on machine"));
+            executor.recorder.container(&job.pod, c, "Pulled", &format!("Container image \"{name}\" already present on machine"));
             Ok(image)
         }
         None if policy == "Never" => {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
-            executor.recorder.container_warning(job, c, "ErrImageNeverPull", &message);
-            executor.recorder.container_warning(job, c, "Failed", "Error: ErrImageNeverPull");
+            executor.recorder.container_warning(&job.pod, c, "ErrImageNeverPull", &message);
+            executor.recorder.container_warning(&job.pod, c, "Failed", "Error: ErrImageNeverPull");
             Err(OpError(TroubleKind::ErrImageNeverPull, message))
         }
         None => pull(executor, job, c, name).await,
@@ -51,7 +52,7 @@ fn policy(c: &Spec) -> &str {
 }
 
 async fn pull(executor: &Executor, job: &OpContext, c: &Spec, name: &str) -> Result<Image, OpError> {
-    executor.recorder.container(job, c, "Pulling", &format!("Pulling image \"{name}\""));
+    executor.recorder.container(&job.pod, c, "Pulling", &format!("Pulling image \"{name}\""));
     let began = Instant::now();
     let secrets = secrets(executor, job, name).await?;
     let pulled = tokio::select! {
@@ -62,13 +63,13 @@ async fn pull(executor: &Executor, job: &OpContext, c: &Spec, name: &str) -> Res
         Ok(image) => {
             let took = began.elapsed().as_millis();
             let message = format!("Successfully pulled image \"{name}\" in {took}ms ({took}ms including waiting). Image size: {} bytes.", image.size);
-            executor.recorder.container(job, c, "Pulled", &message);
+            executor.recorder.container(&job.pod, c, "Pulled", &message);
             Ok(image)
         }
         Err(e) => {
             let message = e.to_string();
-            executor.recorder.container_warning(job, c, "Failed", &format!("Failed to pull image \"{name}\": {message}"));
-            executor.recorder.container_warning(job, c, "Failed", "Error: ErrImagePull");
+            executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Failed to pull image \"{name}\": {message}"));
+            executor.recorder.container_warning(&job.pod, c, "Failed", "Error: ErrImagePull");
             Err(OpError(TroubleKind::ErrImagePull, message))
         }
     }

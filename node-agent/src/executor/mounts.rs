@@ -1,6 +1,6 @@
 //! What a container sees of the node's files: pure. Parts of volumes are only named here; `sub_path` finds them.
-use super::message_path;
-use super::spec::Parts;
+use super::parts::Parts;
+use super::paths::message_path;
 use crate::component::Component;
 use crate::env::{Room, expand};
 use crate::runtime::Mount;

@@ -1,7 +1,9 @@
 //! One try of a probe.
+use super::base::Executor;
 use super::dial::dial;
+use super::grpc;
 use super::http::{Answer, Headers, Target, Url, get};
-use super::{Executor, OpContext, OpOutcome, grpc};
+use super::op::{OpContext, OpOutcome};
 use crate::pod::probe::{ProbeKind, timeout};
 use crate::runtime::{ExecSpec, collect};
 use k8s_openapi::api::core::v1::{Container as Spec, HTTPGetAction, Probe};
@@ -19,7 +21,7 @@ pub async fn run(executor: &Executor, job: &OpContext, name: &str, kind: ProbeKi
     let failure = match tokio::time::timeout(limit, attempt(executor, job, c, probe, id, limit)).await {
         Ok(Ok(warning)) => {
             if let Some(warning) = warning {
-                executor.recorder.container_warning(job, c, "ProbeWarning", &format!("{} probe warning: {warning}", kind.name()));
+                executor.recorder.container_warning(&job.pod, c, "ProbeWarning", &format!("{} probe warning: {warning}", kind.name()));
             }
             None
         }
@@ -27,7 +29,7 @@ pub async fn run(executor: &Executor, job: &OpContext, name: &str, kind: ProbeKi
         Err(_) => Some(late(probe, limit)),
     };
     if let Some(why) = &failure {
-        executor.recorder.container_warning(job, c, "Unhealthy", &format!("{} probe failed: {why}", kind.name()));
+        executor.recorder.container_warning(&job.pod, c, "Unhealthy", &format!("{} probe failed: {why}", kind.name()));
     }
     done(failure)
 }

@@ -1,37 +1,15 @@
 //! From a pod's container to what the runtime is told: pure.
 use super::files::hostname;
-use super::log_path;
 use super::mounts::{SubPath, mounts};
+use super::parts::Parts;
+use super::paths::log_path;
 use crate::component::Component;
 use crate::env::{Room, expand};
 use crate::pod::{TroubleKind, container_hash};
-use crate::runtime::{ContainerSpec, Image, PodRef, Sandbox, Seccomp};
+use crate::runtime::{ContainerSpec, Image, Seccomp};
 use crate::sysctl::{Namespace, Setting};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodSecurityContext, SecurityContext};
 use std::collections::BTreeMap;
-use std::path::Path;
-
-/// What a container is made from.
-pub struct Parts<'a> {
-    /// Its pod.
-    pub pod: &'a Pod,
-    /// The same, in short.
-    pub id: PodRef,
-    /// Its definition.
-    pub container: &'a Spec,
-    /// Which run.
-    pub attempt: u32,
-    /// Its pod's sandbox.
-    pub sandbox: &'a Sandbox,
-    /// Its image.
-    pub image: &'a Image,
-    /// Its environment.
-    pub env: Vec<(String, String)>,
-    /// Its pod's directory.
-    pub dir: &'a Path,
-    /// Bytes of memory of the node.
-    pub memory: i64,
-}
 
 /// What comes of it.
 pub struct Built {
@@ -167,8 +145,10 @@ fn user(pod: &Pod, c: &Spec, own: &SecurityContext, of_pod: &PodSecurityContext,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::{PodRef, Sandbox};
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::path::Path;
 
     fn built(container: Value, pod_security: Value, image_user: &str) -> Result<ContainerSpec, String> {
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"},

@@ -1,9 +1,13 @@
 //! Starts one run of a container: image, environment, files, create, start, postStart hook.
+use super::base::Executor;
 use super::files;
 use super::mounts::SubPath;
-use super::spec::{Built, Parts, build};
+use super::op::{OpContext, OpError, OpOutcome};
+use super::parts::Parts;
+use super::paths::message_path;
+use super::spec::{Built, build};
 use super::sub_path::{self, Bound};
-use super::{Executor, OpContext, OpError, OpOutcome, hook, image, message_path, start_error};
+use super::{hook, image, start_error};
 use crate::beneath::{self, Dir};
 use crate::pod::TroubleKind;
 use crate::runtime::{Container, ContainerSpec, Image, RunState, RuntimeError, Seccomp};
@@ -22,26 +26,26 @@ pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u3
     let image = image::ensure(executor, job, c).await?;
     let (spec, bound) = prepare(executor, job, c, attempt, &image)
         .await
-        .inspect_err(|OpError(_, why)| executor.recorder.container_warning(job, c, "Failed", &format!("Error: {why}")))?;
+        .inspect_err(|OpError(_, why)| executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {why}")))?;
     if job.ending.is_cancelled() {
         return Err(OpError(TroubleKind::Failed, "the pod is ending".to_owned()));
     }
     let id = match executor.runtime.create(&spec).await {
         Ok(id) => id,
         Err(e) => {
-            executor.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
+            executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {e}"));
             return Err(OpError(TroubleKind::CreateContainerError, e.to_string()));
         }
     };
-    executor.recorder.container(job, c, "Created", &format!("Created container: {name}"));
+    executor.recorder.container(&job.pod, c, "Created", &format!("Created container: {name}"));
     let begun = executor.runtime.start(&id).await;
     drop(bound);
     if let Err(e) = begun {
-        executor.recorder.container_warning(job, c, "Failed", &format!("Error: {e}"));
+        executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {e}"));
         return not_started(executor, spec, id, e);
     }
     let started = Timestamp::now();
-    executor.recorder.container(job, c, "Started", &format!("Started container {name}"));
+    executor.recorder.container(&job.pod, c, "Started", &format!("Started container {name}"));
     let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
         return Ok(OpOutcome::Run(as_begun(spec, id, RunState::Running(started))));
     };
@@ -51,8 +55,8 @@ pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u3
         () = job.ending.cancelled() => return Ok(OpOutcome::Run(executor.runtime.inspect(&id).await?)),
     };
     if let Err(why) = hooked {
-        executor.recorder.container_warning(job, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
-        executor.recorder.container(job, c, "Killing", "FailedPostStartHook");
+        executor.recorder.container_warning(&job.pod, c, "FailedPostStartHook", &format!("PostStartHook failed: {why}"));
+        executor.recorder.container(&job.pod, c, "Killing", "FailedPostStartHook");
         let grace = crate::pod::sync::grace(&job.pod, &job.seen);
         executor.runtime.stop(&id, Some(Duration::from_secs(u64::try_from(grace).unwrap_or_default()))).await?;
     }

@@ -1,6 +1,8 @@
 //! Ends one run of a container: preStop hook, then the stop signal, then the kill.
-use super::{Executor, OpContext, OpError, OpOutcome, hook};
-use crate::pod::sync::StopReason;
+use super::base::Executor;
+use super::hook;
+use super::op::{OpContext, OpError, OpOutcome};
+use crate::pod::op::StopReason;
 use crate::pod::{container, full_name};
 use crate::runtime::RuntimeError;
 use std::time::{Duration, Instant};
@@ -15,11 +17,11 @@ pub async fn stop(executor: &Executor, job: &OpContext, name: &str, id: &str, gr
             StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
             StopReason::Probe(kind) => format!("Container {name} failed {} probe, will be restarted", kind.name().to_lowercase()),
         };
-        executor.recorder.container(job, c, "Killing", &words);
+        executor.recorder.container(&job.pod, c, "Killing", &words);
         if let Some(handler) = c.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) {
             match tokio::time::timeout(grace, hook::run(executor, job, c, id, handler)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(why)) => executor.recorder.container_warning(job, c, "FailedPreStopHook", &format!("PreStopHook failed: {why}")),
+                Ok(Err(why)) => executor.recorder.container_warning(&job.pod, c, "FailedPreStopHook", &format!("PreStopHook failed: {why}")),
                 Err(_) => tracing::info!(pod = full_name(&job.pod), container = name, "the preStop hook took the whole grace period"),
             }
         }

@@ -2,57 +2,24 @@
 //!
 //! A pod's network and IPC namespaces are files (`<pods>/<uid>/ns/*`), held by the kernel and by nobody's process: they outlive the agent, and a
 //! container that restarts finds the same address.
+mod error;
 mod ipam;
 mod namespace;
+mod record;
 mod table;
 mod wire;
 
 use crate::component::Component;
-use crate::runtime::{NamespacePaths, Sandbox, SandboxSpec};
+use crate::runtime::{Sandbox, SandboxSpec};
+pub use error::NetError;
+use error::kernel;
 use ipam::Ipam;
 pub use ipnet::Ipv4Net;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpStream;
-
-/// Why a pod has no network.
-#[derive(Debug, thiserror::Error)]
-pub enum NetError {
-    /// All addresses of the node's range are used.
-    #[error("no address is left in {0}")]
-    Exhausted(Ipv4Net),
-    /// Another pod has a port of the node.
-    #[error("host port {0} is another pod's")]
-    PortTaken(String),
-    /// The kernel refused.
-    #[error("{step}: {source}")]
-    Kernel {
-        /// What was asked.
-        step: &'static str,
-        /// Its words.
-        source: std::io::Error,
-    },
-    /// rtnetlink refused.
-    #[error("{step}: {why}")]
-    Netlink {
-        /// What was asked.
-        step: &'static str,
-        /// Its words.
-        why: String,
-    },
-    /// nft refused.
-    #[error(transparent)]
-    Nft(#[from] crate::nft::NftError),
-    /// The pod has no sandbox.
-    #[error("pod {0} has no network")]
-    NoSandbox(String),
-}
-
-pub(crate) fn kernel(step: &'static str) -> impl FnOnce(std::io::Error) -> NetError {
-    move |source| NetError::Kernel { step, source }
-}
 
 /// Takes the node's bridge, its masquerading and the mounts below its pods' directory away; its pods' networks must be gone.
 ///
@@ -102,7 +69,7 @@ impl Network {
         // Packets between pods come in and go out by the bridge: nobody is to be told of a shorter way.
         let redirects = format!("/proc/sys/net/ipv4/conf/{}/send_redirects", options.bridge);
         std::fs::write(redirects, "0").map_err(kernel("silencing redirects"))?;
-        let sandboxes = all(&options.pods);
+        let sandboxes = record::all(&options.pods);
         crate::nft::apply(&table::script(options.pod_cidr, &options.bridge, &sandboxes)).await?;
         // Ports of the node are reached by its loopback addresses too. Not before the table's guard is there.
         let loopback = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", options.bridge);
@@ -130,17 +97,17 @@ impl Network {
     /// What the kernel says, with the step. Nothing is left behind.
     pub async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, NetError> {
         let uid = &spec.pod.uid;
-        let before = read(&self.dir(uid)).and_then(|s| s.ip);
+        let before = record::read(&self.dir(uid)).and_then(|s| s.ip);
         self.remove(uid).await?;
         if !spec.ports.is_empty()
-            && let Some(port) = table::conflict(&spec.ports, &all(&self.options.pods))
+            && let Some(port) = table::conflict(&spec.ports, &record::all(&self.options.pods))
         {
             return Err(NetError::PortTaken(port));
         }
         let dir = self.dir(uid).join("ns");
         std::fs::create_dir_all(&dir).map_err(kernel("making the sandbox's directory"))?;
         let mut sandbox = Sandbox { id: uuid::Uuid::new_v4().simple().to_string(), ..Sandbox::default() };
-        let wanted = held(&self.dir(uid), !spec.host_network, !spec.host_ipc);
+        let wanted = record::held(&self.dir(uid), !spec.host_network, !spec.host_ipc);
         let (paths, sysctls) = (wanted.clone(), spec.sysctls.clone());
         // The kernel may be busy taking other namespaces away, and makes this wait.
         let held = tokio::task::spawn_blocking(move || namespace::hold(&paths, &sysctls)).await;
@@ -153,7 +120,7 @@ impl Network {
             let ip = again.or_else(|| self.ipam().next()).ok_or(NetError::Exhausted(self.options.pod_cidr))?;
             sandbox.ip = Some(ip.into());
             // On disk before it is wired: whoever finds it can clean up.
-            record(&self.dir(uid), &sandbox)?;
+            record::write(&self.dir(uid), &sandbox)?;
             let port = wire::Port { bridge: self.bridge, name: wire::port_name(uid), address: ip, gateway: self.gateway };
             if let Err(e) = wire::connect(&port, net).await {
                 self.remove(uid).await?;
@@ -161,14 +128,14 @@ impl Network {
             }
             self.lead(&sandbox).await?;
         } else {
-            record(&self.dir(uid), &sandbox)?;
+            record::write(&self.dir(uid), &sandbox)?;
         }
         Ok(sandbox)
     }
 
     /// The pod's sandbox, if its namespaces are still held (they aren't after a reboot).
     pub fn find(&self, uid: &str) -> Option<Sandbox> {
-        let sandbox = read(&self.dir(uid))?;
+        let sandbox = record::read(&self.dir(uid))?;
         let intact = [&sandbox.namespaces.net, &sandbox.namespaces.ipc].into_iter().flatten().all(|path| namespace::is_held(path));
         intact.then_some(sandbox)
     }
@@ -178,13 +145,13 @@ impl Network {
     /// # Errors
     /// What the kernel says, with the step.
     pub async fn remove(&self, uid: &str) -> Result<(), NetError> {
-        let Some(sandbox) = read(&self.dir(uid)) else { return Ok(()) };
+        let Some(sandbox) = record::read(&self.dir(uid)) else { return Ok(()) };
         if let Some(IpAddr::V4(ip)) = sandbox.ip {
             wire::disconnect(&wire::port_name(uid)).await?;
             self.ipam().free(ip);
         }
         namespace::release(&sandbox.namespaces)?;
-        std::fs::remove_file(self.dir(uid).join(RECORD)).map_err(kernel("forgetting the sandbox"))?;
+        record::remove(&self.dir(uid))?;
         self.lead(&sandbox).await
     }
 
@@ -194,7 +161,7 @@ impl Network {
             return Ok(());
         }
         let _turn = self.table.lock().await;
-        Ok(crate::nft::apply(&table::script(self.options.pod_cidr, &self.options.bridge, &all(&self.options.pods))).await?)
+        Ok(crate::nft::apply(&table::script(self.options.pod_cidr, &self.options.bridge, &record::all(&self.options.pods))).await?)
     }
 
     /// Connects to a port from inside of the pod's network, so that listeners on its loopback are reached too.
@@ -204,49 +171,5 @@ impl Network {
     pub async fn connect(&self, uid: &str, port: u16) -> Result<TcpStream, NetError> {
         let sandbox = self.find(uid).ok_or_else(|| NetError::NoSandbox(uid.to_owned()))?;
         namespace::connect(sandbox.namespaces.net, port).await
-    }
-}
-
-const RECORD: &str = "sandbox.json";
-
-fn record(dir: &Path, sandbox: &Sandbox) -> Result<(), NetError> {
-    let json = serde_json::to_vec(sandbox).map_err(|e| NetError::Kernel { step: "recording the sandbox", source: e.into() })?;
-    // Without power the namespaces are gone too: a pod that isn't found where it was is made anew.
-    crate::disk::note(&dir.join(RECORD), &json).map_err(kernel("recording the sandbox"))
-}
-
-/// Where a pod's namespaces are held.
-fn held(dir: &Path, net: bool, ipc: bool) -> NamespacePaths {
-    let at = |name: &str, own: bool| own.then(|| dir.join("ns").join(Component::of(name)));
-    NamespacePaths { net: at("net", net), ipc: at("ipc", ipc) }
-}
-
-/// The longest record that is believed.
-const RECORD_MAX: u64 = 1 << 20;
-
-/// What was recorded. Its paths are what they must be: those that the file says may have been tampered with, and what they name is removed.
-fn read(dir: &Path) -> Option<Sandbox> {
-    let mut sandbox: Sandbox = serde_json::from_slice(&crate::beneath::read(&dir.join(RECORD), RECORD_MAX).ok()?).ok()?;
-    sandbox.namespaces = held(dir, sandbox.namespaces.net.is_some(), sandbox.namespaces.ipc.is_some());
-    Some(sandbox)
-}
-
-fn all(pods: &Path) -> Vec<Sandbox> {
-    let Ok(entries) = std::fs::read_dir(pods) else { return Vec::new() };
-    entries.filter_map(|e| read(&e.ok()?.path())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_names_only_files_of_its_own_pod() {
-        let dir = tempfile::tempdir().unwrap();
-        let foreign = Sandbox { namespaces: NamespacePaths { net: Some("/etc/passwd".into()), ipc: None }, ..Sandbox::default() };
-        record(dir.path(), &foreign).unwrap();
-        assert_eq!(read(dir.path()).unwrap().namespaces, held(dir.path(), true, false));
-        std::fs::write(dir.path().join(RECORD), "{}").unwrap();
-        assert_eq!(read(dir.path()), None);
     }
 }

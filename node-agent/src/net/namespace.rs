@@ -1,5 +1,5 @@
 //! Namespaces that are held by files, made and entered on threads that live only for that.
-use super::{NetError, kernel};
+use super::error::{NetError, kernel};
 use crate::runtime::NamespacePaths;
 use crate::sysctl::{Namespace, Setting};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

@@ -1,5 +1,6 @@
 //! Links, addresses and routes, through rtnetlink.
-use super::{NetError, namespace};
+use super::error::{NetError, kernel};
+use super::namespace;
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::packet_route::route::RouteScope;
@@ -28,7 +29,7 @@ fn netlink(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetError {
 
 /// A conversation with the kernel in this thread's network namespace. The task ends with the handle.
 fn open() -> Result<Handle, NetError> {
-    let (connection, handle, _) = rtnetlink::new_connection().map_err(super::kernel("opening a netlink socket"))?;
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(kernel("opening a netlink socket"))?;
     tokio::spawn(connection);
     Ok(handle)
 }
@@ -79,7 +80,7 @@ pub async fn bridge(name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32, Ne
 /// Makes the pair, one end in the bridge, the other as `eth0` in the namespace that `net` holds, with address and default route.
 pub async fn connect(port: &Port, net: &Path) -> Result<(), NetError> {
     let handle = open()?;
-    let file = std::fs::File::open(net).map_err(super::kernel("opening a network namespace"))?;
+    let file = std::fs::File::open(net).map_err(kernel("opening a network namespace"))?;
     let peer = LinkMessageBuilder::<LinkUnspec>::new().name("eth0").setns_by_fd(file.as_raw_fd()).build();
     let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth).name(port.name.clone());
     let pair = pair.set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).controller(port.bridge).up().build();
@@ -92,11 +93,11 @@ pub async fn connect(port: &Port, net: &Path) -> Result<(), NetError> {
     let port = port.clone();
     let net = net.to_owned();
     let inside = move || namespace::inside(&net, || on_a_runtime(configure(&port)));
-    tokio::task::spawn_blocking(inside).await.map_err(|e| super::kernel("configuring the pod's link")(std::io::Error::other(e)))?
+    tokio::task::spawn_blocking(inside).await.map_err(|e| kernel("configuring the pod's link")(std::io::Error::other(e)))?
 }
 
 fn on_a_runtime(work: impl Future<Output = Result<(), NetError>>) -> Result<(), NetError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(super::kernel("configuring the pod's link"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(kernel("configuring the pod's link"))?;
     runtime.block_on(work)
 }
 

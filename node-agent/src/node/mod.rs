@@ -1,28 +1,25 @@
 //! The node's own object: registration, status, heartbeat.
 pub mod machine;
 mod object;
+mod registration;
 mod watch;
 
+pub use registration::Registration;
 pub use watch::{follow, look};
 
 use crate::executor::Executor;
-use crate::proxy::{self, Unserved};
+use crate::proxy;
 use crate::recorder::Subject;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::NodeCondition;
-use machine::Machine;
 use model::{ApiError, Object};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lease is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How long others believe it.
-pub(crate) const LEASE_SECONDS: i32 = 40;
 /// How often the status is written when nothing changed.
 const STATUS: SignedDuration = SignedDuration::from_mins(5);
 /// After so long without a renewed lease others may have taken the node for lost.
@@ -34,28 +31,11 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// By up to this share each pause is shorter, so that nodes that began together don't go on together.
 const SPREAD: f64 = 0.1;
 
-/// What a node says of itself.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The range that its pods' addresses come from.
-    pub pod_cidr: String,
-    /// Labels beside the standard ones.
-    pub labels: BTreeMap<String, String>,
-    /// The most pods.
-    pub max_pods: u32,
-    /// The machine.
-    pub machine: Machine,
-    /// What of the Services it doesn't serve; `None` where it serves none.
-    pub unserved: Option<Receiver<Vec<Unserved>>>,
-}
-
-impl Registration {
-    /// Lets a node decide by what it is about to say of itself, until it has seen its object.
-    pub fn introduce(&self, executor: &Executor) {
-        match object::initial(&executor.node, self) {
-            Ok(node) => executor.admission.learn(&node),
-            Err(error) => tracing::warn!(node = executor.node.name, %error, "the node's own description is none"),
-        }
+/// Lets a node decide by what it is about to say of itself, until it has seen its object.
+pub fn introduce(executor: &Executor, registration: &Registration) {
+    match object::initial(&executor.node, registration) {
+        Ok(node) => executor.admission.learn(&node),
+        Err(error) => tracing::warn!(node = executor.node.name, %error, "the node's own description is none"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The node's object, its status and its lease, as JSON: pure.
 use super::machine::{Pressures, arch};
-use super::{LEASE_SECONDS, Registration};
+use super::registration::Registration;
 use crate::executor::NodeInfo;
 use crate::proxy::REASON;
 use crate::runtime::{Image, Version};
@@ -11,6 +11,8 @@ use model::{ApiError, Key, Object, Stored};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// How long others believe a lease that isn't renewed.
+const LEASE_SECONDS: i32 = 40;
 /// The most images that a status lists.
 const IMAGES_MAX: usize = 50;
 

@@ -1,6 +1,9 @@
 //! The pod's status, computed from what is there: phase, conditions, container states, in the kubelet's words.
-use super::sync::restarts;
-use super::{Observed, RestartPolicy, Slot, Trouble, TroubleKind, full_name, init_policy, inits, is_sidecar, restart_policy, spec};
+use super::life::{Failure, Life, init_failed, says_over, was_over};
+use super::object::{RestartPolicy, full_name, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::observed::Observed;
+use super::op::Slot;
+use super::trouble::{TroubleKind, shown_until};
 use crate::logs::beginning;
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
@@ -13,92 +16,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 /// The most of all containers' termination messages together.
 const MESSAGES_MAX: usize = 12 << 10;
 
-/// Where a pod is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// Its containers are to run.
-    Lives,
-    /// It ran longer than it may: stop it.
-    Failing(Failure),
-    /// Its containers have ended for good.
-    Over,
-    /// Its object is being deleted, or gone.
-    Leaving,
-}
-
-/// Why a pod fails as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// `activeDeadlineSeconds`.
-    DeadlineExceeded,
-    /// The node doesn't run it: [`Observed::rejected`] says why.
-    Rejected,
-}
-
-impl Life {
-    /// Decides.
-    pub fn of(pod: &Pod, seen: &Observed, now: Timestamp) -> Self {
-        if seen.gone || pod.metadata.deletion_timestamp.is_some() {
-            return Self::Leaving;
-        }
-        if was_over(pod) || is_over(pod, seen) {
-            return Self::Over;
-        }
-        if seen.rejected.is_some() {
-            return Self::Failing(Failure::Rejected);
-        }
-        match deadline(pod, seen) {
-            Some(at) if at <= now => Self::Failing(Failure::DeadlineExceeded),
-            _ => Self::Lives,
-        }
-    }
-}
-
-/// Whether the cluster knows that the pod has ended: it never runs again.
-pub fn was_over(pod: &Pod) -> bool {
-    pod.status.as_ref().is_some_and(says_over)
-}
-
-fn says_over(status: &PodStatus) -> bool {
-    matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
-}
-
 /// Whether the cluster has what there is to say of a pod: the status that was computed last, or nothing.
 pub fn is_reported(writing: bool, acknowledged: Option<&PodStatus>, last: Option<&PodStatus>) -> bool {
     !writing && acknowledged == last
-}
-
-/// Whether all containers have ended, and none is started again.
-fn is_over(pod: &Pod, seen: &Observed) -> bool {
-    if inits(pod).iter().any(|c| init_failed(pod, seen, c)) {
-        return true;
-    }
-    let policy = restart_policy(pod);
-    let containers = &spec(pod).containers;
-    !containers.is_empty() && containers.iter().all(|c| exit_of(seen, c).is_some_and(|e| !restarts(policy, e.code)))
-}
-
-fn init_failed(pod: &Pod, seen: &Observed, container: &Spec) -> bool {
-    exit_of(seen, container).is_some_and(|e| e.code != 0 && !restarts(init_policy(pod, container), e.code))
-}
-
-fn exit_of<'a>(seen: &'a Observed, container: &Spec) -> Option<&'a Exit> {
-    match &seen.newest(&container.name)?.state {
-        RunState::Exited(exit) if !seen.busy.contains(&Slot::Start(container.name.clone())) => Some(exit),
-        _ => None,
-    }
-}
-
-/// When `activeDeadlineSeconds` is over.
-pub fn deadline(pod: &Pod, seen: &Observed) -> Option<Timestamp> {
-    let seconds = spec(pod).active_deadline_seconds?;
-    seen.start_time?.saturating_add(SignedDuration::from_secs(seconds)).ok()
-}
-
-/// Until when a failed pull shows as `ErrImagePull`, before it shows as `ImagePullBackOff`; `None` when that is over or it is no pull.
-pub fn shown_until(trouble: &Trouble, now: Timestamp) -> Option<Timestamp> {
-    let until = trouble.since.saturating_add(SignedDuration::from_secs(1)).ok()?;
-    (trouble.kind == TroubleKind::ErrImagePull && until > now).then_some(until)
 }
 
 /// What the agent knows of its node that shows in a pod's status.

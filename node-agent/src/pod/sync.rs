@@ -1,92 +1,17 @@
 //! What to do next for a pod: a pure function of what is wanted and what is there.
+use super::life::{Life, deadline};
+use super::object::{RestartPolicy, container_hash, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::observed::Observed;
+pub use super::op::PodOp;
+use super::op::{Slot, StopReason};
 use super::probe::{ProbeKind, ProbeState};
-use super::status::Life;
-use super::{Observed, RestartPolicy, Slot, TroubleKind, container_hash, init_policy, inits, is_sidecar, restart_policy, spec};
+use super::trouble::{TroubleKind, shown_until};
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
 
 /// The kubelet gives at least this much, even to a forced deletion.
 pub const GRACE_MIN: i64 = 2;
-
-/// Why a container is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// The pod ends.
-    PodEnds,
-    /// Its definition changed.
-    Changed,
-    /// A probe says that it must be restarted.
-    Probe(ProbeKind),
-}
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PodOp {
-    /// Set volumes and files up.
-    Volumes,
-    /// Make the sandbox.
-    CreateSandbox,
-    /// Fetch the image if needed, create and start a run, run its postStart hook.
-    Start {
-        /// Which container.
-        container: String,
-        /// Which run.
-        attempt: u32,
-    },
-    /// Run the preStop hook, then stop.
-    Stop {
-        /// Which container.
-        container: String,
-        /// Which run.
-        id: String,
-        /// Seconds for both.
-        grace: i64,
-        /// Why.
-        reason: StopReason,
-    },
-    /// Kill what is being stopped: its time was shortened.
-    Kill {
-        /// Which run.
-        id: String,
-    },
-    /// Remove a run that has ended or never began.
-    Remove {
-        /// Which run.
-        id: String,
-    },
-    /// Try a probe.
-    Probe {
-        /// Of which container.
-        container: String,
-        /// Which probe.
-        kind: ProbeKind,
-        /// Of which run.
-        id: String,
-    },
-    /// Take the network and the namespaces away.
-    RemoveSandbox,
-    /// Take volumes and files away.
-    Release,
-    /// Delete the object: nothing of the pod is left here.
-    Confirm,
-}
-
-impl PodOp {
-    /// What it occupies.
-    pub fn slot(&self) -> Slot {
-        match self {
-            Self::Volumes => Slot::Volumes,
-            Self::CreateSandbox | Self::RemoveSandbox => Slot::Sandbox,
-            Self::Start { container, .. } => Slot::Start(container.clone()),
-            Self::Stop { id, .. } => Slot::Stop(id.clone()),
-            Self::Kill { id } => Slot::Kill(id.clone()),
-            Self::Remove { id } => Slot::Remove(id.clone()),
-            Self::Probe { container, kind, .. } => Slot::Probe(container.clone(), *kind),
-            Self::Release | Self::Confirm => Slot::End,
-        }
-    }
-}
 
 /// What to do now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -207,7 +132,7 @@ impl Planner<'_> {
         if self.seen.sandbox.is_none() {
             self.push(PodOp::CreateSandbox);
         }
-        if let Some(deadline) = super::status::deadline(self.pod, self.seen) {
+        if let Some(deadline) = deadline(self.pod, self.seen) {
             self.wake(deadline);
         }
         if self.seen.volumes && self.seen.sandbox.is_some() {
@@ -318,26 +243,17 @@ impl Planner<'_> {
 
     /// A pull's failure shows as such at first, then as the waiting that follows.
     fn changes_of_trouble(&mut self) {
-        let shown: Vec<Timestamp> = self.seen.troubles.values().filter_map(|t| super::status::shown_until(t, self.now)).collect();
+        let shown: Vec<Timestamp> = self.seen.troubles.values().filter_map(|t| shown_until(t, self.now)).collect();
         shown.into_iter().for_each(|at| self.wake(at));
         for (slot, trouble) in &self.seen.troubles {
             if let Slot::Start(container) = slot
                 && trouble.kind == TroubleKind::ErrImagePull
-                && super::status::shown_until(trouble, self.now).is_none()
+                && shown_until(trouble, self.now).is_none()
                 && trouble.retry > self.now
             {
                 self.plan.waiting.push(Waiting { container: container.clone(), until: trouble.retry, pull: true });
             }
         }
-    }
-}
-
-/// Whether a container that ended so is started again.
-pub fn restarts(policy: RestartPolicy, code: i32) -> bool {
-    match policy {
-        RestartPolicy::Always => true,
-        RestartPolicy::OnFailure => code != 0,
-        RestartPolicy::Never => false,
     }
 }
 

@@ -1,8 +1,12 @@
 //! Table tests of the pure functions: pods are written as JSON, runs as `name attempt state`, plans and statuses as short text.
+use super::backoff::Backoff;
+use super::op::PodOp;
 use super::status::{NodeFacts, status};
 use super::sync::sync;
 use super::*;
-use crate::runtime::{Exit, PodRef};
+use crate::runtime::{Container, Exit, PodRef, RunState, Sandbox};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use serde_json::{Value, json};
 
 fn at(seconds: i64) -> Timestamp {
@@ -64,10 +68,10 @@ fn plan(pod: &Pod, seen: &Observed, now: i64) -> String {
         .ops
         .iter()
         .map(|op| match op {
-            sync::PodOp::Start { container, attempt } => format!("start {container} {attempt}"),
-            sync::PodOp::Stop { id, grace, .. } => format!("stop {id} {grace}"),
-            sync::PodOp::Remove { id } => format!("remove {id}"),
-            sync::PodOp::Probe { container, kind, .. } => format!("probe {container} {}", kind.name()),
+            PodOp::Start { container, attempt } => format!("start {container} {attempt}"),
+            PodOp::Stop { id, grace, .. } => format!("stop {id} {grace}"),
+            PodOp::Remove { id } => format!("remove {id}"),
+            PodOp::Probe { container, kind, .. } => format!("probe {container} {}", kind.name()),
             other => format!("{other:?}"),
         })
         .collect();
@@ -235,7 +239,7 @@ fn a_pod_that_the_node_rejects_fails_and_runs_nothing() {
     assert!(shown.container_statuses.is_none());
     // One that ran before this was known is stopped.
     let known = Observed { rejected: known.rejected.clone(), ..seen(&p, &["c 0 run"]) };
-    assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [super::sync::PodOp::Stop { .. }]));
+    assert!(matches!(sync(&p, &known, at(1)).ops.as_slice(), [PodOp::Stop { .. }]));
     assert_eq!(status(&p, &known, &NodeFacts::default(), at(1)).unwrap().phase.as_deref(), Some("Running"));
 }
 

@@ -1,15 +1,16 @@
 //! `kubectl logs`: reads a run's log, over all its files; follows it by the kernel's notifications, until the run has ended.
+use super::absent;
+use super::find::runs;
 use super::follow::{self, Next, PIECE, Part};
-use super::{Stream, absent, runs};
 use crate::executor::{Executor, log_path};
 use crate::logs::{parse, stamp};
 use crate::runtime::RunState;
-use bus::StreamError;
+use bus::{Duplex, StreamError};
 use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use model::ApiError;
-use state_client::node::{FromNode, LogOptions};
+use state_client::node::{FromNode, LogOptions, ToNode};
 use std::io;
 use std::path::PathBuf;
 use tokio::fs::File;
@@ -58,7 +59,7 @@ impl Source {
     }
 
     /// Sends it.
-    pub async fn copy(mut self, mut stream: Stream) -> Result<(), StreamError> {
+    pub async fn copy(mut self, mut stream: Duplex<FromNode, ToNode>) -> Result<(), StreamError> {
         let result = self.send(&mut stream).await;
         match result {
             Ok(()) => Ok(()),
@@ -67,7 +68,7 @@ impl Source {
         }
     }
 
-    async fn send(&mut self, stream: &mut Stream) -> Result<(), CopyError> {
+    async fn send(&mut self, stream: &mut Duplex<FromNode, ToNode>) -> Result<(), CopyError> {
         let Some(mut part) = self.begin().await? else { return Ok(()) }; // it printed nothing yet
         let mut pending = BytesMut::new();
         loop {
@@ -101,7 +102,7 @@ impl Source {
     }
 
     /// Sends what the file has from here on.
-    async fn drain(&mut self, file: &mut File, pending: &mut BytesMut, stream: &mut Stream) -> Result<(), CopyError> {
+    async fn drain(&mut self, file: &mut File, pending: &mut BytesMut, stream: &mut Duplex<FromNode, ToNode>) -> Result<(), CopyError> {
         loop {
             pending.reserve(PIECE);
             let n = file.read_buf(pending).await?;

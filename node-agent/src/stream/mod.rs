@@ -1,17 +1,18 @@
 //! The `node.stream` service: logs, exec, attach and port-forward, for whoever the gateway lets in.
 mod absent;
+mod find;
 mod follow;
 mod logs;
 mod session;
 
 use crate::agent::Pods;
 use crate::executor::Executor;
-use crate::runtime::{Container, RunState};
 use bus::actor::System;
-use bus::{Bus, BusError, Opening};
+use bus::{Bus, BusError, Duplex, Opening};
+use find::{container_name, running};
 use k8s_openapi::api::core::v1::Pod;
 use model::ApiError;
-use state_client::node::{FromNode, NodeAction, NodeRequest};
+use state_client::node::{FromNode, NodeAction, NodeRequest, ToNode};
 use std::sync::Arc;
 
 /// Serves until the system stops.
@@ -82,40 +83,7 @@ async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Res
     }
 }
 
-/// The container asked for; the only one where none is named.
-fn container_name(pod: &Pod, asked: &str) -> Result<String, ApiError> {
-    let spec = crate::pod::spec(pod);
-    let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
-    if asked.is_empty() {
-        return match spec.containers.as_slice() {
-            [only] => Ok(only.name.clone()),
-            many => {
-                let names: Vec<&str> = many.iter().map(|c| c.name.as_str()).collect();
-                Err(ApiError::bad_request(format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", names.join(" "))))
-            }
-        };
-    }
-    match crate::pod::container(pod, asked) {
-        Some(c) => Ok(c.name.clone()),
-        None => Err(ApiError::bad_request(format!("container {asked} is not valid for pod {pod_name}"))),
-    }
-}
-
-async fn runs(executor: &Executor, uid: &str, name: &str) -> Result<Vec<Container>, ApiError> {
-    let mut list = executor.runs(uid).await.map_err(|e| ApiError::internal(e.to_string()))?;
-    list.retain(|c| c.name == name);
-    list.sort_by_key(|c| c.attempt);
-    Ok(list)
-}
-
-async fn running(executor: &Executor, uid: &str, name: &str) -> Result<Container, ApiError> {
-    let newest = runs(executor, uid, name).await?.pop().filter(|c| matches!(c.state, RunState::Running(_)));
-    newest.ok_or_else(|| ApiError::internal(format!("unable to upgrade connection: container not found (\"{name}\")")))
-}
-
-type Stream = bus::Duplex<FromNode, state_client::node::ToNode>;
-
-async fn run(executor: Arc<Executor>, ready: Ready, stream: Stream) {
+async fn run(executor: Arc<Executor>, ready: Ready, stream: Duplex<FromNode, ToNode>) {
     let ended = match ready {
         Ready::Logs(source) => source.copy(stream).await,
         Ready::Session(asked) => session::run(&executor, &asked, stream).await,

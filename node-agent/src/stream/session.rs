@@ -1,9 +1,8 @@
 //! Commands in containers, and connections to pods.
-use super::Stream;
 use crate::executor::Executor;
 use crate::runtime::{ExecSpec, Output, Session};
-use bus::StreamError;
 use bus::stream::{Receiver, Sender};
+use bus::{Duplex, StreamError};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -28,7 +27,7 @@ pub struct SessionRequest {
 }
 
 /// Runs a command, or attaches, until its output ends; then sends its exit code.
-pub async fn run(executor: &Executor, asked: &SessionRequest, mut stream: Stream) -> Result<(), StreamError> {
+pub async fn run(executor: &Executor, asked: &SessionRequest, mut stream: Duplex<FromNode, ToNode>) -> Result<(), StreamError> {
     let SessionRequest { container, spec, attach, .. } = asked;
     let opened = if *attach { executor.runtime.attach(container, spec).await } else { executor.runtime.exec(container, spec).await };
     let Session { id, mut input, mut output } = match opened {
@@ -142,7 +141,7 @@ async fn piece(port: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Op
 }
 
 /// One connection to a port in the pod, in both directions until both have ended.
-pub async fn forward(executor: &Executor, uid: &str, port: u16, mut stream: Stream) -> Result<(), StreamError> {
+pub async fn forward(executor: &Executor, uid: &str, port: u16, mut stream: Duplex<FromNode, ToNode>) -> Result<(), StreamError> {
     let mut tcp = match executor.runtime.connect(uid, port).await {
         Ok(tcp) => tcp,
         Err(e) => {

@@ -2,8 +2,8 @@
 //! `..data`. Moving that one link changes everything.
 //!
 //! Nothing that stands in the volume is believed: everything is done below its descriptor, without following a link.
-use super::VolumeError;
 use super::content::{Content, File};
+use super::setup::VolumeError;
 use crate::beneath::{self, Dir};
 use rustix::fs::FileType;
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Files that a volume is to hold.
-use super::VolumeError;
 use super::owner::Access;
+use super::setup::VolumeError;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::KeyToPath;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! `downwardAPI`.
 use super::content::{Content, MODE};
-use super::{Setup, VolumeError};
+use super::setup::{Setup, VolumeError};
 use crate::downward;
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, DownwardAPIVolumeSource};
 

@@ -1,5 +1,5 @@
 //! `emptyDir`: a directory, or a tmpfs with `medium: Memory`.
-use super::VolumeError;
+use super::setup::VolumeError;
 use crate::beneath::{self, Dir};
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use nix::mount::{MsFlags, mount};

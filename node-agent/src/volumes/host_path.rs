@@ -1,5 +1,5 @@
 //! `hostPath`, with its types.
-use super::VolumeError;
+use super::setup::VolumeError;
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 use std::fs::FileType;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};

@@ -8,49 +8,17 @@ mod host_path;
 mod owner;
 mod projected;
 mod secret;
+mod setup;
+
+pub use setup::{Setup, VolumeError};
 
 use crate::beneath::{self, Dir};
 use crate::component::Component;
-use crate::downward::DownwardSource;
-use crate::objects::{Objects, RefKey};
+use crate::objects::RefKey;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Volume};
-use state_client::Client;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Why a volume isn't there: the second half of the `FailedMount` event's message.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct VolumeError(pub String);
-
-impl VolumeError {
-    fn at(path: &Path, e: &std::io::Error) -> Self {
-        Self(format!("{}: {e}", path.display()))
-    }
-}
-
-/// What a volume may use.
-pub struct Setup<'a> {
-    /// The pod's fields.
-    pub view: DownwardSource<'a>,
-    /// Objects that [`references`] named.
-    pub objects: &'a Objects,
-    /// For tokens.
-    pub client: &'a Client,
-    /// The time.
-    pub now: Timestamp,
-}
-
-impl Setup<'_> {
-    fn namespace(&self) -> &str {
-        self.view.pod.metadata.namespace.as_deref().unwrap_or_default()
-    }
-    fn fs_group(&self) -> Option<u32> {
-        let context = crate::pod::spec(self.view.pod).security_context.as_ref()?;
-        u32::try_from(context.fs_group?).ok()
-    }
-}
 
 /// Where a volume's content lives.
 pub fn path_of(pod_dir: &Path, volume: &Volume) -> PathBuf {

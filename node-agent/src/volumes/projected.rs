@@ -1,6 +1,7 @@
 //! `projected`: several sources in one directory, service account tokens among them.
 use super::content::{Content, MODE, is_inside};
-use super::{Setup, VolumeError, downward_api, owner};
+use super::setup::{Setup, VolumeError};
+use super::{downward_api, owner};
 use crate::beneath::{self, Dir};
 use crate::objects::RefKey;
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,6 @@
 //! `secret`.
 use super::content::{Content, MODE};
-use super::{Setup, VolumeError};
+use super::setup::{Setup, VolumeError};
 use crate::objects::RefKey;
 use k8s_openapi::api::core::v1::SecretVolumeSource;
 

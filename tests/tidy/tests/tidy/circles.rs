@@ -9,17 +9,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "bus/src: actor/mod.rs, actor/supervise.rs, actor/system.rs",
     "bus/src: bus.rs, lease/mod.rs, lease/table.rs, micro.rs, nats/answer.rs, nats/ask.rs, nats/connect.rs, nats/multiplexer.rs, nats/pipe.rs, \
      nats/wire.rs, registry.rs, service.rs, stream.rs",
-    "node-agent/src: actor/wanted.rs, actor.rs, executor/files.rs, executor/hook.rs, executor/image.rs, executor/mod.rs, executor/mounts.rs, \
-     executor/probe.rs, executor/rotation.rs, executor/spec.rs, executor/start.rs, executor/stop.rs, executor/sub_path.rs, node/watch.rs, \
-     recorder.rs, reports.rs",
-    "node-agent/src: agent.rs, stream/logs.rs, stream/mod.rs, stream/session.rs",
-    "node-agent/src: beneath/walk.rs, beneath.rs",
-    "node-agent/src: net/mod.rs, net/namespace.rs, net/wire.rs",
-    "node-agent/src: node/mod.rs, node/object.rs",
-    "node-agent/src: pod/mod.rs, pod/status.rs, pod/sync.rs, resources.rs",
-    "node-agent/src: proxy/ruleset.rs, proxy/unserved.rs",
-    "node-agent/src: volumes/atomic.rs, volumes/config_map.rs, volumes/content.rs, volumes/downward_api.rs, volumes/empty_dir.rs, \
-     volumes/host_path.rs, volumes/mod.rs, volumes/projected.rs, volumes/secret.rs",
 ];
 
 /// Files that use each other, with what each uses of which.

@@ -167,7 +167,7 @@ mod tests {
             let permissions = permissions(role, "x", "c");
             let all = permissions.publish.iter().any(|s| s == "$JS.>" || s == "ws.c.>");
             assert_eq!(all, role == Role::State, "{role:?}");
-            assert!(!permissions.publish.iter().any(|s| s.starts_with("ws.c.log")));
+            assert!(!permissions.publish.iter().any(|s| s.starts_with("$KV.")));
         }
     }
 }

@@ -11,7 +11,7 @@ use state::store::subject;
 use state::store::wire::said;
 use std::sync::Arc;
 
-const PREFIX: &str = "ws.c.log";
+const PREFIX: &str = "$KV.c";
 
 /// A subject of the log names one key, and a key has one subject.
 pub fn key(bytes: &[u8]) {

@@ -42,25 +42,25 @@ async fn give(incoming: Incoming<Want>) -> Got {
 /// A log as `state` has it, with one entry.
 async fn log(bus: &Bus) -> async_nats::jetstream::stream::Stream {
     let js = bus.jetstream().unwrap();
-    let subjects = vec![format!("ws.{CLUSTER}.log.>")];
-    let config = async_nats::jetstream::stream::Config { name: format!("WS_{CLUSTER}_LOG"), subjects, ..Default::default() };
+    let subjects = vec![format!("$KV.ws-{CLUSTER}-objects.>")];
+    let config = async_nats::jetstream::stream::Config { name: format!("KV_ws-{CLUSTER}-objects"), subjects, ..Default::default() };
     let stream = js.create_stream(config).await.unwrap();
-    js.publish(format!("ws.{CLUSTER}.log.a"), "kept".into()).await.unwrap().await.unwrap();
+    js.publish(format!("$KV.ws-{CLUSTER}-objects.a"), "kept".into()).await.unwrap().await.unwrap();
     stream
 }
 
 async fn intact(stream: &async_nats::jetstream::stream::Stream) {
-    let entry = stream.get_last_raw_message_by_subject(&format!("ws.{CLUSTER}.log.a")).await.unwrap();
+    let entry = stream.get_last_raw_message_by_subject(&format!("$KV.ws-{CLUSTER}-objects.a")).await.unwrap();
     assert_eq!((entry.sequence, &entry.payload[..]), (1, &b"kept"[..]));
 }
 
 /// Subjects that a reply must never reach.
 fn forbidden_replies(rig: &Rig) -> Vec<String> {
-    let stream = format!("WS_{CLUSTER}_LOG");
+    let stream = format!("KV_ws-{CLUSTER}-objects");
     vec![
         format!("$JS.API.STREAM.DELETE.{stream}"),
         format!("$JS.API.STREAM.PURGE.{stream}"),
-        format!("ws.{CLUSTER}.log.a"),
+        format!("$KV.ws-{CLUSTER}-objects.a"),
         format!("ws.{CLUSTER}.call.state.want.any.state.s"),
         format!("{}.1", rig.inbox(&gateway())),
         format!("{}.1.state.s", rig.inbox(&gateway())),
@@ -136,7 +136,7 @@ async fn nobody_gives_themselves_the_right_to_answer() {
         let (raw, mut refused) = rig.raw(&caller).await;
         let own = format!("{}.1", rig.inbox(&caller));
         let mut heard = raw.subscribe(own.clone()).await.unwrap();
-        let delete = format!("$JS.API.STREAM.DELETE.WS_{CLUSTER}_LOG");
+        let delete = format!("$JS.API.STREAM.DELETE.KV_ws-{CLUSTER}-objects");
         raw.publish_with_reply(own, delete.clone(), "".into()).await.unwrap();
         heard.next().await.unwrap();
         raw.publish(delete.clone(), "".into()).await.unwrap();

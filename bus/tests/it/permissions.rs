@@ -85,25 +85,25 @@ async fn only_state_reads_and_writes_the_log() {
     let state = rig.bus(Role::State, "s").await;
     let js = state.jetstream().unwrap();
     let config =
-        async_nats::jetstream::stream::Config { name: format!("WS_{CLUSTER}_LOG"), subjects: vec![format!("ws.{CLUSTER}.log.>")], ..Default::default() };
+        async_nats::jetstream::stream::Config { name: format!("KV_ws-{CLUSTER}-objects"), subjects: vec![format!("$KV.ws-{CLUSTER}-objects.>")], ..Default::default() };
     let mut log = js.create_stream(config).await.unwrap();
-    js.publish(format!("ws.{CLUSTER}.log.a.b"), "x".into()).await.unwrap().await.unwrap();
+    js.publish(format!("$KV.ws-{CLUSTER}-objects.a.b"), "x".into()).await.unwrap().await.unwrap();
     for (role, name) in [(Role::Agent, "n1"), (Role::Gateway, "g"), (Role::Scheduler, "a"), (Role::Admin, "root")] {
         let bus = rig.bus(role, name).await;
         let client = bus.nats().unwrap();
-        client.publish(format!("ws.{CLUSTER}.log.a.b"), "forged".into()).await.unwrap();
-        for pattern in [format!("ws.{CLUSTER}.log.>"), format!("ws.{CLUSTER}.>"), ">".to_owned()] {
+        client.publish(format!("$KV.ws-{CLUSTER}-objects.a.b"), "forged".into()).await.unwrap();
+        for pattern in [format!("$KV.ws-{CLUSTER}-objects.>"), format!("ws.{CLUSTER}.>"), ">".to_owned()] {
             let mut heard = client.subscribe(pattern).await.unwrap();
             client.flush().await.unwrap();
-            js.publish(format!("ws.{CLUSTER}.log.a.c"), "secret".into()).await.unwrap().await.unwrap();
+            js.publish(format!("$KV.ws-{CLUSTER}-objects.a.c"), "secret".into()).await.unwrap().await.unwrap();
             assert!(tokio::time::timeout(Duration::from_millis(50), heard.next()).await.is_err(), "{role:?} hears the log");
         }
         for api in ["STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET", "STREAM.DELETE", "STREAM.PURGE", "CONSUMER.CREATE"] {
-            let asked = client.request(format!("$JS.API.{api}.WS_{CLUSTER}_LOG"), Bytes::from_static(b"{\"seq\":1}"));
+            let asked = client.request(format!("$JS.API.{api}.KV_ws-{CLUSTER}-objects"), Bytes::from_static(b"{\"seq\":1}"));
             assert!(!matches!(tokio::time::timeout(Duration::from_millis(50), asked).await, Ok(Ok(_))), "{role:?} {api}");
         }
     }
-    let forged = js.get_stream(format!("WS_{CLUSTER}_LOG")).await.unwrap().get_last_raw_message_by_subject(&format!("ws.{CLUSTER}.log.a.b")).await.unwrap();
+    let forged = js.get_stream(format!("KV_ws-{CLUSTER}-objects")).await.unwrap().get_last_raw_message_by_subject(&format!("$KV.ws-{CLUSTER}-objects.a.b")).await.unwrap();
     assert_eq!(&forged.payload[..], b"x");
     assert_eq!(log.info().await.unwrap().state.messages, 13);
 }

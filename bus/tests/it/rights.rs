@@ -50,7 +50,7 @@ fn subjects(root: &str) -> Vec<String> {
 fn outside() -> Vec<String> {
     let mut all: Vec<String> =
         ["$SRV.PING", "$SRV.STATS.x.y", "_INBOX.a", "_INBOX.a.b", "orders.new", "$SYS.REQ.SERVER.PING", "$KV.x.y", "$JS.ACK.x"].map(str::to_owned).to_vec();
-    for stream in [format!("WS_{CLUSTER}_LOCKS"), "ABSENT".to_owned()] {
+    for stream in [format!("KV_ws-{CLUSTER}-locks"), "ABSENT".to_owned()] {
         let apis = ["STREAM.CREATE", "STREAM.INFO", "STREAM.UPDATE", "STREAM.MSG.GET", "STREAM.MSG.DELETE", "STREAM.PURGE", "STREAM.SNAPSHOT", "DIRECT.GET"];
         all.extend(apis.map(|api| format!("$JS.API.{api}.{stream}")));
         all.push(format!("$JS.API.CONSUMER.CREATE.{stream}"));
@@ -81,7 +81,7 @@ fn may_publish(caller: &Caller, subject: &str) -> bool {
     let (own, control) = (tokens(caller), CONTROL.contains(&caller.role));
     let state = caller.role == Role::State;
     if subject.starts_with("$JS.") {
-        let locks = ["CREATE", "INFO", "MSG.GET"].iter().any(|api| subject == format!("$JS.API.STREAM.{api}.WS_{CLUSTER}_LOCKS"));
+        let locks = ["CREATE", "INFO", "MSG.GET"].iter().any(|api| subject == format!("$JS.API.STREAM.{api}.KV_ws-{CLUSTER}-locks"));
         return state || (control && locks);
     }
     if subject.starts_with("$SRV.") {

@@ -48,6 +48,7 @@ mod error;
 mod feed;
 mod leader;
 mod log;
+mod migrate;
 pub mod offline;
 mod options;
 mod pace;

@@ -48,8 +48,9 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
         let opened = streams::open(js, which, options).await?;
-        let name = which.stream(&options.cluster);
-        let log = Arc::new(Log::new(which.prefix(&options.cluster), options.marker_ttl, options.window, loops.stop.clone()));
+        let bucket = which.bucket(&options.cluster);
+        let name = bucket.stream();
+        let log = Arc::new(Log::new(bucket.prefix(), options.marker_ttl, options.window, loops.stop.clone()));
         let leader = Leader::new(opened.stream);
         let counters = Arc::new(Counters::default());
         let (barrier, questions) = Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);

@@ -1,8 +1,10 @@
 //! The JetStream streams of a cluster: their names, their configuration, and the check that the server syncs each write.
 use super::error::StoreError;
+use super::migrate;
 use super::options::StoreOptions;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
+use bus::subject::{Bucket as KeyValueBucket, Subjects};
 use futures::StreamExt;
 use model::kind::Bucket;
 use serde::Deserialize;
@@ -31,27 +33,28 @@ impl Which {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Log => "log",
+            Self::Log => "objects",
             Self::Events => "events",
             Self::Leases => "leases",
         }
     }
 
-    /// `WS_<cluster>_LOG`.
-    pub(crate) fn stream(self, cluster: &str) -> String {
-        format!("WS_{cluster}_{}", self.name().to_ascii_uppercase())
+    /// The key-value bucket that it is, which any client of NATS can read.
+    pub(crate) fn bucket(self, cluster: &str) -> KeyValueBucket {
+        Subjects::new(cluster).bucket(self.name())
     }
 
-    /// What its subjects start with: `ws.<cluster>.log`.
-    pub(crate) fn prefix(self, cluster: &str) -> String {
-        format!("ws.{cluster}.{}", self.name())
+    /// The stream that it was in before it was a bucket, and what its subjects started with.
+    pub(crate) fn before(self, cluster: &str) -> (String, String) {
+        let name = if self == Self::Log { "log" } else { self.name() };
+        (format!("WS_{cluster}_{}", name.to_ascii_uppercase()), format!("ws.{cluster}.{name}"))
     }
 
     fn config(self, options: &StoreOptions) -> Config {
-        let lasting = self == Self::Log;
+        let (lasting, bucket) = (self == Self::Log, self.bucket(&options.cluster));
         Config {
-            name: self.stream(&options.cluster),
-            subjects: vec![format!("{}.>", self.prefix(&options.cluster))],
+            name: bucket.stream(),
+            subjects: vec![bucket.all()],
             description: Some(format!("whalesong cluster {}: {}", options.cluster, self.name())),
             retention: RetentionPolicy::Limits,
             storage: StorageType::File,
@@ -84,17 +87,21 @@ pub(crate) struct Opened {
 /// Opens a stream, creating it or bringing its configuration up to date.
 pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions) -> Result<Opened, StoreError> {
     let config = which.config(options);
-    let failed = |e: String| StoreError::Stream { stream: which.stream(&options.cluster), why: e };
+    let failed = |e: String| StoreError::Stream { stream: which.bucket(&options.cluster).stream(), why: e };
     let existing = match js.get_stream(&config.name).await {
         Ok(stream) => Some(stream.cached_info().config.clone()),
         Err(e) if is_not_found(&e) => None,
         Err(e) => return Err(failed(e.to_string())),
     };
     let actual = match existing {
-        None => js.create_stream(&config).await.map(|s| s.cached_info().config.clone()).map_err(|e| failed(e.to_string()))?,
+        None => match migrate::bring_over(js, which, options, &config).await.map_err(&failed)? {
+            Some(brought) => brought,
+            None => js.create_stream(&config).await.map(|s| s.cached_info().config.clone()).map_err(|e| failed(e.to_string()))?,
+        },
+        Some(existing) if migrate::is_unfinished(&existing) => migrate::finish(js, which, options, &config).await.map_err(&failed)?,
         Some(existing) if differs(&existing, &config) => {
             // What was decided when the stream was made and can't be changed stays as it is.
-            let merged = Config { storage: existing.storage, persist_mode: existing.persist_mode, ..config };
+            let merged = Config { storage: existing.storage, persist_mode: existing.persist_mode, first_sequence: existing.first_sequence, ..config };
             js.update_stream(&merged).await.map(|info| info.config).map_err(|e| failed(e.to_string()))?
         }
         Some(existing) => existing,
@@ -103,7 +110,7 @@ pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreO
     Ok(Opened { stream, batches: actual.allow_atomic_publish && options.group_commit })
 }
 
-fn is_not_found(error: &jetstream::context::GetStreamError) -> bool {
+pub(super) fn is_not_found(error: &jetstream::context::GetStreamError) -> bool {
     matches!(error.kind(), jetstream::context::GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 

@@ -1,73 +1,10 @@
 //! Keys as NATS subjects, and back: `<prefix>.<group>.<resource>.<namespace>.<name>`.
 //!
-//! NATS gives meaning to `.`, `*`, `>` and white space, and has no empty tokens. A token is therefore written with everything but
-//! letters, digits, `-`, `_`, `:` and `@` as `%` and two upper-case hexadecimal digits; an empty token is `_`, and a lone `_` is `%5F`.
-//! Each key has one subject and each subject at most one key.
+//! NATS gives meaning to `.`, `*`, `>` and white space, has no empty tokens, and its key-value buckets take few other characters. Each part is therefore
+//! one token as [`bus::subject::escape`] writes it. Each key has one subject and each subject at most one key.
+use bus::subject::{escape, unescape};
 use model::Key;
 use std::borrow::Cow;
-use std::fmt::Write;
-
-const EMPTY: &str = "_";
-
-fn plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'@')
-}
-
-/// Appends `text` as one token.
-fn push_token(out: &mut String, text: &str) {
-    match text {
-        "" => out.push_str(EMPTY),
-        EMPTY => out.push_str("%5F"),
-        _ => text.bytes().for_each(|byte| push_byte(out, byte)),
-    }
-}
-
-fn push_byte(out: &mut String, byte: u8) {
-    if plain(byte) {
-        out.push(char::from(byte));
-    } else {
-        // Writing to a String can't fail.
-        _ = write!(out, "%{byte:02X}");
-    }
-}
-
-/// The text of a token; `None` when [`push_token`] would not have written it so.
-fn token(text: &str) -> Option<Cow<'_, str>> {
-    match text {
-        "" => None,
-        EMPTY => Some(Cow::Borrowed("")),
-        "%5F" => Some(Cow::Borrowed(EMPTY)),
-        _ if text.bytes().all(plain) => Some(Cow::Borrowed(text)),
-        _ => escaped(text).map(Cow::Owned),
-    }
-}
-
-fn escaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let value = hex(rest.next()?)? << 4 | hex(rest.next()?)?;
-            if plain(value) {
-                return None;
-            }
-            bytes.push(value);
-        } else if plain(byte) {
-            bytes.push(byte);
-        } else {
-            return None;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
 
 /// The subject of `key` under `prefix`.
 pub fn of(prefix: &str, key: &Key) -> String {
@@ -76,7 +13,7 @@ pub fn of(prefix: &str, key: &Key) -> String {
     out.push_str(prefix);
     for part in parts {
         out.push('.');
-        push_token(&mut out, part);
+        out.push_str(&escape(part));
     }
     out
 }
@@ -97,7 +34,7 @@ pub struct Parts<'a> {
 /// What `subject` names under `prefix`; `None` when [`of`] makes no such subject.
 pub fn parse<'a>(prefix: &str, subject: &'a str) -> Option<Parts<'a>> {
     let mut tokens = subject.strip_prefix(prefix)?.strip_prefix('.')?.split('.');
-    let mut next = || token(tokens.next()?);
+    let mut next = || unescape(tokens.next()?);
     let parts = Parts { group: next()?, resource: next()?, namespace: next()?, name: next()? };
     tokens.next().is_none().then_some(parts)
 }
@@ -108,19 +45,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn back(subject: &str) -> Option<Key> {
-        let p = parse("ws.c.log", subject)?;
+        let p = parse("$KV.c", subject)?;
         Some(Key::new(&*p.group, &*p.resource, &*p.namespace, &*p.name))
     }
 
     #[test]
     fn examples() {
         for (key, subject) in [
-            (Key::new("", "pods", "default", "web-0"), "ws.c.log._.pods.default.web-0"),
-            (Key::new("apps", "deployments", "a", "b.c"), "ws.c.log.apps.deployments.a.b%2Ec"),
-            (Key::new("rbac.authorization.k8s.io", "clusterroles", "", "system:node"), "ws.c.log.rbac%2Eauthorization%2Ek8s%2Eio.clusterroles._.system:node"),
-            (Key::new("", "x", "_", "*"), "ws.c.log._.x.%5F.%2A"),
+            (Key::new("", "pods", "default", "web-0"), "$KV.c.=.pods.default.web-0"),
+            (Key::new("apps", "deployments", "a", "b.c"), "$KV.c.apps.deployments.a.b=2Ec"),
+            (Key::new("rbac.authorization.k8s.io", "clusterroles", "", "system:node"), "$KV.c.rbac=2Eauthorization=2Ek8s=2Eio.clusterroles.=.system=3Anode"),
+            (Key::new("", "x", "_", "*"), "$KV.c.=.x._.=2A"),
         ] {
-            assert_eq!(of("ws.c.log", &key), subject);
+            assert_eq!(of("$KV.c", &key), subject);
             assert_eq!(back(subject), Some(key));
         }
     }
@@ -129,15 +66,15 @@ mod tests {
     fn subjects_that_no_key_has() {
         for subject in [
             "",
-            "ws.c.log",
-            "ws.c.log._.pods.d",
-            "ws.c.log._.pods.d.n.x",
-            "ws.c.log._.pods..n",
-            "ws.c.log._.pods.d.%41",
-            "ws.c.log._.pods.d.%2e",
-            "ws.c.log._.pods.d.%2",
-            "ws.c.log._.pods.d.%FF",
-            "ws.c.logs._.pods.d.n",
+            "$KV.c",
+            "$KV.c.=.pods.d",
+            "$KV.c.=.pods.d.n.x",
+            "$KV.c.=.pods..n",
+            "$KV.c.=.pods.d.=41",
+            "$KV.c.=.pods.d.=2e",
+            "$KV.c.=.pods.d.=2",
+            "$KV.c.=.pods.d.=FF",
+            "$KV.cc._.pods.d.n",
         ] {
             assert_eq!(back(subject), None, "{subject}");
         }
@@ -147,18 +84,18 @@ mod tests {
         #[test]
         fn round_trip(group in ".{0,12}", resource in ".{0,12}", namespace in "[ -~]{0,12}", name in "\\PC{0,20}") {
             let key = Key::new(group, resource, namespace, name);
-            let subject = of("ws.c.log", &key);
-            prop_assert!(subject.bytes().all(|b| b.is_ascii_graphic() && b != b'*' && b != b'>'));
-            prop_assert_eq!(subject.split('.').count(), 7);
+            let subject = of("$KV.c", &key);
+            prop_assert!(subject.bytes().all(|b| b.is_ascii_alphanumeric() || b"$-_=.".contains(&b)));
+            prop_assert_eq!(subject.split('.').count(), 6);
             prop_assert!(subject.split('.').all(|t| !t.is_empty()));
             prop_assert_eq!(back(&subject), Some(key));
         }
 
         #[test]
-        fn only_canonical_subjects_parse(tail in "[a%._0-9A-F-]{0,24}") {
-            let subject = format!("ws.c.log.{tail}");
+        fn only_canonical_subjects_parse(tail in "[a=._0-9A-F-]{0,24}") {
+            let subject = format!("$KV.c.{tail}");
             if let Some(key) = back(&subject) {
-                prop_assert_eq!(of("ws.c.log", &key), subject);
+                prop_assert_eq!(of("$KV.c", &key), subject);
             }
         }
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 /// Says which write of which process a message is: `<session>.<number>`.
 const ID: &str = "Whalesong-Id";
-/// Present on deletion markers.
-const OP: &str = "Whalesong-Op";
-const DELETE: &str = "delete";
+/// What a key-value bucket says of a message that isn't a value.
+const OPERATION: &str = "KV-Operation";
+/// A deletion marker.
+const DELETE: &str = "DEL";
 /// The server's limit for one batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
 
@@ -54,7 +55,7 @@ impl Message {
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(self.base));
         headers.insert(ID, format!("{session}.{}", self.id));
         if self.delete {
-            headers.insert(OP, DELETE);
+            headers.insert(OPERATION, DELETE);
         }
         if let Some(ttl) = self.ttl {
             headers.insert(header::NATS_MESSAGE_TTL, format!("{}s", ttl.as_secs().max(1)));
@@ -70,7 +71,7 @@ pub(crate) fn own_id(headers: &HeaderMap, session: &str) -> Option<u64> {
 
 /// Whether a message with these headers is a deletion marker.
 pub(crate) fn is_delete(headers: &HeaderMap) -> bool {
-    headers.get(OP).is_some_and(|op| op.as_str() == DELETE)
+    headers.get(OPERATION).is_some_and(|operation| operation.as_str() == DELETE)
 }
 
 /// Whether a message with these headers is a marker of the server's own.

@@ -105,7 +105,7 @@ async fn consumers_go_while_others_write() {
     for (n, history) in histories.iter().enumerate() {
         writers.spawn(count(store.clone(), format!("c{n}"), history.clone()));
     }
-    let stream = nats.js().await.get_stream("WS_test_LOG").await.unwrap();
+    let stream = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap();
     for gone in 1..=9 {
         let begun_again = async {
             while store.stats()[0].follows <= gone {

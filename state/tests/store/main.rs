@@ -1,5 +1,6 @@
 //! The store on a real nats-server.
 #![cfg(test)]
+mod buckets;
 mod faults;
 mod fixture;
 mod measure;

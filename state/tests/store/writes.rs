@@ -62,7 +62,7 @@ async fn create_where_the_marker_has_left_the_log() {
     let store = nats.store_with(StoreOptions { marker_ttl: Duration::from_secs(1), ..options() }).await;
     let one = put(&store, &key("a"), 0, 1).await.unwrap();
     delete(&store, &one).await.unwrap();
-    let stream = nats.js().await.get_stream("WS_test_LOG").await.unwrap();
+    let stream = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap();
     let empty = async {
         while stream.get_info().await.unwrap().state.messages > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -171,11 +171,11 @@ async fn without_batches() {
     burst(&store, 300).await;
     let stats = &store.stats()[0];
     assert_eq!((stats.batches, stats.singles, stats.objects), (0, 300, 300));
-    let config = nats.js().await.get_stream("WS_test_LOG").await.unwrap().cached_info().config.clone();
+    let config = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap().cached_info().config.clone();
     assert!(!config.allow_atomic_publish && config.deny_purge && config.deny_delete);
     let upgraded = nats.store().await;
     assert_eq!(upgraded.list("", "configmaps", "default").items.len(), 300);
-    let config = nats.js().await.get_stream("WS_test_LOG").await.unwrap().cached_info().config.clone();
+    let config = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap().cached_info().config.clone();
     assert!(config.allow_atomic_publish, "a newer state turns it on");
 }
 
@@ -310,7 +310,7 @@ async fn follow(store: &Store, witness: &Store, namespace: &str, steps: Vec<Step
 
 /// Whether the consumers of the log are sent headers alone.
 async fn bare(nats: &Nats) -> Vec<bool> {
-    let stream = nats.js().await.get_stream("WS_test_LOG").await.unwrap();
+    let stream = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap();
     stream.consumers().map_ok(|info| info.config.headers_only).try_collect().await.unwrap()
 }
 

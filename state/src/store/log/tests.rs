@@ -71,7 +71,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let log = Log::new("ws.c.log".into(), Duration::from_secs(60), WindowLimits::default(), CancellationToken::new());
+        let log = Log::new("$KV.c".into(), Duration::from_secs(60), WindowLimits::default(), CancellationToken::new());
         log.replace(Vec::new(), 0);
         Self { log, stream: BTreeMap::new(), end: 0, read: 0, bare: false, acknowledgements: VecDeque::new(), answers: Vec::new() }
     }

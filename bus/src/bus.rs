@@ -1,17 +1,20 @@
 //! The bus: requests, services and streams, in process or over NATS.
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
-use crate::lease::{Memory, Remote, Table};
+use crate::error::BusError;
+use crate::lease::{Leases, Memory, Remote, Table};
 use crate::line::{Line, LineCut};
-use crate::message::{Call, Open};
+use crate::message::{Call, Incoming, Open};
 use crate::micro::Announcements;
-use crate::nats::answer::{self, StreamRequest};
+use crate::nats::answer;
 use crate::nats::ask;
 use crate::nats::multiplexer::Multiplexer;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
+use crate::opening::Opening;
 use crate::registry::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
-use crate::service::{Service, Stats};
-use crate::stream::{Duplex, pair};
+use crate::service::Service;
+use crate::stats::Stats;
+use crate::stream::Duplex;
 use crate::subject::{Subjects, Verb};
 use futures::future::BoxFuture;
 use std::future::Future;
@@ -25,61 +28,6 @@ use tokio_util::sync::CancellationToken;
 /// More requests at once than this make no sense, and semaphores have a limit of their own.
 const MAX_CONCURRENCY: u32 = 1 << 20;
 
-/// Why a request got no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BusError {
-    /// Nobody serves it.
-    #[error("no {service} answers on the bus")]
-    NoResponder {
-        /// The service asked for.
-        service: &'static str,
-    },
-    /// No answer in time. Whether it was carried out isn't known.
-    #[error("{service} did not answer within {after:?}")]
-    Timeout {
-        /// The service asked for.
-        service: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// It has more to do than it can take, and has not begun.
-    #[error("{service} has too many requests waiting: try again later")]
-    Busy {
-        /// The service asked for.
-        service: &'static str,
-    },
-    /// NATS can't be reached now.
-    #[error("the connection to NATS is down: {0}")]
-    Disconnected(String),
-    /// A message that doesn't encode or decode.
-    #[error("a message of {service} did not {what}: {why}")]
-    Codec {
-        /// The service.
-        service: &'static str,
-        /// `encode` or `decode`.
-        what: &'static str,
-        /// The codec's words.
-        why: String,
-    },
-    /// The service got the request and broke on it. Whether it was carried out isn't known.
-    #[error("{service} failed: {why}")]
-    Failed {
-        /// The service asked for.
-        service: &'static str,
-        /// What is known about it.
-        why: String,
-    },
-}
-
-/// A request with who sent it.
-#[derive(Debug)]
-pub struct Incoming<Q> {
-    /// The request.
-    pub message: Q,
-    /// Who sent it, vouched for.
-    pub caller: Caller,
-}
-
 /// A request on its way to an actor, with the place for its reply. See [`Bus::expose`].
 pub struct ActorRequest<Q: Call> {
     /// The request and who sent it.
@@ -88,70 +36,10 @@ pub struct ActorRequest<Q: Call> {
     pub reply: oneshot::Sender<Q::Reply>,
 }
 
-type OpeningResult<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>::Refusal>;
-
-enum OpeningReply<O: Open> {
-    Local(oneshot::Sender<OpeningResult<O>>),
-    Remote(StreamRequest),
-}
-
-/// A stream that somebody wants to open.
-pub struct Opening<O: Open> {
-    /// The request.
-    pub message: O,
-    /// Who sent it, vouched for.
-    pub caller: Caller,
-    answering: OpeningReply<O>,
-}
-
-impl<O: Open> Opening<O> {
-    pub(crate) fn local(message: O, caller: Caller, answer: oneshot::Sender<OpeningResult<O>>) -> Self {
-        Self { message, caller, answering: OpeningReply::Local(answer) }
-    }
-
-    pub(crate) fn remote(message: O, caller: Caller, request: StreamRequest) -> Self {
-        Self { message, caller, answering: OpeningReply::Remote(request) }
-    }
-
-    /// Opens the stream.
-    ///
-    /// # Errors
-    /// When the opener is gone.
-    pub async fn accept(self) -> Result<Duplex<O::Down, O::Up>, BusError> {
-        match self.answering {
-            OpeningReply::Local(answer) => {
-                let (theirs, ours) = pair();
-                answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
-                Ok(ours)
-            }
-            OpeningReply::Remote(request) => {
-                let (sender, receiver) = request.accept().await.map_err(BusError::Disconnected)?;
-                Ok(Duplex::remote(sender, receiver))
-            }
-        }
-    }
-
-    /// Says no.
-    pub async fn refuse(self, why: O::Refusal) {
-        match self.answering {
-            OpeningReply::Local(answer) => {
-                if answer.send(Err(why)).is_err() {
-                    tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
-                }
-            }
-            OpeningReply::Remote(request) => {
-                if let Err(error) = request.refuse::<O>(&why).await {
-                    tracing::warn!(service = O::SERVICE, %error, "a refusal could not be sent");
-                }
-            }
-        }
-    }
-}
-
 struct Shared {
     cluster: String,
     registry: Arc<Registry>,
-    link: Option<Link>,
+    link: Option<Arc<Link>>,
     /// For whom asks about a bus that has no link.
     health: Arc<Health>,
     leases: Arc<Memory>,
@@ -193,7 +81,7 @@ impl Bus {
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
         let link = Link::connect(&options).await?;
         let health = link.health.clone();
-        Ok(Self::new(options.cluster, Some(link), health, options.caller))
+        Ok(Self::new(options.cluster, Some(Arc::new(link)), health, options.caller))
     }
 
     /// This process ends: that it loses its connection is nothing to warn of any more.
@@ -201,7 +89,7 @@ impl Bus {
         self.shared.health.leaving.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
+    fn new(cluster: String, link: Option<Arc<Link>>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
         Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default(), line: None }
     }
@@ -257,15 +145,17 @@ impl Bus {
         &self.shared.announcements
     }
 
-    pub(crate) fn lease_table(&self, replicas: usize) -> Table {
-        match &self.shared.link {
+    /// The cluster's leases; `replicas` is for the server's stream when it is made. Without NATS: those of this process.
+    pub fn leases(&self, replicas: usize) -> Leases {
+        let table = match &self.shared.link {
             Some(link) => Table::Nats(Box::new(Remote::new(link.jetstream.clone(), link.subjects.clone(), replicas))),
             None => Table::Memory(self.shared.leases.clone()),
-        }
+        };
+        Leases::new(table, self.caller.to_string())
     }
 
     fn stop(&self) -> CancellationToken {
-        self.shared.link.as_ref().map(Link::stop).unwrap_or_default()
+        self.shared.link.as_deref().map(Link::stop).unwrap_or_default()
     }
 
     /// Who speaks.
@@ -393,6 +283,6 @@ impl Bus {
         let (verb, name, instance) = what;
         let subject = self.subjects().requests(verb, name, &To::Any);
         let announced = self.shared.announcements.add(name, subject, instance, &self.caller, stats.clone());
-        Service { registration, permits, concurrency, stats, listening: self.stop(), _announced: announced, _bus: self.clone() }
+        Service { registration, permits, concurrency, stats, listening: self.stop(), _announced: announced, _link: self.shared.link.clone() }
     }
 }

@@ -3,6 +3,7 @@
 //! Dropping an end is the regular end of the stream for the other side, which receives what was sent before and then `None`.
 //! An end that goes down with a panic, is [`Sender::cut`], or whose process or connection is lost, cuts the stream:
 //! the other side gets [`StreamError::Cut`] and so knows that it hasn't seen everything.
+use crate::error::StreamError;
 use crate::line::{Line, LineCut};
 use crate::message::Message;
 use crate::nats::pipe::{PipeReceiver, PipeSender};
@@ -11,20 +12,6 @@ use tokio::sync::mpsc;
 
 /// Frames that a stream within a process holds before its sender waits.
 const LOCAL_WINDOW: usize = 64;
-
-/// Why a stream ended other than by its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
-    /// The other side is gone, or the bus between was lost for too long.
-    #[error("the stream was cut: {0}")]
-    Cut(String),
-    /// A frame that can't be sent as it is. The stream goes on.
-    #[error("a frame did not encode: {0}")]
-    Encode(String),
-    /// A frame that doesn't decode. The stream goes on.
-    #[error("a frame did not decode: {0}")]
-    Decode(String),
-}
 
 /// One end of a stream: sends `S`, receives `R`. Dropping it ends the stream for the other side.
 pub struct Duplex<S, R> {

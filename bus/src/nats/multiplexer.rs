@@ -1,13 +1,12 @@
 //! What one caller says and hears through a connection: replies to its requests, and packets of its streams.
-use super::Health;
+use super::health::Health;
 use super::in_flight::frame_max;
 use super::packet::Packet;
-use super::pipe::Pipe;
 use super::wire::{self, Parts};
 use crate::address::{Caller, To};
-use crate::bus::BusError;
+use crate::error::RequestError;
+use crate::log_limiter::LogLimiter;
 use crate::permissions::may_answer;
-use crate::service::LogLimiter;
 use crate::subject::{Port, Subjects, answered};
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
@@ -43,28 +42,12 @@ pub(crate) struct RequestTarget<'a> {
     pub(crate) to: &'a To,
 }
 
-/// Why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RequestError {
-    NoResponder,
-    /// The one that was asked is stopping and hasn't begun.
-    Gone,
-    /// It hasn't begun either, and isn't going to.
-    Busy,
-    Disconnected(String),
-    /// The service's own words, or the server's.
-    Failed(String),
-}
-
-impl RequestError {
-    pub(crate) fn of(self, service: &'static str) -> BusError {
-        match self {
-            Self::NoResponder | Self::Gone => BusError::NoResponder { service },
-            Self::Busy => BusError::Busy { service },
-            Self::Disconnected(why) => BusError::Disconnected(why),
-            Self::Failed(why) => BusError::Failed { service, why },
-        }
-    }
+/// An end of a stream: what the multiplexer does with it.
+pub(crate) trait PacketSink: Send + Sync {
+    /// Takes a packet that came for it.
+    fn receive(&self, packet: Packet, from: &Caller);
+    /// Called now and then: says that it is there, or ends where the other side seems gone.
+    fn keep_alive(&self);
 }
 
 type ReplySender<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -98,7 +81,7 @@ pub(crate) struct Multiplexer {
     inbox: String,
     next: AtomicU64,
     pending: Mutex<HashMap<u64, Pending>>,
-    pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
+    pipes: Mutex<HashMap<u64, Weak<dyn PacketSink>>>,
     queue: mpsc::UnboundedSender<QueuedMessage>,
     room: Arc<Semaphore>,
     log_limiter: LogLimiter,
@@ -234,10 +217,11 @@ impl Multiplexer {
     }
 
     /// Makes an end of a stream, with its address.
-    pub(crate) fn add_pipe(self: &Arc<Self>, make: impl FnOnce(u64) -> Arc<Pipe>) -> (Arc<Pipe>, Port) {
+    pub(crate) fn add_pipe<P: PacketSink + 'static>(&self, make: impl FnOnce(u64) -> Arc<P>) -> (Arc<P>, Port) {
         let id = self.number();
         let pipe = make(id);
-        locked(&self.pipes).insert(id, Arc::downgrade(&pipe));
+        let sink: Weak<P> = Arc::downgrade(&pipe);
+        locked(&self.pipes).insert(id, sink);
         (pipe, Port { owner: self.owner.clone(), connection: self.connection.clone(), id })
     }
 
@@ -351,7 +335,7 @@ impl Multiplexer {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let pipes: Vec<Arc<Pipe>> = locked(&self.pipes).values().filter_map(Weak::upgrade).collect();
+            let pipes: Vec<Arc<dyn PacketSink>> = locked(&self.pipes).values().filter_map(Weak::upgrade).collect();
             for pipe in pipes {
                 pipe.keep_alive();
             }

@@ -2,8 +2,8 @@
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::error::BusError;
+use crate::impairment::Impairment;
 use crate::lease::{Leases, Memory, Remote, Table};
-use crate::line::{Line, LineCut};
 use crate::message::{Call, Incoming, Open};
 use crate::micro::Announcements;
 use crate::nats::answer;
@@ -18,7 +18,6 @@ use crate::stream::Duplex;
 use crate::subject::{Subjects, Verb};
 use futures::future::BoxFuture;
 use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
@@ -36,6 +35,7 @@ pub struct ActorRequest<Q: Call> {
     pub reply: oneshot::Sender<Q::Reply>,
 }
 
+#[derive(Clone)]
 struct Shared {
     cluster: String,
     registry: Arc<Registry>,
@@ -52,20 +52,6 @@ pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     mux: Arc<OnceCell<Arc<Multiplexer>>>,
-    line: Option<Line>,
-}
-
-/// A request and its answer, over a line if there is one.
-async fn through<T>(line: Option<&Line>, answering: Pin<&mut impl Future<Output = Result<T, BusError>>>) -> Result<T, BusError> {
-    let Some(line) = line else { return answering.await };
-    let gone = |cut: LineCut| BusError::Disconnected(cut.to_string());
-    line.pass().await.map_err(gone)?;
-    let answer = tokio::select! {
-        cut = line.cut() => return Err(gone(cut)),
-        answer = answering => answer,
-    };
-    line.pass().await.map_err(gone)?;
-    answer
 }
 
 impl Bus {
@@ -91,19 +77,26 @@ impl Bus {
 
     fn new(cluster: String, link: Option<Arc<Link>>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
-        Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default(), line: None }
+        Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default() }
     }
 
     /// The same bus, speaking as another caller (a process that plays several roles). The connection's own key must
     /// be allowed to: `state`'s is.
     pub fn speaking_as(&self, caller: Caller) -> Self {
-        Self { shared: self.shared.clone(), caller: Arc::new(caller), mux: Arc::default(), line: self.line.clone() }
+        Self { shared: self.shared.clone(), caller: Arc::new(caller), mux: Arc::default() }
     }
 
-    /// The same bus, whose requests and streams go over this line.
-    #[must_use]
-    pub fn over(self, line: Line) -> Self {
-        Self { line: Some(line), ..self }
+    /// A bus for the same caller over a connection that can be made bad. All that it says and hears goes over NATS, to this process too: it doesn't
+    /// see what is served here in another way. What it serves, others reach over NATS only. JetStream and leases are spared. Without NATS there
+    /// is nothing to impair, and it is the same bus.
+    ///
+    /// # Errors
+    /// When NATS refuses the subscriptions.
+    pub async fn impaired_by(&self, impairment: Impairment) -> Result<Self, BusError> {
+        let Some(link) = &self.shared.link else { return Ok(self.clone()) };
+        let mux = link.impaired_multiplexer(&self.caller, impairment).await.map_err(BusError::Disconnected)?;
+        let shared = Shared { registry: Arc::default(), ..Shared::clone(&self.shared) };
+        Ok(Self { shared: Arc::new(shared), caller: self.caller.clone(), mux: Arc::new(OnceCell::new_with(Some(mux))) })
     }
 
     /// Whether NATS is connected now, and each change of that. Always true without NATS.
@@ -118,7 +111,7 @@ impl Bus {
 
     /// The connection to NATS, where there is one.
     pub fn nats(&self) -> Option<&async_nats::Client> {
-        self.shared.link.as_ref().map(|link| &link.client)
+        self.shared.link.as_ref().map(|link| &link.clients.own)
     }
 
     /// JetStream on that connection.
@@ -154,6 +147,13 @@ impl Bus {
         Leases::new(table, self.caller.to_string())
     }
 
+    /// Lets others find what is served in this process.
+    async fn announce(&self) {
+        if let Some(link) = &self.shared.link {
+            self.shared.announcements.announce(self.cluster(), &link.clients, &link.subjects, &self.caller, self.stop()).await;
+        }
+    }
+
     fn stop(&self) -> CancellationToken {
         self.shared.link.as_deref().map(Link::stop).unwrap_or_default()
     }
@@ -173,7 +173,7 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
-        let answering = pin!(async {
+        let answering = async {
             if let Some(handler) = self.shared.registry.find::<Q, CallHandler<Q>>(to) {
                 return handler.call(message, Caller::clone(&self.caller)).await;
             }
@@ -182,8 +182,8 @@ impl Bus {
                 Some(mux) => Box::pin(ask::call(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
             }
-        });
-        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
+        };
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
 
@@ -192,7 +192,7 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
-        let answering = pin!(async {
+        let answering = async {
             if let Some(handler) = self.shared.registry.find::<O, StreamHandler<O>>(to) {
                 return handler.open(message, Caller::clone(&self.caller)).await;
             }
@@ -200,9 +200,8 @@ impl Bus {
                 Some(mux) => Box::pin(ask::open(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
-        });
-        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
-        let answered = answered.map(|answer| answer.map(|opened| opened.map(|stream| stream.over(self.line.clone()))));
+        };
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
     }
 
@@ -253,7 +252,7 @@ impl Bus {
         let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
         if let Some(mux) = self.multiplexer().await? {
             answer::serve(mux, instance, handler, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
+            self.announce().await;
         }
         Ok(service)
     }
@@ -274,7 +273,7 @@ impl Bus {
         let service = self.service(registration, Arc::new(Semaphore::new(1)), 1, stats, (Verb::Open, O::SERVICE, instance));
         if let Some(mux) = self.multiplexer().await? {
             answer::accept(mux, instance, handler, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
+            self.announce().await;
         }
         Ok(service)
     }

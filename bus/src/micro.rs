@@ -1,6 +1,6 @@
 //! Services say who they are, by NATS' micro protocol: `nats micro ls` sees them, and [`crate::Bus::discover`] asks the same way.
 use crate::address::{Caller, Role};
-use crate::nats::multiplexer::Multiplexer;
+use crate::nats::clients::Clients;
 use crate::permissions::foreign_inbox;
 use crate::stats::Stats;
 use crate::subject::Subjects;
@@ -134,10 +134,10 @@ impl Announcements {
     }
 
     /// Answers those who ask, from the first call on.
-    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mux: &Multiplexer, stop: CancellationToken) {
+    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, clients: &Clients, subjects: &Subjects, owner: &Caller, stop: CancellationToken) {
         let start = || async {
-            let questions = mux.client.subscribe("$SRV.>").await?;
-            let (all, speaker) = (self.clone(), Speaker { client: mux.replies.clone(), subjects: mux.subjects.clone(), owner: mux.owner.clone() });
+            let questions = clients.own.subscribe("$SRV.>").await?;
+            let (all, speaker) = (self.clone(), Speaker { client: clients.replies.clone(), subjects: subjects.clone(), owner: owner.clone() });
             let (cluster, speaker) = (cluster.to_owned(), Arc::new(speaker));
             tokio::spawn(stop.run_until_cancelled_owned(questions.for_each(move |question| answer(all.clone(), speaker.clone(), cluster.clone(), question))));
             Ok::<(), async_nats::SubscribeError>(())

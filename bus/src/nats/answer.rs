@@ -3,6 +3,7 @@ use super::ask::WELL;
 use super::in_flight::{InFlight, InFlightPermit};
 use super::multiplexer::Multiplexer;
 use super::responder::{Responder, StreamRequest};
+use super::transport::Subscription;
 use super::wire::{self, PORT};
 use crate::address::{Caller, Class, Role, To};
 use crate::error::BusError;
@@ -11,7 +12,7 @@ use crate::opening::Opening;
 use crate::permissions::serves_any;
 use crate::registry::{CallHandler, StreamHandler};
 use crate::subject::{Port, Verb};
-use async_nats::{Message, Subscriber};
+use async_nats::Message;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::SelectAll;
@@ -181,7 +182,7 @@ where
 
 /// A service's subscriptions; they end once it stops.
 struct Requests {
-    incoming: SelectAll<Subscriber>,
+    incoming: SelectAll<Subscription>,
     drained: bool,
 }
 
@@ -196,8 +197,8 @@ impl Requests {
             }
             self.drained = true;
             for subscriber in self.incoming.iter_mut() {
-                if let Err(error) = subscriber.drain().await {
-                    tracing::debug!(%error, "the connection is closed");
+                if !subscriber.drain().await {
+                    tracing::debug!("the connection is closed");
                     return None;
                 }
             }
@@ -208,9 +209,9 @@ impl Requests {
 
 async fn subscribe(mux: &Multiplexer, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
     let mut all = SelectAll::new();
-    all.push(mux.client.subscribe(mux.subjects.requests(verb, service, &To::instance(instance))).await?);
+    all.push(mux.transport.subscribe(mux.subjects.requests(verb, service, &To::instance(instance))).await?);
     if serves_any(mux.owner.role) {
-        all.push(mux.client.queue_subscribe(mux.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
+        all.push(mux.transport.queue_subscribe(mux.subjects.requests(verb, service, &To::Any), "any").await?);
     }
     Ok(Requests { incoming: all, drained: false })
 }

@@ -1,8 +1,12 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
+use super::clients::Clients;
 use super::health::Health;
+use super::impaired::Impaired;
 use super::multiplexer::Multiplexer;
+use super::transport::Transport;
 use super::trust::{Pin, Trust};
 use crate::address::{Caller, Role};
+use crate::impairment::Impairment;
 use crate::keys::{KeyFile, NatsKey};
 use crate::subject::Subjects;
 use async_nats::Event;
@@ -120,10 +124,7 @@ pub enum ConnectError {
 
 /// A connection to NATS.
 pub(crate) struct Link {
-    pub(crate) client: async_nats::Client,
-    /// On which replies and packets leave. Where there is a key for that, it is another connection: what is sent to where somebody else says, is sent
-    /// with rights that reach inboxes and streams only.
-    replies: async_nats::Client,
+    pub(crate) clients: Clients,
     pub(crate) jetstream: async_nats::jetstream::Context,
     pub(crate) subjects: Subjects,
     pub(crate) health: Arc<Health>,
@@ -165,8 +166,7 @@ impl Link {
         let stop = CancellationToken::new();
         let jetstream = async_nats::jetstream::new(client.clone());
         let link = Self {
-            client,
-            replies,
+            clients: Clients { own: client, replies },
             jetstream,
             subjects,
             health,
@@ -186,18 +186,20 @@ impl Link {
         if let Some(mux) = muxes.get(caller) {
             return Ok(mux.clone());
         }
-        let mux = Multiplexer::open(
-            (self.client.clone(), self.replies.clone()),
-            self.subjects.clone(),
-            caller.clone(),
-            &self.connection,
-            self.health.clone(),
-            &self.guard,
-            &self.stop,
-        )
-        .await?;
+        let mux = self.open(Transport::Clients(self.clients.clone()), &self.connection, caller).await?;
         muxes.insert(caller.clone(), mux.clone());
         Ok(mux)
+    }
+
+    /// A multiplexer that speaks for this caller over an impaired connection. Nobody else gets it: to others it is on a connection of its own.
+    pub(crate) async fn impaired_multiplexer(&self, caller: &Caller, impairment: Impairment) -> Result<Arc<Multiplexer>, String> {
+        let transport = Transport::Impaired(Impaired::new(self.clients.clone(), impairment));
+        self.open(transport, &uuid::Uuid::new_v4().simple().to_string(), caller).await
+    }
+
+    async fn open(&self, transport: Transport, connection: &str, caller: &Caller) -> Result<Arc<Multiplexer>, String> {
+        let (subjects, health) = (self.subjects.clone(), self.health.clone());
+        Multiplexer::open(transport, subjects, caller.clone(), connection, health, &self.guard, &self.stop).await
     }
 
     pub(crate) fn stop(&self) -> CancellationToken {

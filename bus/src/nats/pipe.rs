@@ -2,6 +2,7 @@
 //!
 //! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
+use super::clients::{Outgoing, Via};
 use super::in_flight::frame_max;
 use super::multiplexer::{Multiplexer, PacketSink, RequestTarget};
 use super::packet::Packet;
@@ -199,6 +200,10 @@ impl PacketSink for Pipe {
             self.say(&mut state, &Packet::Alive { next });
         }
     }
+
+    fn disconnect(&self, why: &str) {
+        self.break_off(self.state(), why);
+    }
 }
 
 impl Drop for Pipe {
@@ -237,8 +242,9 @@ impl PipeSender {
         let (number, subject) = self.room(len).await?;
         let publishing = Publishing::begin(&self.pipe);
         let packet = Packet::Data { number, first, last, body };
+        let message = Outgoing::new(subject, None, packet.encode());
         tokio::select! {
-            published = self.pipe.mux.replies.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
+            published = self.pipe.mux.transport.publish(Via::Replies, message) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
             why = self.broken() => return Err(cut(&why)),
         }
         publishing.done(len);

@@ -1,4 +1,5 @@
 //! The answering side of one request from elsewhere: its reply, or the stream that it opens.
+use super::clients::{Outgoing, Via};
 use super::multiplexer::Multiplexer;
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT};
@@ -19,11 +20,8 @@ impl Responder {
     pub(super) async fn reply(mut self, headers: Option<HeaderMap>, body: Bytes) -> Result<(), String> {
         let Some(subject) = self.subject.take() else { return Ok(()) };
         for (part, body) in wire::parts(body, self.mux.part_size()) {
-            let published = match headers.clone().or(part) {
-                Some(headers) => self.mux.replies.publish_with_headers(subject.clone(), headers, body).await,
-                None => self.mux.replies.publish(subject.clone(), body).await,
-            };
-            published.map_err(|e| e.to_string())?;
+            let message = Outgoing::new(subject.clone(), headers.clone().or(part), body);
+            self.mux.transport.publish(Via::Replies, message).await.map_err(|e| e.to_string())?;
         }
         Ok(())
     }

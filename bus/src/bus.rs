@@ -1,21 +1,23 @@
 //! The bus: requests, services and streams, in process or over NATS.
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
-use crate::lease::{Memory, Remote, Table};
-use crate::line::{Line, LineCut};
-use crate::message::{Call, Open};
+use crate::error::BusError;
+use crate::impairment::Impairment;
+use crate::lease::{Leases, Memory, Remote, Table};
+use crate::message::{Call, Incoming, Open};
 use crate::micro::Announcements;
-use crate::nats::answer::{self, StreamRequest};
+use crate::nats::answer;
 use crate::nats::ask;
 use crate::nats::multiplexer::Multiplexer;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
+use crate::opening::Opening;
 use crate::registry::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
-use crate::service::{Service, Stats};
-use crate::stream::{Duplex, pair};
+use crate::service::Service;
+use crate::stats::Stats;
+use crate::stream::Duplex;
 use crate::subject::{Subjects, Verb};
 use futures::future::BoxFuture;
 use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
@@ -25,61 +27,6 @@ use tokio_util::sync::CancellationToken;
 /// More requests at once than this make no sense, and semaphores have a limit of their own.
 const MAX_CONCURRENCY: u32 = 1 << 20;
 
-/// Why a request got no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BusError {
-    /// Nobody serves it.
-    #[error("no {service} answers on the bus")]
-    NoResponder {
-        /// The service asked for.
-        service: &'static str,
-    },
-    /// No answer in time. Whether it was carried out isn't known.
-    #[error("{service} did not answer within {after:?}")]
-    Timeout {
-        /// The service asked for.
-        service: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// It has more to do than it can take, and has not begun.
-    #[error("{service} has too many requests waiting: try again later")]
-    Busy {
-        /// The service asked for.
-        service: &'static str,
-    },
-    /// NATS can't be reached now.
-    #[error("the connection to NATS is down: {0}")]
-    Disconnected(String),
-    /// A message that doesn't encode or decode.
-    #[error("a message of {service} did not {what}: {why}")]
-    Codec {
-        /// The service.
-        service: &'static str,
-        /// `encode` or `decode`.
-        what: &'static str,
-        /// The codec's words.
-        why: String,
-    },
-    /// The service got the request and broke on it. Whether it was carried out isn't known.
-    #[error("{service} failed: {why}")]
-    Failed {
-        /// The service asked for.
-        service: &'static str,
-        /// What is known about it.
-        why: String,
-    },
-}
-
-/// A request with who sent it.
-#[derive(Debug)]
-pub struct Incoming<Q> {
-    /// The request.
-    pub message: Q,
-    /// Who sent it, vouched for.
-    pub caller: Caller,
-}
-
 /// A request on its way to an actor, with the place for its reply. See [`Bus::expose`].
 pub struct ActorRequest<Q: Call> {
     /// The request and who sent it.
@@ -88,70 +35,11 @@ pub struct ActorRequest<Q: Call> {
     pub reply: oneshot::Sender<Q::Reply>,
 }
 
-type OpeningResult<O> = Result<Duplex<<O as Open>::Up, <O as Open>::Down>, <O as Open>::Refusal>;
-
-enum OpeningReply<O: Open> {
-    Local(oneshot::Sender<OpeningResult<O>>),
-    Remote(StreamRequest),
-}
-
-/// A stream that somebody wants to open.
-pub struct Opening<O: Open> {
-    /// The request.
-    pub message: O,
-    /// Who sent it, vouched for.
-    pub caller: Caller,
-    answering: OpeningReply<O>,
-}
-
-impl<O: Open> Opening<O> {
-    pub(crate) fn local(message: O, caller: Caller, answer: oneshot::Sender<OpeningResult<O>>) -> Self {
-        Self { message, caller, answering: OpeningReply::Local(answer) }
-    }
-
-    pub(crate) fn remote(message: O, caller: Caller, request: StreamRequest) -> Self {
-        Self { message, caller, answering: OpeningReply::Remote(request) }
-    }
-
-    /// Opens the stream.
-    ///
-    /// # Errors
-    /// When the opener is gone.
-    pub async fn accept(self) -> Result<Duplex<O::Down, O::Up>, BusError> {
-        match self.answering {
-            OpeningReply::Local(answer) => {
-                let (theirs, ours) = pair();
-                answer.send(Ok(theirs)).map_err(|_| BusError::Failed { service: O::SERVICE, why: "the opener is gone".to_owned() })?;
-                Ok(ours)
-            }
-            OpeningReply::Remote(request) => {
-                let (sender, receiver) = request.accept().await.map_err(BusError::Disconnected)?;
-                Ok(Duplex::remote(sender, receiver))
-            }
-        }
-    }
-
-    /// Says no.
-    pub async fn refuse(self, why: O::Refusal) {
-        match self.answering {
-            OpeningReply::Local(answer) => {
-                if answer.send(Err(why)).is_err() {
-                    tracing::debug!(service = O::SERVICE, "nobody waits for the refusal any more");
-                }
-            }
-            OpeningReply::Remote(request) => {
-                if let Err(error) = request.refuse::<O>(&why).await {
-                    tracing::warn!(service = O::SERVICE, %error, "a refusal could not be sent");
-                }
-            }
-        }
-    }
-}
-
+#[derive(Clone)]
 struct Shared {
     cluster: String,
     registry: Arc<Registry>,
-    link: Option<Link>,
+    link: Option<Arc<Link>>,
     /// For whom asks about a bus that has no link.
     health: Arc<Health>,
     leases: Arc<Memory>,
@@ -164,20 +52,6 @@ pub struct Bus {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     mux: Arc<OnceCell<Arc<Multiplexer>>>,
-    line: Option<Line>,
-}
-
-/// A request and its answer, over a line if there is one.
-async fn through<T>(line: Option<&Line>, answering: Pin<&mut impl Future<Output = Result<T, BusError>>>) -> Result<T, BusError> {
-    let Some(line) = line else { return answering.await };
-    let gone = |cut: LineCut| BusError::Disconnected(cut.to_string());
-    line.pass().await.map_err(gone)?;
-    let answer = tokio::select! {
-        cut = line.cut() => return Err(gone(cut)),
-        answer = answering => answer,
-    };
-    line.pass().await.map_err(gone)?;
-    answer
 }
 
 impl Bus {
@@ -193,7 +67,7 @@ impl Bus {
     pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
         let link = Link::connect(&options).await?;
         let health = link.health.clone();
-        Ok(Self::new(options.cluster, Some(link), health, options.caller))
+        Ok(Self::new(options.cluster, Some(Arc::new(link)), health, options.caller))
     }
 
     /// This process ends: that it loses its connection is nothing to warn of any more.
@@ -201,21 +75,28 @@ impl Bus {
         self.shared.health.leaving.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn new(cluster: String, link: Option<Link>, health: Arc<Health>, caller: Caller) -> Self {
+    fn new(cluster: String, link: Option<Arc<Link>>, health: Arc<Health>, caller: Caller) -> Self {
         let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
-        Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default(), line: None }
+        Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default() }
     }
 
     /// The same bus, speaking as another caller (a process that plays several roles). The connection's own key must
     /// be allowed to: `state`'s is.
     pub fn speaking_as(&self, caller: Caller) -> Self {
-        Self { shared: self.shared.clone(), caller: Arc::new(caller), mux: Arc::default(), line: self.line.clone() }
+        Self { shared: self.shared.clone(), caller: Arc::new(caller), mux: Arc::default() }
     }
 
-    /// The same bus, whose requests and streams go over this line.
-    #[must_use]
-    pub fn over(self, line: Line) -> Self {
-        Self { line: Some(line), ..self }
+    /// A bus for the same caller over a connection that can be made bad. All that it says and hears goes over NATS, to this process too: it doesn't
+    /// see what is served here in another way. What it serves, others reach over NATS only. JetStream and leases are spared. Without NATS there
+    /// is nothing to impair, and it is the same bus.
+    ///
+    /// # Errors
+    /// When NATS refuses the subscriptions.
+    pub async fn impaired_by(&self, impairment: Impairment) -> Result<Self, BusError> {
+        let Some(link) = &self.shared.link else { return Ok(self.clone()) };
+        let mux = link.impaired_multiplexer(&self.caller, impairment).await.map_err(BusError::Disconnected)?;
+        let shared = Shared { registry: Arc::default(), ..Shared::clone(&self.shared) };
+        Ok(Self { shared: Arc::new(shared), caller: self.caller.clone(), mux: Arc::new(OnceCell::new_with(Some(mux))) })
     }
 
     /// Whether NATS is connected now, and each change of that. Always true without NATS.
@@ -230,7 +111,7 @@ impl Bus {
 
     /// The connection to NATS, where there is one.
     pub fn nats(&self) -> Option<&async_nats::Client> {
-        self.shared.link.as_ref().map(|link| &link.client)
+        self.shared.link.as_ref().map(|link| &link.clients.own)
     }
 
     /// JetStream on that connection.
@@ -257,15 +138,24 @@ impl Bus {
         &self.shared.announcements
     }
 
-    pub(crate) fn lease_table(&self, replicas: usize) -> Table {
-        match &self.shared.link {
+    /// The cluster's leases; `replicas` is for the server's stream when it is made. Without NATS: those of this process.
+    pub fn leases(&self, replicas: usize) -> Leases {
+        let table = match &self.shared.link {
             Some(link) => Table::Nats(Box::new(Remote::new(link.jetstream.clone(), link.subjects.clone(), replicas))),
             None => Table::Memory(self.shared.leases.clone()),
+        };
+        Leases::new(table, self.caller.to_string())
+    }
+
+    /// Lets others find what is served in this process.
+    async fn announce(&self) {
+        if let Some(link) = &self.shared.link {
+            self.shared.announcements.announce(self.cluster(), &link.clients, &link.subjects, &self.caller, self.stop()).await;
         }
     }
 
     fn stop(&self) -> CancellationToken {
-        self.shared.link.as_ref().map(Link::stop).unwrap_or_default()
+        self.shared.link.as_deref().map(Link::stop).unwrap_or_default()
     }
 
     /// Who speaks.
@@ -283,7 +173,7 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when there is no reply.
     pub async fn call<Q: Call>(&self, to: &To, message: Q, timeout: Duration) -> Result<Q::Reply, BusError> {
-        let answering = pin!(async {
+        let answering = async {
             if let Some(handler) = self.shared.registry.find::<Q, CallHandler<Q>>(to) {
                 return handler.call(message, Caller::clone(&self.caller)).await;
             }
@@ -292,8 +182,8 @@ impl Bus {
                 Some(mux) => Box::pin(ask::call(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: Q::SERVICE }),
             }
-        });
-        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
+        };
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
     }
 
@@ -302,7 +192,7 @@ impl Bus {
     /// # Errors
     /// [`BusError`] when nobody answers.
     pub async fn open<O: Open>(&self, to: &To, message: O, timeout: Duration) -> Result<Result<Duplex<O::Up, O::Down>, O::Refusal>, BusError> {
-        let answering = pin!(async {
+        let answering = async {
             if let Some(handler) = self.shared.registry.find::<O, StreamHandler<O>>(to) {
                 return handler.open(message, Caller::clone(&self.caller)).await;
             }
@@ -310,9 +200,8 @@ impl Bus {
                 Some(mux) => Box::pin(ask::open(mux, to, message, timeout)).await,
                 None => Err(BusError::NoResponder { service: O::SERVICE }),
             }
-        });
-        let answered = tokio::time::timeout(timeout, through(self.line.as_ref(), answering)).await;
-        let answered = answered.map(|answer| answer.map(|opened| opened.map(|stream| stream.over(self.line.clone()))));
+        };
+        let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: O::SERVICE, after: timeout }))
     }
 
@@ -363,7 +252,7 @@ impl Bus {
         let service = self.service(registration, permits, concurrency, stats, (Verb::Call, Q::SERVICE, instance));
         if let Some(mux) = self.multiplexer().await? {
             answer::serve(mux, instance, handler, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
+            self.announce().await;
         }
         Ok(service)
     }
@@ -384,7 +273,7 @@ impl Bus {
         let service = self.service(registration, Arc::new(Semaphore::new(1)), 1, stats, (Verb::Open, O::SERVICE, instance));
         if let Some(mux) = self.multiplexer().await? {
             answer::accept(mux, instance, handler, service.listening.clone()).await?;
-            self.shared.announcements.announce(self.cluster(), mux, self.stop()).await;
+            self.announce().await;
         }
         Ok(service)
     }
@@ -393,6 +282,6 @@ impl Bus {
         let (verb, name, instance) = what;
         let subject = self.subjects().requests(verb, name, &To::Any);
         let announced = self.shared.announcements.add(name, subject, instance, &self.caller, stats.clone());
-        Service { registration, permits, concurrency, stats, listening: self.stop(), _announced: announced, _bus: self.clone() }
+        Service { registration, permits, concurrency, stats, listening: self.stop(), _announced: announced, _link: self.shared.link.clone() }
     }
 }

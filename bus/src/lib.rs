@@ -6,25 +6,31 @@ pub mod actor;
 pub mod address;
 pub mod backoff;
 pub mod bus;
+mod discover;
+pub mod error;
+pub mod impairment;
 pub mod keys;
 pub mod lease;
-pub mod line;
+mod log_limiter;
 pub mod message;
 pub mod micro;
 mod nats;
+pub mod opening;
 pub mod permissions;
 mod registry;
 pub mod server;
 pub mod service;
+mod stats;
 pub mod stream;
 pub mod subject;
 
 pub use address::{Caller, Class, Role, To};
 pub use backoff::Backoff;
-pub use bus::{Bus, BusError, Incoming, Opening};
+pub use bus::Bus;
+pub use error::{BusError, StreamError};
+pub use impairment::{Impairment, ImpairmentMode};
 pub use lease::{FencingToken, Lease, LeaseError, LeaseOptions, Leases};
-pub use line::{Line, Quality};
-pub use message::{Call, Message, Open};
+pub use message::{Call, Incoming, Message, Open};
 pub use micro::ServiceInfo;
 /// What stands on the wire, and how it is read.
 pub mod wire {
@@ -33,6 +39,7 @@ pub mod wire {
 }
 
 pub use nats::{ConnectError, ConnectOptions, Credentials, Pin, SERVER_NAME, Trust, connect_system};
+pub use opening::Opening;
 pub use permissions::{Permissions, permissions, reply_permissions};
 pub use service::Service;
-pub use stream::{Duplex, StreamError};
+pub use stream::Duplex;

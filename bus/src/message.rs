@@ -1,4 +1,5 @@
 //! What can be said on the bus, and which answer it gets. A message's type names its service.
+use crate::address::Caller;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Anything that may cross the bus.
@@ -23,4 +24,13 @@ pub trait Open: Message {
     type Refusal: Message;
     /// The service that accepts: two words, `node.stream`.
     const SERVICE: &'static str;
+}
+
+/// A request with who sent it.
+#[derive(Debug)]
+pub struct Incoming<Q> {
+    /// The request.
+    pub message: Q,
+    /// Who sent it, vouched for.
+    pub caller: Caller,
 }

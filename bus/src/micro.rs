@@ -1,9 +1,8 @@
-//! Services say who they are, by NATS' micro protocol: `nats micro ls` sees them, and [`Bus::discover`] asks the same way.
+//! Services say who they are, by NATS' micro protocol: `nats micro ls` sees them, and [`crate::Bus::discover`] asks the same way.
 use crate::address::{Caller, Role};
-use crate::bus::Bus;
-use crate::nats::multiplexer::Multiplexer;
+use crate::nats::clients::Clients;
 use crate::permissions::foreign_inbox;
-use crate::service::Stats;
+use crate::stats::Stats;
 use crate::subject::Subjects;
 use async_nats::Message;
 use bytes::Bytes;
@@ -51,7 +50,8 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    fn info(&self) -> ServiceInfo {
+    /// As it is found.
+    pub(crate) fn info(&self) -> ServiceInfo {
         ServiceInfo {
             service: self.service.to_owned(),
             instance: self.instance.clone(),
@@ -128,15 +128,16 @@ impl Announcements {
         announced
     }
 
-    fn all(&self) -> Vec<Arc<Announced>> {
+    /// The services on the list.
+    pub(crate) fn all(&self) -> Vec<Arc<Announced>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Answers those who ask, from the first call on.
-    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, mux: &Multiplexer, stop: CancellationToken) {
+    pub(crate) async fn announce(self: &Arc<Self>, cluster: &str, clients: &Clients, subjects: &Subjects, owner: &Caller, stop: CancellationToken) {
         let start = || async {
-            let questions = mux.client.subscribe("$SRV.>").await?;
-            let (all, speaker) = (self.clone(), Speaker { client: mux.replies.clone(), subjects: mux.subjects.clone(), owner: mux.owner.clone() });
+            let questions = clients.own.subscribe("$SRV.>").await?;
+            let (all, speaker) = (self.clone(), Speaker { client: clients.replies.clone(), subjects: subjects.clone(), owner: owner.clone() });
             let (cluster, speaker) = (cluster.to_owned(), Arc::new(speaker));
             tokio::spawn(stop.run_until_cancelled_owned(questions.for_each(move |question| answer(all.clone(), speaker.clone(), cluster.clone(), question))));
             Ok::<(), async_nats::SubscribeError>(())
@@ -188,28 +189,4 @@ pub fn parse(cluster: &str, response: &[u8]) -> Option<ServiceInfo> {
         errors: number("num_errors")?,
         processing: Duration::from_nanos(number("processing_time")?),
     })
-}
-
-/// Whether who answered may speak for the service that it describes: its own, or any where it is `state`, which plays all roles of a process.
-fn vouched(from: &Caller, info: &ServiceInfo) -> bool {
-    from.role == Role::State || *from == info.caller
-}
-
-impl Bus {
-    /// All services of the cluster that answer within `timeout`, ordered by service and instance. The caller's role must be
-    /// allowed to ask: state, gateway and admin are.
-    pub async fn discover(&self, timeout: Duration) -> Vec<ServiceInfo> {
-        let mut found: Vec<ServiceInfo> = match self.multiplexer().await {
-            Ok(Some(mux)) => match mux.gather("$SRV.STATS", timeout).await {
-                Ok(answers) => answers.iter().filter_map(|(from, m)| parse(self.cluster(), &m.payload).filter(|info| vouched(from, info))).collect(),
-                Err(error) => {
-                    tracing::warn!(?error, "can't ask for services");
-                    Vec::new()
-                }
-            },
-            _ => self.announcements().all().iter().map(|a| a.info()).collect(),
-        };
-        found.sort_by(|a, b| (&a.service, &a.instance, &a.id).cmp(&(&b.service, &b.instance, &b.id)));
-        found
-    }
 }

@@ -1,8 +1,9 @@
 //! Who serves what in this process. A message goes to its handler by moving it: no codec, no network.
 use crate::address::{Caller, To};
-use crate::bus::{BusError, Incoming, Opening};
-use crate::message::{Call, Open};
-use crate::service::Stats;
+use crate::error::BusError;
+use crate::message::{Call, Incoming, Open};
+use crate::opening::Opening;
+use crate::stats::Stats;
 use crate::stream::Duplex;
 use futures::future::BoxFuture;
 use std::any::{Any, TypeId};
@@ -68,7 +69,7 @@ impl<O: Open> StreamHandler<O> {
 struct Entry {
     id: usize,
     instance: Arc<str>,
-    /// `Arc<Door<Q>>` or `Arc<Gate<O>>` of the type that it is filed under.
+    /// `Arc<CallHandler<Q>>` or `Arc<StreamHandler<O>>` of the type that it is filed under.
     target: Box<dyn Any + Send + Sync>,
 }
 

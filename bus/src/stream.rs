@@ -3,7 +3,7 @@
 //! Dropping an end is the regular end of the stream for the other side, which receives what was sent before and then `None`.
 //! An end that goes down with a panic, is [`Sender::cut`], or whose process or connection is lost, cuts the stream:
 //! the other side gets [`StreamError::Cut`] and so knows that it hasn't seen everything.
-use crate::line::{Line, LineCut};
+use crate::error::StreamError;
 use crate::message::Message;
 use crate::nats::pipe::{PipeReceiver, PipeSender};
 use std::sync::{Arc, OnceLock};
@@ -12,20 +12,6 @@ use tokio::sync::mpsc;
 /// Frames that a stream within a process holds before its sender waits.
 const LOCAL_WINDOW: usize = 64;
 
-/// Why a stream ended other than by its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
-    /// The other side is gone, or the bus between was lost for too long.
-    #[error("the stream was cut: {0}")]
-    Cut(String),
-    /// A frame that can't be sent as it is. The stream goes on.
-    #[error("a frame did not encode: {0}")]
-    Encode(String),
-    /// A frame that doesn't decode. The stream goes on.
-    #[error("a frame did not decode: {0}")]
-    Decode(String),
-}
-
 /// One end of a stream: sends `S`, receives `R`. Dropping it ends the stream for the other side.
 pub struct Duplex<S, R> {
     sender: Sender<S>,
@@ -33,10 +19,7 @@ pub struct Duplex<S, R> {
 }
 
 /// The sending half. Dropping it ends this direction.
-pub struct Sender<S> {
-    outlet: Outlet<S>,
-    line: Option<Line>,
-}
+pub struct Sender<S>(Outlet<S>);
 
 enum Outlet<S> {
     Local(LocalSender<S>),
@@ -44,34 +27,11 @@ enum Outlet<S> {
 }
 
 /// The receiving half. Dropping it tells the sender to stop.
-pub struct Receiver<R> {
-    inlet: Inlet<R>,
-    line: Option<Line>,
-    /// A frame that has come, and not yet through the line.
-    held: Option<Option<R>>,
-}
+pub struct Receiver<R>(Inlet<R>);
 
 enum Inlet<R> {
     Local(LocalReceiver<R>),
     Remote(PipeReceiver),
-}
-
-impl<S> Sender<S> {
-    fn new(outlet: Outlet<S>) -> Self {
-        Self { outlet, line: None }
-    }
-}
-
-impl<R> Receiver<R> {
-    fn new(inlet: Inlet<R>) -> Self {
-        Self { inlet, line: None, held: None }
-    }
-}
-
-impl From<LineCut> for StreamError {
-    fn from(cut: LineCut) -> Self {
-        Self::Cut(cut.to_string())
-    }
 }
 
 /// One direction within a process. `cut` is set before the channel closes where the end isn't regular.
@@ -103,21 +63,15 @@ fn direction<T>() -> (LocalSender<T>, LocalReceiver<T>) {
 pub fn pair<S: Message, R: Message>() -> (Duplex<S, R>, Duplex<R, S>) {
     let (up, up_end) = direction();
     let (down, down_end) = direction();
-    let near = Duplex { sender: Sender::new(Outlet::Local(up)), receiver: Receiver::new(Inlet::Local(down_end)) };
-    let far = Duplex { sender: Sender::new(Outlet::Local(down)), receiver: Receiver::new(Inlet::Local(up_end)) };
+    let near = Duplex { sender: Sender(Outlet::Local(up)), receiver: Receiver(Inlet::Local(down_end)) };
+    let far = Duplex { sender: Sender(Outlet::Local(down)), receiver: Receiver(Inlet::Local(up_end)) };
     (near, far)
 }
 
 impl<S: Message, R: Message> Duplex<S, R> {
     /// An end whose other end is elsewhere.
     pub(crate) fn remote(sender: PipeSender, receiver: PipeReceiver) -> Self {
-        Self { sender: Sender::new(Outlet::Remote(sender)), receiver: Receiver::new(Inlet::Remote(receiver)) }
-    }
-    /// The same, over a line.
-    pub(crate) fn over(mut self, line: Option<Line>) -> Self {
-        self.sender.line.clone_from(&line);
-        self.receiver.line = line;
-        self
+        Self { sender: Sender(Outlet::Remote(sender)), receiver: Receiver(Inlet::Remote(receiver)) }
     }
     /// Sends a frame; waits while the receiver's window is full.
     ///
@@ -153,10 +107,7 @@ impl<S: Message> Sender<S> {
     /// # Errors
     /// As [`Duplex::send`].
     pub async fn send(&mut self, frame: S) -> Result<(), StreamError> {
-        if let Some(line) = &self.line {
-            line.pass().await?;
-        }
-        match &mut self.outlet {
+        match &mut self.0 {
             Outlet::Local(local) => local.frames.send(frame).await.map_err(|_| StreamError::Cut("the other side no longer receives".to_owned())),
             Outlet::Remote(pipe) => {
                 let body = rmp_serde::to_vec_named(&frame).map_err(|e| StreamError::Encode(e.to_string()))?;
@@ -167,14 +118,14 @@ impl<S: Message> Sender<S> {
     }
     /// Completes when the other side no longer receives.
     pub async fn closed(&mut self) {
-        match &mut self.outlet {
+        match &mut self.0 {
             Outlet::Local(local) => local.frames.closed().await,
             Outlet::Remote(pipe) => pipe.closed().await,
         }
     }
     /// As [`Duplex::cut`].
     pub fn cut(self, why: impl Into<String>) {
-        match self.outlet {
+        match self.0 {
             Outlet::Local(local) => {
                 local.cut.get_or_init(|| why.into());
             }
@@ -189,21 +140,7 @@ impl<R: Message> Receiver<R> {
     /// # Errors
     /// As [`Duplex::recv`].
     pub async fn recv(&mut self) -> Result<Option<R>, StreamError> {
-        let Some(line) = self.line.clone() else { return self.arrived().await };
-        if self.held.is_none() {
-            let arrived = tokio::select! {
-                cut = line.cut() => return Err(cut.into()),
-                arrived = self.arrived() => arrived?,
-            };
-            self.held = Some(arrived);
-        }
-        line.pass().await?;
-        Ok(self.held.take().flatten())
-    }
-
-    /// What has come as far as the line.
-    async fn arrived(&mut self) -> Result<Option<R>, StreamError> {
-        match &mut self.inlet {
+        match &mut self.0 {
             Inlet::Local(local) => match local.frames.recv().await {
                 Some(frame) => Ok(Some(frame)),
                 None => local.cut.get().map_or(Ok(None), |why| Err(StreamError::Cut(why.clone()))),

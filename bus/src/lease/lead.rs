@@ -8,7 +8,7 @@ impl Leases {
     /// Waits for the lease and does `work` under it; again, when the lease was lost meanwhile. The result is that of work that came to its end by
     /// itself, or because `cancel` fired; `None` when that fired before the lease was had. Then the lease is given back, and the next one needn't wait.
     ///
-    /// Work that lost the lease is dropped where it is. What it asked for until then is refused where its [`Fence`] is checked.
+    /// Work that lost the lease is dropped where it is. What it asked for until then is refused where its [`FencingToken`] is checked.
     pub async fn lead<F: Future>(
         &self,
         name: &str,

@@ -5,9 +5,10 @@
 //! its last renewal was sent. Each holder has a token that only grows, its fencing token: whoever acts on a holder's behalf can
 //! have it checked, so that one who was deposed without noticing yet does no harm.
 mod lead;
+mod record;
 mod table;
 
-use crate::bus::Bus;
+use record::{Entry, Record};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+pub use record::TTL_MAX;
 pub(crate) use table::{Memory, Remote, Table};
 
-/// The longest time to live; what is older than it is removed by the server.
-pub const TTL_MAX: Duration = Duration::from_secs(60);
 /// The pause after a failure to reach the table.
 const PAUSE: Duration = Duration::from_millis(250);
 /// When to look after a hint that the log doesn't show yet; each time twice as long, up to [`PAUSE`].
@@ -65,34 +65,6 @@ pub enum LeaseError {
     /// It isn't known now.
     #[error("leases can't be reached: {0}")]
     Unavailable(String),
-}
-
-/// What stands in the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// Who holds it; empty once it was released.
-    holder: String,
-    /// Which run of the holder.
-    run: String,
-    /// The revision of the first record of this holding; 0 in that record itself.
-    token: u64,
-    ttl_ms: u64,
-}
-
-/// A record with the revision that it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    revision: u64,
-    record: Record,
-}
-
-impl Entry {
-    fn token(&self) -> u64 {
-        if self.record.token == 0 { self.revision } else { self.record.token }
-    }
-    fn is_held(&self) -> bool {
-        !self.record.holder.is_empty()
-    }
 }
 
 /// What someone who wants the lease does next.
@@ -143,14 +115,12 @@ impl Hint {
     }
 }
 
-impl Bus {
-    /// The cluster's leases; `replicas` is for the server's stream when it is made. Without NATS: those of this process.
-    pub fn leases(&self, replicas: usize) -> Leases {
-        Leases { table: Arc::new(self.lease_table(replicas)), holder: self.caller().to_string() }
-    }
-}
-
 impl Leases {
+    /// The leases of this table, taken by `holder`.
+    pub(crate) fn new(table: Table, holder: String) -> Self {
+        Self { table: Arc::new(table), holder }
+    }
+
     /// The same leases, taken under this name instead of the caller's.
     #[must_use]
     pub fn held_by(self, holder: impl Into<String>) -> Self {
@@ -347,6 +317,7 @@ impl Holding {
 mod tests {
     use super::*;
     use crate::address::{Caller, Role};
+    use crate::bus::Bus;
 
     fn entry(revision: u64, holder: &str) -> Entry {
         Entry { revision, record: Record { holder: holder.to_owned(), run: String::new(), token: 3, ttl_ms: 1000 } }

@@ -1,5 +1,5 @@
 //! Where leases stand: a JetStream stream, or a table in this process.
-use super::{Entry, Record, TTL_MAX};
+use super::record::{Entry, Record, TTL_MAX};
 use crate::subject::Subjects;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;

@@ -2,15 +2,17 @@
 use super::ask::WELL;
 use super::in_flight::{InFlight, InFlightPermit};
 use super::multiplexer::Multiplexer;
-use super::pipe::{Pipe, PipeReceiver, PipeSender};
+use super::responder::{Responder, StreamRequest};
+use super::transport::Subscription;
 use super::wire::{self, PORT};
 use crate::address::{Caller, Class, Role, To};
-use crate::bus::{BusError, Opening};
+use crate::error::BusError;
 use crate::message::{Call, Open};
+use crate::opening::Opening;
 use crate::permissions::serves_any;
 use crate::registry::{CallHandler, StreamHandler};
 use crate::subject::{Port, Verb};
-use async_nats::{HeaderMap, Message, Subscriber};
+use async_nats::Message;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::SelectAll;
@@ -29,72 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_MAX: Duration = Duration::from_secs(600);
 /// The longest wait for the server to say that it knows a subscription.
 const SUBSCRIBE: Duration = Duration::from_secs(5);
-
-/// Where one request's reply goes: to an inbox of who asked, or nowhere. Dropping it unanswered tells the sender so.
-pub(crate) struct Responder {
-    mux: Arc<Multiplexer>,
-    subject: Option<String>,
-}
-
-impl Responder {
-    async fn reply(mut self, headers: Option<HeaderMap>, body: Bytes) -> Result<(), String> {
-        let Some(subject) = self.subject.take() else { return Ok(()) };
-        for (part, body) in wire::parts(body, self.mux.part_size()) {
-            let published = match headers.clone().or(part) {
-                Some(headers) => self.mux.replies.publish_with_headers(subject.clone(), headers, body).await,
-                None => self.mux.replies.publish(subject.clone(), body).await,
-            };
-            published.map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    }
-
-    fn fail(mut self, code: u16, why: &str) {
-        self.say(code, why);
-    }
-
-    fn say(&mut self, code: u16, why: &str) {
-        let Some(subject) = self.subject.take() else { return };
-        if !self.mux.enqueue(subject, Some(wire::error(code, why)), Bytes::new()) {
-            tracing::debug!(code, why, "too much waits to be said: a sender isn't told");
-        }
-    }
-}
-
-impl Drop for Responder {
-    fn drop(&mut self) {
-        self.say(500, "it gave no answer");
-    }
-}
-
-/// A stream that somebody elsewhere wants to open.
-pub(crate) struct StreamRequest {
-    responder: Responder,
-    theirs: Port,
-}
-
-impl StreamRequest {
-    /// Opens it.
-    pub(crate) async fn accept(self) -> Result<(PipeSender, PipeReceiver), String> {
-        let (sender, receiver, ours) = Pipe::ends(&self.responder.mux, None);
-        sender.join(&self.theirs);
-        let mut headers = HeaderMap::new();
-        headers.insert(PORT, ours.to_string().as_str());
-        self.responder.reply(Some(headers), Bytes::new()).await?;
-        Ok((sender, receiver))
-    }
-
-    /// Says no.
-    pub(crate) async fn refuse<O: Open>(self, why: &O::Refusal) -> Result<(), String> {
-        match wire::encode(O::SERVICE, why) {
-            Ok(body) => self.responder.reply(None, body.into()).await,
-            Err(e) => {
-                self.responder.fail(500, &e.to_string());
-                Err(e.to_string())
-            }
-        }
-    }
-}
 
 /// One request as it came.
 struct Request {
@@ -246,7 +182,7 @@ where
 
 /// A service's subscriptions; they end once it stops.
 struct Requests {
-    incoming: SelectAll<Subscriber>,
+    incoming: SelectAll<Subscription>,
     drained: bool,
 }
 
@@ -261,8 +197,8 @@ impl Requests {
             }
             self.drained = true;
             for subscriber in self.incoming.iter_mut() {
-                if let Err(error) = subscriber.drain().await {
-                    tracing::debug!(%error, "the connection is closed");
+                if !subscriber.drain().await {
+                    tracing::debug!("the connection is closed");
                     return None;
                 }
             }
@@ -273,9 +209,9 @@ impl Requests {
 
 async fn subscribe(mux: &Multiplexer, verb: Verb, service: &str, instance: &str) -> Result<Requests, async_nats::SubscribeError> {
     let mut all = SelectAll::new();
-    all.push(mux.client.subscribe(mux.subjects.requests(verb, service, &To::instance(instance))).await?);
+    all.push(mux.transport.subscribe(mux.subjects.requests(verb, service, &To::instance(instance))).await?);
     if serves_any(mux.owner.role) {
-        all.push(mux.client.queue_subscribe(mux.subjects.requests(verb, service, &To::Any), "any".to_owned()).await?);
+        all.push(mux.transport.queue_subscribe(mux.subjects.requests(verb, service, &To::Any), "any").await?);
     }
     Ok(Requests { incoming: all, drained: false })
 }

@@ -1,11 +1,11 @@
 //! Requests that leave the process.
-use super::multiplexer::{Multiplexer, ReceivedReply, RequestError, RequestTarget};
+use super::multiplexer::{Multiplexer, ReceivedReply, RequestTarget};
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT, TIMEOUT};
 use crate::address::To;
-use crate::bus::BusError;
+use crate::error::{BusError, RequestError, StreamError};
 use crate::message::{Call, Open};
-use crate::stream::{Duplex, StreamError};
+use crate::stream::Duplex;
 use crate::subject::{Port, Verb};
 use async_nats::HeaderMap;
 use bytes::Bytes;

@@ -1,17 +1,20 @@
 //! The connection: making it, keeping it, and knowing whether it carries.
+use super::clients::Clients;
+use super::health::Health;
+use super::impaired::Impaired;
 use super::multiplexer::Multiplexer;
+use super::transport::Transport;
 use super::trust::{Pin, Trust};
 use crate::address::{Caller, Role};
+use crate::impairment::Impairment;
 use crate::keys::{KeyFile, NatsKey};
 use crate::subject::Subjects;
 use async_nats::Event;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The first connection is made within this time or not at all.
@@ -119,64 +122,9 @@ pub enum ConnectError {
     },
 }
 
-/// What is known of the connection.
-#[derive(Debug)]
-pub(crate) struct Health {
-    pub(crate) connected: watch::Sender<bool>,
-    pub(crate) heard: watch::Sender<Instant>,
-    /// The last thing that the server refused; [`Mouth`]s fail what waits for it.
-    pub(crate) refused: watch::Sender<String>,
-    /// Whether the loss of the connection is meant.
-    pub(crate) leaving: AtomicBool,
-    /// Whether it was said already that the server lets us in no more.
-    denied: AtomicBool,
-}
-
-impl Health {
-    pub(crate) fn new(connected: bool) -> Arc<Self> {
-        Arc::new(Self {
-            connected: watch::Sender::new(connected),
-            heard: watch::Sender::new(Instant::now()),
-            refused: watch::Sender::new(String::new()),
-            leaving: AtomicBool::new(false),
-            denied: AtomicBool::new(false),
-        })
-    }
-
-    fn event(&self, event: &Event) {
-        match event {
-            Event::Connected => {
-                tracing::info!("connected to NATS");
-                self.denied.store(false, Ordering::Relaxed);
-                self.connected.send_replace(true);
-            }
-            Event::Disconnected | Event::Closed => {
-                if !self.leaving.load(Ordering::Relaxed) {
-                    tracing::warn!("the connection to NATS is lost");
-                }
-                self.connected.send_replace(false);
-            }
-            Event::ServerError(async_nats::ServerError::Other(words)) if words.to_ascii_lowercase().contains("permissions violation") => {
-                tracing::error!(%words, "NATS refuses");
-                self.refused.send_replace(words.clone());
-            }
-            // each try to come back ends so
-            other if other.to_string().contains("authorization violation") => {
-                if !self.denied.swap(true, Ordering::Relaxed) {
-                    tracing::error!("NATS doesn't let us in any more: the key was revoked, or the server is another one");
-                }
-            }
-            other => tracing::warn!(event = %other, "NATS"),
-        }
-    }
-}
-
 /// A connection to NATS.
 pub(crate) struct Link {
-    pub(crate) client: async_nats::Client,
-    /// On which replies and packets leave. Where there is a key for that, it is another connection: what is sent to where somebody else says, is sent
-    /// with rights that reach inboxes and streams only.
-    replies: async_nats::Client,
+    pub(crate) clients: Clients,
     pub(crate) jetstream: async_nats::jetstream::Context,
     pub(crate) subjects: Subjects,
     pub(crate) health: Arc<Health>,
@@ -218,8 +166,7 @@ impl Link {
         let stop = CancellationToken::new();
         let jetstream = async_nats::jetstream::new(client.clone());
         let link = Self {
-            client,
-            replies,
+            clients: Clients { own: client, replies },
             jetstream,
             subjects,
             health,
@@ -239,18 +186,20 @@ impl Link {
         if let Some(mux) = muxes.get(caller) {
             return Ok(mux.clone());
         }
-        let mux = Multiplexer::open(
-            (self.client.clone(), self.replies.clone()),
-            self.subjects.clone(),
-            caller.clone(),
-            &self.connection,
-            self.health.clone(),
-            &self.guard,
-            &self.stop,
-        )
-        .await?;
+        let mux = self.open(Transport::Clients(self.clients.clone()), &self.connection, caller).await?;
         muxes.insert(caller.clone(), mux.clone());
         Ok(mux)
+    }
+
+    /// A multiplexer that speaks for this caller over an impaired connection. Nobody else gets it: to others it is on a connection of its own.
+    pub(crate) async fn impaired_multiplexer(&self, caller: &Caller, impairment: Impairment) -> Result<Arc<Multiplexer>, String> {
+        let transport = Transport::Impaired(Impaired::new(self.clients.clone(), impairment));
+        self.open(transport, &uuid::Uuid::new_v4().simple().to_string(), caller).await
+    }
+
+    async fn open(&self, transport: Transport, connection: &str, caller: &Caller) -> Result<Arc<Multiplexer>, String> {
+        let (subjects, health) = (self.subjects.clone(), self.health.clone());
+        Multiplexer::open(transport, subjects, caller.clone(), connection, health, &self.guard, &self.stop).await
     }
 
     pub(crate) fn stop(&self) -> CancellationToken {

@@ -1,15 +1,17 @@
 //! What one caller says and hears through a connection: replies to its requests, and packets of its streams.
-use super::Health;
+use super::clients::{Outgoing, Via};
+use super::health::Health;
 use super::in_flight::frame_max;
 use super::packet::Packet;
-use super::pipe::Pipe;
+use super::transport::{Subscription, Transport};
 use super::wire::{self, Parts};
 use crate::address::{Caller, To};
-use crate::bus::BusError;
+use crate::error::RequestError;
+use crate::impairment::Cuts;
+use crate::log_limiter::LogLimiter;
 use crate::permissions::may_answer;
-use crate::service::LogLimiter;
 use crate::subject::{Port, Subjects, answered};
-use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
+use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::collections::HashMap;
@@ -26,8 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_secs(5);
 /// Bytes of queued messages that wait for the connection at most, each one counted with what holding it costs.
 const QUEUE_BYTES: usize = 8 << 20;
-/// What holding a message costs beside its words, bytes.
-const MESSAGE_OVERHEAD: usize = 256;
 
 /// A reply.
 pub(crate) struct ReceivedReply {
@@ -43,28 +43,14 @@ pub(crate) struct RequestTarget<'a> {
     pub(crate) to: &'a To,
 }
 
-/// Why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RequestError {
-    NoResponder,
-    /// The one that was asked is stopping and hasn't begun.
-    Gone,
-    /// It hasn't begun either, and isn't going to.
-    Busy,
-    Disconnected(String),
-    /// The service's own words, or the server's.
-    Failed(String),
-}
-
-impl RequestError {
-    pub(crate) fn of(self, service: &'static str) -> BusError {
-        match self {
-            Self::NoResponder | Self::Gone => BusError::NoResponder { service },
-            Self::Busy => BusError::Busy { service },
-            Self::Disconnected(why) => BusError::Disconnected(why),
-            Self::Failed(why) => BusError::Failed { service, why },
-        }
-    }
+/// An end of a stream: what the multiplexer does with it.
+pub(crate) trait PacketSink: Send + Sync {
+    /// Takes a packet that came for it.
+    fn receive(&self, packet: Packet, from: &Caller);
+    /// Called now and then: says that it is there, or ends where the other side seems gone.
+    fn keep_alive(&self);
+    /// The connection is lost for good, and the stream with it.
+    fn disconnect(&self, why: &str);
 }
 
 type ReplySender<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -80,17 +66,13 @@ enum Pending {
 
 /// Something that is said without waiting, in order.
 struct QueuedMessage {
-    subject: String,
-    headers: Option<HeaderMap>,
-    body: Bytes,
+    message: Outgoing,
     _room: OwnedSemaphorePermit,
 }
 
 /// One caller's place on a connection.
 pub(crate) struct Multiplexer {
-    pub(crate) client: Client,
-    /// The connection on which replies and packets leave: where `state` has a key for that, one that reaches inboxes and streams only.
-    pub(crate) replies: Client,
+    pub(crate) transport: Arc<Transport>,
     pub(crate) subjects: Subjects,
     pub(crate) owner: Caller,
     pub(crate) health: Arc<Health>,
@@ -98,7 +80,7 @@ pub(crate) struct Multiplexer {
     inbox: String,
     next: AtomicU64,
     pending: Mutex<HashMap<u64, Pending>>,
-    pipes: Mutex<HashMap<u64, Weak<Pipe>>>,
+    pipes: Mutex<HashMap<u64, Weak<dyn PacketSink>>>,
     queue: mpsc::UnboundedSender<QueuedMessage>,
     room: Arc<Semaphore>,
     log_limiter: LogLimiter,
@@ -111,7 +93,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Multiplexer {
     pub(crate) async fn open(
-        (client, replies): (Client, Client),
+        transport: Transport,
         subjects: Subjects,
         owner: Caller,
         connection: &str,
@@ -120,12 +102,11 @@ impl Multiplexer {
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, String> {
         let inbox = subjects.inbox(&owner, connection);
-        let answers = client.subscribe(format!("{inbox}.>")).await.map_err(|e| e.to_string())?;
-        let packets = client.subscribe(subjects.packets_for(&owner, connection)).await.map_err(|e| e.to_string())?;
+        let answers = transport.subscribe(format!("{inbox}.>")).await.map_err(|e| e.to_string())?;
+        let packets = transport.subscribe(subjects.packets_for(&owner, connection)).await.map_err(|e| e.to_string())?;
         let (queue, said) = mpsc::unbounded_channel();
         let mux = Arc::new(Self {
-            client,
-            replies,
+            transport: Arc::new(transport),
             subjects,
             owner,
             health,
@@ -142,7 +123,10 @@ impl Multiplexer {
         let stop = stop.clone();
         tokio::spawn(stop.clone().run_until_cancelled_owned(mux.clone().receive_replies(answers)));
         tokio::spawn(stop.clone().run_until_cancelled_owned(mux.clone().receive_packets(packets)));
-        tokio::spawn(publish_queued(mux.replies.clone(), said));
+        tokio::spawn(publish_queued(mux.transport.clone(), said));
+        if let Some(impairment) = mux.transport.impairment() {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(mux.clone().end_with(impairment.cuts())));
+        }
         tokio::spawn(stop.run_until_cancelled_owned(mux.clone().keep_alive()));
         Ok(mux)
     }
@@ -154,7 +138,7 @@ impl Multiplexer {
 
     /// The largest body of one message.
     pub(crate) fn part_size(&self) -> usize {
-        wire::part_size(self.client.max_payload())
+        wire::part_size(self.transport.max_payload())
     }
 
     /// What keeps the connection listening while it is held.
@@ -185,8 +169,8 @@ impl Multiplexer {
         let (service, to) = (asked.service, asked.to.clone());
         let waiting = self.wait(Pending::One { service, to, subject: subject.clone(), parts: Parts::default(), reply });
         let inbox = format!("{}.{}", self.inbox, waiting.id);
-        let published = self.client.publish_with_reply_and_headers(subject, inbox, headers, body).await;
-        published.map_err(|e| RequestError::Disconnected(e.to_string()))?;
+        let request = Outgoing { subject, reply: Some(inbox), headers: Some(headers), body };
+        self.transport.publish(Via::Own, request).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
         replied.await.unwrap_or_else(|_| Err(RequestError::Disconnected("the bus was closed".to_owned())))
     }
 
@@ -195,7 +179,8 @@ impl Multiplexer {
         let (replies, mut received) = mpsc::channel(1024);
         let waiting = self.wait(Pending::Many(replies));
         let inbox = format!("{}.{}", self.inbox, waiting.id);
-        self.client.publish_with_reply(subject.to_owned(), inbox, Bytes::new()).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
+        let question = Outgoing { subject: subject.to_owned(), reply: Some(inbox), headers: None, body: Bytes::new() };
+        self.transport.publish(Via::Own, question).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
         let (mut all, end) = (Vec::new(), Instant::now() + within);
         while let Ok(Some((from, message))) = tokio::time::timeout_at(end, received.recv()).await {
             match from {
@@ -212,7 +197,8 @@ impl Multiplexer {
         let (reply, replied) = oneshot::channel();
         let waiting = self.wait(Pending::Echo(reply));
         let echo = async {
-            self.client.publish(format!("{}.{}", self.inbox, waiting.id), Bytes::new()).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
+            let words = Outgoing::new(format!("{}.{}", self.inbox, waiting.id), None, Bytes::new());
+            self.transport.publish(Via::Own, words).await.map_err(|e| RequestError::Disconnected(e.to_string()))?;
             replied.await.unwrap_or_else(|_| Err(RequestError::Disconnected("the bus was closed".to_owned())))
         };
         tokio::time::timeout(patience, echo).await.unwrap_or_else(|_| Err(RequestError::Disconnected("no echo in time".to_owned())))
@@ -227,17 +213,18 @@ impl Multiplexer {
     /// Says something without waiting; after all that was said so before. `false` where too much waits to be said, or the bus is closed.
     #[must_use]
     pub(crate) fn enqueue(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> bool {
-        let words = headers.iter().flat_map(HeaderMap::iter).flat_map(|(_, values)| values).map(|value| value.as_str().len()).sum::<usize>();
-        let size = u32::try_from(MESSAGE_OVERHEAD + subject.len() + body.len() + words).unwrap_or(u32::MAX);
+        let message = Outgoing::new(subject, headers, body);
+        let size = u32::try_from(message.size()).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().try_acquire_many_owned(size) else { return false };
-        self.queue.send(QueuedMessage { subject, headers, body, _room: room }).is_ok()
+        self.queue.send(QueuedMessage { message, _room: room }).is_ok()
     }
 
     /// Makes an end of a stream, with its address.
-    pub(crate) fn add_pipe(self: &Arc<Self>, make: impl FnOnce(u64) -> Arc<Pipe>) -> (Arc<Pipe>, Port) {
+    pub(crate) fn add_pipe<P: PacketSink + 'static>(&self, make: impl FnOnce(u64) -> Arc<P>) -> (Arc<P>, Port) {
         let id = self.number();
         let pipe = make(id);
-        locked(&self.pipes).insert(id, Arc::downgrade(&pipe));
+        let sink: Weak<P> = Arc::downgrade(&pipe);
+        locked(&self.pipes).insert(id, sink);
         (pipe, Port { owner: self.owner.clone(), connection: self.connection.clone(), id })
     }
 
@@ -245,7 +232,7 @@ impl Multiplexer {
         locked(&self.pipes).remove(&pipe);
     }
 
-    async fn receive_replies(self: Arc<Self>, mut replies: Subscriber) {
+    async fn receive_replies(self: Arc<Self>, mut replies: Subscription) {
         let mut connected = self.health.connected.subscribe();
         let mut refused = self.health.refused.subscribe();
         loop {
@@ -333,7 +320,7 @@ impl Multiplexer {
         }
     }
 
-    async fn receive_packets(self: Arc<Self>, mut packets: Subscriber) {
+    async fn receive_packets(self: Arc<Self>, mut packets: Subscription) {
         while let Some(message) = packets.next().await {
             self.health.heard.send_replace(Instant::now());
             let Some((id, from)) = self.subjects.packet(&message.subject) else { continue };
@@ -351,22 +338,32 @@ impl Multiplexer {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let pipes: Vec<Arc<Pipe>> = locked(&self.pipes).values().filter_map(Weak::upgrade).collect();
-            for pipe in pipes {
+            for pipe in self.all_pipes() {
                 pipe.keep_alive();
+            }
+        }
+    }
+
+    fn all_pipes(&self) -> Vec<Arc<dyn PacketSink>> {
+        locked(&self.pipes).values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Each time that the connection is cut on purpose, what waits for something from it is told.
+    async fn end_with(self: Arc<Self>, mut cuts: Cuts) {
+        loop {
+            let why = cuts.next().await.to_string();
+            self.fail(|_| true, &RequestError::Disconnected(why.clone()));
+            for pipe in self.all_pipes() {
+                pipe.disconnect(&why);
             }
         }
     }
 }
 
 /// Ends when all has been said that the multiplexer had to say.
-async fn publish_queued(client: Client, mut queue: mpsc::UnboundedReceiver<QueuedMessage>) {
-    while let Some(QueuedMessage { subject, headers, body, _room }) = queue.recv().await {
-        let said = match headers {
-            Some(headers) => client.publish_with_headers(subject, headers, body).await,
-            None => client.publish(subject, body).await,
-        };
-        if let Err(error) = said {
+async fn publish_queued(transport: Arc<Transport>, mut queue: mpsc::UnboundedReceiver<QueuedMessage>) {
+    while let Some(QueuedMessage { message, _room }) = queue.recv().await {
+        if let Err(error) = transport.publish(Via::Replies, message).await {
             tracing::debug!(%error, "not said");
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
 //! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
+use super::clients::{Outgoing, Via};
 use super::in_flight::frame_max;
-use super::multiplexer::{Multiplexer, RequestTarget};
+use super::multiplexer::{Multiplexer, PacketSink, RequestTarget};
 use super::packet::Packet;
 use crate::address::{Caller, To};
+use crate::error::StreamError;
 use crate::permissions::may_answer;
-use crate::stream::StreamError;
 use crate::subject::Port;
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,8 +116,38 @@ impl Pipe {
         self.state().peer = Some((port.owner.clone(), subject));
     }
 
-    /// Takes what the multiplexer heard.
-    pub(crate) fn receive(&self, packet: Packet, from: &Caller) {
+    fn break_off(&self, mut state: MutexGuard<'_, State>, why: &str) {
+        if state.broken.is_none() {
+            state.broken = Some(why.to_owned());
+            _ = self.arrived.send(Arrived::Cut(why.to_owned())).is_ok();
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Says something to the other side. A stream of which something could not be said is over: the other side notices its silence.
+    fn say(&self, state: &mut State, packet: &Packet) {
+        if let (Some((_, subject)), None) = (&state.peer, &state.broken)
+            && !self.mux.enqueue(subject.clone(), None, packet.encode())
+        {
+            let why = "too much waits to be sent";
+            state.broken = Some(why.to_owned());
+            _ = self.arrived.send(Arrived::Cut(why.to_owned())).is_ok();
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// The last packet of this direction.
+    fn conclude(&self, packet: impl FnOnce(u64) -> Packet) {
+        let mut state = self.state();
+        let last = packet(state.sent);
+        self.say(&mut state, &last);
+        state.sent += 1;
+    }
+}
+
+impl PacketSink for Pipe {
+    fn receive(&self, packet: Packet, from: &Caller) {
         let mut state = self.state();
         let theirs = match (&state.peer, &self.asked) {
             (Some((peer, _)), _) => peer == from,
@@ -155,17 +186,7 @@ impl Pipe {
         _ = self.arrived.send(arrived).is_ok();
     }
 
-    fn break_off(&self, mut state: MutexGuard<'_, State>, why: &str) {
-        if state.broken.is_none() {
-            state.broken = Some(why.to_owned());
-            _ = self.arrived.send(Arrived::Cut(why.to_owned())).is_ok();
-        }
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// Called now and then.
-    pub(crate) fn keep_alive(&self) {
+    fn keep_alive(&self) {
         let mut state = self.state();
         if state.peer.is_none() || state.broken.is_some() {
             return;
@@ -180,24 +201,8 @@ impl Pipe {
         }
     }
 
-    /// Says something to the other side. A stream of which something could not be said is over: the other side notices its silence.
-    fn say(&self, state: &mut State, packet: &Packet) {
-        if let (Some((_, subject)), None) = (&state.peer, &state.broken)
-            && !self.mux.enqueue(subject.clone(), None, packet.encode())
-        {
-            let why = "too much waits to be sent";
-            state.broken = Some(why.to_owned());
-            _ = self.arrived.send(Arrived::Cut(why.to_owned())).is_ok();
-            self.changed.notify_waiters();
-        }
-    }
-
-    /// The last packet of this direction.
-    fn conclude(&self, packet: impl FnOnce(u64) -> Packet) {
-        let mut state = self.state();
-        let last = packet(state.sent);
-        self.say(&mut state, &last);
-        state.sent += 1;
+    fn disconnect(&self, why: &str) {
+        self.break_off(self.state(), why);
     }
 }
 
@@ -237,8 +242,9 @@ impl PipeSender {
         let (number, subject) = self.room(len).await?;
         let publishing = Publishing::begin(&self.pipe);
         let packet = Packet::Data { number, first, last, body };
+        let message = Outgoing::new(subject, None, packet.encode());
         tokio::select! {
-            published = self.pipe.mux.replies.publish(subject, packet.encode()) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
+            published = self.pipe.mux.transport.publish(Via::Replies, message) => published.map_err(|e| StreamError::Cut(e.to_string()))?,
             why = self.broken() => return Err(cut(&why)),
         }
         publishing.done(len);

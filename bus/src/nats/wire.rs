@@ -1,6 +1,6 @@
 //! How messages stand on the wire: MessagePack with named fields, so that versions can differ, and a few headers where a
 //! message is more than that. Errors use the headers of NATS' micro protocol.
-use crate::bus::BusError;
+use crate::error::BusError;
 use crate::message::Message;
 use async_nats::HeaderMap;
 use bytes::{Bytes, BytesMut};

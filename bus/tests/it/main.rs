@@ -4,6 +4,8 @@ mod common;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod impairment;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod local;

@@ -2,7 +2,7 @@
 use super::Mode;
 use bus::actor::{Actor, ActorRef, Context};
 use bus::bus::ActorRequest;
-use bus::{Call, Line};
+use bus::{Call, Impairment, ImpairmentMode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -46,24 +46,24 @@ struct Standing {
 }
 
 impl Standing {
-    /// What the line is like now, and when that changes.
-    fn line(&self, now: Instant) -> (bus::Quality, Option<Instant>) {
+    /// What the matter is with the connection now, and when that changes.
+    fn impairment(&self, now: Instant) -> (ImpairmentMode, Option<Instant>) {
         let since = self.since.unwrap_or(now);
-        let (quality, next) = self.mode.line(now.saturating_duration_since(since));
-        (quality, [next.map(|next| since + next), self.until].into_iter().flatten().min())
+        let (mode, next) = self.mode.impairment(now.saturating_duration_since(since));
+        (mode, [next.map(|next| since + next), self.until].into_iter().flatten().min())
     }
 }
 
-/// One node: its line, and what is the matter with it. Outlives the actor's restarts.
+/// One node: its connection, and what is the matter with it. Outlives the actor's restarts.
 pub(super) struct Member {
     name: String,
-    line: Line,
+    impairment: Impairment,
     standing: Mutex<Standing>,
 }
 
 impl Member {
-    pub(super) fn new(name: String, line: Line) -> Self {
-        Self { name, line, standing: Mutex::default() }
+    pub(super) fn new(name: String, impairment: Impairment) -> Self {
+        Self { name, impairment, standing: Mutex::default() }
     }
 
     fn standing(&self) -> Standing {
@@ -74,13 +74,13 @@ impl Member {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
-    /// Brings the line up to date; when the next time is.
+    /// Brings the connection up to date; when the next time is.
     fn keep(&self, now: Instant) -> Option<Instant> {
         if self.standing().until.is_some_and(|until| until <= now) {
             self.stand(Standing::default());
         }
-        let (quality, next) = self.standing().line(now);
-        self.line.set(quality);
+        let (mode, next) = self.standing().impairment(now);
+        self.impairment.set(mode);
         next
     }
 }
@@ -174,15 +174,15 @@ impl Actor for Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bus::Quality;
+    use bus::ImpairmentMode::{Blackholed, Disconnected, None as Unimpaired};
 
     fn fleet(n: usize) -> Fleet {
-        Fleet::new(Arc::new((0..n).map(|i| Member::new(format!("h{i}"), Line::default())).collect()))
+        Fleet::new(Arc::new((0..n).map(|i| Member::new(format!("h{i}"), Impairment::default())).collect()))
     }
 
-    fn qualities(fleet: &Fleet, now: Instant) -> Vec<Quality> {
+    fn modes(fleet: &Fleet, now: Instant) -> Vec<ImpairmentMode> {
         fleet.members.iter().for_each(|m| _ = m.keep(now));
-        fleet.members.iter().map(|m| m.line.quality()).collect()
+        fleet.members.iter().map(|m| m.impairment.mode()).collect()
     }
 
     #[test]
@@ -193,8 +193,8 @@ mod tests {
         let cut = FleetOrder { mode: Some(Mode::Cut), nodes: vec!["h3".to_owned()], ..FleetOrder::default() };
         let report = fleet.obey(&cut, now).unwrap();
         assert_eq!(report.modes, BTreeMap::from([("silent".to_owned(), 2), ("cut".to_owned(), 1), ("well".to_owned(), 1)]));
-        assert_eq!(qualities(&fleet, now), [Quality::Dead, Quality::Dead, Quality::Sound, Quality::Cut]);
-        assert_eq!(qualities(&fleet, now + Duration::from_secs(31)), [Quality::Sound, Quality::Sound, Quality::Sound, Quality::Cut]);
+        assert_eq!(modes(&fleet, now), [Blackholed, Blackholed, Unimpaired, Disconnected]);
+        assert_eq!(modes(&fleet, now + Duration::from_secs(31)), [Unimpaired, Unimpaired, Unimpaired, Disconnected]);
         assert_eq!(fleet.obey(&FleetOrder { mode: Some(Mode::Well), ..FleetOrder::default() }, now).unwrap().changed, ["h3"]);
         let other = FleetOrder { nodes: vec!["x".to_owned()], ..order };
         assert_eq!(fleet.obey(&other, now), Err("there is no simulated node x here".to_owned()));

@@ -1,4 +1,4 @@
-//! Many simulated nodes in one process: the same agent with everything but Podman, each over a line of its own that can be made bad.
+//! Many simulated nodes in one process: the same agent with everything but Podman, each over a connection of its own that can be made bad.
 mod fleet;
 mod mode;
 
@@ -15,7 +15,7 @@ use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
 use bus::actor::{Options, System};
-use bus::{Bus, BusError, Caller, Line, Role, Service};
+use bus::{Bus, BusError, Caller, Impairment, Role, Service};
 use fleet::{Fleet, Member};
 use state_client::Client;
 use std::collections::BTreeMap;
@@ -71,9 +71,9 @@ pub async fn run((bus, more): (&Bus, &[Bus]), system: &System, n: u32, options: 
     let apart = APART.min(ALL_WITHIN / n.max(1));
     let mut members = Vec::new();
     for (i, bus) in (0..n).zip(std::iter::once(bus).chain(more).cycle()) {
-        let (name, line) = (format!("{}{i}", options.prefix), Line::default());
-        members.push(Member::new(name.clone(), line.clone()));
-        let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).over(line));
+        let (name, impairment) = (format!("{}{i}", options.prefix), Impairment::default());
+        members.push(Member::new(name.clone(), impairment.clone()));
+        let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).impaired_by(impairment).await?);
         let (executor, registration) = node(i, name, client, runtime.clone(), services.clone(), options);
         Agent::new(Arc::new(executor), system.clone()).begin(registration, apart * i);
     }

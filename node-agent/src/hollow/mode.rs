@@ -1,5 +1,5 @@
 //! What can be the matter with a simulated node. Pure.
-use bus::Quality;
+use bus::ImpairmentMode;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -33,18 +33,18 @@ impl Mode {
         }
     }
 
-    /// What a node's line is like after so long in this mode, and after how long, counted from the same start, that changes.
-    pub fn line(self, elapsed: Duration) -> (Quality, Option<Duration>) {
+    /// What the matter is with a node's connection after so long in this mode, and after how long, counted from the same start, that changes.
+    pub fn impairment(self, elapsed: Duration) -> (ImpairmentMode, Option<Duration>) {
         match self {
-            Self::Well => (Quality::Sound, None),
-            Self::Silent => (Quality::Dead, None),
-            Self::Slow(delay) => (Quality::Slow(delay), None),
-            Self::Cut => (Quality::Cut, None),
+            Self::Well => (ImpairmentMode::None, None),
+            Self::Silent => (ImpairmentMode::Blackholed, None),
+            Self::Slow(delay) => (ImpairmentMode::Delayed(delay), None),
+            Self::Cut => (ImpairmentMode::Disconnected, None),
             Self::Flapping(each) => {
                 let each = each.max(Duration::from_millis(1));
                 let turns = u32::try_from(elapsed.as_nanos() / each.as_nanos()).unwrap_or(u32::MAX - 1);
-                let quality = if turns % 2 == 0 { Quality::Dead } else { Quality::Sound };
-                (quality, Some(each.saturating_mul(turns + 1)))
+                let mode = if turns % 2 == 0 { ImpairmentMode::Blackholed } else { ImpairmentMode::None };
+                (mode, Some(each.saturating_mul(turns + 1)))
             }
         }
     }
@@ -62,11 +62,11 @@ mod tests {
 
     #[test]
     fn a_flapping_node_is_silent_and_well_in_turn() {
-        let at = |seconds| Mode::Flapping(Duration::from_secs(50)).line(Duration::from_secs(seconds));
-        assert_eq!(at(0), (Quality::Dead, Some(Duration::from_secs(50))));
-        assert_eq!(at(49), (Quality::Dead, Some(Duration::from_secs(50))));
-        assert_eq!(at(50), (Quality::Sound, Some(Duration::from_secs(100))));
-        assert_eq!(at(120), (Quality::Dead, Some(Duration::from_secs(150))));
-        assert_eq!(Mode::Silent.line(Duration::from_secs(9)), (Quality::Dead, None));
+        let at = |seconds| Mode::Flapping(Duration::from_secs(50)).impairment(Duration::from_secs(seconds));
+        assert_eq!(at(0), (ImpairmentMode::Blackholed, Some(Duration::from_secs(50))));
+        assert_eq!(at(49), (ImpairmentMode::Blackholed, Some(Duration::from_secs(50))));
+        assert_eq!(at(50), (ImpairmentMode::None, Some(Duration::from_secs(100))));
+        assert_eq!(at(120), (ImpairmentMode::Blackholed, Some(Duration::from_secs(150))));
+        assert_eq!(Mode::Silent.impairment(Duration::from_secs(9)), (ImpairmentMode::Blackholed, None));
     }
 }

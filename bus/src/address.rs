@@ -1,4 +1,4 @@
-//! Who speaks and who is spoken to. Subjects are built from these in [`crate::subject`] only.
+//! Names of those who send and receive messages: a role and a name. Only [`crate::subject`] makes subjects from them.
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The bus: requests, services and streams, in process or over NATS.
+//! The bus: it sends requests, serves them, and opens streams, within this process or over NATS.
 use crate::actor::ActorRef;
 use crate::address::{Caller, To};
 use crate::error::BusError;

@@ -1,7 +1,7 @@
-//! Everything that is said between components: who may say what to whom, and how it gets there.
+//! This crate carries all messages between components. It decides who may say what to whom, and delivers it.
 //!
-//! A message whose receiver lives in the same process is moved to it; otherwise it travels over NATS as MessagePack.
-//! The sender can't tell which.
+//! A message to a receiver in the same process is moved to it. Every other message travels over NATS as MessagePack. The sender's code is the same in both
+//! cases.
 pub mod actor;
 pub mod address;
 pub mod backoff;

@@ -1,4 +1,4 @@
-//! What can be said on the bus, and which answer it gets. A message's type names its service.
+//! The two kinds of messages: a call gets one reply, and an open request starts a stream. The type of a message names the service that receives it.
 use crate::address::Caller;
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -1,4 +1,4 @@
-//! Who serves what in this process. A message goes to its handler by moving it: no codec, no network.
+//! The table of services in this process. A message to one of them is moved to its handler, without encoding and without the network.
 use crate::address::{Caller, To};
 use crate::error::BusError;
 use crate::message::{Call, Incoming, Open};

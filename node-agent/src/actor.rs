@@ -1,4 +1,4 @@
-//! The actor of one pod: keeps what is observed, lets the pure functions decide, hands ops to the executor, reports the status.
+//! The actor of one pod. It keeps what is observed of the pod, asks the pure functions what to do, passes operations to the executor, and reports the status.
 mod message;
 mod wanted;
 

@@ -1,4 +1,4 @@
-//! Whether this node runs a pod that it was given: what the scheduler would have asked, asked again by the node, as anybody may bind a pod to it.
+//! Decides whether this node runs a pod that was bound to it. It repeats the checks of the scheduler, because others than the scheduler can bind pods.
 mod judge;
 
 use crate::pod::life::Life;

@@ -1,4 +1,4 @@
-//! The root: follows the node's pods, gives each its actor, and keeps the node registered.
+//! The root actor of the agent. It watches the pods of its node, starts an actor for each, and keeps the node registered.
 mod error;
 mod events;
 mod kept;

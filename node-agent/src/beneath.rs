@@ -1,4 +1,5 @@
-//! Files below a directory that somebody else may write: no symbolic link, `..` or mount that they plant leads out of it. Everything is done by descriptor.
+//! File access below a directory that an untrusted process may write. No symbolic link, `..` or mount in it can lead outside, because each step is opened
+//! relative to a directory descriptor.
 mod remove;
 mod walk;
 

@@ -1,4 +1,4 @@
-//! Foreign strings as steps of paths. Names come from the API, from the runtime and from the node's own disk; none of them becomes a path as it is.
+//! Encodes untrusted strings as path components. Names from the API, the runtime or the node's disk are never used as a path directly.
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fmt::{self, Write};

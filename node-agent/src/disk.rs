@@ -1,4 +1,4 @@
-//! Files that a node must find again: after its plug was pulled, or after its agent was killed.
+//! Writes files that must survive the loss of power, or (without a sync) the death of the agent.
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

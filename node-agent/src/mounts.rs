@@ -1,4 +1,4 @@
-//! What is mounted below a directory of the agent's, by the kernel's own table.
+//! Finds the mounts below one of the agent's directories in the kernel's mount table, and unmounts them.
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use std::ffi::OsString;

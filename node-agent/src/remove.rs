@@ -1,4 +1,4 @@
-//! Takes away what an agent left on its machine: `whalesong down`.
+//! Removes what an agent left on its machine, for `whalesong down`.
 use crate::agent::{AgentError, AgentOptions};
 use crate::component::Component;
 use crate::net::{self, NetOptions, Network};

@@ -1,5 +1,5 @@
-//! What a node reports of its pods. One message a node is under way at a time, with what has gathered meanwhile: when many nodes have been away, or
-//! when the log can't be written, what comes at `state` grows with the nodes and not with their pods, and nobody works on reports that will fail.
+//! Sends the status of the node's pods to `state`. A node has one message in progress at a time, and the next one carries everything that was reported
+//! meanwhile. When many nodes come back, or the log can't be written, the load on `state` therefore grows with the number of nodes and not of pods.
 use crate::actor::Message;
 use crate::runtime::PodRef;
 use bus::actor::ActorRef;

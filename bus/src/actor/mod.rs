@@ -1,8 +1,7 @@
-//! The actor runtime: values that own their state, take messages from a bounded mailbox one at a time, and are
-//! supervised: one that fails or panics is made anew after a pause that grows, and one that keeps failing fails its parent.
+//! The actor runtime. An actor owns its state and handles the messages of its mailbox one at a time; the mailbox has a bound.
 //!
-//! The mailbox outlives the value: what was queued when an actor failed is handled by its successor. The message that it failed on
-//! isn't repeated.
+//! An actor that fails or panics is created again after a pause, which grows with each failure. One that keeps failing makes its parent fail. The mailbox
+//! survives: the new actor handles the messages that were queued, except the one on which the old one failed.
 mod actor_ref;
 mod directory;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! Running something again and again: backoff, the limit of restarts, and what happens beyond it.
+//! Restarts what fails: the pauses between restarts, the limit of restarts, and what happens when the limit is reached.
 use super::directory::{Directory, Slot, State};
 use super::options::Options;
 use futures::FutureExt;

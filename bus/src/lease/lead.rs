@@ -1,4 +1,4 @@
-//! Doing something by one process of many at a time.
+//! Runs work in one of many processes at a time: the one that holds a lease.
 use super::{FencingToken, LeaseOptions, Leases};
 use std::future::Future;
 use tokio::sync::watch;

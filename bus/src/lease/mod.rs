@@ -1,9 +1,9 @@
-//! Leases, for what may be done by one process at a time.
+//! Leases: of several processes, only the holder of a lease does the work that belongs to it.
 //!
-//! A lease is the last message on its subject in a stream; it is taken and renewed by compare-and-swap. Clocks are never compared: a waiter takes
-//! over when it has itself seen the same revision for the whole time to live, and a holder gives up by its own clock, counted from before
-//! its last renewal was sent. Each holder has a token that only grows, its fencing token: whoever acts on a holder's behalf can
-//! have it checked, so that one who was deposed without noticing yet does no harm.
+//! A lease is the last message on its subject in a stream, and is taken and renewed by compare-and-swap. The clocks of different machines are never compared.
+//! A process that waits takes the lease over when it has seen the same revision for the whole time to live. A holder gives up by its own clock, counted from
+//! before its last renewal was sent. Each holding has a fencing token, a number that only grows. Whoever writes for a holder can have the token checked, so
+//! that a holder that was replaced and hasn't noticed can do no harm.
 mod lead;
 mod record;
 mod table;

@@ -1,4 +1,4 @@
-//! Where leases stand: a JetStream stream, or a table in this process.
+//! Storage of leases: a JetStream stream, or a table in this process for a bus without NATS.
 use super::record::{Entry, Record, TTL_MAX};
 use crate::subject::Subjects;
 use async_nats::jetstream::Context;

@@ -1,4 +1,4 @@
-//! Requests that come from elsewhere.
+//! Serves requests that arrive over NATS.
 use super::ask::WELL;
 use super::in_flight::{InFlight, InFlightPermit};
 use super::multiplexer::Multiplexer;

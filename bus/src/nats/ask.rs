@@ -1,4 +1,4 @@
-//! Requests that leave the process.
+//! Sends requests over NATS and waits for their replies.
 use super::multiplexer::{Multiplexer, ReceivedReply, RequestTarget};
 use super::pipe::{Pipe, PipeReceiver, PipeSender};
 use super::wire::{self, PORT, TIMEOUT};

@@ -1,4 +1,4 @@
-//! The connection: making it, keeping it, and knowing whether it carries.
+//! Connects to NATS, keeps the connection, and tells whether messages still get through.
 use super::clients::Clients;
 use super::health::Health;
 use super::impaired::Impaired;

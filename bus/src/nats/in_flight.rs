@@ -1,4 +1,4 @@
-//! How much of a service one caller may have at once, so that a single node can't take what all need.
+//! Limits how much one node may have in progress with a service at the same time, so that a single node can't use up what all need.
 use crate::address::{Caller, Class, Role};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The bus over NATS: one connection, and a multiplexer on it for each caller that speaks through it.
+//! The bus over NATS. One connection carries the messages of all callers of this process; each caller has a multiplexer on it.
 //!
 //! `connect` makes the connection, with `trust` deciding which servers are believed, and writes what happens to it into `health`. It opens a
 //! `multiplexer` for each caller, which publishes and subscribes by its `transport`: the `clients` of the connection, or, for a simulated node, an

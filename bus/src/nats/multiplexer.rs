@@ -1,4 +1,4 @@
-//! What one caller says and hears through a connection: replies to its requests, and packets of its streams.
+//! Sends and receives the messages of one caller on the connection: the replies to its requests and the packets of its streams.
 use super::clients::{Outgoing, Via};
 use super::health::Health;
 use super::in_flight::frame_max;

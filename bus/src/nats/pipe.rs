@@ -1,7 +1,7 @@
 //! One end of a stream over NATS.
 //!
-//! Each direction is numbered, so that a loss is noticed and cuts the stream; the receiver gives credit as its reader
-//! consumes, so that a slow reader makes the sender wait; both say now and then that they are there.
+//! The packets of each direction are numbered, so that a lost packet is noticed and ends the stream with an error. The receiver grants credit as its reader
+//! consumes, so that a slow reader makes the sender wait. Both ends send a sign of life at intervals.
 use super::clients::{Outgoing, Via};
 use super::in_flight::frame_max;
 use super::multiplexer::{Multiplexer, PacketSink, RequestTarget};

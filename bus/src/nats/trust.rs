@@ -1,4 +1,4 @@
-//! Which NATS servers a client talks to: TLS, and whose certificates count.
+//! TLS of the client: which NATS servers it connects to, and which certificates it accepts.
 use async_nats::rustls;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};

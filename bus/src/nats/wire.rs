@@ -1,5 +1,5 @@
-//! How messages stand on the wire: MessagePack with named fields, so that versions can differ, and a few headers where a
-//! message is more than that. Errors use the headers of NATS' micro protocol.
+//! The encoding of messages on NATS: MessagePack with named fields, so that components of different versions understand each other. Headers carry what isn't
+//! part of the message. Errors use the headers of NATS' micro protocol.
 use crate::error::BusError;
 use crate::message::Message;
 use async_nats::HeaderMap;

@@ -1,4 +1,4 @@
-//! One run of the binary: from its start to its exit status.
+//! Runs the `nats-server` program once, from its start to its exit status.
 use super::{ServerError, ServerOptions};
 use rustix::process::{Pid, Signal};
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! The server's configuration, as JSON, which its configuration language includes.
+//! Writes the configuration of `nats-server`. It is JSON, which the server's configuration language accepts.
 use super::ServerError;
 use crate::keys::write_private;
 use crate::permissions::Permissions;

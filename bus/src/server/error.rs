@@ -1,4 +1,4 @@
-//! Why there is no server, and what to do about it.
+//! Errors of starting `nats-server`. Each says what the user can do about it.
 use std::io;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! An embedded `nats-server`: a child process with a configuration of its own, started again when it dies, and gone with its parent.
+//! The embedded `nats-server`: a child process with its own configuration, which is restarted when it dies and ends with this process.
 //!
-//! A thread of its own starts each child and waits for it. `setpriv --pdeathsig` (where there is one) has the kernel kill the child when
-//! that thread ends, so also with `kill -9` of the whole process; where it isn't there, the next start finds the orphan by its pid file and stops it.
+//! A dedicated thread starts each child and waits for it. Where `setpriv` exists, its `--pdeathsig` makes the kernel kill the child when that thread ends,
+//! even after `kill -9` of this process. Elsewhere the next start finds the remaining server by its pid file and stops it.
 mod child;
 mod config;
 mod error;

@@ -1,13 +1,12 @@
-//! Where an embedded server gathers the messages of an atomic batch before it applies them: in memory instead of on disk.
+//! Lets the embedded server gather the messages of an atomic batch in memory instead of on disk, because that is most of what a batch costs.
 //!
-//! nats-server (2.12 to 2.15, `jetstream_batching.go`) gathers a batch for a stream of one replica in a small store of its own below the stream's
-//! directory, `batches/<id>`: some sixty calls to the file system and five syncs a batch, before the one sync of the stream itself. That is most of
-//! what a batch costs. The gathered messages matter to nobody who was promised anything: an acknowledgement goes out after the stream's own sync. They
-//! only let a server that died while it applied a batch go on with it. Here a batch is a group of writes that don't depend on each other, so one
-//! that power loss cuts in two is as good as two batches; and after the death of the server alone they are still there.
+//! nats-server (2.12 to 2.15, `jetstream_batching.go`) collects a batch for a stream of one replica in a directory below the stream's, `batches/<id>`. That
+//! takes some sixty file system calls and five syncs a batch, before the one sync of the stream itself. No acknowledgement depends on these files, because it
+//! is sent after the stream's own sync. They only let a server that died while it applied a batch continue with it. Our batches are groups of independent
+//! writes, so a batch of which power loss stores only a part is as good as two batches; when only the server dies, the files are still in memory.
 //!
-//! So `batches` becomes a symbolic link to a directory on tmpfs. The server removes the link when it starts, hence it is made after each start.
-//! Where anything is not as expected, nothing is done: everything works without.
+//! So `batches` is replaced by a symbolic link to a directory on tmpfs. The server removes the link when it starts, so the link is made after each start.
+//! Where the files aren't laid out as expected, nothing is changed: batches work without the link, but are slower.
 use super::ServerOptions;
 use std::fs;
 use std::io;

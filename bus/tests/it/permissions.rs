@@ -84,8 +84,11 @@ async fn only_state_reads_and_writes_the_log() {
     let rig = rig().await;
     let state = rig.bus(Role::State, "s").await;
     let js = state.jetstream().unwrap();
-    let config =
-        async_nats::jetstream::stream::Config { name: format!("KV_ws-{CLUSTER}-objects"), subjects: vec![format!("$KV.ws-{CLUSTER}-objects.>")], ..Default::default() };
+    let config = async_nats::jetstream::stream::Config {
+        name: format!("KV_ws-{CLUSTER}-objects"),
+        subjects: vec![format!("$KV.ws-{CLUSTER}-objects.>")],
+        ..Default::default()
+    };
     let mut log = js.create_stream(config).await.unwrap();
     js.publish(format!("$KV.ws-{CLUSTER}-objects.a.b"), "x".into()).await.unwrap().await.unwrap();
     for (role, name) in [(Role::Agent, "n1"), (Role::Gateway, "g"), (Role::Scheduler, "a"), (Role::Admin, "root")] {
@@ -103,7 +106,13 @@ async fn only_state_reads_and_writes_the_log() {
             assert!(!matches!(tokio::time::timeout(Duration::from_millis(50), asked).await, Ok(Ok(_))), "{role:?} {api}");
         }
     }
-    let forged = js.get_stream(format!("KV_ws-{CLUSTER}-objects")).await.unwrap().get_last_raw_message_by_subject(&format!("$KV.ws-{CLUSTER}-objects.a.b")).await.unwrap();
+    let forged = js
+        .get_stream(format!("KV_ws-{CLUSTER}-objects"))
+        .await
+        .unwrap()
+        .get_last_raw_message_by_subject(&format!("$KV.ws-{CLUSTER}-objects.a.b"))
+        .await
+        .unwrap();
     assert_eq!(&forged.payload[..], b"x");
     assert_eq!(log.info().await.unwrap().state.messages, 13);
 }

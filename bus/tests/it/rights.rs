@@ -42,7 +42,7 @@ fn subjects(root: &str) -> Vec<String> {
             all.extend([format!("{root}.inbox.{from}.K.7.{by}"), format!("{root}.inbox.{from}.K.7.8.{by}"), format!("{root}.stream.{from}.K.7.{by}")]);
         }
     }
-    all.extend(["log.a.b", "lock.scheduler", "other", "inbox"].map(|word| format!("{root}.{word}")));
+    all.extend(["log.a.b", "other", "inbox"].map(|word| format!("{root}.{word}")));
     all
 }
 
@@ -50,6 +50,9 @@ fn subjects(root: &str) -> Vec<String> {
 fn outside() -> Vec<String> {
     let mut all: Vec<String> =
         ["$SRV.PING", "$SRV.STATS.x.y", "_INBOX.a", "_INBOX.a.b", "orders.new", "$SYS.REQ.SERVER.PING", "$KV.x.y", "$JS.ACK.x"].map(str::to_owned).to_vec();
+    for bucket in ["objects", "events", "leases", "locks", "other"] {
+        all.extend([CLUSTER, "other"].map(|cluster| format!("$KV.ws-{cluster}-{bucket}.a.b")));
+    }
     for stream in [format!("KV_ws-{CLUSTER}-locks"), "ABSENT".to_owned()] {
         let apis = ["STREAM.CREATE", "STREAM.INFO", "STREAM.UPDATE", "STREAM.MSG.GET", "STREAM.MSG.DELETE", "STREAM.PURGE", "STREAM.SNAPSHOT", "DIRECT.GET"];
         all.extend(apis.map(|api| format!("$JS.API.{api}.{stream}")));
@@ -77,6 +80,12 @@ fn may_serve(caller: &Caller, service: &str, target: &str) -> bool {
     }
 }
 
+/// Which of the cluster's buckets a subject is a key of.
+fn bucket(subject: &str) -> Option<&str> {
+    let (bucket, _) = subject.strip_prefix("$KV.")?.split_once('.')?;
+    bucket.strip_prefix(&format!("ws-{CLUSTER}-")).filter(|name| *name != "other")
+}
+
 fn may_publish(caller: &Caller, subject: &str) -> bool {
     let (own, control) = (tokens(caller), CONTROL.contains(&caller.role));
     let state = caller.role == Role::State;
@@ -90,6 +99,9 @@ fn may_publish(caller: &Caller, subject: &str) -> bool {
     if subject.starts_with("_INBOX.") {
         return control;
     }
+    if let Some(bucket) = bucket(subject) {
+        return state || (control && bucket == "locks");
+    }
     let Some(rest) = subject.strip_prefix(&format!("ws.{CLUSTER}.")) else { return false };
     if state {
         return true;
@@ -100,7 +112,6 @@ fn may_publish(caller: &Caller, subject: &str) -> bool {
         "inbox" if rest.starts_with(&format!("inbox.{own}.")) => true,
         "inbox" => (control || caller.role == Role::Agent) && words.len() == 7 && rest.ends_with(&format!(".{own}")),
         "stream" => rest.ends_with(&format!(".{own}")),
-        "lock" => control,
         _ => false,
     }
 }
@@ -114,6 +125,9 @@ fn may_hear(caller: &Caller, subject: &str) -> bool {
     if subject.starts_with("_INBOX.") {
         return caller.role == Role::Admin;
     }
+    if let Some(bucket) = bucket(subject) {
+        return state || (control && bucket == "locks");
+    }
     let Some(rest) = subject.strip_prefix(&format!("ws.{CLUSTER}.")) else { return false };
     if state {
         return true;
@@ -123,7 +137,6 @@ fn may_hear(caller: &Caller, subject: &str) -> bool {
         "call" | "open" => may_serve(caller, &words[1..3].join("."), &words[3..words.len() - 2].join(".")),
         "inbox" | "stream" => rest.starts_with(&format!("{}.{own}.", words[0])),
         "js" => control && rest.starts_with(&format!("js.{own}.")),
-        "lock" => control,
         _ => false,
     }
 }
@@ -179,7 +192,7 @@ fn foreign(root: &str) -> Vec<String> {
 #[tokio::test]
 async fn nobody_hears_by_a_pattern_what_they_may_not_hear() {
     let rig = Rig::start(&everybody(), 1 << 20).await;
-    let patterns = [">", "*.>", "ws.>", "$JS.>", "$SYS.>", "*.*.*.*.*.*.*.*.*"].map(str::to_owned);
+    let patterns = [">", "*.>", "ws.>", "$KV.>", "$JS.>", "$SYS.>", "*.*.*.*.*.*.*.*.*"].map(str::to_owned);
     let inside = [">", "log.>", "inbox.>", "inbox.*.*.>", "call.>", "call.state.api.any.*.*", "stream.>", "open.node.stream.i.*.*.*", "js.>"];
     let patterns: Vec<String> = patterns.into_iter().chain(inside.map(|p| format!("ws.{CLUSTER}.{p}"))).collect();
     for caller in everybody().into_iter().filter(|caller| caller.role != Role::State) {

@@ -1,4 +1,4 @@
-//! What is wanted of a pod, and how its actor is told.
+//! The desired state of a pod, and how its actor is notified of a change.
 use super::message::Message;
 use bus::actor::{ActorRef, TrySendError};
 use model::Stored;

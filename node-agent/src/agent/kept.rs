@@ -1,4 +1,4 @@
-//! What an agent finds on its disk of the one before: its machine's address, and its pods.
+//! Reads what the previous agent left on disk: the machine's address and its pods.
 use crate::actor::POD;
 use crate::component::Component;
 use crate::node::machine::own_address;

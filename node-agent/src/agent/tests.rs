@@ -1,4 +1,4 @@
-//! One pod's trouble is nobody else's.
+//! Tests that a failure of one pod doesn't affect the others.
 use super::*;
 use crate::runtime::hollow::Hollow;
 use crate::runtime::{Event, EventKind};

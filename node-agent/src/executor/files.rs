@@ -1,4 +1,4 @@
-//! `/etc/hosts` and `/etc/resolv.conf` of a pod: their text, purely.
+//! Pure functions that make the text of a pod's `/etc/hosts` and `/etc/resolv.conf`.
 use super::node_info::NodeInfo;
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
 

@@ -1,4 +1,4 @@
-//! Answers about images, each for all who ask at about the same time: the pods of a rollout, and one pod's sandbox and its containers' starts.
+//! Looks up images. Those who ask for the same image at about the same time share one answer: pods of a rollout, or a pod's sandbox and its containers.
 use crate::runtime::{Image, Runtime, RuntimeError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What a container sees of the node's files: pure. Parts of volumes are only named here; `sub_path` finds them.
+//! Decides which files of the node a container sees, as a pure function. A `subPath` is only named here; `sub_path` opens it.
 use super::parts::Parts;
 use super::paths::message_path;
 use crate::component::Component;

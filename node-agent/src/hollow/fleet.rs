@@ -1,4 +1,4 @@
-//! Orders to the simulated nodes of a process, while they run.
+//! Changes the faults of a process's simulated nodes while they run.
 use super::Mode;
 use bus::actor::{Actor, ActorRef, Context};
 use bus::bus::ActorRequest;

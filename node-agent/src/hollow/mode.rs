@@ -1,4 +1,4 @@
-//! What can be the matter with a simulated node. Pure.
+//! The faults that a simulated node can have, and how each affects its connection over time. Pure functions.
 use bus::ImpairmentMode;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Which address the next pod gets.
+//! Chooses the address of the next pod from the node's range.
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

@@ -1,7 +1,7 @@
-//! The pods' network on one node: a bridge, a veth pair and an address a pod, addresses from the node's range.
+//! The pod network of one node: a bridge, and for each pod a veth pair and an address from the node's range.
 //!
-//! A pod's network and IPC namespaces are files (`<pods>/<uid>/ns/*`), held by the kernel and by nobody's process: they outlive the agent, and a
-//! container that restarts finds the same address.
+//! The network and IPC namespaces of a pod are held by files (`<pods>/<uid>/ns/*`) and by no process. So they outlive the agent, and a container that restarts
+//! finds the same address.
 mod error;
 mod ipam;
 mod namespace;

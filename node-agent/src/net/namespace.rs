@@ -1,4 +1,5 @@
-//! Namespaces that are held by files, made and entered on threads that live only for that.
+//! Makes namespaces that are held by files, and runs code inside them. Each use gets a thread of its own, because a thread that entered a namespace can't be
+//! shared.
 use super::error::{NetError, kernel};
 use crate::runtime::NamespacePaths;
 use crate::sysctl::{Namespace, Setting};

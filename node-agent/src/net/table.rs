@@ -1,4 +1,5 @@
-//! The node's own table in nftables: the way out of the pods' range, and the ways in by ports of the node, by its loopback addresses too. Pure.
+//! Makes the node's nftables table as a pure function: masquerading for what leaves the pods' range, and host ports, which the node's loopback addresses reach
+//! too.
 use crate::runtime::{HostPort, Sandbox};
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;

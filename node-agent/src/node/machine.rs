@@ -1,4 +1,4 @@
-//! What the machine has.
+//! Reads what the machine has: processors, memory, disk, addresses, kernel.
 use std::net::IpAddr;
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A pod as the agent sees it: what is wanted (the object), what is there ([`Observed`]), and pure functions between them.
+//! A pod as the agent sees it: the desired object, what is observed ([`Observed`]), and the pure functions that compare them.
 pub mod backoff;
 pub mod life;
 mod object;

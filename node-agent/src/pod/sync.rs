@@ -1,4 +1,4 @@
-//! What to do next for a pod: a pure function of what is wanted and what is there.
+//! Decides what to do next for a pod: a pure function of the desired object, what is observed, and the time.
 use super::life::{Life, deadline};
 use super::object::{RestartPolicy, container_hash, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
 use super::observed::Observed;

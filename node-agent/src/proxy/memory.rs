@@ -1,5 +1,5 @@
-//! What the node last knew of the cluster's services, on its own disk: after a start without the cluster, containers find the same environment and the
-//! same addresses.
+//! Keeps the last known Services on the node's disk. When a node starts without the cluster, its containers get the same environment variables and reach the
+//! same addresses as before.
 use super::Ruleset;
 use crate::nft::{self, NftError};
 use model::{Key, Object, Stored};

@@ -1,4 +1,4 @@
-//! What of the Services this node doesn't serve, and who is told.
+//! Reports the Services that this node can't serve, as events and as a condition of the node.
 use crate::recorder::{Recorder, Subject};
 use k8s_openapi::api::core::v1::Service;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the agent needs of a container runtime. Podman is one, the hollow one simulates; everything above is the same for both.
+//! The interface between the agent and a container runtime. Podman implements it, and so does a runtime that only simulates containers.
 pub mod hollow;
 pub mod image_name;
 pub mod podman;

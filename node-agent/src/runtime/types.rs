@@ -1,4 +1,4 @@
-//! What is said to a runtime and what it answers.
+//! Requests to a container runtime and its answers.
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Why there is no log of a container, in the kubelet's words.
+//! Explains why a container has no log, in the kubelet's words.
 use crate::pod::inits;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 

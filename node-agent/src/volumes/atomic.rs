@@ -1,7 +1,7 @@
-//! Replaces a volume's files all at once: they live in a directory of their own, `..data` points to it, and each name in the volume points through
-//! `..data`. Moving that one link changes everything.
+//! Replaces all files of a volume in one step. The files are in a directory of their own, the link `..data` points to it, and each name in the volume points
+//! through `..data`. Replacing that one link changes everything.
 //!
-//! Nothing that stands in the volume is believed: everything is done below its descriptor, without following a link.
+//! The content of the volume isn't trusted: every access is relative to its directory descriptor and follows no link.
 use super::content::{Content, File};
 use super::setup::VolumeError;
 use crate::beneath::{self, Dir};

@@ -1,4 +1,4 @@
-//! What conmon, which holds a container's ends, is told: Podman has no request for it.
+//! Commands to conmon, the process that holds a container's standard streams. Podman has no request for what is asked of it here.
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

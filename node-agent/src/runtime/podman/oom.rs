@@ -1,5 +1,5 @@
-//! Whether the kernel killed a container for its memory, by the kernel's own log. conmon's marker is what Podman goes by; a Podman that the agent didn't
-//! start may have a conmon that leaves it in the wrong place.
+//! Finds out from the kernel's log whether a container was killed for lack of memory. Podman relies on a marker file of conmon, and some versions of conmon
+//! write it to the wrong place.
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 

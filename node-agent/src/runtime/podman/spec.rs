@@ -1,4 +1,4 @@
-//! A container's definition in Podman's words (`SpecGenerator`).
+//! Converts a container's definition to the JSON of Podman's API (`SpecGenerator`).
 use crate::runtime::{ContainerSpec, Limits, Mount, Seccomp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -22,7 +22,7 @@ impl Backoff {
     }
 
     /// Counts a failure; the pause that follows it.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         delay(self.failures, self.min, self.max)
     }
@@ -41,10 +41,10 @@ mod tests {
     fn pauses_double_up_to_their_bound() {
         let (min, max) = (Duration::from_millis(20), Duration::from_secs(1));
         let mut backoff = Backoff::new(min, max);
-        let pauses: Vec<u128> = (0..8).map(|_| backoff.next().as_millis()).collect();
+        let pauses: Vec<u128> = (0..8).map(|_| backoff.pause().as_millis()).collect();
         assert_eq!(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000]);
         backoff.reset();
-        assert_eq!(backoff.next(), min);
+        assert_eq!(backoff.pause(), min);
         assert_eq!([delay(0, min, max), delay(33, min, max), delay(u32::MAX, min, max)], [min, max, max]);
         assert_eq!(delay(u32::MAX, Duration::MAX, Duration::MAX), Duration::MAX);
     }

@@ -80,7 +80,7 @@ fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), A
 }
 
 fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
-    let mut causes = rules::validate(&of.row, object);
+    let mut causes = rules::validate(of.row, object);
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(of.kind.strategy.validate(object));
     causes
@@ -103,7 +103,7 @@ fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Ap
 /// # Errors
 /// 422 with every refused field.
 fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
-    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(of, new, rules::validate(&of.row, new)) }
+    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(of, new, rules::validate(of.row, new)) }
 }
 
 /// Checks a changed status, and the words that came with it.

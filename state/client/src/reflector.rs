@@ -98,7 +98,7 @@ impl Reflector {
         }
         self.phase = Phase::Idle;
         tracing::debug!(resource = %self.request.resource, %error, "watch ended, starting again");
-        tokio::time::sleep(self.backoff.next()).await;
+        tokio::time::sleep(self.backoff.pause()).await;
     }
 
     /// One step of the state machine; `None` when only the phase moved.

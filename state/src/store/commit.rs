@@ -214,7 +214,7 @@ impl PublishContext {
             match self.leader.last(&write.message.subject).await {
                 Ok(last) => return self.compare(write, last, why).await,
                 Err(error) if Instant::now() >= write.until => return Outcome::Unknown(format!("{why}; {error}")),
-                Err(_) => tokio::time::sleep(backoff.next()).await,
+                Err(_) => tokio::time::sleep(backoff.pause()).await,
             }
         }
     }

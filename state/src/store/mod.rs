@@ -50,6 +50,7 @@ mod leader;
 mod log;
 mod migrate;
 pub mod offline;
+mod open;
 mod options;
 mod pace;
 pub mod page;

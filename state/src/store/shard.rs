@@ -4,9 +4,10 @@ use super::commit::{Committer, PendingWrite, Policy, PublishContext};
 use super::error::{CommitError, StoreError};
 use super::leader::Leader;
 use super::log::Log;
+use super::open;
 use super::options::StoreOptions;
 use super::stats::{Counters, StreamStats};
-use super::streams::{self, Which};
+use super::streams::Which;
 use super::table::Last;
 use super::tail::Tail;
 use super::wire::{self, Publisher};
@@ -47,7 +48,7 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
-        let opened = streams::open(js, which, options).await?;
+        let opened = open::open(js, which, options).await?;
         let bucket = which.bucket(&options.cluster);
         let name = bucket.stream();
         let log = Arc::new(Log::new(bucket.prefix(), options.marker_ttl, options.window, loops.stop.clone()));

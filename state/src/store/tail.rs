@@ -108,7 +108,7 @@ impl Tail {
             }
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(backoff.next()) => {}
+                () = tokio::time::sleep(backoff.pause()) => {}
             }
         }
     }

@@ -28,7 +28,7 @@ impl Syncs {
     /// # Panics
     /// When nothing was written down.
     pub fn so_far(&self) -> usize {
-        std::fs::read_to_string(&self.1).unwrap().lines().filter(|l| l.contains("_LOG/msgs/")).count()
+        std::fs::read_to_string(&self.1).unwrap().lines().filter(|l| l.contains("-objects/msgs/")).count()
     }
 
     /// Stops counting.

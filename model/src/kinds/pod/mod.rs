@@ -56,6 +56,7 @@ impl Strategy for Pod {
         false
     }
     fn prepare_status(&self, new: &mut Object, old: &Object) {
+        status::settle_addresses(new);
         // agents of older versions leave the class out
         if new.str_at(&["status", "qosClass"]).is_empty()
             && let Some(class) = old.at(&["status", "qosClass"]).cloned()

@@ -3,10 +3,22 @@ use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, text};
 use crate::object::Object;
 use crate::{addresses, names};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Condition types whose names are older than the rule for them.
 const SYSTEM_CONDITIONS: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
+
+/// Brings `podIP` and `podIPs` together: clients older than the list write only the former, and where they differ it is what counts.
+pub(super) fn settle_addresses(pod: &mut Object) {
+    let first = pod.list_at(&["status", "podIPs"]).first().map(|ip| text(ip, "ip").to_owned());
+    let ip = pod.str_at(&["status", "podIP"]).to_owned();
+    match first {
+        Some(first) if ip.is_empty() => pod.set(&["status", "podIP"], first),
+        Some(first) if first == ip => {}
+        None if ip.is_empty() => {}
+        _ => pod.set(&["status", "podIPs"], json!([{"ip": ip}])),
+    }
+}
 
 /// `new` and `old` are the pods.
 pub(super) fn validate(new: &Object, old: &Object) -> Vec<Cause> {
@@ -119,7 +131,6 @@ fn host_ips(checks: &mut Checks, status: &Value, before: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn errors(spec: Value, before: Value, after: Value) -> Vec<String> {
         let pod = |status: Value| Object::from_value(json!({"metadata": {"name": "p", "namespace": "a"}, "spec": spec, "status": status})).unwrap();
@@ -169,6 +180,21 @@ mod tests {
         assert_eq!(errors(spec.clone(), json!({}), right), [""; 0]);
         let kept = json!({"podIP": "foo", "podIPs": [{"ip": "foo"}]});
         assert_eq!(errors(spec, kept.clone(), kept), [""; 0], "what is there already may stay");
+    }
+
+    #[test]
+    fn one_address_and_the_list_agree() {
+        let rows = [
+            (json!({"podIP": "1.2.3.4"}), json!({"podIP": "1.2.3.4", "podIPs": [{"ip": "1.2.3.4"}]})),
+            (json!({"podIPs": [{"ip": "1.2.3.4"}, {"ip": "::1"}]}), json!({"podIP": "1.2.3.4", "podIPs": [{"ip": "1.2.3.4"}, {"ip": "::1"}]})),
+            (json!({"podIP": "1.2.3.4", "podIPs": [{"ip": "5.6.7.8"}, {"ip": "::1"}]}), json!({"podIP": "1.2.3.4", "podIPs": [{"ip": "1.2.3.4"}]})),
+            (json!({"phase": "Pending"}), json!({"phase": "Pending"})),
+        ];
+        for (given, want) in rows {
+            let mut pod = Object::from_value(json!({"metadata": {"name": "p"}, "status": given})).unwrap();
+            settle_addresses(&mut pod);
+            assert_eq!(pod.at(&["status"]), Some(&want), "{given}");
+        }
     }
 
     #[test]

@@ -2,12 +2,10 @@
 use crate::logs::beginning;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
-use model::Object;
 use serde_json::{Value, json};
 use state_client::Client;
+use state_client::events::{EventCorrelator, EventRecord, Source};
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::mpsc;
 
 /// What an event is about.
@@ -40,20 +38,22 @@ impl Subject {
         self.field = format!("spec.{list}{{{}}}", c.name);
         self
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct RecordedEvent {
-    subject: Subject,
-    warning: bool,
-    reason: Cow<'static, str>,
-    message: String,
+    /// `v1.ObjectReference`.
+    fn reference(&self) -> Value {
+        let mut reference = json!({"kind": self.kind, "apiVersion": "v1", "name": self.name, "uid": self.uid});
+        for (field, text) in [("namespace", &self.namespace), ("fieldPath", &self.field)] {
+            if !text.is_empty() {
+                reference[field] = json!(text);
+            }
+        }
+        reference
+    }
 }
 
 /// Where events are left. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
-    notes: Option<mpsc::Sender<RecordedEvent>>,
+    records: Option<mpsc::Sender<EventRecord>>,
 }
 
 /// The most of an event's message; probes say 10 KiB at most.
@@ -64,19 +64,19 @@ const WAITING: usize = 1024;
 impl Recorder {
     /// A recorder and what writes its events: run it.
     pub fn new(client: Client, node: String) -> (Self, impl Future<Output = ()> + Send) {
-        let (sender, notes) = mpsc::channel(WAITING);
-        (Self { notes: Some(sender) }, write(client, node, notes))
+        let (sender, records) = mpsc::channel(WAITING);
+        (Self { records: Some(sender) }, write(client, node, records))
     }
 
     /// One that forgets everything.
     pub fn silent() -> Self {
-        Self { notes: None }
+        Self { records: None }
     }
 
     fn record(&self, subject: Subject, warning: bool, reason: Cow<'static, str>, message: &str) {
-        let Some(notes) = &self.notes else { return };
+        let Some(records) = &self.records else { return };
         let message = beginning(message, MESSAGE_MAX).to_owned();
-        if notes.try_send(RecordedEvent { subject, warning, reason, message }).is_err() {
+        if records.try_send(EventRecord { about: subject.reference(), warning, reason, message }).is_err() {
             tracing::debug!("an event was dropped");
         }
     }
@@ -99,73 +99,22 @@ impl Recorder {
     }
 }
 
-struct Written {
-    name: String,
-    count: u32,
-}
-
-/// How many events are remembered for counting.
-const REMEMBERED: usize = 1024;
-
-async fn write(client: Client, node: String, mut notes: mpsc::Receiver<RecordedEvent>) {
-    let mut written: HashMap<u64, Written> = HashMap::new();
-    while let Some(note) = notes.recv().await {
-        let mut hasher = DefaultHasher::new();
-        note.hash(&mut hasher);
-        let hash = hasher.finish();
-        let now = Timestamp::now();
-        if let Some(before) = written.get_mut(&hash) {
-            before.count = before.count.saturating_add(1);
-            let patch = json!({"count": before.count, "lastTimestamp": seconds(now)});
-            match client.merge("", "events", "", namespace(&note.subject), &before.name, &patch).await {
-                Ok(_) => continue,
-                Err(e) if e.is_not_found() => {}
-                Err(error) => {
-                    tracing::debug!(%error, "an event was not counted");
-                    continue;
+async fn write(client: Client, node: String, mut records: mpsc::Receiver<EventRecord>) {
+    let mut correlator = EventCorrelator::default();
+    let source = Source { component: "kubelet", host: &node };
+    while let Some(record) = records.recv().await {
+        // an event that was to be counted up may have gone since: then it is a new one
+        for _ in 0..2 {
+            let Some(event) = correlator.record(source, &record, Timestamp::now()) else { break };
+            let counted = event.counted().cloned();
+            let Err(error) = client.call(event.request()).await else { break };
+            match counted {
+                Some(key) if error.is_not_found() => correlator.forget(&key),
+                _ => {
+                    tracing::debug!(%error, reason = &*record.reason, "an event was not written");
+                    break;
                 }
             }
         }
-        let name = format!("{}.{:x}{:04x}", note.subject.name, now.as_microsecond(), hash & 0xffff);
-        match Object::from_value(event(&note, &name, &node, now)) {
-            Ok(object) => match client.create("", "events", namespace(&note.subject), object).await {
-                Ok(_) => {
-                    if written.len() >= REMEMBERED {
-                        written.clear();
-                    }
-                    written.insert(hash, Written { name, count: 1 });
-                }
-                Err(error) => tracing::debug!(%error, reason = &*note.reason, "an event was not written"),
-            },
-            Err(error) => tracing::debug!(%error, "an event is no object"),
-        }
     }
-}
-
-fn seconds(t: Timestamp) -> String {
-    t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Events about nodes live in `default`.
-fn namespace(subject: &Subject) -> &str {
-    if subject.namespace.is_empty() { "default" } else { &subject.namespace }
-}
-
-fn event(note: &RecordedEvent, name: &str, node: &str, now: Timestamp) -> Value {
-    let s = &note.subject;
-    let mut involved = json!({"kind": s.kind, "apiVersion": "v1", "name": s.name, "uid": s.uid});
-    if !s.namespace.is_empty() {
-        involved["namespace"] = json!(s.namespace);
-    }
-    if !s.field.is_empty() {
-        involved["fieldPath"] = json!(s.field);
-    }
-    json!({
-        "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": name, "namespace": namespace(s)},
-        "involvedObject": involved, "reason": note.reason, "message": note.message,
-        "type": if note.warning { "Warning" } else { "Normal" },
-        "source": {"component": "kubelet", "host": node}, "reportingComponent": "kubelet", "reportingInstance": node,
-        "firstTimestamp": seconds(now), "lastTimestamp": seconds(now), "count": 1,
-    })
 }

@@ -2,6 +2,7 @@
 //! meanwhile. When many nodes come back, or the log can't be written, the load on `state` therefore grows with the number of nodes and not of pods.
 use crate::actor::Message;
 use crate::runtime::PodRef;
+use bus::Backoff;
 use bus::actor::ActorRef;
 use k8s_openapi::api::core::v1::PodStatus;
 use model::{ApiError, Reason, Stored};
@@ -91,7 +92,7 @@ impl Reports {
 
     /// Sends what there is to send, until cancelled.
     pub async fn run(&self, client: &Client, cancel: CancellationToken) {
-        let mut pause = PAUSE_MIN;
+        let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
         loop {
             let sent = self.take();
             if sent.reports.is_empty() {
@@ -102,8 +103,8 @@ impl Reports {
                 continue;
             }
             match cancel.run_until_cancelled(send(client, sent)).await {
-                Some(true) => pause = PAUSE_MIN,
-                Some(false) if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() => pause = (pause * 2).min(PAUSE_MAX),
+                Some(true) => backoff.reset(),
+                Some(false) if cancel.run_until_cancelled(tokio::time::sleep(backoff.pause())).await.is_some() => {}
                 _ => return,
             }
         }

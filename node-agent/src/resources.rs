@@ -3,13 +3,14 @@ use crate::pod::{inits, spec};
 use crate::runtime::Limits;
 use k8s_openapi::api::core::v1::{Container as Spec, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
+use model::kinds::pod::{Amounts, qos_class_of};
 use model::quantity::Quantity;
 use std::collections::BTreeMap;
 
-type Amounts = Option<BTreeMap<String, Written>>;
+type List = Option<BTreeMap<String, Written>>;
 
 /// An amount of a container; `None` when it isn't given or doesn't parse (the API server refuses such).
-fn amount(list: Option<&Amounts>, resource: &str) -> Option<Quantity> {
+fn amount(list: Option<&List>, resource: &str) -> Option<Quantity> {
     list?.as_ref()?.get(resource)?.0.parse().ok()
 }
 
@@ -23,19 +24,13 @@ pub fn limit(c: &Spec, resource: &str) -> Option<Quantity> {
     amount(c.resources.as_ref().map(|r| &r.limits), resource)
 }
 
-/// `BestEffort`, `Burstable` or `Guaranteed`, by the rules of "Pod Quality of Service Classes".
+/// The pod's quality-of-service class.
 pub fn qos_class(pod: &Pod) -> &'static str {
-    let all: Vec<&Spec> = spec(pod).containers.iter().chain(inits(pod)).collect();
-    let given = |f: fn(&Spec, &str) -> Option<Quantity>, c: &Spec, r: &str| f(c, r).filter(|q| !q.is_zero());
-    let none = |c: &&Spec| ["cpu", "memory"].iter().all(|r| given(request, c, r).is_none() && given(limit, c, r).is_none());
-    let fixed = |c: &&Spec| ["cpu", "memory"].iter().all(|r| given(limit, c, r).is_some_and(|l| request(c, r).is_some_and(|q| q.milli() == l.milli())));
-    if all.iter().all(none) {
-        "BestEffort"
-    } else if all.iter().all(fixed) {
-        "Guaranteed"
-    } else {
-        "Burstable"
-    }
+    let amounts = |c: &Spec, name| {
+        let of = |list| amount(list, name);
+        Amounts { request: of(c.resources.as_ref().map(|r| &r.requests)), limit: of(c.resources.as_ref().map(|r| &r.limits)) }
+    };
+    qos_class_of(spec(pod).containers.iter().chain(inits(pod)).map(|c| ["cpu", "memory"].map(|name| amounts(c, name))))
 }
 
 /// cgroup v1's least `cpu.shares`.

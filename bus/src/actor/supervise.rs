@@ -1,6 +1,7 @@
 //! Restarts what fails: the pauses between restarts, the limit of restarts, and what happens when the limit is reached.
 use super::directory::{Directory, Slot, State};
 use super::options::Options;
+use crate::backoff::Backoff;
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,15 +15,15 @@ use tokio_util::task::TaskTracker;
 
 /// The pause before the next restart, and whether there is one. Pure.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(super) struct Restarter {
     options: Options,
-    next: Duration,
+    backoff: Backoff,
     failures: VecDeque<Instant>,
 }
 
-impl Backoff {
+impl Restarter {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, next: options.backoff_min, failures: VecDeque::new() }
+        Self { options, backoff: Backoff::new(options.backoff_min, options.backoff_max), failures: VecDeque::new() }
     }
 
     /// What to do after a failure at `now` of a run that began at `began`; `None`: give up.
@@ -35,11 +36,9 @@ impl Backoff {
             self.failures.push_back(now);
         }
         if now.duration_since(began) >= self.options.stable {
-            self.next = self.options.backoff_min;
+            self.backoff.reset();
         }
-        let pause = self.next.min(self.options.backoff_max);
-        self.next = pause * 2;
-        Some(pause)
+        Some(self.backoff.pause())
     }
 }
 
@@ -102,7 +101,7 @@ where
     R: Future<Output = Result<(), String>> + Send,
 {
     let kill = parent.directory.kill.clone();
-    let mut backoff = Backoff::new(options);
+    let mut backoff = Restarter::new(options);
     loop {
         let scope = parent.below(&slot.path, &parent.stop);
         let began = Instant::now();

@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod staging;
 
+use crate::backoff::Backoff;
 pub use config::{ServerOptions, Tls, User};
 pub use error::ServerError;
 pub use staging::forget;
@@ -172,7 +173,7 @@ struct Supervisor {
 impl Supervisor {
     /// Keeps a server running until told to stop.
     async fn run(self, mut child: Child) {
-        let mut backoff = BACKOFF_MIN;
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         loop {
             let began = std::time::Instant::now();
             tokio::select! {
@@ -188,7 +189,7 @@ impl Supervisor {
             }
             self.pid.send_replace(None);
             if began.elapsed() > BACKOFF_MAX {
-                backoff = BACKOFF_MIN;
+                backoff.reset();
             }
             let Some(next) = self.again(&mut backoff).await else { return };
             child = next;
@@ -223,13 +224,12 @@ impl Supervisor {
     }
 
     /// A new child, tried until there is one; `None` when told to stop.
-    async fn again(&self, backoff: &mut Duration) -> Option<Child> {
+    async fn again(&self, backoff: &mut Backoff) -> Option<Child> {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return None,
-                () = tokio::time::sleep(*backoff) => {}
+                () = tokio::time::sleep(backoff.pause()) => {}
             }
-            *backoff = (*backoff * 2).min(BACKOFF_MAX);
             match Child::start(&self.binary, &self.options, PATIENCE).await {
                 Ok(child) => {
                     staging::link(&self.options, false);

@@ -1,6 +1,7 @@
 //! The decision itself, with reasons and messages in the kubelet's words.
 use crate::pod::{Rejection, spec};
 use k8s_openapi::api::core::v1::Pod;
+use model::kinds::priority_class::CRITICAL;
 use model::placement::fit::{Lack, lacking, ports_taken};
 use model::placement::needs::Needs;
 use model::placement::node::{NodeInfo, Usage};
@@ -9,8 +10,6 @@ use model::placement::node::{NodeInfo, Usage};
 const OS_LABEL: &str = "kubernetes.io/os";
 /// The operating system whose pods this node runs.
 const OS: &str = "linux";
-/// From this priority on a pod is critical: `system-cluster-critical`.
-const CRITICAL: i32 = 2_000_000_000;
 
 /// Whether a node whose pods ask for `used` runs one pod more.
 ///
@@ -22,7 +21,7 @@ pub fn judge(pod: &Pod, needs: &Needs, node: &NodeInfo, used: &Usage) -> Result<
         let short = lacking(&known(needs, node), &node.allocatable, used).next().map(|l| out_of(&l));
         let other = || placed(needs, name, node, used);
         // a critical pod's lack of resources counts only where there is nothing else
-        if spec(pod).priority.is_some_and(|p| p >= CRITICAL) { other().or(short) } else { short.or_else(other) }
+        if spec(pod).priority.is_some_and(|p| i64::from(p) >= CRITICAL) { other().or(short) } else { short.or_else(other) }
     });
     against.map_or(Ok(()), Err)
 }

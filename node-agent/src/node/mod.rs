@@ -10,6 +10,7 @@ pub use watch::{follow, look};
 use crate::executor::Executor;
 use crate::proxy;
 use crate::recorder::Subject;
+use bus::Backoff;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::NodeCondition;
 use model::{ApiError, Object};
@@ -60,17 +61,16 @@ impl NodeHeartbeat {
     /// # Errors
     /// Never by the cluster's absence: it is waited for.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), ApiError> {
-        let mut retry = RETRY.0;
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
             let wait = match self.once(Timestamp::now()).await {
                 Ok(()) => {
-                    retry = RETRY.0;
+                    backoff.reset();
                     HEARTBEAT
                 }
                 Err(error) => {
                     tracing::debug!(node = self.executor.node.name, %error, "the heartbeat was not written");
-                    let later = (retry * 2).min(RETRY.1);
-                    std::mem::replace(&mut retry, later)
+                    backoff.pause()
                 }
             };
             tokio::select! {

@@ -8,16 +8,16 @@ pub const MAX: SignedDuration = SignedDuration::from_secs(300);
 /// Running that long since the last restart forgets the past.
 pub const RESET: SignedDuration = SignedDuration::from_secs(600);
 
-/// A delay that grows.
+/// A container's delay, which grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
+pub struct RestartBackoff {
     /// How long after the next end.
     pub delay: SignedDuration,
     /// When it last grew: at the last restart.
     pub grown: Timestamp,
 }
 
-impl Backoff {
+impl RestartBackoff {
     /// Until when a container that ended at `finished` must wait; `None`: not at all.
     pub fn until(self, finished: Timestamp) -> Option<Timestamp> {
         (finished.duration_since(self.grown) <= RESET).then(|| finished.saturating_add(self.delay).unwrap_or(finished))
@@ -40,7 +40,8 @@ pub fn doubled(delay: SignedDuration) -> SignedDuration {
 
 /// The delay before try number `failures` + 1 of what isn't a container's run: a pull, a volume.
 pub fn after(failures: u32, initial: SignedDuration) -> SignedDuration {
-    (1..failures).fold(initial.min(MAX), |delay, _| doubled(delay))
+    let pause = bus::backoff::delay(failures, initial.unsigned_abs(), MAX.unsigned_abs());
+    SignedDuration::try_from(pause).unwrap_or(MAX)
 }
 
 #[cfg(test)]
@@ -53,14 +54,14 @@ mod tests {
         let (mut now, mut backoff, mut delays) = (0, None, Vec::new());
         for _ in 0..8 {
             let finished = now;
-            let until = backoff.and_then(|b: Backoff| b.until(at(finished)));
+            let until = backoff.and_then(|b: RestartBackoff| b.until(at(finished)));
             now = until.map_or(now, |t| t.as_second());
             delays.push(now - finished);
-            backoff = Some(Backoff::next(backoff, at(finished), at(now)));
+            backoff = Some(RestartBackoff::next(backoff, at(finished), at(now)));
         }
         assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(backoff.unwrap().until(at(now + 601)), None);
-        assert_eq!(Backoff::next(backoff, at(now + 601), at(now + 601)).delay, INITIAL);
+        assert_eq!(RestartBackoff::next(backoff, at(now + 601), at(now + 601)).delay, INITIAL);
     }
 
     #[test]

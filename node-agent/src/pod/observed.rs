@@ -1,5 +1,5 @@
 //! What is known of a pod on this node.
-use super::backoff::Backoff;
+use super::backoff::RestartBackoff;
 use super::op::{PodOp, Slot};
 use super::probe::{ProbeKind, ProbeState};
 use super::trouble::{Rejection, Trouble};
@@ -24,7 +24,7 @@ pub struct Observed {
     /// What didn't work, by slot.
     pub troubles: BTreeMap<Slot, Trouble>,
     /// Restart delays by container.
-    pub backoffs: BTreeMap<String, Backoff>,
+    pub backoffs: BTreeMap<String, RestartBackoff>,
     /// Probes' results; an entry belongs to one run.
     pub probes: BTreeMap<(String, ProbeKind), ProbeState>,
     /// What is being done.
@@ -56,7 +56,7 @@ impl Observed {
         match op {
             PodOp::Start { container, .. } => {
                 if let Some(RunState::Exited(exit)) = self.newest(container).map(|r| &r.state) {
-                    let next = Backoff::next(self.backoffs.get(container).copied(), exit.finished, now);
+                    let next = RestartBackoff::next(self.backoffs.get(container).copied(), exit.finished, now);
                     self.backoffs.insert(container.clone(), next);
                 }
             }

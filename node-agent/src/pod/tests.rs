@@ -1,5 +1,5 @@
 //! Table tests of the pure functions: pods are written as JSON, runs as `name attempt state`, plans and statuses as short text.
-use super::backoff::Backoff;
+use super::backoff::RestartBackoff;
 use super::op::PodOp;
 use super::status::{NodeFacts, status};
 use super::sync::sync;
@@ -116,7 +116,7 @@ fn what_is_done_next() {
 fn restarts_wait_their_time() {
     let pod = pod(json!({"containers": [{"name": "c"}]}), json!({}));
     let mut seen = seen(&pod, &["c 1 exit 1 100"]);
-    seen.backoffs.insert("c".into(), Backoff { delay: backoff::INITIAL, grown: at(90) });
+    seen.backoffs.insert("c".into(), RestartBackoff { delay: backoff::INITIAL, grown: at(90) });
     assert_eq!(plan(&pod, &seen, 105), "wake 110");
     let shown = status(&pod, &seen, &NodeFacts::default(), at(105)).unwrap();
     let waiting = shown.container_statuses.as_ref().unwrap()[0].state.as_ref().unwrap().waiting.clone().unwrap();
@@ -260,7 +260,7 @@ fn termination_messages_share_their_room() {
 fn a_run_that_could_not_be_started_waits_as_any_other_that_failed() {
     let p = pod(json!({"containers": [{"name": "c"}]}), json!({}));
     let mut known = seen(&p, &["c 0 exit 128 5"]);
-    known.backoffs.insert("c".to_owned(), super::backoff::Backoff { delay: super::backoff::INITIAL, grown: at(5) });
+    known.backoffs.insert("c".to_owned(), super::backoff::RestartBackoff { delay: super::backoff::INITIAL, grown: at(5) });
     let as_the_runtime_sees_it = Container { state: RunState::Created, ..known.newest("c").unwrap().clone() };
     known.put(as_the_runtime_sees_it);
     let plan = sync(&p, &known, at(6));

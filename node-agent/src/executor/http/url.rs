@@ -1,5 +1,6 @@
 //! Where a request goes, as Go's net/url reads and writes it: what Kubernetes sends for a path is what servers expect.
-use std::fmt::{self, Write};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use std::fmt;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +137,24 @@ fn scheme(text: &str) -> Result<(Option<String>, &str), &'static str> {
     }
 }
 
+/// What Go's `net/url` encodes of a path.
+const IN_PATH: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b'@');
+/// What no request line can hold.
+const IN_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
 /// A path as it is sent: as it is written where that is a valid encoding, otherwise encoded anew.
 fn encoded(path: &str) -> Result<String, &'static str> {
     let plain = unescape(path)?;
@@ -159,24 +178,12 @@ fn unescape(text: &str) -> Result<Vec<u8>, &'static str> {
 }
 
 fn escape(path: &[u8]) -> String {
-    percent(path, |b| b.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&b))
+    percent_encode(path, &IN_PATH).to_string()
 }
 
 /// A query is sent as it is written but for what no request line can hold.
 fn sendable(query: &str) -> String {
-    percent(query.as_bytes(), |b| b.is_ascii_graphic() && !b"\"<>".contains(&b))
-}
-
-fn percent(bytes: &[u8], plain: impl Fn(u8) -> bool) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if plain(*byte) {
-            out.push(char::from(*byte));
-        } else if write!(out, "%{byte:02X}").is_err() {
-            break; // writing to a String can't fail
-        }
-    }
-    out
+    utf8_percent_encode(query, &IN_QUERY).to_string()
 }
 
 /// A path without the steps `.` and `..`.

@@ -27,7 +27,7 @@ pub struct CoalescingIo<T> {
     state: Arc<State>,
 }
 
-/// A connection whose stream is [`Corked`]. It writes what was gathered once all tasks that could run have had their turn.
+/// A connection whose stream is [`CoalescingIo`]. It writes what was gathered once all tasks that could run have had their turn.
 pub struct CoalescingConnection<C> {
     inner: Pin<Box<C>>,
     state: Arc<State>,

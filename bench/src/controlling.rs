@@ -46,7 +46,7 @@ pub enum ControllingError {
     },
 }
 
-/// Plans that are carried out at once, as in the real edge.
+/// Plans that are carried out at once, as in the real runtime.
 const PARALLEL: usize = 256;
 const SPACE: &str = "a";
 

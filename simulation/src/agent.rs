@@ -43,7 +43,7 @@ struct Entry {
 enum AgentRequest {
     Status(String, Box<PodStatus>),
     Confirm(String, PodOp),
-    Heart { first: bool, told: bool },
+    Heartbeat { first: bool, told: bool },
 }
 
 /// One node.
@@ -189,8 +189,8 @@ impl Agent {
     }
 
     /// Replies came.
-    pub fn replied(&mut self, net: &mut Net, ticket: u64, results: Results) {
-        match self.pending.remove(&ticket) {
+    pub fn replied(&mut self, net: &mut Net, id: u64, results: Results) {
+        match self.pending.remove(&id) {
             Some(AgentRequest::Status(uid, status)) => {
                 if let (Some(entry), Some(result)) = (self.pods.get_mut(&uid), results.into_iter().next()) {
                     entry.written(*status, result, net.now);
@@ -207,7 +207,7 @@ impl Agent {
                     }
                 }
             }
-            Some(AgentRequest::Heart { first, told }) => self.beaten(net, first, told, &results),
+            Some(AgentRequest::Heartbeat { first, told }) => self.beaten(net, first, told, &results),
             None => {}
         }
         self.go_on(net);
@@ -251,8 +251,8 @@ impl Agent {
             requests.push(merge(("", "nodes", ""), &self.name, "status", &status));
         }
         self.beat = net.now.saturating_add(HEARTBEAT).unwrap_or(net.now);
-        let ticket = net.send(self.proc(), self.epoch, requests);
-        self.pending.insert(ticket, AgentRequest::Heart { first, told });
+        let id = net.send(self.proc(), self.epoch, requests);
+        self.pending.insert(id, AgentRequest::Heartbeat { first, told });
     }
 
     /// Something is due.
@@ -283,8 +283,8 @@ impl Agent {
         let entry = self.pods.get_mut(uid)?;
         let plan = sync(&entry.pod, &entry.seen, net.now);
         if let Some((status, request)) = entry.report(uid, &facts, net.now) {
-            let ticket = net.send(proc, epoch, vec![request]);
-            self.pending.insert(ticket, AgentRequest::Status(uid.to_owned(), Box::new(status)));
+            let id = net.send(proc, epoch, vec![request]);
+            self.pending.insert(id, AgentRequest::Status(uid.to_owned(), Box::new(status)));
         }
         let reported = entry.is_reported();
         for op in plan.ops.into_iter().filter(|op| *op != PodOp::Confirm || reported) {
@@ -293,8 +293,8 @@ impl Agent {
             if op == PodOp::Confirm {
                 let options = Options { grace_period_seconds: Some(0), precondition_uid: uid.to_owned(), ..Options::default() };
                 let request = Request::new(Verb::Delete, "", "pods", &entry.stored.key.namespace, &entry.stored.key.name);
-                let ticket = net.send(proc, epoch, vec![Request { options, ..request }]);
-                self.pending.insert(ticket, AgentRequest::Confirm(uid.to_owned(), op));
+                let id = net.send(proc, epoch, vec![Request { options, ..request }]);
+                self.pending.insert(id, AgentRequest::Confirm(uid.to_owned(), op));
             } else {
                 let takes = net.random.random_range(1..400);
                 net.after(takes, Event::Done(index, epoch, uid.to_owned(), op));

@@ -36,13 +36,13 @@ impl Cluster {
     /// Has one event come about, other than what users do.
     pub(crate) fn happen(&mut self, event: Event) {
         match event {
-            Event::Arrive(from, epoch, ticket, requests) => {
+            Event::Arrive(from, epoch, id, requests) => {
                 let results = requests.iter().map(|r| self.net.store.handle(r, self.net.now)).collect();
-                self.net.reply(from, epoch, ticket, results);
+                self.net.reply(from, epoch, id, results);
             }
-            Event::Replied(Proc::Controllers, epoch, ticket, results) => self.controllers.replied(&mut self.net, epoch, ticket, results),
-            Event::Replied(Proc::Scheduler, epoch, ticket, results) => self.scheduler.replied(&mut self.net, epoch, ticket, results),
-            Event::Replied(Proc::Agent(i), epoch, ticket, results) => self.agent(i, epoch, |a, net| a.replied(net, ticket, results)),
+            Event::Replied(Proc::Controllers, epoch, id, results) => self.controllers.replied(&mut self.net, epoch, id, results),
+            Event::Replied(Proc::Scheduler, epoch, id, results) => self.scheduler.replied(&mut self.net, epoch, id, results),
+            Event::Replied(Proc::Agent(i), epoch, id, results) => self.agent(i, epoch, |a, net| a.replied(net, id, results)),
             Event::Replied(Proc::User, ..) => {}
             Event::Show(to, epoch, feed) => self.show(to, epoch, feed),
             Event::Wake(Proc::Controllers, epoch) => self.controllers.woken(&mut self.net, epoch),

@@ -85,8 +85,8 @@ impl<M: ProcessLogic> Process<M> {
     }
 
     /// Replies came.
-    pub fn replied(&mut self, net: &mut Net, epoch: u32, ticket: u64, results: Results) {
-        let Some(pending) = self.pending.remove(&ticket).filter(|_| epoch == self.epoch) else { return };
+    pub fn replied(&mut self, net: &mut Net, epoch: u32, id: u64, results: Results) {
+        let Some(pending) = self.pending.remove(&id).filter(|_| epoch == self.epoch) else { return };
         let more = self.logic.replied(net, pending, results);
         self.send(net, more);
         self.go_on(net);
@@ -102,8 +102,8 @@ impl<M: ProcessLogic> Process<M> {
 
     fn send(&mut self, net: &mut Net, all: Vec<(Vec<Request>, M::Pending)>) {
         for (requests, pending) in all {
-            let ticket = net.send(self.proc, self.epoch, requests);
-            self.pending.insert(ticket, pending);
+            let id = net.send(self.proc, self.epoch, requests);
+            self.pending.insert(id, pending);
         }
     }
 

@@ -104,15 +104,15 @@ fn a_node_comes_back_without_its_cluster() {
     assert_eq!(pods(&cluster), before, "the same pods with the same addresses");
 }
 
-const CROWD: &str = "
+const SCALED: &str = "
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: crowd}
+metadata: {name: scaled}
 spec:
   replicas: 20
-  selector: {matchLabels: {app: crowd}}
+  selector: {matchLabels: {app: scaled}}
   template:
-    metadata: {labels: {app: crowd}}
+    metadata: {labels: {app: scaled}}
     spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: c, image: 'localhost/busybox:1', command: [sleep, '100000']}]
@@ -144,14 +144,14 @@ fn exactly_the_desired_pods_run(cluster: &Cluster) {
 #[test]
 fn an_agent_that_is_killed_under_load_loses_and_doubles_nothing() {
     let mut cluster = apart();
-    cluster.apply(CROWD);
+    cluster.apply(SCALED);
     for replicas in [4, 20, 20] {
         std::thread::sleep(Duration::from_millis(1500));
         kill_agent(&cluster);
-        cluster.k(&["scale", "deployment/crowd", &format!("--replicas={replicas}")]);
+        cluster.k(&["scale", "deployment/scaled", &format!("--replicas={replicas}")]);
         cluster.agent(1);
     }
-    cluster.k(&["rollout", "status", "deployment/crowd", "--timeout=90s"]);
+    cluster.k(&["rollout", "status", "deployment/scaled", "--timeout=90s"]);
     exactly_the_desired_pods_run(&cluster);
     let count = format!("ls {} | wc -l", cluster.machines[1].disk().join("data/node/pods").display());
     eventually("nothing is left of pods that are gone", MINUTE, || match cluster.machines[1].sh(&count).trim() {

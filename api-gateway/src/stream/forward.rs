@@ -35,7 +35,7 @@ pub(crate) fn respond(context: &Context, mut asked: ApiRequest, pod: &Arc<Stored
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok(*refusal),
     };
-    let door = NodeDialer::new(context, pod)?;
+    let dialer = NodeDialer::new(context, pod)?;
     let protocol = upgrade.protocol();
     let channels = upgrade.to() == protocols::Upgrade::WebSocket && protocol.name != TUNNEL;
     let ports = if channels { Some(ports::ports(&asked.query)?) } else { None };
@@ -43,18 +43,18 @@ pub(crate) fn respond(context: &Context, mut asked: ApiRequest, pod: &Arc<Stored
     let stop = context.stop.clone();
     context.tasks.spawn(async move {
         match ports {
-            Some(ports) => ports::serve(pending, protocol, door, ports, stop).await,
-            None => serve(pending, door, stop).await,
+            Some(ports) => ports::serve(pending, protocol, dialer, ports, stop).await,
+            None => serve(pending, dialer, stop).await,
         }
         drop(counted);
     });
     Ok(response)
 }
 
-async fn serve(pending: Pending, door: NodeDialer, stop: CancellationToken) {
+async fn serve(pending: Pending, dialer: NodeDialer, stop: CancellationToken) {
     let (Some((source, sink)), Ok(session)) = (pending.open().await, Session::new(STREAMS)) else { return };
     let (out, frames) = mpsc::channel(QUEUE);
-    let forwards = Forwards { door, out, session, pairs: Pairs::default(), inputs: HashMap::new(), waiting: HashMap::new(), connections: JoinSet::new() };
+    let forwards = Forwards { dialer, out, session, pairs: Pairs::default(), inputs: HashMap::new(), waiting: HashMap::new(), connections: JoinSet::new() };
     tokio::select! {
         _ = forwards.run(source) => {}
         () = transport::write(sink, frames) => {}
@@ -63,7 +63,7 @@ async fn serve(pending: Pending, door: NodeDialer, stop: CancellationToken) {
 }
 
 struct Forwards {
-    door: NodeDialer,
+    dialer: NodeDialer,
     out: mpsc::Sender<Outgoing>,
     session: Session,
     pairs: Pairs,
@@ -158,7 +158,7 @@ impl Forwards {
         if let Added::Paired(pair) = added
             && let Some(queue) = self.waiting.remove(&pair.data)
         {
-            self.connections.spawn(connection(pair, self.door.clone(), self.out.clone(), queue));
+            self.connections.spawn(connection(pair, self.dialer.clone(), self.out.clone(), queue));
         }
         if fin { self.data(id, true, Bytes::new()).await } else { Some(()) }
     }
@@ -180,12 +180,12 @@ impl Forwards {
 }
 
 /// Forwards until both directions end; its streams, for the session to forget them.
-async fn connection(pair: Pair, door: NodeDialer, out: mpsc::Sender<Outgoing>, inputs: Queue) -> Pair {
-    let failed = match door.open(NodeAction::PortForward { port: pair.port }).await {
+async fn connection(pair: Pair, dialer: NodeDialer, out: mpsc::Sender<Outgoing>, inputs: Queue) -> Pair {
+    let failed = match dialer.open(NodeAction::PortForward { port: pair.port }).await {
         Ok(node) => forward(node, inputs, &out, |data| spdy::data(pair.data, false, &data).unwrap_or_default()).await,
         Err(error) => Some(error.message),
     };
-    let why = failed.map(|why| format!("error forwarding port {} to pod {}: {why}", pair.port, door.pod_name())).unwrap_or_default();
+    let why = failed.map(|why| format!("error forwarding port {} to pod {}: {why}", pair.port, dialer.pod_name())).unwrap_or_default();
     for (id, data) in [(pair.error, why.as_bytes()), (pair.data, &[])] {
         if out.send(Outgoing::Bytes(spdy::data(id, true, data).unwrap_or_default())).await.is_err() {
             break;

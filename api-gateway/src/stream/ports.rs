@@ -32,7 +32,7 @@ pub fn ports(query: &Query) -> Result<Vec<u16>, ApiError> {
 }
 
 /// Forwards until all connections have ended or the client is gone.
-pub(super) async fn serve(pending: Pending, protocol: Protocol, door: NodeDialer, ports: Vec<u16>, stop: CancellationToken) {
+pub(super) async fn serve(pending: Pending, protocol: Protocol, dialer: NodeDialer, ports: Vec<u16>, stop: CancellationToken) {
     let Some((source, sink)) = pending.open().await else { return };
     let (out, frames) = mpsc::channel(QUEUE);
     let mut connections = JoinSet::new();
@@ -40,7 +40,7 @@ pub(super) async fn serve(pending: Pending, protocol: Protocol, door: NodeDialer
     for (channel, port) in (0..=u8::MAX).step_by(2).zip(ports) {
         let (input, queue) = queue();
         inputs.push(input);
-        connections.spawn(connection(door.clone(), port, Channel { protocol, number: channel }, out.clone(), queue));
+        connections.spawn(connection(dialer.clone(), port, Channel { protocol, number: channel }, out.clone(), queue));
     }
     let ended = async {
         connections.join_all().await;
@@ -74,14 +74,14 @@ impl Channel {
     }
 }
 
-async fn connection(door: NodeDialer, port: u16, channel: Channel, out: mpsc::Sender<Outgoing>, inputs: Queue) {
+async fn connection(dialer: NodeDialer, port: u16, channel: Channel, out: mpsc::Sender<Outgoing>, inputs: Queue) {
     let begin = port.to_le_bytes();
     for first in [channel.data(&begin), channel.error(&begin)] {
         if out.send(first).await.is_err() {
             return;
         }
     }
-    let failed = match door.open(NodeAction::PortForward { port }).await {
+    let failed = match dialer.open(NodeAction::PortForward { port }).await {
         Ok(node) => forward(node, inputs, &out, |data| messages::encode(channel.protocol, channel.number, &data)).await,
         Err(error) => Some(error.message),
     };

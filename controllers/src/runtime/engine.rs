@@ -103,7 +103,7 @@ pub struct Engine {
     mappings: HashMap<Resource, Vec<(usize, Mapping)>>,
     view: View,
     queue: Queue,
-    fences: Expectations,
+    expectations: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
     after: HashMap<Task, After>,
     events: EventCorrelator,
@@ -149,7 +149,7 @@ impl Engine {
             mappings: HashMap::new(),
             view: View::new(kinds),
             queue: Queue::default(),
-            fences: Expectations::default(),
+            expectations: Expectations::default(),
             failures: HashMap::new(),
             after: HashMap::new(),
             events: EventCorrelator::default(),
@@ -187,7 +187,7 @@ impl Engine {
     }
     /// When [`Engine::turn`] has something to do though nothing came in.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        [self.queue.next_wake(), self.fences.next_deadline()].into_iter().flatten().min()
+        [self.queue.next_wake(), self.expectations.next_deadline()].into_iter().flatten().min()
     }
     /// The runtime's own heartbeat came back.
     pub fn heard(&mut self, now: Timestamp) {
@@ -217,7 +217,7 @@ impl Engine {
             self.view.set_synced(resource, now);
             self.start_members(now);
         }
-        for task in self.fences.news(resource, &self.view) {
+        for task in self.expectations.news(resource, &self.view) {
             self.release(&task, now);
         }
     }
@@ -265,7 +265,7 @@ impl Engine {
 
     /// Plans keys whose turn it is, until `room` plans have something to be carried out.
     pub fn turn(&mut self, now: Timestamp, room: usize) -> Vec<Dispatch> {
-        for task in self.fences.overdue(now) {
+        for task in self.expectations.overdue(now) {
             tracing::warn!(%task, "what was written was not shown in time; planning again all the same");
             self.release(&task, now);
         }
@@ -328,7 +328,7 @@ impl Engine {
             self.failures.insert(task.clone(), tally.failures);
         }
         // what did succeed must be seen first, failure or not
-        if self.fences.put(&task, tally.awaits, &self.view, now) {
+        if self.expectations.put(&task, tally.awaits, &self.view, now) {
             self.after.insert(task.clone(), after);
         } else {
             self.conclude(&task, after, now);

@@ -138,38 +138,38 @@ mod tests {
 
     #[test]
     fn a_revision_is_awaited_in_its_own_resource() {
-        let (mut view, mut fences) = (view(), Expectations::default());
-        assert!(fences.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
+        let (mut view, mut expectations) = (view(), Expectations::default());
+        assert!(expectations.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
         view.advance(&Resource::LEASES, 100);
-        assert!(fences.news(&Resource::LEASES, &view).is_empty(), "leases count on their own");
+        assert!(expectations.news(&Resource::LEASES, &view).is_empty(), "leases count on their own");
         view.apply(&Resource::PODS, pod("x", 6));
-        assert!(fences.news(&Resource::PODS, &view).is_empty());
+        assert!(expectations.news(&Resource::PODS, &view).is_empty());
         view.advance(&Resource::PODS, 8);
-        assert_eq!(fences.news(&Resource::PODS, &view), [task()], "a bookmark beyond it will do");
-        assert_eq!(fences.next_deadline(), None);
+        assert_eq!(expectations.news(&Resource::PODS, &view), [task()], "a bookmark beyond it will do");
+        assert_eq!(expectations.next_deadline(), None);
     }
 
     #[test]
     fn a_deletion_is_awaited_by_its_object() {
-        let (mut view, mut fences) = (view(), Expectations::default());
+        let (mut view, mut expectations) = (view(), Expectations::default());
         view.apply(&Resource::PODS, pod("x", 6));
         let awaits =
             vec![Expectation::Change(Resource::PODS.key("a", "x"), 6), Expectation::Revision(Resource::PODS, 6), Expectation::Revision(Resource::EVENTS, 9)];
-        assert!(fences.put(&task(), awaits, &view, at(0)));
+        assert!(expectations.put(&task(), awaits, &view, at(0)));
         view.advance(&Resource::PODS, 9);
-        assert!(fences.news(&Resource::PODS, &view).is_empty());
+        assert!(expectations.news(&Resource::PODS, &view).is_empty());
         view.delete(&Resource::PODS, &Resource::PODS.key("a", "x"), 10, at(1));
-        assert_eq!(fences.news(&Resource::PODS, &view), [task()]);
+        assert_eq!(expectations.news(&Resource::PODS, &view), [task()]);
     }
 
     #[test]
     fn what_is_never_shown_holds_its_key_for_a_bounded_time() {
-        let (view, mut fences) = (view(), Expectations::default());
-        assert!(fences.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
-        assert_eq!(fences.next_deadline(), Some(at(15)));
-        assert!(fences.overdue(at(14)).is_empty());
-        assert_eq!(fences.overdue(at(15)), [task()]);
-        assert!(fences.news(&Resource::PODS, &view).is_empty());
-        assert!(!fences.put(&task(), Vec::new(), &view, at(15)), "nothing written, nothing awaited");
+        let (view, mut expectations) = (view(), Expectations::default());
+        assert!(expectations.put(&task(), vec![Expectation::Revision(Resource::PODS, 7)], &view, at(0)));
+        assert_eq!(expectations.next_deadline(), Some(at(15)));
+        assert!(expectations.overdue(at(14)).is_empty());
+        assert_eq!(expectations.overdue(at(15)), [task()]);
+        assert!(expectations.news(&Resource::PODS, &view).is_empty());
+        assert!(!expectations.put(&task(), Vec::new(), &view, at(15)), "nothing written, nothing awaited");
     }
 }

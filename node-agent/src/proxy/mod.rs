@@ -1,7 +1,7 @@
 //! Services' addresses on this node: what kube-proxy does, by one nftables table that changes as a whole.
 mod memory;
 mod ruleset;
-mod sieve;
+mod servable;
 mod unserved;
 
 pub(crate) use memory::{ServiceCache, Services};
@@ -76,7 +76,7 @@ impl Proxy {
         match memory.apply(wanted).await {
             Err(NftError::Refused(why)) => {
                 tracing::warn!(why, "looking for the Services that nft refuses");
-                let (taken, refused) = sieve::sieve(services, slices, &self.node).await?;
+                let (taken, refused) = servable::servable(services, slices, &self.node).await?;
                 memory.apply(taken).await?;
                 unserved = refused;
             }

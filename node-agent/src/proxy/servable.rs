@@ -11,7 +11,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When nft can't be asked.
-pub async fn sieve(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> Result<(Ruleset, Vec<Unserved>), NftError> {
+pub async fn servable(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> Result<(Ruleset, Vec<Unserved>), NftError> {
     let (mut good, mut refused, mut open) = (Vec::new(), Vec::new(), vec![services]);
     while let Some(part) = open.pop() {
         match nft::check(&ruleset(part, slices, node).0.whole()).await {

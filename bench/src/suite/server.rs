@@ -12,6 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// What all processes say.
 const LOG: &str = "log";
+/// Where a cluster's data are, below the server's directory.
+const DATA: &str = "data";
 
 /// What a cluster is made of.
 pub enum Software {
@@ -49,7 +51,7 @@ impl Server {
         match &self.software {
             Software::Whalesong { program, args } => {
                 let mut command = Command::new(program);
-                command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(self.data.path());
+                command.arg("up").args(args).args(["--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]).arg(self.data());
                 self.spawn([command])
             }
             Software::Kubernetes(kubernetes) => self.spawn(kubernetes.api(self.data.path())?),
@@ -89,13 +91,17 @@ impl Server {
     }
 
     /// Where its data is.
-    pub fn data(&self) -> &Path {
-        self.data.path()
+    pub fn data(&self) -> PathBuf {
+        // the log is beside it: a cluster takes only a directory of its own
+        self.data.path().join(DATA)
     }
 
     /// How it is reached.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.data.path().join("kubeconfig")
+        match &self.software {
+            Software::Whalesong { .. } => self.data().join("kubeconfig"),
+            Software::Kubernetes(_) => self.data.path().join("kubeconfig"),
+        }
     }
 
     /// Its processes and those that they started: `nats-server`.

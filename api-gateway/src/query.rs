@@ -58,8 +58,9 @@ impl Query {
     pub fn options(&self, verb: Verb) -> Result<Options, ApiError> {
         let grace = self.int("gracePeriodSeconds")?;
         let limit = self.int("limit")?.unwrap_or_default();
-        // a watch reads it; for all others only its form counts
-        self.int("timeoutSeconds")?;
+        if matches!(verb, Verb::List | Verb::DeleteCollection) {
+            self.int("timeoutSeconds")?;
+        }
         Ok(Options {
             label_selector: self.text("labelSelector").to_owned(),
             field_selector: self.text("fieldSelector").to_owned(),

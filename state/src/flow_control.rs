@@ -100,10 +100,10 @@ struct State {
     round_robin: VecDeque<u64>,
 }
 
-/// Whether somebody who has `mine` of a level may have `more`, when all have `all` of `limit`. Who shares leaves as much free as is theirs.
-fn fits(shares: bool, limit: usize, all: usize, mine: usize, more: usize) -> bool {
+/// Whether somebody who has `mine` of a level may have `more`, when all have `all` of `limit`. Where it is fair, each leaves as much free as is theirs.
+fn fits(fair: bool, limit: usize, all: usize, mine: usize, more: usize) -> bool {
     let free = limit.saturating_sub(all);
-    let own = if shares { mine } else { 0 };
+    let own = if fair { mine } else { 0 };
     own.saturating_add(more) <= free
 }
 
@@ -118,9 +118,9 @@ struct PriorityLevel {
 }
 
 impl PriorityLevel {
-    fn new(limits: LevelLimits, shares: bool, invited: bool) -> Arc<Self> {
+    fn new(limits: LevelLimits, fair: bool, guaranteed: bool) -> Arc<Self> {
         let state = State { free: limits.seats, in_flight: 0, bytes: 0, parked: 0, flows: HashMap::new(), round_robin: VecDeque::new() };
-        Arc::new(Self { limits, fair: shares, guaranteed: invited, state: Mutex::new(state) })
+        Arc::new(Self { limits, fair, guaranteed, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -130,8 +130,8 @@ impl PriorityLevel {
     fn admit(&self, who: u64, bytes: usize) -> bool {
         let mut state = self.lock();
         let (in_flight, held) = state.flows.get(&who).map_or((0, 0), |flow| (flow.in_flight, flow.bytes));
-        let invited = self.guaranteed && in_flight == 0;
-        let fit = invited || fits(self.fair, self.limits.in_flight, state.in_flight, in_flight, 1);
+        let guaranteed = self.guaranteed && in_flight == 0;
+        let fit = guaranteed || fits(self.fair, self.limits.in_flight, state.in_flight, in_flight, 1);
         if !fit || in_flight >= self.limits.each || !fits(self.fair, self.limits.bytes, state.bytes, held, bytes) {
             return false;
         }

@@ -198,6 +198,7 @@ fn event(source: Source<'_>, record: &EventRecord, message: &str, now: Timestamp
     if !source.host.is_empty() {
         reporter["host"] = json!(source.host);
     }
+    let time = format(now);
     let fields = [
         ("apiVersion", json!("v1")),
         ("kind", json!("Event")),
@@ -207,8 +208,8 @@ fn event(source: Source<'_>, record: &EventRecord, message: &str, now: Timestamp
         ("message", json!(message)),
         ("type", json!(if record.warning { "Warning" } else { "Normal" })),
         ("count", json!(1)),
-        ("firstTimestamp", json!(format(now))),
-        ("lastTimestamp", json!(format(now))),
+        ("firstTimestamp", json!(time)),
+        ("lastTimestamp", json!(time)),
         ("source", reporter),
         ("reportingComponent", json!(source.component)),
         ("reportingInstance", json!(source.host)),

@@ -4,19 +4,19 @@ use crate::kinds::fields::{Checks, int, items, list, text};
 use crate::object::Object;
 use crate::{addresses, names};
 use serde_json::{Value, json};
+use std::fmt::Display;
 
 /// Condition types whose names are older than the rule for them.
 const SYSTEM_CONDITIONS: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
 
 /// Brings `podIP` and `podIPs` together: clients older than the list write only the former, and where they differ it is what counts.
 pub(super) fn settle_addresses(pod: &mut Object) {
-    let first = pod.list_at(&["status", "podIPs"]).first().map(|ip| text(ip, "ip").to_owned());
-    let ip = pod.str_at(&["status", "podIP"]).to_owned();
-    match first {
-        Some(first) if ip.is_empty() => pod.set(&["status", "podIP"], first),
-        Some(first) if first == ip => {}
-        None if ip.is_empty() => {}
-        _ => pod.set(&["status", "podIPs"], json!([{"ip": ip}])),
+    let (first, ip) = (pod.list_at(&["status", "podIPs"]).first().map(|ip| text(ip, "ip")), pod.str_at(&["status", "podIP"]));
+    match (first, ip) {
+        (None, "") => {}
+        (Some(first), ip) if first == ip => {}
+        (Some(first), "") => pod.set(&["status", "podIP"], first.to_owned()),
+        (_, ip) => pod.set(&["status", "podIPs"], json!([{"ip": ip}])),
     }
 }
 
@@ -24,15 +24,13 @@ pub(super) fn settle_addresses(pod: &mut Object) {
 pub(super) fn validate(new: &Object, old: &Object) -> Vec<Cause> {
     let mut checks = Checks::default();
     let nothing = Value::Null;
-    let of = |pod: &'_ Object, field| pod.at(&[field]).cloned().unwrap_or_default();
-    let (status, before) = (new.at(&["status"]).unwrap_or(&nothing), old.at(&["status"]).unwrap_or(&nothing));
+    let (spec, status, before) = (old.at(&["spec"]).unwrap_or(&nothing), new.at(&["status"]).unwrap_or(&nothing), old.at(&["status"]).unwrap_or(&nothing));
     conditions(&mut checks, status);
     nominated(&mut checks, status, before, old);
-    not_below_zero(&mut checks, "status.observedGeneration", status);
+    not_below_zero(&mut checks, &"status.observedGeneration", status);
     checks.immutable("status.qosClass", status.get("qosClass"), before.get("qosClass"));
-    let spec = of(old, "spec");
     for (statuses, containers) in [("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")] {
-        ended(&mut checks, statuses, status, before, |name, code| restarts(&spec, containers, name, code));
+        ended(&mut checks, statuses, status, before, |name, code| restarts(spec, containers, name, code));
     }
     ended(&mut checks, "ephemeralContainerStatuses", status, before, |_, _| false);
     pod_ips(&mut checks, status, before);
@@ -42,7 +40,7 @@ pub(super) fn validate(new: &Object, old: &Object) -> Vec<Cause> {
 
 fn conditions(checks: &mut Checks, status: &Value) {
     for (path, condition) in items(status, &"status", "conditions") {
-        not_below_zero(checks, &format!("{path}.observedGeneration"), condition);
+        not_below_zero(checks, &format_args!("{path}.observedGeneration"), condition);
         let kind = text(condition, "type");
         if !SYSTEM_CONDITIONS.contains(&kind) {
             checks.name(format_args!("{path}.Type"), kind, names::qualified_name);
@@ -50,7 +48,7 @@ fn conditions(checks: &mut Checks, status: &Value) {
     }
 }
 
-fn not_below_zero(checks: &mut Checks, path: &str, of: &Value) {
+fn not_below_zero(checks: &mut Checks, path: &dyn Display, of: &Value) {
     if let Some(generation) = int(of, "observedGeneration").filter(|g| *g < 0) {
         checks.add(Cause::invalid(path, &generation.into(), "must be a non-negative integer"));
     }

@@ -44,9 +44,9 @@ e2e: build
 fuzz:
 	@fuzz/run '$(TARGET)' '$(or $(SECONDS),60)'
 
-## make simulate     lives of a simulated cluster: make simulate SEEDS=1000, or SEED=7 for one of them with its trace
+## make simulate     lives of a simulated cluster and of the store's log: make simulate SEEDS=1000, or SEED=7 for one of each
 simulate:
-	SEEDS='$(or $(SEEDS),200)' SEED='$(SEED)' cargo test --workspace --locked --test seeds -- --nocapture every_life
+	SEEDS='$(or $(SEEDS),200)' SEED='$(SEED)' cargo test --locked -p simulation --test seeds --test log -- --nocapture every_
 
 ## make conformance  Kubernetes' conformance suite on a control plane and two nodes with Podman, and a table: three quarters of an hour,
 ##                   and as long before it to build the suite, once; FOCUS="a test's name or a regular expression", SKIP=regex, PROCS=10

@@ -312,30 +312,34 @@ fn a_node_refuses_what_it_cannot_run() {
     bound(&cluster, "labelled", "nodeSelector: {disk: ssd},", "");
     runs(&cluster, "labelled");
     cluster.k(&["label", "node", "node2", "disk-"]);
-    // nor does an agent that starts anew try again what has failed for good, or count from the beginning
-    bound(&cluster, "never", "restartPolicy: Never,", "command: [/no/such]");
-    bound(&cluster, "always", "", "command: [/bin/sh], workingDir: /etc/passwd");
+    what_failed_has_failed_for_the_next_agent(&mut cluster, port);
+}
+
+/// An agent that starts anew doesn't try again what has failed for good, nor count from the beginning.
+fn what_failed_has_failed_for_the_next_agent(cluster: &mut Cluster, port: &str) {
+    bound(cluster, "never", "restartPolicy: Never,", "command: [/no/such]");
+    bound(cluster, "always", "", "command: [/bin/sh], workingDir: /etc/passwd");
     eventually("both have failed", MINUTE, || {
-        if container_status(&cluster, "never")["state"]["terminated"]["reason"] == "StartError" && restarts(&cluster, "always") > 0 {
+        if container_status(cluster, "never")["state"]["terminated"]["reason"] == "StartError" && restarts(cluster, "always") > 0 {
             Ok(())
         } else {
-            Err(container_status(&cluster, "always").to_string())
+            Err(container_status(cluster, "always").to_string())
         }
     });
-    let before = restarts(&cluster, "always");
-    kill_agent(&cluster);
+    let before = restarts(cluster, "always");
+    kill_agent(cluster);
     cluster.agent(1);
     cluster.node_ready("node2");
-    runs(&cluster, "labelled");
+    runs(cluster, "labelled");
     cluster.k(&["delete", "pod", "first"]);
-    bound(&cluster, "third", "", port);
+    bound(cluster, "third", "", port);
     eventually("the port is free again", MINUTE, || {
         let status = cluster.get(&["pod", "third"])["status"].clone();
         if status["phase"] == "Running" { Ok(()) } else { Err(status.to_string()) }
     });
-    let never = container_status(&cluster, "never");
+    let never = container_status(cluster, "never");
     assert_eq!(never["state"]["terminated"]["reason"], "StartError", "{never}");
-    let after = restarts(&cluster, "always");
+    let after = restarts(cluster, "always");
     assert!(after >= before, "{before} restarts, and then {after}");
     let events = cluster.get(&["events", "--field-selector", "involvedObject.name=never,reason=Created"]);
     assert_eq!(events["items"][0]["count"], 1, "{events}");

@@ -82,10 +82,40 @@ fn root<T: JsonSchema + Resource>(generator: &mut SchemaGenerator) -> (String, V
     (T::schema_name().into_owned(), json!({"group": T::GROUP, "version": T::VERSION, "kind": T::KIND}))
 }
 
+macro_rules! roots_of { ($g:expr, $($t:ty),* $(,)?) => { vec![$(root::<$t>($g)),*] } }
+
 /// Every kind that is stable, whether the table of kinds has it already or not: a new row finds its schema here.
 fn roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
-    macro_rules! of { ($($t:ty),* $(,)?) => { vec![$(root::<$t>(g)),*] } }
-    of![
+    let mut roots = core_roots(g);
+    roots.extend(group_roots(g));
+    roots
+}
+
+fn core_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
+    roots_of![
+        g,
+        core::Binding,
+        core::ConfigMap,
+        core::Endpoints,
+        core::Event,
+        core::LimitRange,
+        core::Namespace,
+        core::Node,
+        core::PersistentVolume,
+        core::PersistentVolumeClaim,
+        core::Pod,
+        core::PodTemplate,
+        core::ReplicationController,
+        core::ResourceQuota,
+        core::Secret,
+        core::Service,
+        core::ServiceAccount,
+    ]
+}
+
+fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
+    roots_of![
+        g,
         admission::MutatingAdmissionPolicy,
         admission::MutatingAdmissionPolicyBinding,
         admission::MutatingWebhookConfiguration,
@@ -111,22 +141,6 @@ fn roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         batch::Job,
         certificates::CertificateSigningRequest,
         coordination::Lease,
-        core::Binding,
-        core::ConfigMap,
-        core::Endpoints,
-        core::Event,
-        core::LimitRange,
-        core::Namespace,
-        core::Node,
-        core::PersistentVolume,
-        core::PersistentVolumeClaim,
-        core::Pod,
-        core::PodTemplate,
-        core::ReplicationController,
-        core::ResourceQuota,
-        core::Secret,
-        core::Service,
-        core::ServiceAccount,
         discovery::EndpointSlice,
         events::Event,
         networking::Ingress,

@@ -29,7 +29,7 @@ const EVENT_TTL: Duration = Duration::from_secs(3600);
 
 /// The table of the kinds that every cluster has.
 pub fn builtin() -> Kinds {
-    Kinds::new(core().into_iter().chain(apps()).chain(access()).chain(others()).map(Row::build))
+    Kinds::new(core().into_iter().chain(events()).chain(apps()).chain(access()).chain(others()).map(Row::build))
 }
 
 fn core() -> Vec<Row> {
@@ -80,6 +80,11 @@ fn core() -> Vec<Row> {
         row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),
         row("", "v1", "Secret", "secrets").columns(columns::secret()).strategy(&config::SECRET).select(&[("type", &["type"])]),
         row("", "v1", "ServiceAccount", "serviceaccounts").columns(columns::service_account()).short(["sa"]).with([Token]),
+    ]
+}
+
+fn events() -> Vec<Row> {
+    vec![
         row("", "v1", "Event", "events")
             .columns(columns::event())
             .strategy(&event::STRATEGY)

@@ -152,12 +152,9 @@ fn nodes_may_what_their_pods_need() {
         ("create /events web/", Ok(())),
     ];
     for (what, want) in cases {
-        let got = match authorizer.verdict(&ask(&n1, what)) {
-            Verdict::Allowed(_) => Ok(()),
-            Verdict::Denied(reason) => Err(reason),
-        };
-        assert_eq!(authorizer.allows(&ask(&n1, what)), got.is_ok(), "{what}");
-        assert_eq!(got, want.map_err(str::to_owned), "{what}");
+        let got = authorizer.verdict(&ask(&n1, what));
+        assert_eq!(authorizer.allows(&ask(&n1, what)), want.is_ok(), "{what}");
+        assert!(matches!((&got, want), (Verdict::Allowed(_), Ok(()))) || matches!((&got, want), (Verdict::Denied(why), Err(want)) if why == want), "{what}");
     }
 }
 

@@ -3,6 +3,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use proptest::prelude::*;
 use serde_json::json;
+use state_client::{Body, Request};
 
 const SMALL: LevelLimits = LevelLimits { seats: 2, in_flight: 12, each: 12, bytes: 12_000, parked: 4 * REQUEST_MIN };
 

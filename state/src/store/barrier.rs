@@ -1,8 +1,8 @@
 //! Makes consistent reads possible: a reader waits until the cache holds everything that the log held when it asked. Readers that ask at the same time share
 //! one question to the server.
 use super::error::StoreError;
-use super::leader::Leader;
 use super::log::Log;
+use super::server::StreamServer;
 use super::stats::Counters;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,16 @@ type Asker = oneshot::Sender<Result<u64, String>>;
 #[derive(Clone)]
 pub(crate) struct Barrier {
     log: Arc<Log>,
-    leader: Leader,
+    server: Arc<dyn StreamServer>,
     timeout: Duration,
     askers: mpsc::Sender<Asker>,
 }
 
 impl Barrier {
     /// A barrier and the loop that asks for it.
-    pub(crate) fn new(log: Arc<Log>, leader: Leader, counters: Arc<Counters>, timeout: Duration) -> (Self, Questions) {
+    pub(crate) fn new(log: Arc<Log>, server: Arc<dyn StreamServer>, counters: Arc<Counters>, timeout: Duration) -> (Self, Questions) {
         let (askers, inbox) = mpsc::channel(4096);
-        (Self { log, leader: leader.clone(), timeout, askers }, Questions { leader, counters, inbox })
+        (Self { log, server: server.clone(), timeout, askers }, Questions { server, counters, inbox })
     }
 
     /// Waits until the tables hold what the log holds now.
@@ -41,20 +41,26 @@ impl Barrier {
         let (asker, answer) = oneshot::channel();
         self.askers.send(asker).await.map_err(|_| stopped())?;
         let end = answer.await.map_err(|_| stopped())?.map_err(StoreError::Unavailable)?;
-        let mut applied = self.log.subscribe();
         loop {
-            let reached = async { applied.wait_for(|applied| *applied >= end).await.map(drop) };
-            match tokio::time::timeout(SUSPICIOUS, reached).await {
-                Ok(reached) => return reached.map_err(|_| stopped()),
-                Err(_) => self.leader.settle(&self.log, end).await.map_err(StoreError::Unavailable)?,
+            match tokio::time::timeout(SUSPICIOUS, self.log.reach(end)).await {
+                Ok(()) => return Ok(()),
+                Err(_) => self.settle(end).await.map_err(StoreError::Unavailable)?,
             }
         }
+    }
+
+    /// When nothing is left between what the tables have and `end`, they are up to date; unless deletions are among what has gone.
+    async fn settle(&self, end: u64) -> Result<(), String> {
+        if !self.log.may_lack_markers() && !self.server.holds_after(self.log.applied()).await? {
+            self.log.advance(end);
+        }
+        Ok(())
     }
 }
 
 /// The loop that asks the stream's leader, for all who came meanwhile.
 pub(crate) struct Questions {
-    leader: Leader,
+    server: Arc<dyn StreamServer>,
     counters: Arc<Counters>,
     inbox: mpsc::Receiver<Asker>,
 }
@@ -65,6 +71,7 @@ impl Questions {
         let mut askers = Vec::new();
         loop {
             let n = tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 n = self.inbox.recv_many(&mut askers, 4096) => n,
             };
@@ -72,7 +79,7 @@ impl Questions {
                 return;
             }
             self.counters.barriers.add(1);
-            let end = self.leader.end().await;
+            let end = self.server.state().await.map(|state| state.last_sequence);
             for asker in askers.drain(..) {
                 // Who stopped waiting needs no answer.
                 _ = asker.send(end.clone());

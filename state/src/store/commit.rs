@@ -5,9 +5,8 @@
 //! Of each key only one write is in progress: the next one waits for its outcome, which decides whether the next can still succeed.
 use super::barrier::Barrier;
 use super::error::CommitError;
-use super::leader::Leader;
 use super::log::Log;
-use super::pace::Pace;
+use super::server::{LastMessage, StreamServer};
 use super::stats::Counters;
 use super::table::Last;
 use super::wire::{self, MAX_BATCH, Message, PublishReply, Publisher};
@@ -41,8 +40,8 @@ const NO_SPACE: u64 = 10_023;
 /// When writes leave one by one, when together, and how many publishes may be on their way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// So many waiting writes make a batch, and fewer leave one by one; where none is said, what is quicker by measure.
-    batch_from: Option<usize>,
+    /// So many waiting writes make a batch, and fewer leave one by one.
+    batch_from: usize,
     /// So many single messages may be on their way.
     singles: usize,
     /// So many batches may be on their way.
@@ -52,12 +51,13 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A stream with one replica handles one publish after the other: writes rather gather behind a batch than follow it in pieces.
-    pub(crate) const ALONE: Self = Self { batch_from: None, singles: 4, batches: 1, mixed: false };
+    /// A stream with one replica handles one publish after the other: writes rather gather behind a batch than follow it in pieces. Gathering a batch
+    /// costs the server as much as three or four single messages (`docs/adr/0002-group-commit.md`).
+    pub(crate) const ALONE: Self = Self { batch_from: 4, singles: 4, batches: 1, mixed: false };
     /// Replicas stage in memory, and what is under way overlaps.
-    pub(crate) const REPLICATED: Self = Self { batch_from: Some(16), singles: 16, batches: 4, mixed: true };
+    pub(crate) const REPLICATED: Self = Self { batch_from: 16, singles: 16, batches: 4, mixed: true };
     /// A stream without atomic batches.
-    pub(crate) const SINGLES: Self = Self { batch_from: Some(usize::MAX), singles: 64, batches: 0, mixed: true };
+    pub(crate) const SINGLES: Self = Self { batch_from: usize::MAX, singles: 64, batches: 0, mixed: true };
 }
 
 /// A write in the committer's hands.
@@ -111,7 +111,6 @@ enum Outcome {
 /// A publish that has come to its end.
 struct FinishedPublish {
     batch: bool,
-    since: Instant,
     outcomes: Vec<(PendingWrite, Outcome)>,
 }
 
@@ -122,14 +121,13 @@ type Outcomes = Vec<(PendingWrite, Outcome)>;
 pub(crate) struct PublishContext {
     pub(crate) log: Arc<Log>,
     pub(crate) publisher: Publisher,
-    pub(crate) leader: Leader,
+    pub(crate) server: Arc<dyn StreamServer>,
     pub(crate) barrier: Barrier,
     pub(crate) counters: Arc<Counters>,
 }
 
 impl PublishContext {
     async fn single(self, mut write: PendingWrite) -> FinishedPublish {
-        let since = Instant::now();
         self.counters.singles.add(1);
         write.attempts += 1;
         let outcome = match self.publisher.one(&write.message).await {
@@ -141,11 +139,11 @@ impl PublishContext {
             PublishReply::NoReply(why) => self.resolve(&write, why).await,
         };
         write.doubtful |= matches!(outcome, Outcome::Again);
-        FinishedPublish { batch: false, since, outcomes: vec![(write, outcome)] }
+        FinishedPublish { batch: false, outcomes: vec![(write, outcome)] }
     }
 
     async fn batch(self, writes: Vec<PendingWrite>) -> FinishedPublish {
-        FinishedPublish { batch: true, since: Instant::now(), outcomes: self.batch_outcomes(writes).await }
+        FinishedPublish { batch: true, outcomes: self.batch_outcomes(writes).await }
     }
 
     async fn batch_outcomes(self, mut writes: Vec<PendingWrite>) -> Outcomes {
@@ -211,7 +209,7 @@ impl PublishContext {
             if !self.log.is_open(write.message.id) {
                 return Outcome::Answered;
             }
-            match self.leader.last(&write.message.subject).await {
+            match self.server.last(&write.message.subject).await {
                 Ok(last) => return self.compare(write, last, why).await,
                 Err(error) if Instant::now() >= write.until => return Outcome::Unknown(format!("{why}; {error}")),
                 Err(_) => tokio::time::sleep(backoff.pause()).await,
@@ -219,7 +217,7 @@ impl PublishContext {
         }
     }
 
-    async fn compare(&self, write: &PendingWrite, last: Option<async_nats::jetstream::message::StreamMessage>, why: String) -> Outcome {
+    async fn compare(&self, write: &PendingWrite, last: Option<LastMessage>, why: String) -> Outcome {
         let message = &write.message;
         let Some(last) = last else {
             return if message.base == 0 { Outcome::Again } else { Outcome::Stale };
@@ -265,7 +263,6 @@ pub(crate) struct Committer {
     singles: usize,
     /// What came back last was a batch.
     after_batch: bool,
-    pace: Pace,
     /// Batches on their way.
     batches: usize,
     /// Tickets taken and not done with.
@@ -275,13 +272,14 @@ pub(crate) struct Committer {
 impl Committer {
     pub(crate) fn new(context: PublishContext, policy: Policy, inbox: mpsc::Receiver<PendingWrite>) -> Self {
         let (ready, busy, flights) = (VecDeque::new(), HashMap::new(), FuturesUnordered::new());
-        Self { context, policy, inbox, ready, busy, in_flight: flights, singles: 0, after_batch: false, pace: Pace::default(), batches: 0, taken: 0 }
+        Self { context, policy, inbox, ready, busy, in_flight: flights, singles: 0, after_batch: false, batches: 0, taken: 0 }
     }
 
     /// Runs until cancelled or until nobody can send any more.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
         loop {
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 Some(finished) = self.in_flight.next() => {
                     self.finished(finished);
@@ -316,7 +314,7 @@ impl Committer {
         self.drop_overdue();
         while let Some(first) = self.ready.front() {
             let policy = self.policy;
-            let single = first.alone() || self.ready.len() < policy.batch_from.unwrap_or_else(|| self.pace.batch_from());
+            let single = first.alone() || self.ready.len() < policy.batch_from;
             // after a batch many write: while the first of what comes next goes alone, the rest gathers
             let singles = if self.after_batch && !policy.mixed { 1 } else { policy.singles };
             let (own, limit, other) = if single { (self.singles, singles, self.batches) } else { (self.batches, policy.batches, self.singles) };
@@ -357,7 +355,6 @@ impl Committer {
     }
 
     fn finished(&mut self, finished: FinishedPublish) {
-        self.measure(&finished);
         self.after_batch = finished.batch;
         *(if finished.batch { &mut self.batches } else { &mut self.singles }) -= 1;
         let stored: Vec<(u64, u64)> =
@@ -367,16 +364,6 @@ impl Committer {
         for (write, outcome) in finished.outcomes {
             let overdue = if matches!(outcome, Outcome::Again) { write.overdue(Instant::now()) } else { None };
             self.attempt_ended(write, overdue.unwrap_or(outcome));
-        }
-    }
-
-    /// What this publish took, if it did what it was to.
-    fn measure(&mut self, finished: &FinishedPublish) {
-        if finished.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Stored(_))) {
-            match finished.batch {
-                true => self.pace.batch(finished.since.elapsed(), finished.outcomes.len()),
-                false => self.pace.single(finished.since.elapsed(), self.singles),
-            }
         }
     }
 

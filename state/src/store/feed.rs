@@ -1,10 +1,10 @@
 //! One watcher: its position in the window of recent changes of a resource.
 use super::log::Log;
 use super::revision::{FUTURE, reach, revision_of};
-use super::table::{RecordedChange, Table};
+use super::table::Table;
+use super::window::RecordedChange;
 use model::{ApiError, Stored};
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// At most so many changes come at once.
 const BATCH: usize = 1_000;
@@ -25,7 +25,6 @@ pub struct Feed {
     log: Arc<Log>,
     table: Arc<Table>,
     namespace: Arc<str>,
-    end: watch::Receiver<u64>,
     /// The next change to read; `None` while the start lies in the future.
     position: Option<u64>,
     revision: u64,
@@ -39,9 +38,8 @@ fn too_old(revision: u64, oldest: u64) -> ApiError {
 
 impl Feed {
     pub(crate) fn new(log: Arc<Log>, table: Arc<Table>, namespace: &str, from: WatchFrom) -> Result<Self, ApiError> {
-        let end = table.subscribe();
         let applied = log.applied();
-        let mut feed = Self { log, table: table.clone(), namespace: namespace.into(), end, position: None, revision: applied, initial: Vec::new() };
+        let mut feed = Self { log, table: table.clone(), namespace: namespace.into(), position: None, revision: applied, initial: Vec::new() };
         let data = table.read();
         let current = revision_of(&data, applied);
         match from {
@@ -98,14 +96,16 @@ impl Feed {
                 Some(position) => position,
                 None => self.arrive().await?,
             };
-            self.end.mark_unchanged();
+            let table = self.table.clone();
+            let news = table.news();
             let changes = self.read(position)?;
             if !changes.is_empty() {
                 return Ok(changes);
             }
             let stopped = || ApiError::unavailable("the store has stopped");
             tokio::select! {
-                changed = self.end.changed() => changed.map_err(|_| stopped())?,
+                biased;
+                () = news => {}
                 () = self.log.stopped.cancelled() => return Err(stopped()),
             }
         }

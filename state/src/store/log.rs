@@ -3,15 +3,18 @@
 //! Entries come from two sources. The tail reads them from the stream, and the committer learns the sequences of this process's own writes from their
 //! acknowledgements. An own write is added at once when it is next in sequence. Otherwise it waits until the tail has read what comes before it.
 use super::error::CommitError;
-use super::table::{Entry, Last, Loaded, Table, WindowLimits};
+use super::progress::Progress;
+use super::table::{Entry, Last, Loaded, Table};
+use super::window::WindowLimits;
 use super::{subject, sync};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use model::{ApiError, Key, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What became of a write.
@@ -72,20 +75,19 @@ pub(crate) struct ReceivedMessage {
     pub(crate) own: Option<u64>,
     /// What it is.
     pub(crate) kind: ReceivedKind,
-    /// Its payload, where it came with it.
-    pub(crate) payload: Option<Bytes>,
+    /// Its payload.
+    pub(crate) payload: Bytes,
 }
 
 impl ReceivedMessage {
-    /// The message as an entry; `None` where it takes the payload and there is none.
-    pub(crate) fn entry(&self) -> Option<Result<Entry, ApiError>> {
+    /// The message as an entry.
+    pub(crate) fn entry(&self) -> Result<Entry, ApiError> {
         let made = match self.kind {
             ReceivedKind::Put => Entry::Put,
             ReceivedKind::Delete => Entry::Deleted,
-            ReceivedKind::Ended => return Some(Ok(Entry::Ended)),
+            ReceivedKind::Ended => return Ok(Entry::Ended),
         };
-        let payload = self.payload.as_ref()?;
-        Some(Stored::decode(self.key.clone(), self.sequence, payload).map(|stored| made(Arc::new(stored))))
+        Stored::decode(self.key.clone(), self.sequence, &self.payload).map(|stored| made(Arc::new(stored)))
     }
 }
 
@@ -111,7 +113,9 @@ pub(crate) struct Log {
     limits: WindowLimits,
     tables: ArcSwap<Tables>,
     order: Mutex<ApplyOrder>,
-    applied: watch::Sender<u64>,
+    applied: Progress,
+    /// When the tail last had all that the stream held.
+    complete: Mutex<Instant>,
     ready: watch::Sender<bool>,
     /// Fires when the store stops.
     pub(crate) stopped: CancellationToken,
@@ -126,7 +130,8 @@ impl Log {
             limits,
             tables: ArcSwap::default(),
             order: Mutex::new(ApplyOrder { loading: true, ..ApplyOrder::default() }),
-            applied: watch::Sender::new(0),
+            applied: Progress::default(),
+            complete: Mutex::new(Instant::now()),
             ready: watch::Sender::new(false),
             stopped,
         }
@@ -139,12 +144,22 @@ impl Log {
 
     /// Up to which sequence the tables are complete.
     pub(crate) fn applied(&self) -> u64 {
-        *self.applied.borrow()
+        self.applied.get()
     }
 
-    /// Fires when [`Log::applied`] moves.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.applied.subscribe()
+    /// The tail has all that the stream holds.
+    pub(crate) fn is_complete(&self) {
+        *sync::lock(&self.complete) = Instant::now();
+    }
+
+    /// Whether the tail was behind for so long that deletion markers may have expired that it has not seen.
+    pub(crate) fn may_lack_markers(&self) -> bool {
+        sync::lock(&self.complete).elapsed() > self.marker_ttl / 2
+    }
+
+    /// Waits until [`Log::applied`] is `sequence` or more.
+    pub(crate) async fn reach(&self, sequence: u64) {
+        self.applied.reach(sequence).await;
     }
 
     /// True once the first load is complete.
@@ -264,14 +279,13 @@ impl Log {
         self.publish(order, batch);
     }
 
-    /// The tail read these messages, in order. Returns false at the first one that came without its payload and isn't known here; it and those after
-    /// it aren't applied.
-    pub(crate) fn fed(&self, messages: Vec<ReceivedMessage>) -> bool {
+    /// The tail read these messages, in order.
+    pub(crate) fn fed(&self, messages: Vec<ReceivedMessage>) {
         let mut order = sync::lock(&self.order);
         if order.loading {
-            return true;
+            return;
         }
-        let (mut batch, mut known) = (Applied::default(), true);
+        let mut batch = Applied::default();
         for message in messages {
             // What is missing before it has been overwritten or has expired; own writes among that still happened, in their place.
             self.drain(&mut order, message.sequence - 1, &mut batch);
@@ -283,20 +297,13 @@ impl Log {
                 Some(early) => early,
                 None => match message.own.and_then(|id| order.own.remove(&id)) {
                     Some(own) => own.acknowledged(sequence),
-                    None => match message.entry() {
-                        Some(entry) => AcknowledgedEntry { sequence, entry, key: message.key, answer: None },
-                        None => {
-                            known = false;
-                            break;
-                        }
-                    },
+                    None => AcknowledgedEntry { sequence, entry: message.entry(), key: message.key, answer: None },
                 },
             };
             self.apply(&mut order, acknowledged, &mut batch);
         }
         self.drain(&mut order, 0, &mut batch);
         self.publish(order, batch);
-        known
     }
 
     /// Nothing else is in the log up to `sequence`: what was there has expired.
@@ -321,7 +328,7 @@ impl Log {
     pub(crate) fn replace(&self, loaded: Vec<ReceivedMessage>, sequence: u64) {
         let mut order = sync::lock(&self.order);
         order.applied = sequence;
-        let mut parts: HashMap<(Arc<str>, Arc<str>), Vec<Loaded>> = HashMap::new();
+        let mut parts: BTreeMap<(Arc<str>, Arc<str>), Vec<Loaded>> = BTreeMap::new();
         for table in self.all() {
             parts.entry((table.group.clone(), table.resource.clone())).or_default();
         }
@@ -329,9 +336,7 @@ impl Log {
         for mut message in loaded {
             let Key { group, resource, namespace, .. } = &mut message.key;
             [group, resource, namespace].into_iter().for_each(|name| share(&mut names, name));
-            // a load asks for all that messages hold
-            let Some(entry) = message.entry() else { continue };
-            match entry {
+            match message.entry() {
                 Ok(entry) => parts.entry((message.key.group.clone(), message.key.resource.clone())).or_default().push((message.key, message.sequence, entry)),
                 Err(error) => tracing::error!(key = %message.key, sequence = message.sequence, %error, "a log entry does not decode and is left out"),
             }
@@ -382,7 +387,7 @@ impl Log {
 
     /// Lets readers see what was applied: first the revision, then the watchers, then the writers.
     fn publish(&self, order: MutexGuard<'_, ApplyOrder>, batch: Applied) {
-        self.applied.send_if_modified(|applied| std::mem::replace(applied, order.applied) != order.applied);
+        self.applied.advance(order.applied);
         drop(order);
         for table in batch.tables {
             table.wake();

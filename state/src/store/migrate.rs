@@ -3,6 +3,7 @@
 //! Each message of the old stream is published to the bucket, unless its key is there already. So several processes may do it at once, and one that was
 //! stopped halfway is continued by the next: until all is there, the bucket's metadata says that it is being filled. Its sequences begin behind the old
 //! stream's, because clients hold these as revisions that never go back.
+use super::nats::NatsStream;
 use super::options::StoreOptions;
 use super::streams::{Which, is_not_found};
 use super::subject;
@@ -14,6 +15,7 @@ use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use futures::TryStreamExt;
 use model::Key;
 use percent_encoding::percent_decode_str;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// In a bucket's metadata: it is being filled.
@@ -49,7 +51,11 @@ pub(crate) async fn finish(js: &jetstream::Context, which: Which, options: &Stor
     let (name, prefix) = which.before(&options.cluster);
     if let Some(old) = existing(js, &name).await? {
         let to = Target {
-            publisher: Publisher { js: js.clone(), session: uuid::Uuid::new_v4().simple().to_string(), timeout: options.ack_timeout },
+            publisher: Publisher {
+                server: Arc::new(NatsStream::new(js, &config.name).await?),
+                session: uuid::Uuid::new_v4().simple().to_string(),
+                timeout: options.ack_timeout,
+            },
             prefix: which.bucket(&options.cluster).prefix(),
             batches: config.allow_atomic_publish,
         };
@@ -62,6 +68,19 @@ pub(crate) async fn finish(js: &jetstream::Context, which: Which, options: &Stor
     match js.delete_stream(&name).await {
         Ok(_) => Ok(info.config),
         Err(_) if existing(js, &name).await?.is_none() => Ok(info.config),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Removes the stream in which leases of the bus were kept before: it holds nothing that outlives the processes of before.
+///
+/// # Errors
+/// What the server says.
+pub(crate) async fn forget_locks(js: &jetstream::Context, cluster: &str) -> Result<(), String> {
+    let name = format!("WS_{cluster}_LOCKS");
+    match js.delete_stream(&name).await {
+        Ok(_) => Ok(()),
+        Err(_) if existing(js, &name).await?.is_none() => Ok(()),
         Err(e) => Err(e.to_string()),
     }
 }

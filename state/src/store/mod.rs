@@ -6,9 +6,9 @@
 //!
 //! The files, in the order in which they are met. This one is the top: it puts the store together and hands each call to the stream that is concerned.
 //!
-//! **Opening** ([`Store::open`]): `options.rs` says how; `streams.rs` asks whether the server syncs its disk; then, for each of the three streams,
-//! `shard.rs` lets `streams.rs` make the stream, and starts the loops of `tail.rs`, `barrier.rs` and `commit.rs`. It is done when each tail has loaded its
-//! `log.rs`.
+//! **Opening** ([`Store::open`]): `options.rs` says how; `streams.rs` asks whether the server syncs its disk; `open.rs` makes the three streams, with
+//! `migrate.rs` where there are some of an earlier release, and `nats.rs` is how each of them is asked from then on, as `server.rs` says that a stream is
+//! asked. For each, `shard.rs` starts the loops of `tail.rs`, `barrier.rs` and `commit.rs`. It is done when each tail has loaded its `log.rs`.
 //!
 //! **One write** ([`Store::commit`]):
 //! 1. `streams.rs` tells the kind's stream; `log.rs` and `table.rs` give the key the names that they have already.
@@ -16,45 +16,45 @@
 //! 3. `shard.rs` decides which sequence the subject must have, by what `log.rs` and `table.rs` know of it. Before a create is refused because the object
 //!    exists, `barrier.rs` makes the tables current.
 //! 4. `log.rs` registers the write, and it goes into the queue of `commit.rs`.
-//! 5. `commit.rs` sends it alone or in a batch, and where its policy leaves open which, `pace.rs` says it. `wire.rs` makes the message's headers,
-//!    publishes it and reads the acknowledgement.
-//! 6. Only in trouble: after a lost acknowledgement `commit.rs` asks `leader.rs` for the subject's last message, whose headers `wire.rs` reads; and when that
+//! 5. `commit.rs` sends it alone or in a batch: `wire.rs` makes the message's headers, publishes it and reads the acknowledgement.
+//! 6. Only in trouble: after a lost acknowledgement `commit.rs` asks `server.rs` for the subject's last message, whose headers `wire.rs` reads; and when that
 //!    doesn't tell, or when a batch was refused for a wrong sequence, it waits in `barrier.rs` and looks into `log.rs` again.
 //! 7. `log.rs` hears of the sequence from `commit.rs`, or from `tail.rs` if that has read the message first. When it is the write's turn, it enters the
 //!    table in `table.rs`; then watchers are woken and the writer is answered.
-//! 8. Only after a refused sequence: `shard.rs` makes the tables current (`barrier.rs`), and for a create asks `leader.rs` what it may expect instead; the
+//! 8. Only after a refused sequence: `shard.rs` makes the tables current (`barrier.rs`), and for a create asks `server.rs` what it may expect instead; the
 //!    write goes on with step 4.
 //!
 //! **One event**, a message of another process on its way to those who watch:
-//! 1. `tail.rs` receives it from its consumer, which it started behind what it had applied (`leader.rs` told it of the stream).
+//! 1. `tail.rs` receives it from its consumer, which it started behind what it had applied (`server.rs` told it of the stream).
 //! 2. `wire.rs` reads from its headers whose it is and what it does; `subject.rs`, through `log.rs`, makes a key of its subject.
-//! 3. `log.rs` lets it in after all that is before it, and decodes it; `table.rs` changes the object and adds the change to its window.
+//! 3. `log.rs` lets it in after all that is before it, and decodes it; `table.rs` changes the object and adds the change to `window.rs`.
 //! 4. `log.rs` announces the new revision, and the table wakes its watchers.
-//! 5. Each `feed.rs` on this table reads the window in `table.rs` from its own place on.
+//! 5. Each `feed.rs` on this table reads `window.rs` from its own place on.
 //!
 //! **One read**:
-//! 1. Who wants the present ([`Store::barrier`]) waits in `barrier.rs`: it asks `leader.rs` for the log's end and waits until `log.rs` has reached it; when
-//!    that takes long, `leader.rs` looks whether what is missing has expired. Who wants some revision or a later one ([`Store::reach`]) waits in
+//! 1. Who wants the present ([`Store::barrier`]) waits in `barrier.rs`: it asks `server.rs` for the log's end and waits until `log.rs` has reached it; when
+//!    that takes long, it looks there whether what is missing has expired. Who wants some revision or a later one ([`Store::reach`]) waits in
 //!    `revision.rs` for `log.rs`. Others don't wait.
 //! 2. [`Store::get`] finds the table in `log.rs` and the object in `table.rs`; [`Store::list`] does so with many, and `revision.rs` says at which
-//!    revision they are. [`Store::list_page`] goes through `page.rs`, which undoes what the window in `table.rs` says has happened since the first page.
-//!    [`Store::watch`] takes a place in that window, which is a `feed.rs`.
+//!    revision they are. [`Store::list_page`] goes through `page.rs`, which undoes what `window.rs` says has happened since the first page.
+//!    [`Store::watch`] takes a place in it, which is a `feed.rs`.
 //!
-//! Beside them: `error.rs` is what can fail, `stats.rs` what is counted on all these ways, `sync.rs` how `log.rs` and `table.rs` lock, and `offline.rs`
-//! a write's way without a server, for benchmarks.
+//! Beside them: `error.rs` is what can fail, `stats.rs` what is counted on all these ways, `progress.rs` a number that others wait for, `sync.rs` how
+//! `log.rs` and `table.rs` lock, and `offline.rs` a write's way without a server, for benchmarks.
 mod barrier;
 mod commit;
 mod error;
 mod feed;
-mod leader;
 mod log;
 mod migrate;
+mod nats;
 pub mod offline;
 mod open;
 mod options;
-mod pace;
 pub mod page;
+mod progress;
 mod revision;
+pub mod server;
 mod shard;
 mod stats;
 mod streams;
@@ -62,6 +62,7 @@ pub mod subject;
 mod sync;
 mod table;
 mod tail;
+mod window;
 pub mod wire;
 mod write;
 
@@ -70,7 +71,7 @@ pub use feed::{Feed, WatchFrom};
 pub use options::StoreOptions;
 pub use page::{Matches, Page, PageRequest};
 pub use stats::StreamStats;
-pub use table::{RecordedChange, WindowLimits};
+pub use window::{RecordedChange, WindowLimits};
 pub use write::{StoreOp, Write};
 
 use arc_swap::ArcSwap;
@@ -78,6 +79,7 @@ use async_nats::jetstream;
 use bus::actor::System;
 use model::kind::Bucket;
 use model::{ApiError, Key, Kinds, Stored};
+use server::OpenStreams;
 use shard::{Loops, Shard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +92,6 @@ const CREATE_ATTEMPTS: usize = 4;
 const HEADER_ROOM: usize = 1_024;
 
 struct Inner {
-    js: jetstream::Context,
     system: System,
     kinds: Arc<ArcSwap<Kinds>>,
     marker_ttl: Duration,
@@ -119,16 +120,24 @@ impl Store {
         if let (Some(system), false) = (&options.system, options.allow_unsafe_sync) {
             streams::check_durability(system).await?;
         }
+        let streams = open::open(&js, &options).await?;
+        Self::start(streams, options, system).await
+    }
+
+    /// A store over streams that are open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when they can't be loaded in time.
+    pub async fn start(streams: OpenStreams, options: StoreOptions, system: &System) -> Result<Self, StoreError> {
         let stop = system.stopping().child_token();
         let guard = stop.clone().drop_guard();
         let loops = Loops { system, stop: &stop };
         let (log, events, leases) = tokio::try_join!(
-            Shard::open(&js, Which::Log, &options, loops),
-            Shard::open(&js, Which::Events, &options, loops),
-            Shard::open(&js, Which::Leases, &options, loops)
+            Shard::start(streams.objects, Which::Log, &options, loops),
+            Shard::start(streams.events, Which::Events, &options, loops),
+            Shard::start(streams.leases, Which::Leases, &options, loops)
         )?;
         Ok(Self(Arc::new(Inner {
-            js,
             system: system.clone(),
             kinds: options.kinds,
             marker_ttl: options.marker_ttl,
@@ -225,7 +234,7 @@ impl Store {
         let Write { key, expect, op } = write;
         let key = shard.log.shared(key);
         let (delete, payload) = op.encode()?;
-        let limit = self.0.js.client().max_payload().saturating_sub(HEADER_ROOM);
+        let limit = shard.server.max_payload().saturating_sub(HEADER_ROOM);
         if payload.len() > limit {
             return Err(CommitError::TooLarge { size: payload.len(), limit });
         }

@@ -2,7 +2,7 @@
 use super::error::CommitError;
 use super::feed::{Feed, WatchFrom};
 use super::log::{Log, WriteRefusal};
-use super::table::WindowLimits;
+use super::window::WindowLimits;
 use super::wire::Message;
 use super::write::Write;
 use async_nats::HeaderMap;

@@ -1,20 +1,25 @@
 //! Opens the streams of a cluster: makes them, or brings them up to date.
 use super::error::StoreError;
 use super::migrate;
+use super::nats::NatsStream;
 use super::options::StoreOptions;
+use super::server::{OpenStream, OpenStreams};
 use super::streams::{Which, is_not_found};
 use async_nats::jetstream;
 use async_nats::jetstream::stream::Config;
+use std::sync::Arc;
 
-/// A stream that is there.
-pub(crate) struct Opened {
-    pub(crate) stream: jetstream::stream::Stream<()>,
-    /// Whether it takes atomic batches.
-    pub(crate) batches: bool,
+/// Opens the streams of a cluster.
+pub(crate) async fn open(js: &jetstream::Context, options: &StoreOptions) -> Result<OpenStreams, StoreError> {
+    let (objects, events, leases) = tokio::try_join!(stream(js, Which::Log, options), stream(js, Which::Events, options), stream(js, Which::Leases, options))?;
+    if let Err(why) = migrate::forget_locks(js, &options.cluster).await {
+        tracing::warn!(why, "an unused stream of an earlier release stays");
+    }
+    Ok(OpenStreams { objects, events, leases })
 }
 
 /// Opens a stream, creating it or bringing its configuration up to date.
-pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions) -> Result<Opened, StoreError> {
+async fn stream(js: &jetstream::Context, which: Which, options: &StoreOptions) -> Result<OpenStream, StoreError> {
     let config = which.config(options);
     let failed = |e: String| StoreError::Stream { stream: which.bucket(&options.cluster).stream(), why: e };
     let existing = match js.get_stream(&config.name).await {
@@ -35,8 +40,8 @@ pub(crate) async fn open(js: &jetstream::Context, which: Which, options: &StoreO
         }
         Some(existing) => existing,
     };
-    let stream = js.get_stream_no_info(&actual.name).await.map_err(|e| failed(e.to_string()))?;
-    Ok(Opened { stream, batches: actual.allow_atomic_publish && options.group_commit })
+    let server = Arc::new(NatsStream::new(js, &actual.name).await.map_err(failed)?);
+    Ok(OpenStream { server, batches: actual.allow_atomic_publish && options.group_commit })
 }
 
 fn differs(existing: &Config, wanted: &Config) -> bool {

@@ -1,5 +1,5 @@
 //! How a store is opened: what its caller chooses, and the defaults.
-use super::table::WindowLimits;
+use super::window::WindowLimits;
 use arc_swap::ArcSwap;
 use model::Kinds;
 use std::sync::Arc;

@@ -22,10 +22,5 @@ pub(crate) fn revision_of(data: &Data, applied: u64) -> u64 {
 
 /// Waits until the tables have reached `revision`.
 pub(crate) async fn reach(log: &Log, revision: u64, within: Duration) -> Result<(), ApiError> {
-    let mut applied = log.subscribe();
-    match tokio::time::timeout(within, applied.wait_for(|applied| *applied >= revision)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(ApiError::unavailable("the store has stopped")),
-        Err(_) => Err(too_large(revision, log.applied())),
-    }
+    tokio::time::timeout(within, log.reach(revision)).await.map_err(|_| too_large(revision, log.applied()))
 }

@@ -2,16 +2,14 @@
 use super::barrier::Barrier;
 use super::commit::{Committer, PendingWrite, Policy, PublishContext};
 use super::error::{CommitError, StoreError};
-use super::leader::Leader;
 use super::log::Log;
-use super::open;
 use super::options::StoreOptions;
+use super::server::{OpenStream, StreamServer};
 use super::stats::{Counters, StreamStats};
 use super::streams::Which;
 use super::table::Last;
 use super::tail::Tail;
 use super::wire::{self, Publisher};
-use async_nats::jetstream;
 use bus::actor::System;
 use model::Key;
 use std::sync::Arc;
@@ -38,36 +36,32 @@ impl Loops<'_> {
 
 /// One stream and all that this process has of it.
 pub(super) struct Shard {
-    pub(super) name: String,
     pub(super) log: Arc<Log>,
-    pub(super) leader: Leader,
+    pub(super) server: Arc<dyn StreamServer>,
     pub(super) barrier: Barrier,
     pub(super) counters: Arc<Counters>,
     pub(super) queue: mpsc::Sender<PendingWrite>,
 }
 
 impl Shard {
-    pub(super) async fn open(js: &jetstream::Context, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
-        let opened = open::open(js, which, options).await?;
-        let bucket = which.bucket(&options.cluster);
-        let name = bucket.stream();
-        let log = Arc::new(Log::new(bucket.prefix(), options.marker_ttl, options.window, loops.stop.clone()));
-        let leader = Leader::new(opened.stream);
+    pub(super) async fn start(OpenStream { server, batches }: OpenStream, which: Which, options: &StoreOptions, loops: Loops<'_>) -> Result<Self, StoreError> {
+        let name = server.stream().to_owned();
+        let log = Arc::new(Log::new(which.bucket(&options.cluster).prefix(), options.marker_ttl, options.window, loops.stop.clone()));
         let counters = Arc::new(Counters::default());
-        let (barrier, questions) = Barrier::new(log.clone(), leader.clone(), counters.clone(), options.barrier_timeout);
+        let (barrier, questions) = Barrier::new(log.clone(), server.clone(), counters.clone(), options.barrier_timeout);
         let (queue, inbox) = mpsc::channel(QUEUE);
-        let publisher = Publisher { js: js.clone(), session: log.session.clone(), timeout: options.ack_timeout };
-        let context = PublishContext { log: log.clone(), publisher, leader: leader.clone(), barrier: barrier.clone(), counters: counters.clone() };
-        let tail = Tail::new(log.clone(), js.clone(), leader.clone(), counters.clone());
+        let publisher = Publisher { server: server.clone(), session: log.session.clone(), timeout: options.ack_timeout };
+        let context = PublishContext { log: log.clone(), publisher, server: server.clone(), barrier: barrier.clone(), counters: counters.clone() };
+        let tail = Tail::new(log.clone(), server.clone(), counters.clone());
         loops.start(&name, "tail", |stop| tail.run(stop));
         loops.start(&name, "barrier", |stop| questions.run(stop));
-        let policy = match (opened.batches, options.replicas) {
+        let policy = match (batches, options.replicas) {
             (false, _) => Policy::SINGLES,
             (true, 0 | 1) => Policy::ALONE,
             (true, _) => Policy::REPLICATED,
         };
         loops.start(&name, "commit", |stop| Committer::new(context, policy, inbox).run(stop));
-        let shard = Self { name, log, leader, barrier, counters, queue };
+        let shard = Self { log, server, barrier, counters, queue };
         shard.loaded(options.open_timeout).await?;
         Ok(shard)
     }
@@ -76,7 +70,7 @@ impl Shard {
         let mut ready = self.log.ready();
         match tokio::time::timeout(within, ready.wait_for(|ready| *ready)).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(StoreError::Unavailable(format!("{} was not loaded within {within:?}", self.name))),
+            _ => Err(StoreError::Unavailable(format!("{} was not loaded within {within:?}", self.server.stream()))),
         }
     }
 
@@ -105,7 +99,7 @@ impl Shard {
             return Err(CommitError::Conflict);
         }
         // The cache may remember a marker that the log has dropped.
-        match self.leader.last(subject).await.map_err(CommitError::Unavailable)? {
+        match self.server.last(subject).await.map_err(CommitError::Unavailable)? {
             None => Ok(0),
             Some(last) if wire::is_delete(&last.headers) || wire::is_ended(&last.headers) => Ok(last.sequence),
             Some(_) => Err(CommitError::Conflict),
@@ -118,7 +112,7 @@ impl Shard {
 
     pub(super) fn stats(&self) -> StreamStats {
         StreamStats {
-            stream: self.name.clone(),
+            stream: self.server.stream().to_owned(),
             revision: self.log.applied(),
             objects: self.log.all().iter().map(|t| t.read().count("") as u64).sum(),
             queued: (self.queue.max_capacity() - self.queue.capacity()) as u64,

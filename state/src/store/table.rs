@@ -1,38 +1,13 @@
-//! One resource in memory: its objects, the deletion markers, and the window of recent changes that watches read.
+//! One resource in memory: its objects, the deletion markers, and the window of recent changes.
+use super::progress::Progress;
 use super::sync;
+use super::window::{RecordedChange, Window, WindowLimits};
 use model::{Key, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
-
-/// How much of the recent past a resource keeps for watches and paged lists.
-#[derive(Clone, Copy, Debug)]
-pub struct WindowLimits {
-    /// At most so many changes.
-    pub events: usize,
-    /// At most so many bytes of JSON in them.
-    pub bytes: usize,
-}
-
-impl Default for WindowLimits {
-    fn default() -> Self {
-        Self { events: 10_000, bytes: 32 << 20 }
-    }
-}
-
-/// One change of one object, shared by all who watch.
-#[derive(Clone, Debug)]
-pub struct RecordedChange {
-    /// The object before; `None` when it is new.
-    pub old: Option<Arc<Stored>>,
-    /// The object now; of a deleted one its last state, at the revision of the deletion.
-    pub new: Arc<Stored>,
-    /// Whether it was deleted.
-    pub deleted: bool,
-    /// Where in the log.
-    pub revision: u64,
-}
+use std::time::Duration;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
 
 /// What the log holds for a key.
 #[derive(Clone, Debug)]
@@ -69,70 +44,8 @@ impl Last {
     }
 }
 
-/// So many of the newest changes, and the objects that they left, keep what was parsed of them; who comes later parses again.
-const FRESH: usize = 64;
-
 type Space = BTreeMap<Arc<str>, Arc<Stored>>;
 type Name = (Arc<str>, Arc<str>);
-
-/// Recent changes, in order. Positions count all changes ever made, so that a reader's place survives evictions.
-#[derive(Debug)]
-pub(crate) struct Window {
-    changes: VecDeque<Arc<RecordedChange>>,
-    first: u64,
-    floor: u64,
-    bytes: usize,
-    limits: WindowLimits,
-}
-
-impl Window {
-    fn new(floor: u64, limits: WindowLimits) -> Self {
-        Self { changes: VecDeque::new(), first: 0, floor, bytes: 0, limits }
-    }
-
-    /// The change that has just become old.
-    fn aged(&mut self) -> Option<&mut Arc<RecordedChange>> {
-        let index = self.changes.len().checked_sub(FRESH + 1)?;
-        self.changes.get_mut(index)
-    }
-
-    fn push(&mut self, change: Arc<RecordedChange>) {
-        self.bytes += change.new.json().len();
-        self.changes.push_back(change);
-        while self.changes.len() > self.limits.events || self.bytes > self.limits.bytes {
-            let Some(evicted) = self.changes.pop_front() else { break };
-            self.bytes -= evicted.new.json().len();
-            self.floor = evicted.revision;
-            self.first += 1;
-        }
-    }
-
-    /// The revision since which no change is missing.
-    pub(crate) fn floor(&self) -> u64 {
-        self.floor
-    }
-
-    /// The position after the last change.
-    pub(crate) fn end(&self) -> u64 {
-        self.first + self.changes.len() as u64
-    }
-
-    /// The position of the first change after `revision`; `None` when it may be lost.
-    pub(crate) fn after(&self, revision: u64) -> Option<u64> {
-        (revision >= self.floor).then(|| self.first + self.changes.partition_point(|c| c.revision <= revision) as u64)
-    }
-
-    /// The changes from `position` on; `None` when it was evicted.
-    pub(crate) fn from(&self, position: u64) -> Option<impl Iterator<Item = &Arc<RecordedChange>>> {
-        let skip = usize::try_from(position.checked_sub(self.first)?).ok()?;
-        Some(self.changes.range(skip.min(self.changes.len())..))
-    }
-
-    /// Drops everything, so that every reader learns that it missed something.
-    fn reset(&mut self, floor: u64) {
-        *self = Self { first: self.end() + 1, ..Self::new(floor, self.limits) };
-    }
-}
 
 /// The content of a table at one moment.
 pub(crate) struct Data {
@@ -267,12 +180,12 @@ pub(crate) struct Table {
     /// Plural resource name.
     pub(crate) resource: Arc<str>,
     data: RwLock<Data>,
-    end: watch::Sender<u64>,
+    end: Progress,
 }
 
 impl Table {
     pub(crate) fn new(group: &str, resource: &str, floor: u64, limits: WindowLimits) -> Self {
-        Self { group: group.into(), resource: resource.into(), data: RwLock::new(Data::new(floor, limits)), end: watch::Sender::new(0) }
+        Self { group: group.into(), resource: resource.into(), data: RwLock::new(Data::new(floor, limits)), end: Progress::default() }
     }
 
     /// The content, for as short as possible.
@@ -281,8 +194,8 @@ impl Table {
     }
 
     /// Fires when the window's end moves.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.end.subscribe()
+    pub(crate) fn news(&self) -> Notified<'_> {
+        self.end.next()
     }
 
     /// What is known of a key's subject.
@@ -305,7 +218,11 @@ impl Table {
         for (key, sequence, entry) in entries {
             match entry {
                 Entry::Put(object) => _ = data.insert(object.light()),
-                Entry::Deleted(_) | Entry::Ended => data.mark(&key, sequence, now, keep),
+                // an object that was read early in the load may have been deleted before its end
+                Entry::Deleted(_) | Entry::Ended => {
+                    data.remove(&key);
+                    data.mark(&key, sequence, now, keep);
+                }
             }
         }
         data.revision = revision;
@@ -315,7 +232,7 @@ impl Table {
     /// Wakes the watchers.
     pub(crate) fn wake(&self) {
         let end = self.read().window.end();
-        self.end.send_replace(end);
+        self.end.advance(end);
     }
 }
 

@@ -1,19 +1,15 @@
 //! The tail of one stream. It loads what the stream holds and then follows it; it survives the loss of the connection, the consumer or the server.
 //!
 //! The stream keeps one message a subject, so a load reads exactly what exists. After an interruption the tail continues after the last sequence that it
-//! applied. It loads everything again only when it was away for longer than half the life of a deletion marker, or when the stream is another one than before.
-//!
-//! While only this process writes, the tail asks for headers without payloads, because this process already has what it wrote.
-use super::leader::Leader;
+//! applied. It loads everything again only when it was behind for longer than half the life of a deletion marker, or when the stream is another one than before.
 use super::log::{Log, ReceivedKind, ReceivedMessage};
+use super::server::{ConsumerOptions, DeliveredMessage, Delivery, PushConsumer, StreamServer};
 use super::stats::Counters;
 use super::wire;
-use async_nats::jetstream;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, push};
-use async_nats::{HeaderMap, StatusCode, Subscriber, header};
+use async_nats::HeaderMap;
 use bus::Backoff;
-use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -28,8 +24,6 @@ const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// So many messages are applied at once.
 const CHUNK: usize = 512;
-/// After so many messages of this process alone, the tail no longer asks for what it has written itself.
-const ALONE: u32 = 1_024;
 
 /// Why following stopped. The tail starts again.
 #[derive(Debug, thiserror::Error)]
@@ -42,32 +36,25 @@ pub(crate) enum TailError {
     Gap { expected: u64 },
     #[error("no sign of life from the consumer")]
     Silence,
+    #[error("the consumer brings messages so late that deletion markers may have expired")]
+    Behind,
     #[error("the subscription ended")]
     Ended,
     #[error("NATS can't be reached: {0}")]
     Publish(String),
-    #[error("a message of the stream is not understood: {0}")]
-    Malformed(String),
-    /// Messages come without what they hold, and it isn't known here; or with it, and it is. Nothing is wrong.
-    #[error("others write: {others}")]
-    Writers { others: bool },
 }
 
 /// The loop that keeps a log's tables.
 pub(crate) struct Tail {
     pub(crate) log: Arc<Log>,
-    pub(crate) js: jetstream::Context,
-    pub(crate) leader: Leader,
+    pub(crate) server: Arc<dyn StreamServer>,
     pub(crate) counters: Arc<Counters>,
     created: Option<SystemTime>,
-    heard: Instant,
-    /// So many messages of this process came since the last one of another.
-    own: u32,
 }
 
 /// Where one round of following stands.
 struct Round {
-    inbox: Subscriber,
+    deliveries: BoxStream<'static, Delivery>,
     /// When the stream was made: what tells it from another one of the same name.
     created: SystemTime,
     /// The consumer's sequence of the last message.
@@ -78,13 +65,11 @@ struct Round {
     end: u64,
     /// What a load has read.
     loaded: Option<Vec<ReceivedMessage>>,
-    /// Whether messages come without what they hold: this process has written them.
-    headers_only: bool,
 }
 
 impl Tail {
-    pub(crate) fn new(log: Arc<Log>, js: jetstream::Context, leader: Leader, counters: Arc<Counters>) -> Self {
-        Self { log, js, leader, counters, created: None, heard: Instant::now(), own: 0 }
+    pub(crate) fn new(log: Arc<Log>, server: Arc<dyn StreamServer>, counters: Arc<Counters>) -> Self {
+        Self { log, server, counters, created: None }
     }
 
     /// Runs until cancelled.
@@ -93,6 +78,7 @@ impl Tail {
         loop {
             let started = Instant::now();
             let error = tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 result = self.follow() => match result {
                     Ok(never) => match never {},
@@ -100,9 +86,6 @@ impl Tail {
                 },
             };
             tracing::debug!(prefix = self.log.prefix, %error, "the tail starts again");
-            if let TailError::Writers { .. } = error {
-                continue;
-            }
             if started.elapsed() > BACKOFF_MAX {
                 backoff.reset();
             }
@@ -121,56 +104,29 @@ impl Tail {
             match &mut round.loaded {
                 Some(loaded) => loaded.extend(chunk),
                 None if chunk.is_empty() => {}
-                None => self.applied(chunk)?,
-            }
-            if !round.headers_only && round.loaded.is_none() && self.own >= ALONE {
-                return Err(TailError::Writers { others: false });
+                None => self.log.fed(chunk),
             }
         }
-    }
-
-    /// Applies what was read. Of a message that came without what it holds, that must be known here.
-    fn applied(&mut self, chunk: Vec<ReceivedMessage>) -> Result<(), TailError> {
-        let known = self.log.fed(chunk);
-        if !known {
-            self.own = 0;
-        }
-        known.then_some(()).ok_or(TailError::Writers { others: true })
     }
 
     /// Starts a consumer: from the beginning for a load, otherwise behind what has been applied.
     async fn start(&mut self) -> Result<Round, TailError> {
         // Before the question: while the answer is under way, own writes are acknowledged and applied, which it doesn't know of.
         let known = self.log.applied();
-        let info = self.leader.info().await.map_err(TailError::Info)?;
-        let created = SystemTime::from(info.created);
-        let fresh = self.created == Some(created) && info.state.last_sequence >= known && self.heard.elapsed() < self.log.marker_ttl / 2;
+        let state = self.server.state().await.map_err(TailError::Info)?;
+        let created = state.created;
+        let fresh = self.created == Some(created) && state.last_sequence >= known && !self.log.may_lack_markers();
         self.counters.follows.add(1);
         if !fresh {
             self.counters.loads.add(1);
             self.log.start_load();
             self.created = None;
         }
-        let policy = if fresh { DeliverPolicy::ByStartSequence { start_sequence: known + 1 } } else { DeliverPolicy::All };
-        let headers_only = fresh && self.own >= ALONE;
-        let inbox_name = self.js.client().new_inbox();
-        let inbox = self.js.client().subscribe(inbox_name.clone()).await.map_err(|e| TailError::Consumer(e.to_string()))?;
-        let config = push::Config {
-            deliver_subject: inbox_name,
-            deliver_policy: policy,
-            ack_policy: AckPolicy::None,
-            replay_policy: ReplayPolicy::Instant,
-            idle_heartbeat: HEARTBEAT,
-            flow_control: true,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: INACTIVE,
-            headers_only,
-            ..push::Config::default()
-        };
-        let consumer = self.js.create_consumer_on_stream(config, &info.config.name).await.map_err(|e| TailError::Consumer(e.to_string()))?;
+        let from = if fresh { known + 1 } else { 1 };
+        let options = ConsumerOptions { from, heartbeat: HEARTBEAT, inactive: INACTIVE };
+        let PushConsumer { pending, deliveries } = self.server.consume(options).await.map_err(TailError::Consumer)?;
         let loaded = (!fresh).then(Vec::new);
-        Ok(Round { inbox, created, delivered: 0, pending: consumer.cached_info().num_pending, end: info.state.last_sequence, loaded, headers_only })
+        Ok(Round { deliveries, created, delivered: 0, pending, end: state.last_sequence, loaded })
     }
 
     /// When the consumer has sent all that there was, a load is complete, and what is missing up to the end has expired.
@@ -179,7 +135,7 @@ impl Tail {
             return Ok(());
         }
         let reached = round.loaded.as_ref().map_or(self.log.applied(), |loaded| loaded.last().map_or(0, |m| m.sequence));
-        if reached < round.end && self.leader.holds_after(reached).await.map_err(TailError::Info)? {
+        if reached < round.end && self.server.holds_after(reached).await.map_err(TailError::Info)? {
             return Ok(());
         }
         let end = reached.max(round.end);
@@ -197,61 +153,55 @@ impl Tail {
     /// Waits for messages, and takes as many as have come.
     async fn receive(&mut self, round: &mut Round) -> Result<Vec<ReceivedMessage>, TailError> {
         let mut chunk = Vec::new();
-        let first = tokio::time::timeout(SILENCE, round.inbox.next()).await.map_err(|_| TailError::Silence)?;
+        let first = tokio::time::timeout(SILENCE, round.deliveries.next()).await.map_err(|_| TailError::Silence)?;
         self.take(first.ok_or(TailError::Ended)?, round, &mut chunk).await?;
         while chunk.len() < CHUNK {
-            let Some(Some(message)) = futures::FutureExt::now_or_never(round.inbox.next()) else { break };
+            let Some(Some(message)) = futures::FutureExt::now_or_never(round.deliveries.next()) else { break };
             self.take(message, round, &mut chunk).await?;
         }
-        self.heard = Instant::now();
+        if round.pending == 0 {
+            self.log.is_complete();
+        } else if round.loaded.is_none() && self.log.may_lack_markers() {
+            return Err(TailError::Behind);
+        }
         Ok(chunk)
     }
 
-    async fn take(&mut self, message: async_nats::Message, round: &mut Round, chunk: &mut Vec<ReceivedMessage>) -> Result<(), TailError> {
-        if message.status.is_some() {
-            return self.control(&message, round).await;
+    async fn take(&mut self, delivery: Delivery, round: &mut Round, chunk: &mut Vec<ReceivedMessage>) -> Result<(), TailError> {
+        match delivery {
+            Delivery::Message(message) => self.message(message, round, chunk),
+            Delivery::Heartbeat { delivered, answer_to, idle } => {
+                if let Some(to) = answer_to {
+                    self.server.answer(to).await.map_err(TailError::Publish)?;
+                }
+                if idle {
+                    // Even if it once had more than it sent: that may have expired.
+                    round.pending = 0;
+                }
+                let complete = delivered.is_none_or(|last| last == round.delivered);
+                complete.then_some(()).ok_or(TailError::Gap { expected: round.delivered + 1 })
+            }
+            Delivery::Failed(why) => Err(TailError::Consumer(why)),
         }
-        let message = jetstream::Message { message, context: self.js.clone() };
-        let info = message.info().map_err(|e| TailError::Malformed(e.to_string()))?;
-        if info.consumer_sequence != round.delivered + 1 {
+    }
+
+    fn message(&mut self, message: DeliveredMessage, round: &mut Round, chunk: &mut Vec<ReceivedMessage>) -> Result<(), TailError> {
+        let DeliveredMessage { subject, headers, payload, sequence, consumer_sequence, pending } = message;
+        if consumer_sequence != round.delivered + 1 {
             return Err(TailError::Gap { expected: round.delivered + 1 });
         }
-        round.delivered = info.consumer_sequence;
-        round.pending = info.pending;
-        let sequence = info.stream_sequence;
-        let own = message.headers.as_ref().and_then(|h| wire::own_id(h, &self.log.session));
-        self.own = own.map_or(0, |_| self.own.saturating_add(1));
+        round.delivered = consumer_sequence;
+        round.pending = pending;
+        let own = headers.as_ref().and_then(|h| wire::own_id(h, &self.log.session));
         if round.loaded.is_none() && !self.log.wants(sequence) {
             return Ok(());
         }
-        let Some(key) = self.log.key(&message.subject) else {
-            tracing::warn!(subject = %message.subject, sequence, "a message on a subject that no object has is left out");
+        let Some(key) = self.log.key(&subject) else {
+            tracing::warn!(%subject, sequence, "a message on a subject that no object has is left out");
             return Ok(());
         };
-        let payload = (!round.headers_only).then(|| message.payload.clone());
-        chunk.push(ReceivedMessage { sequence, key, own, kind: kind(message.headers.as_ref()), payload });
+        chunk.push(ReceivedMessage { sequence, key, own, kind: kind(headers.as_ref()), payload });
         Ok(())
-    }
-
-    /// Heartbeats and flow control.
-    async fn control(&self, message: &async_nats::Message, round: &mut Round) -> Result<(), TailError> {
-        if message.status != Some(StatusCode::IDLE_HEARTBEAT) {
-            return Err(TailError::Consumer(message.description.clone().unwrap_or_default().to_string()));
-        }
-        let header = |name| message.headers.as_ref().and_then(|h| h.get(name)).map(ToString::to_string);
-        let stalled = header(async_nats::HeaderName::from_static("Nats-Consumer-Stalled"));
-        if let Some(reply) = message.reply.as_ref().map(ToString::to_string).or(stalled) {
-            self.js.client().publish(reply, Bytes::new()).await.map_err(|e| TailError::Publish(e.to_string()))?;
-        }
-        if message.reply.is_none() {
-            // It only idles when it has nothing more, even if it once had: what it had may have expired.
-            round.pending = 0;
-        }
-        let last: Option<u64> = header(header::NATS_LAST_CONSUMER).and_then(|n| n.parse().ok());
-        match last {
-            Some(last) if last != round.delivered => Err(TailError::Gap { expected: round.delivered + 1 }),
-            _ => Ok(()),
-        }
     }
 }
 

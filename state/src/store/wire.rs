@@ -1,7 +1,9 @@
 //! The form of a write as a NATS message, and publishing: single messages or one atomic batch.
+use super::server::{Outgoing, RequestError, StreamServer};
 use async_nats::jetstream::{self, publish::PublishAck, response::Response};
-use async_nats::{HeaderMap, HeaderValue, RequestErrorKind, client::Request, header};
+use async_nats::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Says which write of which process a message is: `<session>.<number>`.
@@ -62,6 +64,10 @@ impl Message {
         }
         headers
     }
+
+    fn outgoing(&self, headers: HeaderMap) -> Outgoing {
+        Outgoing { subject: self.subject.clone(), headers, payload: self.payload.clone() }
+    }
 }
 
 /// Which write of `session` a message with these headers is.
@@ -87,7 +93,7 @@ pub(crate) fn base(headers: &HeaderMap) -> Option<u64> {
 /// Publishes and waits for acknowledgements, as one session.
 #[derive(Clone)]
 pub(crate) struct Publisher {
-    pub(crate) js: jetstream::Context,
+    pub(crate) server: Arc<dyn StreamServer>,
     pub(crate) session: String,
     pub(crate) timeout: Duration,
 }
@@ -109,9 +115,8 @@ impl Publisher {
             headers
         };
         for (n, message) in first.iter().enumerate() {
-            let sent = self.js.client().publish_with_headers(message.subject.clone(), headers(message, n + 1), message.payload.clone()).await;
-            if let Err(error) = sent {
-                return PublishReply::NoReply(error.to_string());
+            if let Err(error) = self.server.publish(message.outgoing(headers(message, n + 1))).await {
+                return PublishReply::NoReply(error);
             }
         }
         let mut commit = headers(last, messages.len());
@@ -120,11 +125,10 @@ impl Publisher {
     }
 
     async fn request(&self, message: &Message, headers: HeaderMap) -> PublishReply {
-        let request = Request::new().headers(headers).payload(message.payload.clone()).timeout(Some(self.timeout));
-        match self.js.client().send_request(message.subject.clone(), request).await {
-            Ok(reply) => said(&reply.payload),
-            Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => PublishReply::Refused { code: 0, why: error.to_string() },
-            Err(error) => PublishReply::NoReply(error.to_string()),
+        match self.server.request(message.outgoing(headers), self.timeout).await {
+            Ok(reply) => said(&reply),
+            Err(RequestError::TooLarge(why)) => PublishReply::Refused { code: 0, why },
+            Err(RequestError::NoReply(why)) => PublishReply::NoReply(why),
         }
     }
 }

@@ -59,7 +59,9 @@ async fn old_stream(nats: &Nats) {
         allow_direct: true,
         ..Config::default()
     };
+    let locks = Config { name: "WS_test_LOCKS".to_owned(), subjects: vec!["ws.test.locks.>".to_owned()], ..Config::default() };
     nats.js().await.create_stream(config).await.unwrap();
+    nats.js().await.create_stream(locks).await.unwrap();
 }
 
 /// Two objects and the marker of a third.
@@ -80,7 +82,9 @@ async fn what_was_stored_before_is_brought_over() {
         assert_eq!(found, [("a.b".to_owned(), "a.b".into()), ("c".to_owned(), "c".into())]);
         let a = store.get(&key("a.b")).unwrap();
         assert!(a.revision > last, "revisions go on from {last}: {}", a.revision);
-        assert!(nats.js().await.get_stream("WS_test_LOG").await.is_err(), "the stream of before is gone");
+        for name in ["WS_test_LOG", "WS_test_LOCKS"] {
+            assert!(nats.js().await.get_stream(name).await.is_err(), "the stream of before is gone: {name}");
+        }
     }
     let store = nats.store().await;
     let (a, gone) = (store.get(&key("a.b")).unwrap(), put(&store, &key("gone"), 0, 2).await.unwrap());

@@ -1,7 +1,6 @@
 //! Compare-and-swap, deletion markers, group commit, objects that go by themselves.
 use crate::fixture::{Nats, delete, events, key, object, options, put, value};
 use bus::actor::System;
-use futures::TryStreamExt;
 use futures::future::join_all;
 use model::Key;
 use proptest::prelude::*;
@@ -306,33 +305,4 @@ async fn follow(store: &Store, witness: &Store, namespace: &str, steps: Vec<Step
         let expected: Vec<_> = model.iter().map(|(k, (revision, v))| (format!("k{k}"), *revision, serde_json::json!(v))).collect();
         assert_eq!(listed, expected);
     }
-}
-
-/// Whether the consumers of the log are sent headers alone.
-async fn bare(nats: &Nats) -> Vec<bool> {
-    let stream = nats.js().await.get_stream("KV_ws-test-objects").await.unwrap();
-    stream.consumers().map_ok(|info| info.config.headers_only).try_collect().await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_writes_alone_is_not_sent_what_it_wrote() {
-    let nats = Nats::start();
-    let a = nats.store().await;
-    let written = join_all((0..2_000).map(|n| {
-        let a = a.clone();
-        async move { put(&a, &key(&format!("k{n}")), 0, n).await.unwrap() }
-    }));
-    written.await;
-    let alone = async { while !bare(&nats).await.contains(&true) {} };
-    tokio::time::timeout(Duration::from_secs(10), alone).await.expect("its own writes come without what they hold");
-
-    let b = nats.store().await;
-    put(&b, &key("k7"), b.get(&key("k7")).unwrap().revision, "b").await.unwrap();
-    a.barrier("", "configmaps").await.unwrap();
-    assert_eq!(value(&a.get(&key("k7")).unwrap()), "b", "what others write comes with what it holds");
-    put(&a, &key("k7"), a.get(&key("k7")).unwrap().revision, "a").await.unwrap();
-    b.barrier("", "configmaps").await.unwrap();
-    assert_eq!(value(&b.get(&key("k7")).unwrap()), "a");
-    assert_eq!((a.stats()[0].loads, b.stats()[0].loads), (1, 1));
-    assert_eq!(a.list("", "configmaps", "").items.len(), 2_000);
 }

@@ -65,15 +65,17 @@ fn pods() {
     assert_eq!(going.get(2).map(String::as_str), Some("Terminating"));
 }
 
-#[test]
-fn others() {
+/// An object with metadata and what is given.
+fn with(rest: Value) -> Value {
     let meta =
         json!({"name": "x", "creationTimestamp": "2025-12-31T23:55:00Z", "labels": {"node-role.kubernetes.io/control-plane": "", "kubernetes.io/role": "a"}});
-    let with = |rest: Value| {
-        let mut all = json!({ "metadata": meta });
-        all.as_object_mut().unwrap().extend(rest.as_object().cloned().unwrap());
-        all
-    };
+    let mut all = json!({ "metadata": meta });
+    all.as_object_mut().unwrap().extend(rest.as_object().cloned().unwrap());
+    all
+}
+
+#[test]
+fn others() {
     let cases: Vec<(&str, &str, Value, &[&str])> = vec![
         (
             "",

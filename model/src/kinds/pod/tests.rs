@@ -69,18 +69,15 @@ fn accepted() {
     assert_eq!(causes(spec), Vec::<String>::new());
 }
 
+/// A pod of one container that has these fields.
+fn with(container: Value) -> Value {
+    let mut c = json!({"name": "a", "image": "i"});
+    c.as_object_mut().unwrap().extend(container.as_object().cloned().unwrap());
+    json!({ "containers": [c] })
+}
+
 #[test]
-fn refused() {
-    let with = |container: Value| {
-        let mut c = json!({"name": "a", "image": "i"});
-        c.as_object_mut().unwrap().extend(container.as_object().cloned().unwrap());
-        json!({ "containers": [c] })
-    };
-    let pod = |rest: Value| {
-        let mut spec = with(json!({}));
-        spec.as_object_mut().unwrap().extend(rest.as_object().cloned().unwrap());
-        spec
-    };
+fn refused_containers() {
     for (spec, expected) in [
         (json!({}), "spec.containers: Required value"),
         (with(json!({"image": ""})), "spec.containers[0].image: Required value"),
@@ -117,6 +114,19 @@ fn refused() {
             with(json!({"resources": {"requests": {"cpu": "-1"}}})),
             "spec.containers[0].resources.requests[cpu]: Invalid value: \"-1\": must be greater than or equal to 0",
         ),
+    ] {
+        assert_eq!(causes(spec), [expected]);
+    }
+}
+
+#[test]
+fn refused_pods() {
+    let pod = |rest: Value| {
+        let mut spec = with(json!({}));
+        spec.as_object_mut().unwrap().extend(rest.as_object().cloned().unwrap());
+        spec
+    };
+    for (spec, expected) in [
         (
             pod(json!({"restartPolicy": "Sometimes"})),
             "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",

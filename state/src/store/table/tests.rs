@@ -1,5 +1,6 @@
 //! What stays in memory.
 use super::*;
+use crate::store::window::FRESH;
 use model::Object;
 use serde_json::json;
 
@@ -65,4 +66,21 @@ fn a_load_keeps_json_only() {
     table.replace((0..10).map(|i| (key(i), i as u64 + 1, Entry::Put(written(i, i as u64 + 1)))).collect(), 10, KEEP);
     let data = table.read();
     assert!(data.after("", None).all(|o| o.read(|o| o.uid() == "u") && !o.is_parsed()));
+}
+
+/// A load takes a while: what it read first may be gone when it ends.
+#[test]
+fn what_is_deleted_during_a_load_is_gone_after_it() {
+    let table = Table::new("", "pods", 0, WindowLimits::default());
+    let again = written(2, 6);
+    let entries = vec![
+        (key(1), 3, Entry::Put(written(1, 3))),
+        (key(2), 4, Entry::Put(written(2, 4))),
+        (key(1), 5, Entry::Deleted(written(1, 5))),
+        (key(2), 5, Entry::Ended),
+        (key(2), 6, Entry::Put(again)),
+    ];
+    table.replace(entries, 6, KEEP);
+    assert_eq!((table.last(&key(1)), table.last(&key(2))), (Last::Marker(5), Last::Live(6)));
+    assert_eq!(table.read().count(""), 1);
 }

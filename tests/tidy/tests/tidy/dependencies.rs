@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conformance", &["testbed"]),
     ("e2e", &["testbed", "model", "bus", "state-client", "state", "scheduler", "controllers"]),
     ("fuzz", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
-    ("simulation", &["model", "state-client", "state", "scheduler", "controllers", "node-agent"]),
+    ("simulation", &["model", "bus", "state-client", "state", "scheduler", "controllers", "node-agent"]),
     ("tidy", &[]),
     ("xtask", &["model"]),
 ];

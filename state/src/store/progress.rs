@@ -1,0 +1,60 @@
+//! A number that only grows, and a way to wait for it. Those who wait are woken in the order in which they came, so that a seed of the simulation replays.
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    value: AtomicU64,
+    moved: Notify,
+}
+
+impl Progress {
+    /// Where it is.
+    pub(crate) fn get(&self) -> u64 {
+        self.value.load(Ordering::Acquire)
+    }
+
+    /// Moves it to `value`, and wakes those who wait where that is further.
+    pub(crate) fn advance(&self, value: u64) {
+        if self.value.swap(value, Ordering::AcqRel) != value {
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Completes with the next move after this call.
+    pub(crate) fn next(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
+    /// Waits until it is `value` or more.
+    pub(crate) async fn reach(&self, value: u64) {
+        loop {
+            let moved = self.next();
+            if self.get() >= value {
+                return;
+            }
+            moved.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[test]
+    fn who_waits_is_woken_by_the_move_that_is_far_enough() {
+        let progress = Progress::default();
+        let mut far = Box::pin(progress.reach(3));
+        assert!(far.as_mut().now_or_never().is_none());
+        progress.advance(2);
+        assert!(far.as_mut().now_or_never().is_none());
+        let next = progress.next();
+        progress.advance(3);
+        assert!(far.now_or_never().is_some() && next.now_or_never().is_some());
+        assert!(progress.reach(1).now_or_never().is_some() && progress.next().now_or_never().is_none());
+    }
+}

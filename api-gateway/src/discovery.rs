@@ -1,6 +1,5 @@
 //! Discovery documents, all derived from the table of kinds.
-use model::kind::Subresource;
-use model::{Kind, Kinds};
+use model::{Kind, Kinds, Subresource};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -84,33 +83,9 @@ pub fn group(kinds: &Kinds, name: &str) -> Option<Value> {
     Some(group)
 }
 
-/// A subresource's own kind and verbs; group and version are `None` where they are the resource's.
-struct Part {
-    group: Option<&'static str>,
-    version: Option<&'static str>,
-    kind: &'static str,
-    verbs: &'static [&'static str],
-}
-
-fn part(sub: Subresource) -> Part {
-    use Subresource as S;
-    let part = |group, version, kind, verbs| Part { group, version, kind, verbs };
-    match sub {
-        S::Status => part(None, None, "", &["get", "patch", "update"]),
-        S::Scale => part(Some("autoscaling"), Some("v1"), "Scale", &["get", "patch", "update"]),
-        S::Binding => part(None, None, "Binding", &["create"]),
-        S::Eviction => part(Some("policy"), Some("v1"), "Eviction", &["create"]),
-        S::Finalize => part(None, None, "", &["update"]),
-        S::Token => part(Some("authentication.k8s.io"), Some("v1"), "TokenRequest", &["create"]),
-        S::Log => part(None, None, "", &["get"]),
-        S::Exec => part(None, None, "PodExecOptions", &["create", "get"]),
-        S::Attach => part(None, None, "PodAttachOptions", &["create", "get"]),
-        S::Portforward => part(None, None, "PodPortForwardOptions", &["create", "get"]),
-    }
-}
-
-fn part_kind(kind: &Kind, part: &Part) -> String {
-    if part.kind.is_empty() { kind.kind.to_string() } else { part.kind.to_owned() }
+/// Group and version, where they aren't the resource's, and kind of what a subresource answers.
+fn answered(kind: &Kind, sub: Subresource) -> (Option<(&'static str, &'static str)>, &str) {
+    sub.exchanged().map_or((None, &*kind.kind), |exchanged| (exchanged.group_version, exchanged.kind))
 }
 
 /// `/api/v1` and `/apis/G/V`; `None` when nothing is served there.
@@ -140,12 +115,11 @@ fn resource_entry(kind: &Kind) -> Value {
 }
 
 fn sub_entry(kind: &Kind, sub: Subresource) -> Value {
-    let part = part(sub);
+    let (group_version, answered) = answered(kind, sub);
     let mut entry = json!({
-        "name": format!("{}/{}", kind.resource, sub.name()), "singularName": "", "namespaced": kind.namespaced(),
-        "kind": part_kind(kind, &part), "verbs": part.verbs,
+        "name": format!("{}/{}", kind.resource, sub.name()), "singularName": "", "namespaced": kind.namespaced(), "kind": answered, "verbs": sub.verbs(),
     });
-    if let (Some(group), Some(version)) = (part.group, part.version) {
+    if let Some((group, version)) = group_version {
         entry["group"] = group.into();
         entry["version"] = version.into();
     }
@@ -172,9 +146,10 @@ fn aggregated_group(kinds: &Kinds, group: &str, versions: &[Arc<str>]) -> Value 
 
 fn aggregated_resource(kind: &Kind, group: &str, version: &str) -> Value {
     let subs = kind.subresources.iter().map(|sub| {
-        let part = part(*sub);
-        let response = json!({"group": part.group.unwrap_or(group), "version": part.version.unwrap_or(version), "kind": part_kind(kind, &part)});
-        json!({"subresource": sub.name(), "responseKind": response, "verbs": part.verbs})
+        let (group_version, answered) = answered(kind, *sub);
+        let (group, version) = group_version.unwrap_or((group, version));
+        let response = json!({"group": group, "version": version, "kind": answered});
+        json!({"subresource": sub.name(), "responseKind": response, "verbs": sub.verbs()})
     });
     let mut entry = json!({
         "resource": kind.resource, "responseKind": {"group": group, "version": version, "kind": kind.kind},
@@ -200,7 +175,7 @@ mod tests {
             kind: "Deployment".into(),
             resource: "deployments".into(),
             singular: "deployment".into(),
-            subresources: vec![Subresource::Scale],
+            subresources: vec![Subresource::SCALE],
             ..pods_kind()
         };
         Kinds::new([deployments, pods_kind()])

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use bus::Bus;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use jiff::Timestamp;
-use model::kind::Subresource;
+use model::subresource::Effect;
 use model::{ApiError, Kinds};
 use state_client::{Client, Reply, User, Verb, WatchRequest};
 use std::sync::Arc;
@@ -188,7 +188,7 @@ fn encoder(asked: &ApiRequest, resolved: &Resolved) -> Result<Encoder, ApiError>
 
 /// Whether what is answered can be shown as a table: what is only created, such as a review or a binding, can't.
 fn has_table(resolved: &Resolved) -> bool {
-    resolved.kind.verbs.iter().any(|verb| *verb != "create") && !matches!(resolved.sub, Some(Subresource::Binding | Subresource::Eviction | Subresource::Token))
+    resolved.kind.verbs.iter().any(|verb| *verb != "create") && resolved.sub.is_none_or(|sub| *sub.effect() != Effect::Action)
 }
 
 fn reply_response(reply: Reply, encoder: &Encoder, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {

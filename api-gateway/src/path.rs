@@ -1,5 +1,5 @@
 //! What a request's path and method name: one parser for every kind, present and future.
-use model::{ApiError, Kind, Kinds, kind::Subresource};
+use model::{ApiError, Kind, Kinds, Subresource};
 use percent_encoding::percent_decode_str;
 use state_client::Verb;
 use std::sync::Arc;
@@ -104,22 +104,23 @@ pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<
     }
     let sub = match path.subresource.as_str() {
         "" => None,
-        name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(ApiError::not_served)?),
+        name => Some(kind.subresource(name).ok_or_else(ApiError::not_served)?),
     };
     Ok((kind.clone(), sub))
 }
 
-/// Methods of each subresource, with what they ask for.
+/// What a method asks of a subresource.
 fn sub_verb(sub: Subresource, method: &str) -> Option<Verb> {
-    use Subresource as S;
-    match (sub, method) {
-        (S::Status | S::Scale, "GET" | "HEAD") => Some(Verb::Get),
-        (S::Status | S::Scale | S::Finalize, "PUT") => Some(Verb::Update),
-        (S::Status | S::Scale, "PATCH") => Some(Verb::Patch),
-        (S::Binding | S::Eviction | S::Token, "POST") => Some(Verb::Create),
-        (S::Log, "GET") | (S::Exec | S::Attach | S::Portforward, "GET" | "POST") => Some(Verb::Connect),
-        _ => None,
-    }
+    let verb = match method {
+        "GET" | "HEAD" => Verb::Get,
+        "PUT" => Verb::Update,
+        "PATCH" => Verb::Patch,
+        "POST" => Verb::Create,
+        _ => return None,
+    };
+    let verb = Some(verb).filter(|verb| sub.verbs().contains(&verb.name()));
+    // a stream is opened by what has an answer to show
+    if sub.connects() { verb.filter(|_| method != "HEAD").map(|_| Verb::Connect) } else { verb }
 }
 
 /// What a method asks of a path.

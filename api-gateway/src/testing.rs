@@ -1,8 +1,8 @@
 //! Fixtures of this crate's tests.
-use model::kind::{Bucket, Column, Scope, Subresource};
+use model::kind::{Bucket, Column, Scope};
 use model::stored::Key;
 use model::strategy::Plain;
-use model::{Kind, Kinds, Object, Stored};
+use model::{Kind, Kinds, Object, Stored, Subresource};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub fn pods_kind() -> Kind {
         categories: vec!["all".into()],
         scope: Scope::Namespaced,
         verbs: vec!["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
-        subresources: vec![Subresource::Status, Subresource::Log, Subresource::Exec, Subresource::Portforward, Subresource::Eviction],
+        subresources: vec![Subresource::STATUS, Subresource::LOG, Subresource::EXEC, Subresource::PORTFORWARD, Subresource::EVICTION],
         columns: vec![Column { name: "Name", kind: "string", format: "name", description: "Name.", priority: 0, cell: |o, _| json!(o.name()) }],
         selectable: vec![],
         bucket: Bucket::Log,

@@ -1,6 +1,7 @@
 //! What a kind is, and **the** table of kinds. Discovery, OpenAPI, routes, tables, watches and RBAC names derive from its rows.
 use crate::object::Object;
 use crate::strategy::Strategy;
+use crate::subresource::Subresource;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -26,57 +27,6 @@ pub enum Bucket {
         /// How long an object stays after its last write; `None`: until deleted, but only its last version is kept.
         ttl: Option<Duration>,
     },
-}
-
-/// A part of an object, or an action on it, with an address of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subresource {
-    /// `status`: written apart from the rest.
-    Status,
-    /// `scale`: replicas as `autoscaling/v1` Scale.
-    Scale,
-    /// `binding`: a pod's node, written once.
-    Binding,
-    /// `eviction`: deletion that may be refused.
-    Eviction,
-    /// `finalize`: a namespace's `spec.finalizers`.
-    Finalize,
-    /// `token`: a service account's TokenRequest.
-    Token,
-    /// `log`, a stream.
-    Log,
-    /// `exec`, a stream.
-    Exec,
-    /// `attach`, a stream.
-    Attach,
-    /// `portforward`, a stream.
-    Portforward,
-}
-
-impl Subresource {
-    /// All of them.
-    pub const ALL: [Self; 10] =
-        [Self::Status, Self::Scale, Self::Binding, Self::Eviction, Self::Finalize, Self::Token, Self::Log, Self::Exec, Self::Attach, Self::Portforward];
-
-    /// The path segment.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Status => "status",
-            Self::Scale => "scale",
-            Self::Binding => "binding",
-            Self::Eviction => "eviction",
-            Self::Finalize => "finalize",
-            Self::Token => "token",
-            Self::Log => "log",
-            Self::Exec => "exec",
-            Self::Attach => "attach",
-            Self::Portforward => "portforward",
-        }
-    }
-    /// From the path segment.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.name() == name)
-    }
 }
 
 /// How a printed cell is computed from an object. `now` is RFC 3339, for ages.
@@ -150,6 +100,10 @@ impl Kind {
     /// The kind of a list: `PodList`.
     pub fn list_kind(&self) -> String {
         format!("{}List", self.kind)
+    }
+    /// Its subresource of this name.
+    pub fn subresource(&self, name: &str) -> Option<Subresource> {
+        self.subresources.iter().find(|sub| sub.name() == name).copied()
     }
     /// Whether it has this subresource.
     pub fn has(&self, sub: Subresource) -> bool {

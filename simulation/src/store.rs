@@ -1,8 +1,7 @@
 //! `state` as one log in memory: each write is a compare-and-swap of one object. What becomes of it is decided by the real strategies, the real steps of
 //! admission and the pure halves of the verbs.
 use jiff::Timestamp;
-use model::kind::Subresource;
-use model::{ApiError, Key, Kind, Kinds, Object, Reason, Stored, patch};
+use model::{ApiError, Key, Kind, Kinds, Object, Reason, Stored, Subresource, patch};
 use state::admission::service::Ranges;
 use state::admission::{Admission, Admit};
 use state::authz::Authorizer;
@@ -101,9 +100,9 @@ impl Store {
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Result<Reply, ApiError> {
         let kind = self.kinds.resource(&request.group, &request.resource).cloned().ok_or_else(|| ApiError::bad_request("no such resource"))?;
         let key = Key::new(request.group.clone(), request.resource.clone(), request.namespace.clone(), request.name.clone());
-        let sub = Subresource::from_name(&request.subresource);
+        let sub = kind.subresource(&request.subresource);
         match (request.verb, sub, &request.body) {
-            (Verb::Create, Some(Subresource::Binding), Body::Object(body)) => {
+            (Verb::Create, Some(Subresource::BINDING), Body::Object(body)) => {
                 self.change(&kind, &key, sub, &|old| binding::apply(body, old, now)).map(|_| success())
             }
             (Verb::Create, _, Body::Object(object)) => self.create(&kind, key, (**object).clone(), now),

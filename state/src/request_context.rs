@@ -4,9 +4,8 @@ use crate::flow_control::InFlightRequest;
 use crate::identity;
 use crate::node_name;
 use crate::write::WriteOf;
-use model::kind::Subresource;
 use model::selector::FieldSelector;
-use model::{ApiError, Key, Kind, Kinds, Object};
+use model::{ApiError, Key, Kind, Kinds, Object, Subresource};
 use state_client::{Body, Options, Request, User, Verb};
 use std::sync::Arc;
 
@@ -46,7 +45,7 @@ impl RequestContext {
         }
         let sub = match &*request.subresource {
             "" => None,
-            name => Some(Subresource::from_name(name).filter(|s| kind.has(*s)).ok_or_else(ApiError::not_served)?),
+            name => Some(kind.subresource(name).ok_or_else(ApiError::not_served)?),
         };
         if !allowed(&kind, sub, request.verb) {
             return Err(ApiError::not_allowed());
@@ -93,8 +92,7 @@ impl RequestContext {
     /// Kubernetes' verb for what is done. Streams are authorised as their effect: reading a log is a `get`, running something a `create`.
     fn rbac_verb(&self) -> &'static str {
         match (self.verb, self.sub) {
-            (Verb::Connect, Some(Subresource::Log)) => "get",
-            (Verb::Connect, _) => "create",
+            (Verb::Connect, Some(sub)) => sub.connection_verb(),
             (verb, _) => verb.name(),
         }
     }
@@ -137,14 +135,10 @@ impl RequestContext {
 
 /// Whether a kind, or its subresource, can be used with a verb.
 fn allowed(kind: &Kind, sub: Option<Subresource>, verb: Verb) -> bool {
-    use Subresource as S;
-    use Verb as V;
     match sub {
         None => kind.verbs.contains(&verb.name()),
-        Some(S::Status | S::Scale) => matches!(verb, V::Get | V::Update | V::Patch),
-        Some(S::Finalize) => verb == V::Update,
-        Some(S::Binding | S::Eviction | S::Token) => verb == V::Create,
-        Some(S::Log | S::Exec | S::Attach | S::Portforward) => matches!(verb, V::Connect | V::Get | V::Create),
+        Some(sub) if sub.connects() => matches!(verb, Verb::Connect | Verb::Get | Verb::Create),
+        Some(sub) => sub.verbs().contains(&verb.name()),
     }
 }
 

@@ -3,8 +3,8 @@
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
 use crate::meta;
 use jiff::Timestamp;
-use model::kind::Subresource;
-use model::{ApiError, Cause, Kind, Object, meta as rules, time};
+use model::subresource::Effect;
+use model::{ApiError, Cause, Kind, Object, Subresource, meta as rules, time};
 use serde_json::Value;
 
 /// What a write is of.
@@ -61,16 +61,17 @@ pub fn cover(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
 pub fn finish_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Result<(), ApiError> {
     match of.sub {
         None => of.row.strategy.prepare_update(new, old),
-        Some(Subresource::Status) => of.row.strategy.prepare_status(new, old),
+        Some(Subresource::STATUS) => of.row.strategy.prepare_status(new, old),
         Some(_) => {}
     }
     match of.sub {
-        None | Some(Subresource::Scale | Subresource::Finalize) => {
+        Some(Subresource::STATUS) => changed_status(of, new, old)?,
+        // an action says itself what it may change
+        Some(sub) if matches!(sub.effect(), Effect::Action | Effect::Connection) => {}
+        _ => {
             changed_object(of, new, old)?;
             meta::count_generation(of.row, new, old);
         }
-        Some(Subresource::Status) => changed_status(of, new, old)?,
-        Some(_) => {}
     }
     Ok(())
 }
@@ -177,10 +178,10 @@ fn part(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
         }
         into
     };
-    match of.sub {
-        None if of.row.has(Subresource::Status) => with(new, &["status"], old),
-        Some(Subresource::Status) => status_of(new, old, of.row.strategy.status_has_metadata()),
-        Some(Subresource::Finalize) => with(old.clone(), &["spec", "finalizers"], &new),
+    match (of.sub, of.sub.map(Subresource::effect)) {
+        (None, _) if of.row.has(Subresource::STATUS) => with(new, &["status"], old),
+        (Some(Subresource::STATUS), _) => status_of(new, old, of.row.strategy.status_has_metadata()),
+        (_, Some(Effect::Part(field))) => with(old.clone(), field, &new),
         _ => new,
     }
 }

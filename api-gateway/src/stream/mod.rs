@@ -18,8 +18,7 @@ pub mod upgrade;
 use crate::request::{ApiRequest, Context, Resolved};
 use crate::respond::Body;
 use http::Response;
-use model::ApiError;
-use model::kind::Subresource;
+use model::{ApiError, Subresource};
 use state_client::connect::{self, Target};
 
 /// Answers a `Connect`: asks `state` for the pod, and opens what the subresource says.
@@ -35,10 +34,10 @@ pub(crate) async fn respond(context: &Context, asked: ApiRequest, resolved: Reso
     let container = connect::check(sub, pod.object(), asked_for)?;
     let open = context.metrics.open(&resolved.path.group, &format!("{}/{}", resolved.path.resource, resolved.path.subresource));
     match sub {
-        Subresource::Log => log::respond(context, asked, &pod, container, open).await,
-        Subresource::Exec => channels::exec(context, asked, &pod, container, open).await,
-        Subresource::Attach => channels::attach(context, asked, &pod, container, open).await,
-        Subresource::Portforward => forward::respond(context, asked, &pod, open),
+        Subresource::LOG => log::respond(context, asked, &pod, container, open).await,
+        Subresource::EXEC => channels::exec(context, asked, &pod, container, open).await,
+        Subresource::ATTACH => channels::attach(context, asked, &pod, container, open).await,
+        Subresource::PORTFORWARD => forward::respond(context, asked, &pod, open),
         _ => Err(ApiError::not_served()),
     }
 }

@@ -99,7 +99,7 @@ impl World {
         if new.uid() != old.uid() || new.resource_version() != old.resource_version() {
             return Err(ApiError::modified(&key.group, &key.resource, &key.name));
         }
-        if kind.has(model::kind::Subresource::Status) {
+        if kind.has(model::Subresource::STATUS) {
             // status is written through its subresource only, and nothing else is
             let (from, to) = if &*request.subresource == "status" { (new.clone(), old.clone()) } else { (old.clone(), new.clone()) };
             new = to;

@@ -1,6 +1,7 @@
 //! Builds a row of the table in one expression.
-use crate::kind::{Bucket, Column, Kind, Scope, SelectableField, Subresource};
+use crate::kind::{Bucket, Column, Kind, Scope, SelectableField};
 use crate::strategy::{Plain, Strategy};
+use crate::subresource::Subresource;
 use std::sync::Arc;
 
 /// A row being built.
@@ -62,11 +63,11 @@ impl Row {
     }
     /// With a status of its own.
     pub(super) fn status(self) -> Self {
-        self.with([Subresource::Status])
+        self.with([Subresource::STATUS])
     }
     /// With replicas that can be scaled.
     pub(super) fn scale(self) -> Self {
-        self.with([Subresource::Scale])
+        self.with([Subresource::SCALE])
     }
     /// With a generation that counts changes of what is desired.
     pub(super) fn generation(mut self) -> Self {

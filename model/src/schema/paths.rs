@@ -1,5 +1,6 @@
 //! The paths of a kind in an OpenAPI document.
-use crate::kind::{Kind, Subresource};
+use crate::kind::Kind;
+use crate::subresource::Subresource;
 use serde_json::{Map, Value, json};
 
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
@@ -133,7 +134,7 @@ pub(super) fn of(kind: &Kind, version: &str, form: Version) -> Vec<(String, Valu
     }
     for sub in &kind.subresources {
         let schema = subresource_schema(*sub).unwrap_or(&kind.schema);
-        let gvk = subresource_schema(*sub).and_then(schema_gvk).unwrap_or_else(|| gvk.clone());
+        let gvk = subresource_gvk(*sub, kind, version).unwrap_or_else(|| gvk.clone());
         let item = target(sub.name(), &gvk, &named).path(subresource_operations(*sub, schema));
         out.push((format!("{collection}/{{name}}/{}", sub.name()), item));
     }
@@ -161,36 +162,27 @@ fn object_operations(kind: &Kind) -> Vec<Operation<'_>> {
 }
 
 fn subresource_operations(sub: Subresource, schema: &str) -> Vec<Operation<'_>> {
-    let get = |action| Operation { method: "get", action, query: &[], body: None, answer: schema };
-    let write = |method, action| Operation { method, action, query: &WRITING, body: Some(schema), answer: schema };
-    match sub {
-        Subresource::Status | Subresource::Scale => vec![get("get"), write("put", "put"), write("patch", "patch")],
-        Subresource::Finalize => vec![write("put", "put")],
-        Subresource::Binding | Subresource::Eviction | Subresource::Token => vec![write("post", "post")],
-        Subresource::Log => vec![get("get")],
-        Subresource::Exec | Subresource::Attach | Subresource::Portforward => vec![get("connect")],
-    }
+    // who can run something by a stream may open it by a POST as well, without a body
+    let (opens, runs) = (sub.connects(), sub.connects() && sub.verbs().contains(&"create"));
+    let operation = |verb: &&str| match *verb {
+        "get" => Some(Operation { method: "get", action: if runs { "connect" } else { "get" }, query: &[], body: None, answer: schema }),
+        "create" if opens => Some(Operation { method: "post", action: "connect", query: &[], body: None, answer: schema }),
+        "create" => Some(Operation { method: "post", action: "post", query: &WRITING, body: Some(schema), answer: schema }),
+        "update" => Some(Operation { method: "put", action: "put", query: &WRITING, body: Some(schema), answer: schema }),
+        "patch" => Some(Operation { method: "patch", action: "patch", query: &WRITING, body: Some(schema), answer: schema }),
+        _ => None,
+    };
+    sub.verbs().iter().filter_map(operation).collect()
 }
 
-/// Group, version and kind from a definition's name: `io.k8s.api.autoscaling.v1.Scale`.
-fn schema_gvk(name: &str) -> Option<Value> {
-    let mut parts = name.rsplit('.');
-    let (kind, version, package) = (parts.next()?, parts.next()?, parts.next()?);
-    let group = match package {
-        "core" => "",
-        "authentication" => "authentication.k8s.io",
-        other => other,
-    };
-    Some(json!({"group": group, "version": version, "kind": kind}))
+/// Group, version and kind of what a subresource of a kind takes, where that has a definition of its own.
+fn subresource_gvk(sub: Subresource, of: &Kind, version: &str) -> Option<Value> {
+    let exchanged = sub.exchanged().filter(|exchanged| exchanged.schema.is_some())?;
+    let (group, version) = exchanged.group_version.unwrap_or((&of.group, version));
+    Some(json!({"group": group, "version": version, "kind": exchanged.kind}))
 }
 
 /// The schema of what a subresource takes, where that isn't the kind itself.
 pub(super) fn subresource_schema(sub: Subresource) -> Option<&'static str> {
-    match sub {
-        Subresource::Scale => Some("io.k8s.api.autoscaling.v1.Scale"),
-        Subresource::Binding => Some("io.k8s.api.core.v1.Binding"),
-        Subresource::Eviction => Some("io.k8s.api.policy.v1.Eviction"),
-        Subresource::Token => Some("io.k8s.api.authentication.v1.TokenRequest"),
-        _ => None,
-    }
+    sub.exchanged()?.schema
 }

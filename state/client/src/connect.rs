@@ -1,6 +1,5 @@
 //! Streams into a pod (`log`, `exec`, `attach`, `portforward`): what must hold before the node is asked.
-use model::kind::Subresource;
-use model::{ApiError, Object};
+use model::{ApiError, Object, Subresource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,10 +24,10 @@ pub fn check(sub: Subresource, pod: &Object, container: &str) -> Result<String, 
         return Err(ApiError::bad_request(format!("pod {name} does not have a host assigned")));
     }
     let phase = pod.str_at(&["status", "phase"]);
-    if sub != Subresource::Log && matches!(phase, "Succeeded" | "Failed") {
+    if sub != Subresource::LOG && matches!(phase, "Succeeded" | "Failed") {
         return Err(ApiError::bad_request(format!("cannot exec into a container in a completed pod; current phase is {phase}")));
     }
-    if sub == Subresource::Portforward { Ok(String::new()) } else { chosen(pod, container) }
+    if sub == Subresource::PORTFORWARD { Ok(String::new()) } else { chosen(pod, container) }
 }
 
 fn names<'a>(pod: &'a Object, list: &str) -> Vec<&'a str> {
@@ -70,22 +69,22 @@ mod tests {
         let one = json!({"nodeName": "n", "containers": [{"name": "a"}]});
         let two = json!({"nodeName": "n", "containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]});
         let cases = [
-            (Subresource::Exec, one.clone(), json!({}), "Running", "", Ok("a")),
-            (Subresource::Exec, one.clone(), json!({}), "Running", "x", Err("container x is not valid for pod p")),
-            (Subresource::Exec, one.clone(), json!({}), "Succeeded", "", Err("cannot exec into a container in a completed pod; current phase is Succeeded")),
-            (Subresource::Log, one, json!({}), "Succeeded", "", Ok("a")),
+            (Subresource::EXEC, one.clone(), json!({}), "Running", "", Ok("a")),
+            (Subresource::EXEC, one.clone(), json!({}), "Running", "x", Err("container x is not valid for pod p")),
+            (Subresource::EXEC, one.clone(), json!({}), "Succeeded", "", Err("cannot exec into a container in a completed pod; current phase is Succeeded")),
+            (Subresource::LOG, one, json!({}), "Succeeded", "", Ok("a")),
             (
-                Subresource::Log,
+                Subresource::LOG,
                 two.clone(),
                 json!({}),
                 "Running",
                 "",
                 Err("a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"),
             ),
-            (Subresource::Log, two.clone(), json!({DEFAULT_CONTAINER: "b"}), "Running", "", Ok("b")),
-            (Subresource::Log, two.clone(), json!({}), "Running", "i", Ok("i")),
-            (Subresource::Portforward, two, json!({}), "Running", "", Ok("")),
-            (Subresource::Log, json!({"containers": [{"name": "a"}]}), json!({}), "Pending", "", Err("pod p does not have a host assigned")),
+            (Subresource::LOG, two.clone(), json!({DEFAULT_CONTAINER: "b"}), "Running", "", Ok("b")),
+            (Subresource::LOG, two.clone(), json!({}), "Running", "i", Ok("i")),
+            (Subresource::PORTFORWARD, two, json!({}), "Running", "", Ok("")),
+            (Subresource::LOG, json!({"containers": [{"name": "a"}]}), json!({}), "Pending", "", Err("pod p does not have a host assigned")),
         ];
         for (sub, spec, annotations, phase, container, want) in cases {
             let got = check(sub, &pod(spec, annotations, phase), container).map_err(|e| e.message);

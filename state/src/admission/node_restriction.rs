@@ -7,8 +7,7 @@ use crate::authz::node::LEASES;
 use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
 use crate::node_name::bound_to;
-use model::kind::Subresource;
-use model::{ApiError, Key, Object};
+use model::{ApiError, Key, Object, Subresource};
 use serde_json::Value;
 
 /// Labels that only an administrator sets on a node.
@@ -52,7 +51,7 @@ impl Step for NodeRestriction {
     fn admit_delete(&self, request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
         let Some(node) = node(request, object)? else { return Ok(()) };
         match (&*request.kind.group, &*request.kind.resource, request.subresource) {
-            ("", "pods", Some(Subresource::Eviction)) if !bound_to(object, node) => {
+            ("", "pods", Some(Subresource::EVICTION)) if !bound_to(object, node) => {
                 Err(request.forbidden(object, format!("node {node} can only evict pods with spec.nodeName set to itself")))
             }
             ("", "pods", None) if !bound_to(object, node) => {
@@ -150,7 +149,7 @@ fn own_pod(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refus
     match (request.subresource, request.old) {
         (None, None) => mirror(request, node, object),
         (None, Some(_)) => Err(request.forbidden(object, format!("unexpected operation \"UPDATE\", node {node:?} can only create and delete mirror pods"))),
-        (Some(Subresource::Status), Some(old)) => own_status(request, node, object, old),
+        (Some(Subresource::STATUS), Some(old)) => own_status(request, node, object, old),
         (Some(sub), _) => Err(request.forbidden(object, format!("unexpected pod subresource {:?}, only 'status' and 'eviction' are allowed", sub.name()))),
     }
 }

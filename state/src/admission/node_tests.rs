@@ -2,7 +2,7 @@
 use super::node_restriction::NodeRestriction;
 use super::*;
 use crate::lookup::fixture::MapLookup;
-use model::kind::Subresource;
+use model::Subresource;
 use model::kinds;
 use serde_json::{Value, json};
 use state_client::User;
@@ -73,7 +73,7 @@ fn labels() {
         let set = outcome(format!("node \"n1\" is not allowed to set the following labels: {label}"));
         assert_eq!(write("nodes", None, Value::Null, with.clone()), set, "{label} set");
         let modified = outcome(format!("is not allowed to modify labels: {label}"));
-        for subresource in [None, Some(Subresource::Status)] {
+        for subresource in [None, Some(Subresource::STATUS)] {
             assert_eq!(write("nodes", subresource, without.clone(), with.clone()), modified, "{label} added");
             assert_eq!(write("nodes", subresource, with.clone(), other.clone()), modified, "{label} changed");
             assert_eq!(write("nodes", subresource, with.clone(), without.clone()), modified, "{label} removed");
@@ -114,7 +114,7 @@ fn its_own_node() {
         (plain(), node("n1", json!({"annotations": {"a": "b"}, "ownerReferences": []}), json!({"unschedulable": true, "taints": []})), Ok(())),
     ];
     for (old, new, want) in cases {
-        let subresources: &[_] = if old.is_null() { &[None] } else { &[None, Some(Subresource::Status)] };
+        let subresources: &[_] = if old.is_null() { &[None] } else { &[None, Some(Subresource::STATUS)] };
         for subresource in subresources {
             assert_eq!(write("nodes", *subresource, old.clone(), new.clone()), want, "{old} {new}");
         }
@@ -215,7 +215,7 @@ fn nobody_gives_a_mirror_pod_what_its_node_would_read() {
 fn its_own_pods() {
     let pod = |node: &str, labels: Value, status: Value| json!({"metadata": {"namespace": "default", "name": "p", "labels": labels}, "spec": {"nodeName": node}, "status": status});
     let plain = |node: &str| pod(node, json!({"a": "b"}), json!({}));
-    let status = Some(Subresource::Status);
+    let status = Some(Subresource::STATUS);
     let claims = json!({"resourceClaimStatuses": [{"name": "r", "resourceClaimName": "x"}]});
     let cases = [
         (status, plain("n1"), pod("n1", json!({"a": "b"}), json!({"phase": "Running"})), Ok(())),
@@ -226,12 +226,12 @@ fn its_own_pods() {
         (status, plain("n1"), pod("n1", json!({}), json!({})), refused("node \"n1\" cannot update labels through pod status")),
         (status, plain("n1"), pod("n1", json!({"a": "b"}), claims), refused("node \"n1\" cannot update resource claim statues")),
         (None, plain("n1"), plain("n1"), refused("unexpected operation \"UPDATE\", node \"n1\" can only create and delete mirror pods")),
-        (Some(Subresource::Binding), plain("n1"), plain("n1"), refused("unexpected pod subresource \"binding\", only 'status' and 'eviction' are allowed")),
+        (Some(Subresource::BINDING), plain("n1"), plain("n1"), refused("unexpected pod subresource \"binding\", only 'status' and 'eviction' are allowed")),
         (None, plain("n1"), Value::Null, Ok(())),
         (None, plain("n2"), Value::Null, refused("node \"n1\" can only delete pods with spec.nodeName set to itself")),
         (None, plain(""), Value::Null, refused("node \"n1\" can only delete pods with spec.nodeName set to itself")),
-        (Some(Subresource::Eviction), plain("n1"), Value::Null, Ok(())),
-        (Some(Subresource::Eviction), plain("n2"), Value::Null, refused("node n1 can only evict pods with spec.nodeName set to itself")),
+        (Some(Subresource::EVICTION), plain("n1"), Value::Null, Ok(())),
+        (Some(Subresource::EVICTION), plain("n2"), Value::Null, refused("node n1 can only evict pods with spec.nodeName set to itself")),
     ];
     for (subresource, old, new, want) in cases {
         assert_eq!(write("pods", subresource, old.clone(), new.clone()), want, "{subresource:?} {old} {new}");

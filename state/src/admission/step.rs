@@ -1,8 +1,7 @@
 //! A step of admission and what it is given: the write that asks, what a step leaves beside the object, and why it refuses.
 use super::reservation::Reservation;
 use crate::lookup::ObjectLookup;
-use model::kind::Subresource;
-use model::{ApiError, Kind, Object};
+use model::{ApiError, Kind, Object, Subresource};
 use state_client::User;
 use std::time::Duration;
 

@@ -3,8 +3,7 @@ use super::*;
 use crate::lookup::fixture::MapLookup;
 use crate::subresource::token::TokenKeys;
 use base64::Engine;
-use model::kind::Subresource;
-use model::{ApiError, kinds};
+use model::{ApiError, Subresource, kinds};
 use serde_json::{Value, json};
 use state_client::User;
 

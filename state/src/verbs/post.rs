@@ -5,8 +5,7 @@ use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, success};
 use crate::request_context::{self, RequestContext};
 use crate::subresource::{binding, token};
-use model::ApiError;
-use model::kind::Subresource;
+use model::{ApiError, Subresource};
 use state_client::{Body, Reply};
 
 impl Pipeline {
@@ -15,9 +14,9 @@ impl Pipeline {
         match call.sub {
             None if self.is_review(call) => self.review(call, body),
             None => self.create_object(call, body).await,
-            Some(Subresource::Binding) => self.bind(call, body).await,
-            Some(Subresource::Eviction) => self.evict(call, body).await,
-            Some(Subresource::Token) => self.token(call, body).await,
+            Some(Subresource::BINDING) => self.bind(call, body).await,
+            Some(Subresource::EVICTION) => self.evict(call, body).await,
+            Some(Subresource::TOKEN) => self.token(call, body).await,
             Some(sub) => self.connect(call, sub, body).await,
         }
     }

@@ -7,9 +7,8 @@ use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
-use model::kind::Subresource;
 use model::kinds::event;
-use model::{ApiError, Kind, Stored};
+use model::{ApiError, Kind, Stored, Subresource};
 use serde_json::Value;
 use state_client::connect::{self, Target};
 use state_client::{Body, ListReply, Reply, Verb};
@@ -66,8 +65,8 @@ impl Pipeline {
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         self.check_read(call, &stored)?;
         match call.sub {
-            None | Some(Subresource::Status) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::Scale) => Ok(json_reply(&Value::Object(stored.read(scale::of).0), 200)),
+            None | Some(Subresource::STATUS) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
+            Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(scale::of).0), 200)),
             Some(sub) => connected(sub, stored, Body::None),
         }
     }

@@ -12,9 +12,8 @@ use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use crate::write;
-use model::kind::Subresource;
 use model::kinds::event;
-use model::{ApiError, Cause, Object, Reason, Stored, patch};
+use model::{ApiError, Cause, Object, Reason, Stored, Subresource, patch};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +27,7 @@ impl Pipeline {
     pub(crate) async fn update(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let mut given = request_context::object(body)?;
-        if call.sub == Some(Subresource::Scale) {
+        if call.sub == Some(Subresource::SCALE) {
             let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
             return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
         }
@@ -61,7 +60,7 @@ impl Pipeline {
             // whether there is an object to change is not even asked
             return Err(unsupported());
         }
-        if call.sub == Some(Subresource::Scale) {
+        if call.sub == Some(Subresource::SCALE) {
             let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
             let scaled = self.change(call, &propose).await?;
             return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));

@@ -15,8 +15,8 @@ pub use policy::{Level, Policy, Standard, Version};
 pub use violation::Violation;
 
 use crate::admission::step::{Admit, Effects, Refusal, Step};
-use model::kind::Subresource;
-use model::{ApiError, Cause, Key, Object};
+use model::subresource::Effect;
+use model::{ApiError, Cause, Key, Object, Subresource};
 use serde_json::Value;
 use std::sync::Arc;
 use violation::details;
@@ -149,8 +149,11 @@ impl PodSecurityAdmission {
 
 /// Whether a write of this part of a pod can't change its containers.
 fn leaves_containers(part: Subresource) -> bool {
-    use Subresource::{Attach, Binding, Eviction, Exec, Log, Portforward, Status};
-    matches!(part, Status | Binding | Eviction | Log | Exec | Attach | Portforward)
+    match part.effect() {
+        Effect::Part(field) => field.first() != Some(&"spec"),
+        Effect::View => false,
+        Effect::Action | Effect::Connection => true,
+    }
 }
 
 /// Whether an update changes what is judged: of what may change in a pod that is an image.

@@ -100,7 +100,7 @@ fn updates_of_pods() {
     assert!(update(None, json!({"containers": []}), debugged("a")).refused.is_some());
     assert!(update(None, debugged("a"), debugged("b")).refused.is_some());
     assert_eq!(update(None, debugged("a"), debugged("a")), NOTHING);
-    assert_eq!(update(Some(Subresource::Status), with_image("a"), with_image("b")), NOTHING);
+    assert_eq!(update(Some(Subresource::STATUS), with_image("a"), with_image("b")), NOTHING);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn templates_are_only_reported() {
     assert_eq!((based.refused, based.warnings.len(), based.notes.len()), (None, 1, 1));
     assert_eq!(Write::new("deployments", deployment("free")).run(), NOTHING);
     assert_eq!(
-        Write { subresource: Some(Subresource::Scale), old: Some(deployment("strict")), ..Write::new("deployments", deployment("strict")) }.run(),
+        Write { subresource: Some(Subresource::SCALE), old: Some(deployment("strict")), ..Write::new("deployments", deployment("strict")) }.run(),
         NOTHING
     );
     assert_eq!(

@@ -118,9 +118,15 @@ fn sub_verb(sub: Subresource, method: &str) -> Option<Verb> {
         "POST" => Verb::Create,
         _ => return None,
     };
-    let verb = Some(verb).filter(|verb| sub.verbs().contains(&verb.name()));
-    // a stream is opened by what has an answer to show
-    if sub.connects() { verb.filter(|_| method != "HEAD").map(|_| Verb::Connect) } else { verb }
+    if !sub.verbs().contains(&verb.name()) {
+        return None;
+    }
+    match (sub.connects(), method) {
+        (false, _) => Some(verb),
+        // a stream is all body, which HEAD asks to leave out
+        (true, "HEAD") => None,
+        (true, _) => Some(Verb::Connect),
+    }
 }
 
 /// What a method asks of a path.

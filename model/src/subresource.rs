@@ -25,9 +25,9 @@ pub enum Effect {
     Connection,
 }
 
-/// A row.
+/// What is known of a subresource.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Row {
+struct Definition {
     name: &'static str,
     verbs: &'static [&'static str],
     exchanged: Option<Exchanged>,
@@ -36,9 +36,9 @@ struct Row {
 
 /// A subresource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subresource(&'static Row);
+pub struct Subresource(&'static Definition);
 
-const ALL: &[&str] = &["get", "patch", "update"];
+const READ_WRITE: &[&str] = &["get", "patch", "update"];
 const CREATE: &[&str] = &["create"];
 const CONNECT: &[&str] = &["create", "get"];
 
@@ -48,32 +48,32 @@ const fn options(kind: &'static str) -> Option<Exchanged> {
 
 impl Subresource {
     /// The status, written apart from the rest.
-    pub const STATUS: Self = Self(&Row { name: "status", verbs: ALL, exchanged: None, effect: Effect::Part(&["status"]) });
+    pub const STATUS: Self = Self(&Definition { name: "status", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["status"]) });
     /// Replicas, as a Scale.
-    pub const SCALE: Self = Self(&Row {
+    pub const SCALE: Self = Self(&Definition {
         name: "scale",
-        verbs: ALL,
+        verbs: READ_WRITE,
         exchanged: Some(Exchanged { group_version: Some(("autoscaling", "v1")), kind: "Scale", schema: Some("io.k8s.api.autoscaling.v1.Scale") }),
         effect: Effect::View,
     });
     /// A pod's node, written once.
-    pub const BINDING: Self = Self(&Row {
+    pub const BINDING: Self = Self(&Definition {
         name: "binding",
         verbs: CREATE,
         exchanged: Some(Exchanged { group_version: None, kind: "Binding", schema: Some("io.k8s.api.core.v1.Binding") }),
         effect: Effect::Action,
     });
     /// A deletion that may be refused.
-    pub const EVICTION: Self = Self(&Row {
+    pub const EVICTION: Self = Self(&Definition {
         name: "eviction",
         verbs: CREATE,
         exchanged: Some(Exchanged { group_version: Some(("policy", "v1")), kind: "Eviction", schema: Some("io.k8s.api.policy.v1.Eviction") }),
         effect: Effect::Action,
     });
     /// What holds a namespace.
-    pub const FINALIZE: Self = Self(&Row { name: "finalize", verbs: &["update"], exchanged: None, effect: Effect::Part(&["spec", "finalizers"]) });
+    pub const FINALIZE: Self = Self(&Definition { name: "finalize", verbs: &["update"], exchanged: None, effect: Effect::Part(&["spec", "finalizers"]) });
     /// A service account's token.
-    pub const TOKEN: Self = Self(&Row {
+    pub const TOKEN: Self = Self(&Definition {
         name: "token",
         verbs: CREATE,
         exchanged: Some(Exchanged {
@@ -84,13 +84,14 @@ impl Subresource {
         effect: Effect::Action,
     });
     /// A container's log.
-    pub const LOG: Self = Self(&Row { name: "log", verbs: &["get"], exchanged: None, effect: Effect::Connection });
+    pub const LOG: Self = Self(&Definition { name: "log", verbs: &["get"], exchanged: None, effect: Effect::Connection });
     /// A program in a container.
-    pub const EXEC: Self = Self(&Row { name: "exec", verbs: CONNECT, exchanged: options("PodExecOptions"), effect: Effect::Connection });
+    pub const EXEC: Self = Self(&Definition { name: "exec", verbs: CONNECT, exchanged: options("PodExecOptions"), effect: Effect::Connection });
     /// A container's own program.
-    pub const ATTACH: Self = Self(&Row { name: "attach", verbs: CONNECT, exchanged: options("PodAttachOptions"), effect: Effect::Connection });
+    pub const ATTACH: Self = Self(&Definition { name: "attach", verbs: CONNECT, exchanged: options("PodAttachOptions"), effect: Effect::Connection });
     /// A pod's ports.
-    pub const PORTFORWARD: Self = Self(&Row { name: "portforward", verbs: CONNECT, exchanged: options("PodPortForwardOptions"), effect: Effect::Connection });
+    pub const PORTFORWARD: Self =
+        Self(&Definition { name: "portforward", verbs: CONNECT, exchanged: options("PodPortForwardOptions"), effect: Effect::Connection });
 
     /// The path segment.
     pub fn name(self) -> &'static str {

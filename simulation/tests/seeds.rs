@@ -1,14 +1,12 @@
 //! Runs the simulation for many seeds. The variable `SEEDS` sets how many; `SEED` runs a single one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use simulation::Life;
+mod common;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| v.parse().unwrap())
-}
+use simulation::Life;
 
 #[test]
 fn every_life_ends_well() {
-    let seeds: Vec<u64> = number("SEED").map_or_else(|| (1..=number("SEEDS").unwrap_or(40)).collect(), |one| vec![one]);
+    let seeds = common::seeds();
     let started = std::time::Instant::now();
     let (mut events, mut failures) = (0, Vec::new());
     for seed in &seeds {

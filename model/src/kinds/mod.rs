@@ -20,7 +20,7 @@ pub mod service;
 mod workload;
 
 use crate::kind::{Bucket, Kinds};
-use crate::subresource::Subresource as Sub;
+use crate::subresource::Subresource;
 use row::{Row, row};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn core() -> Vec<Row> {
             .short(["ns"])
             .cluster()
             .status()
-            .with([Sub::FINALIZE])
+            .with([Subresource::FINALIZE])
             .one_at_a_time()
             .select(&[("status.phase", &["status", "phase"])]),
         row("", "v1", "Node", "nodes")
@@ -57,7 +57,7 @@ fn core() -> Vec<Row> {
             .all()
             .status()
             .generation()
-            .with([Sub::BINDING, Sub::EVICTION, Sub::LOG, Sub::EXEC, Sub::ATTACH, Sub::PORTFORWARD])
+            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
                 ("spec.restartPolicy", &["spec", "restartPolicy"]),
@@ -79,7 +79,7 @@ fn core() -> Vec<Row> {
         row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::STRATEGY).short(["ep"]).singular("endpoints"),
         row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),
         row("", "v1", "Secret", "secrets").columns(columns::secret()).strategy(&config::SECRET).select(&[("type", &["type"])]),
-        row("", "v1", "ServiceAccount", "serviceaccounts").columns(columns::service_account()).short(["sa"]).with([Sub::TOKEN]),
+        row("", "v1", "ServiceAccount", "serviceaccounts").columns(columns::service_account()).short(["sa"]).with([Subresource::TOKEN]),
     ]
 }
 

@@ -2,18 +2,16 @@
 //! history is checked: what was acknowledged is in the stream once and was read and watched; what was refused is not; watches are in order; all ends well.
 //! The variable `SEEDS` sets how many; `SEED` runs a single one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[path = "../common/mod.rs"]
+mod common;
 mod history;
 mod life;
 mod network;
 mod stream;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| v.parse().unwrap())
-}
-
 #[test]
 fn every_history_is_right() {
-    let seeds: Vec<u64> = number("SEED").map_or_else(|| (1..=number("SEEDS").unwrap_or(40)).collect(), |one| vec![one]);
+    let seeds = common::seeds();
     let started = std::time::Instant::now();
     let (mut writes, mut seen, mut failures) = (0, 0, Vec::new());
     for seed in &seeds {

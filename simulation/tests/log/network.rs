@@ -3,7 +3,7 @@ use crate::stream::{Accepted, BatchFate, Stream};
 use async_nats::{Subject, header};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use state::store::server::{ConsumerOptions, DeliveredMessage, Delivery, LastMessage, Outgoing, PushConsumer, RequestError, StreamServer, StreamState};
@@ -160,17 +160,26 @@ impl Connection {
         Self { name: format!("{process}/{stream}"), asked }
     }
 
-    async fn ask(&self, question: Question, within: Duration) -> Result<Answer, String> {
-        let (sender, answer) = oneshot::channel();
-        self.asked.send((question, Some(sender))).map_err(|e| e.to_string())?;
-        // who lost the way to answer says nothing until the time is over
-        let answer = async {
-            match answer.await {
-                Ok(answer) => answer,
-                Err(_) => std::future::pending().await,
-            }
-        };
-        timeout(within, answer).await.map_err(|_| "no answer in time".to_owned())
+    /// Asks, and takes out of the answer what was asked for.
+    fn ask<T: Send + 'static>(&self, question: Question, within: Duration, take: fn(Answer) -> Option<T>) -> BoxFuture<'_, Result<T, String>> {
+        async move {
+            let (sender, answer) = oneshot::channel();
+            self.asked.send((question, Some(sender))).map_err(|e| e.to_string())?;
+            // who lost the way to answer says nothing until the time is over
+            let answer = async {
+                match answer.await {
+                    Ok(answer) => answer,
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            let answer = timeout(within, answer).await.map_err(|_| "no answer in time".to_owned())?;
+            take(answer).ok_or_else(|| "another answer".to_owned())
+        }
+        .boxed()
+    }
+
+    fn send(&self, question: Question) -> BoxFuture<'_, Result<(), String>> {
+        futures::future::ready(self.asked.send((question, None)).map_err(|e| e.to_string())).boxed()
     }
 }
 
@@ -184,65 +193,35 @@ impl StreamServer for Connection {
     }
 
     fn publish(&self, message: Outgoing) -> BoxFuture<'_, Result<(), String>> {
-        let sent = self.asked.send((Question::Publish(message), None)).map_err(|e| e.to_string());
-        async move { sent }.boxed()
+        self.send(Question::Publish(message))
     }
 
     fn request(&self, message: Outgoing, timeout: Duration) -> BoxFuture<'_, Result<Bytes, RequestError>> {
-        async move {
-            match self.ask(Question::Publish(message), timeout).await {
-                Ok(Answer::Reply(reply)) => Ok(reply),
-                Ok(_) => Err(RequestError::NoReply("another answer".to_owned())),
-                Err(why) => Err(RequestError::NoReply(why)),
-            }
-        }
-        .boxed()
+        let reply = |answer| if let Answer::Reply(reply) = answer { Some(reply) } else { None };
+        self.ask(Question::Publish(message), timeout, reply).map_err(RequestError::NoReply).boxed()
     }
 
     fn state(&self) -> BoxFuture<'_, Result<StreamState, String>> {
-        async move {
-            match self.ask(Question::State, API_TIMEOUT).await? {
-                Answer::State(state) => Ok(state),
-                _ => Err("another answer".to_owned()),
-            }
-        }
-        .boxed()
+        self.ask(Question::State, API_TIMEOUT, |answer| if let Answer::State(state) = answer { Some(state) } else { None })
     }
 
     fn last<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<LastMessage>, String>> {
-        async move {
-            match self.ask(Question::Last(subject.to_owned()), API_TIMEOUT).await? {
-                Answer::Last(last) => Ok(last),
-                _ => Err("another answer".to_owned()),
-            }
-        }
-        .boxed()
+        self.ask(Question::Last(subject.to_owned()), API_TIMEOUT, |answer| if let Answer::Last(last) = answer { Some(last) } else { None })
     }
 
     fn holds_after(&self, sequence: u64) -> BoxFuture<'_, Result<bool, String>> {
-        async move {
-            match self.ask(Question::HoldsAfter(sequence), API_TIMEOUT).await? {
-                Answer::Holds(holds) => Ok(holds),
-                _ => Err("another answer".to_owned()),
-            }
-        }
-        .boxed()
+        self.ask(Question::HoldsAfter(sequence), API_TIMEOUT, |answer| if let Answer::Holds(holds) = answer { Some(holds) } else { None })
     }
 
     fn consume(&self, options: ConsumerOptions) -> BoxFuture<'_, Result<PushConsumer, String>> {
-        async move {
-            match self.ask(Question::Consume(options), API_TIMEOUT).await? {
-                Answer::Consumer(consumer) => Ok(consumer),
-                _ => Err("another answer".to_owned()),
-            }
-        }
-        .boxed()
+        self.ask(Question::Consume(options), API_TIMEOUT, |answer| if let Answer::Consumer(consumer) = answer { Some(consumer) } else { None })
     }
 
     fn answer(&self, to: String) -> BoxFuture<'_, Result<(), String>> {
-        let sent =
-            to.parse().map_err(|_| "no such question".to_owned()).and_then(|id| self.asked.send((Question::Answered(id), None)).map_err(|e| e.to_string()));
-        async move { sent }.boxed()
+        match to.parse() {
+            Ok(id) => self.send(Question::Answered(id)),
+            Err(_) => futures::future::ready(Err("no such question".to_owned())).boxed(),
+        }
     }
 }
 

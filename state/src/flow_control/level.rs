@@ -17,10 +17,10 @@ pub(crate) fn too_many() -> ApiError {
 /// Who has how much of a level.
 #[derive(Default)]
 pub(super) struct Flow {
-    pub(super) in_flight: usize,
-    pub(super) bytes: usize,
-    pub(super) parked: usize,
-    pub(super) waiting: VecDeque<oneshot::Sender<Seat>>,
+    in_flight: usize,
+    bytes: usize,
+    parked: usize,
+    waiting: VecDeque<oneshot::Sender<Seat>>,
 }
 
 pub(super) struct State {
@@ -44,10 +44,10 @@ fn fits(fair: bool, limit: usize, all: usize, mine: usize, more: usize) -> bool 
 pub(super) struct PriorityLevel {
     pub(super) limits: LevelLimits,
     /// Whether those in it compete with each other.
-    pub(super) fair: bool,
+    fair: bool,
     /// Whether one request of each is let in even into a full level: who they are was decided by an administrator.
-    pub(super) guaranteed: bool,
-    pub(super) state: Mutex<State>,
+    guaranteed: bool,
+    state: Mutex<State>,
 }
 
 impl PriorityLevel {

@@ -148,7 +148,7 @@ impl Log {
     }
 
     /// The tail has all that the stream holds.
-    pub(crate) fn is_complete(&self) {
+    pub(crate) fn set_complete(&self) {
         *sync::lock(&self.complete) = Instant::now();
     }
 
@@ -387,7 +387,7 @@ impl Log {
 
     /// Lets readers see what was applied: first the revision, then the watchers, then the writers.
     fn publish(&self, order: MutexGuard<'_, ApplyOrder>, batch: Applied) {
-        self.applied.advance(order.applied);
+        self.applied.set(order.applied);
         drop(order);
         for table in batch.tables {
             table.wake();

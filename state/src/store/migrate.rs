@@ -65,22 +65,19 @@ pub(crate) async fn finish(js: &jetstream::Context, which: Which, options: &Stor
     let filled = js.get_stream(&config.name).await.map_err(|e| e.to_string())?;
     let Config { first_sequence, persist_mode, .. } = filled.cached_info().config.clone();
     let info = js.update_stream(Config { first_sequence, persist_mode, ..config.clone() }).await.map_err(|e| e.to_string())?;
-    match js.delete_stream(&name).await {
-        Ok(_) => Ok(info.config),
-        Err(_) if existing(js, &name).await?.is_none() => Ok(info.config),
-        Err(e) => Err(e.to_string()),
+    if which == Which::Log {
+        // the bus kept its leases in a stream of their own, which holds nothing that outlives its processes
+        remove(js, &format!("WS_{}_LOCKS", options.cluster)).await?;
     }
+    remove(js, &name).await?;
+    Ok(info.config)
 }
 
-/// Removes the stream in which leases of the bus were kept before: it holds nothing that outlives the processes of before.
-///
-/// # Errors
-/// What the server says.
-pub(crate) async fn forget_locks(js: &jetstream::Context, cluster: &str) -> Result<(), String> {
-    let name = format!("WS_{cluster}_LOCKS");
-    match js.delete_stream(&name).await {
+/// Removes a stream, if it is there.
+async fn remove(js: &jetstream::Context, name: &str) -> Result<(), String> {
+    match js.delete_stream(name).await {
         Ok(_) => Ok(()),
-        Err(_) if existing(js, &name).await?.is_none() => Ok(()),
+        Err(_) if existing(js, name).await?.is_none() => Ok(()),
         Err(e) => Err(e.to_string()),
     }
 }

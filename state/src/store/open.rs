@@ -12,9 +12,6 @@ use std::sync::Arc;
 /// Opens the streams of a cluster.
 pub(crate) async fn open(js: &jetstream::Context, options: &StoreOptions) -> Result<OpenStreams, StoreError> {
     let (objects, events, leases) = tokio::try_join!(stream(js, Which::Log, options), stream(js, Which::Events, options), stream(js, Which::Leases, options))?;
-    if let Err(why) = migrate::forget_locks(js, &options.cluster).await {
-        tracing::warn!(why, "an unused stream of an earlier release stays");
-    }
     Ok(OpenStreams { objects, events, leases })
 }
 

@@ -1,9 +1,8 @@
-//! A number that only grows, and a way to wait for it. Those who wait are woken in the order in which they came, so that a seed of the simulation replays.
+//! A number that others wait for. Those who wait are woken in the order in which they came, so that a seed of the simulation replays.
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
-/// A number that only grows.
+/// A number that others wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     value: AtomicU64,
@@ -16,22 +15,17 @@ impl Progress {
         self.value.load(Ordering::Acquire)
     }
 
-    /// Moves it to `value`, and wakes those who wait where that is further.
-    pub(crate) fn advance(&self, value: u64) {
+    /// Moves it to `value`, and wakes those who wait where that is another one.
+    pub(crate) fn set(&self, value: u64) {
         if self.value.swap(value, Ordering::AcqRel) != value {
             self.moved.notify_waiters();
         }
     }
 
-    /// Completes with the next move after this call.
-    pub(crate) fn next(&self) -> Notified<'_> {
-        self.moved.notified()
-    }
-
     /// Waits until it is `value` or more.
     pub(crate) async fn reach(&self, value: u64) {
         loop {
-            let moved = self.next();
+            let moved = self.moved.notified();
             if self.get() >= value {
                 return;
             }
@@ -50,11 +44,9 @@ mod tests {
         let progress = Progress::default();
         let mut far = Box::pin(progress.reach(3));
         assert!(far.as_mut().now_or_never().is_none());
-        progress.advance(2);
+        progress.set(2);
         assert!(far.as_mut().now_or_never().is_none());
-        let next = progress.next();
-        progress.advance(3);
-        assert!(far.now_or_never().is_some() && next.now_or_never().is_some());
-        assert!(progress.reach(1).now_or_never().is_some() && progress.next().now_or_never().is_none());
+        progress.set(3);
+        assert!(far.now_or_never().is_some() && progress.reach(1).now_or_never().is_some());
     }
 }

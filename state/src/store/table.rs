@@ -1,11 +1,11 @@
 //! One resource in memory: its objects, the deletion markers, and the window of recent changes.
-use super::progress::Progress;
 use super::sync;
 use super::window::{RecordedChange, Window, WindowLimits};
 use model::{Key, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
@@ -180,12 +180,12 @@ pub(crate) struct Table {
     /// Plural resource name.
     pub(crate) resource: Arc<str>,
     data: RwLock<Data>,
-    end: Progress,
+    news: Notify,
 }
 
 impl Table {
     pub(crate) fn new(group: &str, resource: &str, floor: u64, limits: WindowLimits) -> Self {
-        Self { group: group.into(), resource: resource.into(), data: RwLock::new(Data::new(floor, limits)), end: Progress::default() }
+        Self { group: group.into(), resource: resource.into(), data: RwLock::new(Data::new(floor, limits)), news: Notify::new() }
     }
 
     /// The content, for as short as possible.
@@ -195,7 +195,7 @@ impl Table {
 
     /// Fires when the window's end moves.
     pub(crate) fn news(&self) -> Notified<'_> {
-        self.end.next()
+        self.news.notified()
     }
 
     /// What is known of a key's subject.
@@ -231,8 +231,7 @@ impl Table {
 
     /// Wakes the watchers.
     pub(crate) fn wake(&self) {
-        let end = self.read().window.end();
-        self.end.advance(end);
+        self.news.notify_waiters();
     }
 }
 

@@ -160,7 +160,7 @@ impl Tail {
             self.take(message, round, &mut chunk).await?;
         }
         if round.pending == 0 {
-            self.log.is_complete();
+            self.log.set_complete();
         } else if round.loaded.is_none() && self.log.may_lack_markers() {
             return Err(TailError::Behind);
         }

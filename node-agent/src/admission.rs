@@ -30,8 +30,12 @@ impl Allocations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the node's object, unless a newer one is known. One that doesn't decode changes nothing.
+    /// Takes in the node's object, unless a newer one is known. One that doesn't decode changes nothing, and neither does one without a status: a node is
+    /// registered before it says what it has.
     pub fn learn(&self, node: &Stored) {
+        if !node.read(|node| node.at(&["status", "allocatable"]).or_else(|| node.at(&["status", "capacity"])).is_some()) {
+            return;
+        }
         match NodeInfo::parse(node) {
             Ok(info) => self.lock().learn(node.revision, info),
             Err(error) => tracing::warn!(node = &*node.key.name, %error, "the node's object could not be read"),

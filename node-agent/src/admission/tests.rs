@@ -114,13 +114,14 @@ fn what_runs_is_not_refused_and_what_has_ended_does_not_count() {
 }
 
 #[test]
-fn an_older_object_of_the_node_is_not_learned() {
+fn an_older_object_of_the_node_is_not_learned_nor_one_that_says_nothing() {
     let allocations = Allocations::default();
-    let bare = |revision: u64| {
-        let object =
-            Object::from_value(json!({"metadata": {"name": "n", "resourceVersion": revision.to_string()}, "status": {"allocatable": {"pods": "0"}}})).unwrap();
+    let with_status = |revision: u64, status: Value| {
+        let object = Object::from_value(json!({"metadata": {"name": "n", "resourceVersion": revision.to_string()}, "status": status})).unwrap();
         Stored::from_object(Key::new("", "nodes", "", "n"), object).unwrap()
     };
+    let bare = |revision: u64| with_status(revision, json!({"allocatable": {"pods": "0"}}));
+    allocations.learn(&with_status(3, json!({"conditions": []})));
     assert_eq!(reason(&admit(&allocations, &pod("unknown", json!({})))), "", "nothing is known of the node yet");
     allocations.learn(&node(5));
     allocations.learn(&bare(4));

@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo run -p xtask --features schema -- schema` writes `model/schema/kubernetes.json.gz`, and
+//! Chores of the repository: `cargo run -p xtask --features schema -- schema <swagger.json>` writes `model/schema/kubernetes.json.gz`, and
 //! `cargo run -p xtask -- protobuf <k8s-pb>` writes `model/schema/protobuf.json.gz` from it and that crate's sources.
 use std::io;
 use std::path::Path;
@@ -8,10 +8,10 @@ mod protobuf;
 #[cfg(feature = "schema")]
 mod schema;
 
-const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema
+const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema <swagger.json>
        cargo run -p xtask -- protobuf <directory of k8s-pb>
 
-  schema     regenerate model/schema/kubernetes.json.gz from k8s-openapi
+  schema     regenerate model/schema/kubernetes.json.gz from k8s-openapi and api/openapi-spec/swagger.json of k8s.io/kubernetes
   protobuf   regenerate model/schema/protobuf.json.gz from the sources of the crate k8s-pb (0.9.0) and that schema";
 
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/schema");
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let schemas = Path::new(SCHEMAS);
     let (kubernetes, protobuf) = (schemas.join("kubernetes.json.gz"), schemas.join("protobuf.json.gz"));
     match args.as_slice() {
-        ["schema"] => done(&kubernetes, schema_command(&kubernetes)),
+        ["schema", swagger] => done(&kubernetes, schema_command(&kubernetes, Path::new(swagger))),
         ["protobuf", sources] => done(&protobuf, protobuf::write(Path::new(sources), &kubernetes, &protobuf)),
         _ => {
             eprintln!("{USAGE}");
@@ -45,11 +45,11 @@ fn done(path: &Path, result: io::Result<usize>) -> ExitCode {
 }
 
 #[cfg(feature = "schema")]
-fn schema_command(path: &Path) -> io::Result<usize> {
-    schema::write(path)
+fn schema_command(path: &Path, swagger: &Path) -> io::Result<usize> {
+    schema::write(path, swagger)
 }
 
 #[cfg(not(feature = "schema"))]
-fn schema_command(_: &Path) -> io::Result<usize> {
+fn schema_command(_: &Path, _: &Path) -> io::Result<usize> {
     Err(io::Error::other("this needs the feature: cargo run -p xtask --features schema -- schema"))
 }

@@ -1,5 +1,6 @@
-//! The schemas of all kinds as one gzipped JSON map, from definition name to schema. References are written as bare definition names:
-//! each user of the file puts its own prefix in front.
+//! The schemas of all kinds as one gzipped JSON map, from definition name to schema: the texts and types are k8s-openapi's, and how lists and maps merge
+//! are facts of Kubernetes' own document (`api/openapi-spec/swagger.json`). References are written as bare definition names: each user of the file puts
+//! its own prefix in front.
 use flate2::{Compression, write::GzEncoder};
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
@@ -14,15 +15,19 @@ use k8s_openapi::api::{
     core::v1 as core,
     discovery::v1 as discovery,
     events::v1 as events,
+    flowcontrol::v1 as flowcontrol,
     networking::v1 as networking,
     node::v1 as node,
     policy::v1 as policy,
     rbac::v1 as rbac,
+    resource::v1 as resource,
     scheduling::v1 as scheduling,
     storage::v1 as storage,
+    storagemigration::v1 as storagemigration,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -31,9 +36,21 @@ use std::path::Path;
 /// What schemars puts before a definition's name.
 const PREFIX: &str = "#/$defs/";
 
-/// Writes the file and returns its size.
-pub fn write(path: &Path) -> io::Result<usize> {
-    let text = serde_json::to_vec(&definitions())?;
+/// What Kubernetes' document says of a list or a map beyond its type.
+const FACTS: [&str; 5] =
+    ["x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-patch-strategy", "x-kubernetes-patch-merge-key"];
+
+/// Writes the file and returns its size; `swagger` is Kubernetes' document.
+pub fn write(path: &Path, swagger: &Path) -> io::Result<usize> {
+    let document: Value = serde_json::from_slice(&std::fs::read(swagger)?)?;
+    let mut definitions = definitions();
+    for (name, schema) in &mut definitions {
+        match document.get("definitions").and_then(|all| all.get(name)) {
+            Some(facts) => add_facts(schema, facts),
+            None => eprintln!("{name} isn't in {}", swagger.display()),
+        }
+    }
+    let text = serde_json::to_vec(&definitions)?;
     let mut gz = GzEncoder::new(Vec::new(), Compression::best());
     gz.write_all(&text)?;
     let bytes = gz.finish()?;
@@ -59,6 +76,28 @@ fn definitions() -> Map<String, Value> {
         }
     }
     definitions
+}
+
+/// Copies the facts of a definition, and of its fields, into its schema.
+fn add_facts(schema: &mut Value, facts: &Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    for fact in FACTS {
+        if let Some(value) = facts.get(fact) {
+            schema.insert(fact.to_owned(), value.clone());
+        }
+    }
+    for (word, inner) in schema.iter_mut() {
+        let Some(facts) = facts.get(word) else { continue };
+        match (word.as_str(), inner) {
+            ("properties", Value::Object(fields)) => {
+                for (field, inner) in fields {
+                    facts.get(field).into_iter().for_each(|facts| add_facts(inner, facts));
+                }
+            }
+            ("items" | "additionalProperties", inner) => add_facts(inner, facts),
+            _ => {}
+        }
+    }
 }
 
 /// Makes references bare names.
@@ -95,6 +134,7 @@ fn core_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
     roots_of![
         g,
         core::Binding,
+        core::ComponentStatus,
         core::ConfigMap,
         core::Endpoints,
         core::Event,
@@ -140,9 +180,13 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         batch::CronJob,
         batch::Job,
         certificates::CertificateSigningRequest,
+        certificates::ClusterTrustBundle,
+        certificates::PodCertificateRequest,
         coordination::Lease,
         discovery::EndpointSlice,
         events::Event,
+        flowcontrol::FlowSchema,
+        flowcontrol::PriorityLevelConfiguration,
         networking::Ingress,
         networking::IngressClass,
         networking::IPAddress,
@@ -155,6 +199,11 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         rbac::ClusterRoleBinding,
         rbac::Role,
         rbac::RoleBinding,
+        resource::DeviceClass,
+        resource::DeviceTaintRule,
+        resource::ResourceClaim,
+        resource::ResourceClaimTemplate,
+        resource::ResourceSlice,
         scheduling::PriorityClass,
         storage::CSIDriver,
         storage::CSINode,
@@ -162,7 +211,9 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         storage::StorageClass,
         storage::VolumeAttachment,
         storage::VolumeAttributesClass,
+        storagemigration::StorageVersionMigration,
         apiextensions::CustomResourceDefinition,
+        apiregistration::APIService,
         meta::Status,
     ]
 }

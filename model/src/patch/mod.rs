@@ -1,11 +1,9 @@
 //! Patches: JSON patch (RFC 6902), merge patch (RFC 7386), and Kubernetes' strategic merge patch.
 mod json;
-mod keys;
 mod merge;
 mod strategic;
 
 pub use json::apply_json;
-pub use keys::{ListKey, list_key};
 pub use merge::{apply_merge, diff};
 pub use strategic::apply_strategic;
 

@@ -2,7 +2,6 @@
 //!
 //! Directives: `$patch: replace|delete|merge` in a map or in an item of a list, `$retainKeys` in a map,
 //! `$deleteFromPrimitiveList/<field>` and `$setElementOrder/<field>` beside a list.
-use super::keys::list_key;
 use super::unprocessable;
 use crate::error::ApiError;
 use crate::object::Object;
@@ -23,29 +22,31 @@ pub fn apply_strategic(object: &Object, patch: &[u8], schema: &str) -> Result<Ob
     let Value::Object(patch) = patch else { return Err(ApiError::bad_request("error decoding patch: a strategic merge patch must be a JSON object")) };
     let node = schema::definition(schema).ok_or_else(|| ApiError::internal(format!("no schema {schema}")))?;
     let mut map = object.0.clone();
-    merge_map(&mut map, patch, Place { name: schema, node: Some(node) })?;
+    merge_map(&mut map, patch, Place::of(Some(node)))?;
     Ok(Object(map))
 }
 
 /// Where in the schema a value is; without a node nothing is known of it.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    name: &'a str,
-    node: Option<&'a Node>,
-}
+struct Place<'a>(Option<&'a Node>);
 
 impl<'a> Place<'a> {
     fn of(node: Option<&'a Node>) -> Self {
-        match node.map(Node::resolve) {
-            Some((name, node)) => Self { name: name.unwrap_or_default(), node: Some(node) },
-            None => Self { name: "", node: None },
-        }
+        Self(node.map(|node| node.resolve().1))
     }
     fn field(self, key: &str) -> Self {
-        Self::of(self.node.and_then(|n| n.properties.get(key).or(n.values.as_deref())))
+        Self::of(self.0.and_then(|n| n.properties.get(key).or(n.values.as_deref())))
     }
     fn item(self) -> Self {
-        Self::of(self.node.and_then(|n| n.items.as_deref()))
+        Self::of(self.0.and_then(|n| n.items.as_deref()))
+    }
+    /// By what the items of the list in this field are told apart.
+    fn key(self, field: &str) -> Option<&'a str> {
+        self.list(field)?.patch_key.as_deref()
+    }
+    /// The list in this field, where patches merge it.
+    fn list(self, field: &str) -> Option<&'a Node> {
+        self.0.and_then(|n| n.properties.get(field)).filter(|n| n.patch_merges())
     }
 }
 
@@ -94,7 +95,7 @@ fn merge_map(target: &mut Map<String, Value>, mut patch: Map<String, Value>, pla
             items.retain(|item| !removed.contains(item));
         }
     }
-    let list_keys = |key: &str| list_key(place.name, key).and_then(|k| k.key);
+    let list_keys = |key: &str| place.key(key);
     let before: Vec<Vec<Value>> =
         orders.iter().map(|(key, _)| target.get(key).and_then(Value::as_array).map_or_else(Vec::new, |l| ids(l, list_keys(key)))).collect();
     for (key, change) in patch {
@@ -114,13 +115,10 @@ fn merge_field(target: &mut Map<String, Value>, key: String, change: Value, plac
             target.remove(&key);
         }
         (Some(Value::Object(old)), Value::Object(new)) => merge_map(old, new, place.field(&key))?,
-        (Some(Value::Array(old)), Value::Array(new)) => {
-            let strategy = list_key(place.name, &key).filter(|k| k.strategy.starts_with("merge"));
-            match strategy {
-                Some(list) => merge_list(old, new, list.key, place.field(&key))?,
-                None => *old = clean_list(new)?,
-            }
-        }
+        (Some(Value::Array(old)), Value::Array(new)) => match place.list(&key) {
+            Some(list) => merge_list(old, new, list.patch_key.as_deref(), place.field(&key))?,
+            None => *old = clean_list(new)?,
+        },
         (_, new) => {
             if let Some(value) = clean(new)? {
                 target.insert(key, value);

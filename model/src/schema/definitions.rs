@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::OnceLock;
 
-/// Made by `cargo run -p xtask --features schema -- schema`.
+/// Made by `cargo run -p xtask --features schema -- schema <swagger.json>`.
 static FILE: &[u8] = include_bytes!("../../schema/kubernetes.json.gz");
 
 /// The JSON type of a node.
@@ -25,6 +25,30 @@ pub enum Shape {
     Number,
     /// `true` or `false`.
     Boolean,
+}
+
+/// How the items of a list belong together: `x-kubernetes-list-type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListType {
+    /// The list is one value.
+    #[default]
+    Atomic,
+    /// Each item is there once.
+    Set,
+    /// Items are told apart by the values of [`Node::list_keys`].
+    Map,
+}
+
+/// Whether a map's fields are values of their own: `x-kubernetes-map-type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MapType {
+    /// They are.
+    #[default]
+    Granular,
+    /// The map is one value.
+    Atomic,
 }
 
 /// One node of a structural schema.
@@ -49,6 +73,21 @@ pub struct Node {
     /// Whether it is a number or a text.
     #[serde(rename = "x-kubernetes-int-or-string", default)]
     pub int_or_string: bool,
+    /// How server-side apply merges a list.
+    #[serde(rename = "x-kubernetes-list-type", default)]
+    pub list_type: ListType,
+    /// Which fields tell the items of a list from each other, where it is a [`ListType::Map`].
+    #[serde(rename = "x-kubernetes-list-map-keys", default)]
+    pub list_keys: Vec<Box<str>>,
+    /// How server-side apply merges a map.
+    #[serde(rename = "x-kubernetes-map-type", default)]
+    pub map_type: MapType,
+    /// How strategic merge patches treat the field: `merge`, `retainKeys` or `merge,retainKeys`.
+    #[serde(rename = "x-kubernetes-patch-strategy")]
+    pub patch_strategy: Option<Box<str>>,
+    /// The field by which strategic merge patches tell items apart; without one they are told apart by themselves.
+    #[serde(rename = "x-kubernetes-patch-merge-key")]
+    pub patch_key: Option<Box<str>>,
 }
 
 impl Node {
@@ -58,6 +97,10 @@ impl Node {
             Some(name) => (Some(name), definition(name).unwrap_or(self)),
             None => (None, self),
         }
+    }
+    /// Whether strategic merge patches merge it, if it is a list.
+    pub fn patch_merges(&self) -> bool {
+        self.patch_strategy.as_deref().is_some_and(|s| s.starts_with("merge"))
     }
     /// Whether it is a map about whose fields nothing is known.
     pub fn is_free(&self) -> bool {
@@ -107,6 +150,24 @@ mod tests {
         let pod = definition("io.k8s.api.core.v1.Pod").unwrap();
         assert_eq!(pod.properties["spec"].resolve().0, Some("io.k8s.api.core.v1.PodSpec"));
         assert_eq!(nodes().len(), raw_definitions().len());
+    }
+
+    /// A key that no item has would silently merge nothing.
+    #[test]
+    fn keys_name_real_fields() {
+        fn check(name: &str, node: &Node) {
+            for key in node.list_keys.iter().chain(&node.patch_key) {
+                let item = node.items.as_ref().unwrap_or_else(|| panic!("{name}")).resolve().1;
+                assert!(item.properties.contains_key(key), "{name}[].{key}");
+            }
+            assert_eq!(node.list_type == ListType::Map, !node.list_keys.is_empty(), "{name}");
+            node.properties.iter().for_each(|(field, node)| check(&format!("{name}.{field}"), node));
+        }
+        nodes().iter().for_each(|(name, node)| check(name, node));
+        let field = |name: &str, field: &str| definition(name).unwrap().properties.get(field).unwrap();
+        assert_eq!(field("io.k8s.api.core.v1.PodSpec", "containers").list_type, ListType::Map);
+        assert!(field("io.k8s.api.core.v1.PodSpec", "volumes").patch_merges());
+        assert_eq!(definition("io.k8s.api.core.v1.NodeSelector").unwrap().map_type, MapType::Atomic);
     }
 
     fn references(node: &Node, check: &mut impl FnMut(&str)) {

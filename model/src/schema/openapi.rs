@@ -4,7 +4,6 @@ use super::definitions::{fingerprint, raw_definitions};
 use super::paths::{self, Version, subresource_schema};
 use crate::hash::content_hash;
 use crate::kind::{Kind, Kinds};
-use crate::patch::list_key;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -82,7 +81,7 @@ fn references(schema: &Value, out: &mut Vec<String>) {
     }
 }
 
-/// Brings a schema into the form of a document. `name` is the definition's own, for its fields' merge keys.
+/// Brings a schema into the form of a document. `name` is the definition's own.
 fn rewrite(schema: &mut Value, name: Option<&str>, version: Version) {
     let Some(map) = schema.as_object_mut() else { return };
     if let Some(Value::String(target)) = map.remove("$ref") {
@@ -96,13 +95,8 @@ fn rewrite(schema: &mut Value, name: Option<&str>, version: Version) {
         map.remove("required");
     }
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
-        for (field, property) in properties {
+        for property in properties.values_mut() {
             rewrite(property, None, version);
-            let key = name.and_then(|n| list_key(n, field));
-            if let (Some(key), Some(property)) = (key, property.as_object_mut()) {
-                property.insert("x-kubernetes-patch-strategy".to_owned(), key.strategy.into());
-                property.extend(key.key.map(|k| ("x-kubernetes-patch-merge-key".to_owned(), k.into())));
-            }
         }
     }
     for child in ["items", "additionalProperties"] {

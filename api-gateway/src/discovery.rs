@@ -33,8 +33,8 @@ fn groups(kinds: &Kinds) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
             groups.push((kind.group.clone(), Vec::new()));
             groups.len() - 1
         });
-        if let Some((_, versions)) = groups.get_mut(at) {
-            versions.extend(kind.versions.iter().filter(|v| !versions.contains(v)).cloned().collect::<Vec<_>>());
+        if let Some((_, versions)) = groups.get_mut(at).filter(|(_, versions)| !versions.contains(&kind.version)) {
+            versions.push(kind.version.clone());
         }
     }
     groups
@@ -54,7 +54,7 @@ pub fn group_versions(kinds: &Kinds) -> Vec<(Arc<str>, Arc<str>)> {
 
 /// Rows of one group and version.
 fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
-    kinds.rows().iter().filter(move |k| *k.group == *group && k.versions.iter().any(|v| **v == *version))
+    kinds.rows().iter().filter(move |k| *k.group == *group && *k.version == *version)
 }
 
 /// `/api`. `address` is what the client reached, `host:port`.

@@ -92,14 +92,13 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
 /// # Errors
 /// 404 when no row serves it: group, version, resource, scope or subresource.
 pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<Subresource>), ApiError> {
-    let kind = kinds.resource(&path.group, &path.resource).ok_or_else(ApiError::not_served)?;
-    let served = kind.versions.iter().any(|v| **v == *path.version);
+    let kind = kinds.served(&path.group, &path.version, &path.resource).ok_or_else(ApiError::not_served)?;
     let scoped = match (kind.namespaced(), path.namespace.is_empty()) {
         (true, false) | (false, true) => true,
         (true, true) => path.name.is_empty(),
         (false, false) => false,
     };
-    if !served || !scoped {
+    if !scoped {
         return Err(ApiError::not_served());
     }
     let sub = match path.subresource.as_str() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub fn pods_kind() -> Kind {
     Kind {
         group: "".into(),
-        versions: vec!["v1".into()],
+        version: "v1".into(),
         kind: "Pod".into(),
         resource: "pods".into(),
         singular: "pod".into(),

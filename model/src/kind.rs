@@ -52,13 +52,33 @@ pub struct Column {
 /// A field that field selectors may name, and where it is: `("spec.nodeName", &["spec", "nodeName"])`.
 pub type SelectableField = (&'static str, &'static [&'static str]);
 
-/// One row of the table of kinds.
+/// How a form of a kind follows from the one that is stored, and the other way round.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversion {
+    /// The stored form of an object.
+    pub inward: fn(&Object) -> Object,
+    /// The form in which a stored object is shown.
+    pub outward: fn(&Object) -> Object,
+}
+
+/// Whose objects a row shows in a form of its own.
+#[derive(Clone, Debug)]
+pub struct StoredAs {
+    /// The group of the row that keeps them.
+    pub group: Arc<str>,
+    /// Its resource.
+    pub resource: Arc<str>,
+    /// Between the two forms.
+    pub conversion: Conversion,
+}
+
+/// One row of the table of kinds: one version of a kind. The first row of a group and resource is the one in whose form objects are stored.
 #[derive(Clone)]
 pub struct Kind {
     /// API group; `""` for the core group.
     pub group: Arc<str>,
-    /// Served versions, the preferred one first; objects are stored in that one.
-    pub versions: Vec<Arc<str>>,
+    /// Version: `v1`.
+    pub version: Arc<str>,
     /// Name: `Pod`.
     pub kind: Arc<str>,
     /// Plural resource name: `pods`.
@@ -83,8 +103,8 @@ pub struct Kind {
     pub bucket: Bucket,
     /// Whether `metadata.generation` counts changes outside of metadata and status.
     pub generation: bool,
-    /// Another group and resource whose store this row shows in its own form: `events.k8s.io` shows core Events.
-    pub stored_as: Option<(Arc<str>, Arc<str>)>,
+    /// Another row whose objects this one shows in its own form: `events.k8s.io` shows core Events, `autoscaling/v1` those of `autoscaling/v2`.
+    pub stored_as: Option<StoredAs>,
     /// Name of its schema in [`crate::schema`]: `io.k8s.api.core.v1.Pod`.
     pub schema: Arc<str>,
     /// Its own rules.
@@ -92,10 +112,21 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// `v1` or `apps/v1`: the preferred version.
+    /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
-        let version = self.versions.first().map_or("v1", |v| v);
-        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+        let version = &self.version;
+        if self.group.is_empty() { version.to_string() } else { format!("{}/{version}", self.group) }
+    }
+    /// The stored form of an object of this row.
+    pub fn inward(&self, object: Object) -> Object {
+        match &self.stored_as {
+            Some(other) => (other.conversion.inward)(&object),
+            None => object,
+        }
+    }
+    /// The form in which this row shows a stored object, where it is another one.
+    pub fn outward(&self, stored: &Object) -> Option<Object> {
+        self.stored_as.as_ref().map(|other| (other.conversion.outward)(stored))
     }
     /// The kind of a list: `PodList`.
     pub fn list_kind(&self) -> String {
@@ -121,10 +152,15 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// Rows by group, and within by a name.
-type Index = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Kind>>>;
+/// Rows by group, and within by a name: one of each version.
+type Index = HashMap<Arc<str>, HashMap<Arc<str>, Vec<Arc<Kind>>>>;
 
-/// The table of kinds, looked up by resource or by kind. A value: a CRD makes a new one with one row more.
+/// The rows of a group that have a name.
+fn named<'a>(index: &'a Index, group: &str, name: &str) -> &'a [Arc<Kind>] {
+    index.get(group).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
+}
+
+/// The table of kinds, looked up by resource or by kind. A value: a CRD makes a new one with more rows.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {
     rows: Vec<Arc<Kind>>,
@@ -137,25 +173,23 @@ impl Kinds {
     pub fn new(rows: impl IntoIterator<Item = Kind>) -> Self {
         rows.into_iter().fold(Self::default(), Self::with)
     }
-    /// This table with one row more; a row of the same group and resource is replaced.
+    /// This table with one row more: a further version of what it has, or a new kind.
     #[must_use]
-    pub fn with(self, row: Kind) -> Self {
-        let mut table = self.without(&row.group, &row.resource);
+    pub fn with(mut self, row: Kind) -> Self {
         let row = Arc::new(row);
-        table.by_resource.entry(row.group.clone()).or_default().insert(row.resource.clone(), row.clone());
-        table.by_kind.entry(row.group.clone()).or_default().insert(row.kind.clone(), row.clone());
-        table.rows.push(row);
-        table
+        for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind)] {
+            index.entry(row.group.clone()).or_default().entry(name.clone()).or_default().push(row.clone());
+        }
+        self.rows.push(row);
+        self
     }
-    /// This table without the row of this group and resource.
+    /// This table without the rows of this group and resource.
     #[must_use]
     pub fn without(mut self, group: &str, resource: &str) -> Self {
-        let Some(row) = self.resource(group, resource).cloned() else { return self };
-        self.rows.retain(|r| !Arc::ptr_eq(r, &row));
-        for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind)] {
-            if let Some(names) = index.get_mut(&row.group) {
-                names.remove(name);
-            }
+        let others = |row: &Arc<Kind>| *row.group != *group || *row.resource != *resource;
+        self.rows.retain(others);
+        for index in [&mut self.by_resource, &mut self.by_kind] {
+            index.get_mut(group).into_iter().flat_map(HashMap::values_mut).for_each(|rows| rows.retain(others));
         }
         self
     }
@@ -163,17 +197,21 @@ impl Kinds {
     pub fn rows(&self) -> &[Arc<Kind>] {
         &self.rows
     }
-    /// By group and plural resource name.
+    /// By group and plural resource name: the version that is stored.
     pub fn resource(&self, group: &str, resource: &str) -> Option<&Arc<Kind>> {
-        self.by_resource.get(group)?.get(resource)
+        named(&self.by_resource, group, resource).first()
     }
-    /// By group and kind.
+    /// By group, version and plural resource name.
+    pub fn served(&self, group: &str, version: &str, resource: &str) -> Option<&Arc<Kind>> {
+        named(&self.by_resource, group, resource).iter().find(|k| *k.version == *version)
+    }
+    /// By group and kind: the version that is stored.
     pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {
-        self.by_kind.get(group)?.get(kind)
+        named(&self.by_kind, group, kind).first()
     }
     /// By `apiVersion` and `kind` as objects and owner references write them; the version must be served.
     pub fn of(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        self.kind(group, kind).filter(|k| k.versions.iter().any(|v| &**v == version))
+        named(&self.by_kind, group, kind).iter().find(|k| *k.version == *version)
     }
 }

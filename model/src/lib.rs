@@ -8,6 +8,7 @@
 //! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
 //! * [`placement`]: what pods ask of nodes, and whether a node has it;
 //! * [`addresses`]: which IP addresses and ranges are accepted;
+//! * [`rules`]: what is declared of fields, and their defaults, as data;
 //! * [`schema`]: structural schemas;
 //! * [`protobuf`]: what typed clients send, brought into JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
@@ -24,6 +25,7 @@ pub mod patch;
 pub mod placement;
 pub mod protobuf;
 pub mod quantity;
+pub mod rules;
 pub mod schema;
 pub mod selector;
 pub mod stored;

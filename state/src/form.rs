@@ -1,25 +1,17 @@
-//! Converts objects of kinds that are another view of a stored kind (`stored_as`): `events.k8s.io` Events are stored as core Events.
+//! Shows objects of kinds that are another form of a stored kind (`stored_as`): `events.k8s.io` Events are stored as core Events.
 use crate::store::RecordedChange;
-use model::kinds::event;
-use model::{ApiError, Kind, Object, Stored};
+use model::{ApiError, Kind, Stored};
 use std::sync::Arc;
-
-/// The stored form of an object of `kind`.
-pub fn inward(kind: &Kind, object: Object) -> Object {
-    if kind.stored_as.is_some() { event::to_core(&object) } else { object }
-}
 
 /// The form in which `kind` shows a stored object.
 ///
 /// # Errors
 /// 500 when the object doesn't serialise.
 pub fn outward(kind: &Kind, stored: Arc<Stored>) -> Result<Arc<Stored>, ApiError> {
-    if kind.stored_as.is_none() {
-        return Ok(stored);
-    }
+    let Some(shown) = kind.stored_as.as_ref().map(|other| stored.read(other.conversion.outward)) else { return Ok(stored) };
     let mut key = stored.key.clone();
     (key.group, key.resource) = (kind.group.clone(), kind.resource.clone());
-    Ok(Arc::new(Stored::from_object(key, stored.read(event::from_core))?))
+    Ok(Arc::new(Stored::from_object(key, shown)?))
 }
 
 /// The form in which `kind` shows a change.

@@ -39,10 +39,11 @@ impl RequestContext {
     /// # Errors
     /// 404 for what isn't served, 405 for what can't be done with it, 400 for a namespace on a cluster-scoped kind.
     pub fn resolve(kinds: &Kinds, user: User, admitted: InFlightRequest, request: Request, now: jiff::Timestamp) -> Result<(Self, Body), ApiError> {
-        let kind = kinds.resource(&request.group, &request.resource).ok_or_else(ApiError::not_served)?.clone();
-        if !request.version.is_empty() && !kind.versions.contains(&request.version) {
-            return Err(ApiError::not_served());
-        }
+        let kind = match &*request.version {
+            "" => kinds.resource(&request.group, &request.resource),
+            version => kinds.served(&request.group, version, &request.resource),
+        };
+        let kind = kind.ok_or_else(ApiError::not_served)?.clone();
         let sub = match &*request.subresource {
             "" => None,
             name => Some(kind.subresource(name).ok_or_else(ApiError::not_served)?),
@@ -54,7 +55,7 @@ impl RequestContext {
             return Err(ApiError::bad_request(format!("{} is not namespaced", kind.resource)));
         }
         let row = match &kind.stored_as {
-            Some((group, resource)) => kinds.resource(group, resource).ok_or_else(ApiError::not_served)?.clone(),
+            Some(other) => kinds.resource(&other.group, &other.resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
         let call = Self { user, admitted, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };

@@ -4,7 +4,7 @@
 use crate::meta;
 use jiff::Timestamp;
 use model::subresource::Effect;
-use model::{ApiError, Cause, Kind, Object, Subresource, meta as rules, time};
+use model::{ApiError, Cause, Kind, Object, Subresource, meta as model_meta, rules, time};
 use serde_json::Value;
 
 /// What a write is of.
@@ -22,6 +22,12 @@ pub struct WriteOf<'a> {
 pub fn propose_new(of: &WriteOf<'_>, object: &mut Object, entropy: u64, uid: &str, now: Timestamp) {
     meta::generate_name(object, entropy);
     meta::stamp(of.row, object, uid, &time::format(now));
+    default(of, object);
+}
+
+/// Fills in what a client left out: what is declared, then what the kind's own code says.
+fn default(of: &WriteOf<'_>, object: &mut Object) {
+    rules::default(&of.row.schema, object);
     of.row.strategy.default(object);
 }
 
@@ -49,7 +55,7 @@ pub fn propose_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Resul
 pub fn cover(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
     let mut new = part(of, new, old);
     if of.sub.is_none() {
-        of.row.strategy.default(&mut new);
+        default(of, &mut new);
     }
     new
 }
@@ -81,7 +87,8 @@ fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), A
 }
 
 fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
-    let mut causes = rules::validate(of.row, object);
+    let mut causes = model_meta::validate(of.row, object);
+    causes.extend(rules::validate(&of.row.schema, object));
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(of.kind.strategy.validate(object));
     causes
@@ -93,7 +100,8 @@ fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
 /// # Errors
 /// 422 with every refused field.
 fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
-    let mut causes = rules::validate_update(new, old);
+    let mut causes = model_meta::validate_update(new, old);
+    causes.extend(rules::validate_update(&of.row.schema, new, old));
     causes.extend(new_causes(of, new, old));
     causes.extend(of.kind.strategy.validate_update(new, old));
     refuse(of, new, causes)
@@ -104,7 +112,7 @@ fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Ap
 /// # Errors
 /// 422 with every refused field.
 fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
-    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(of, new, rules::validate(of.row, new)) }
+    if (new.labels(), new.annotations()) == (old.labels(), old.annotations()) { Ok(()) } else { refuse(of, new, model_meta::validate(of.row, new)) }
 }
 
 /// Checks a changed status, and the words that came with it.
@@ -113,7 +121,9 @@ fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Api
 /// 422 with every refused field.
 fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     changed_words(of, new, old)?;
-    refuse(of, new, of.row.strategy.validate_status(new, old))
+    let mut causes = rules::validate_status(&of.row.schema, new, old);
+    causes.extend(of.row.strategy.validate_status(new, old));
+    refuse(of, new, causes)
 }
 
 /// What is refused of `new` and wasn't of `old`.

@@ -5,14 +5,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod protobuf;
+mod rules;
 #[cfg(feature = "schema")]
 mod schema;
 
 const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema <swagger.json>
        cargo run -p xtask -- protobuf <directory of k8s-pb>
+       cargo run -p xtask -- rules <directory of k8s.io/api>
 
   schema     regenerate model/schema/kubernetes.json.gz from k8s-openapi and api/openapi-spec/swagger.json of k8s.io/kubernetes
-  protobuf   regenerate model/schema/protobuf.json.gz from the sources of the crate k8s-pb (0.9.0) and that schema";
+  protobuf   regenerate model/schema/protobuf.json.gz from the sources of the crate k8s-pb (0.9.0) and that schema
+  rules      regenerate model/schema/rules.json.gz from model/schema/rules.yaml and the tags of the Go module k8s.io/api";
 
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/schema");
 
@@ -23,6 +26,10 @@ fn main() -> ExitCode {
     let (kubernetes, protobuf) = (schemas.join("kubernetes.json.gz"), schemas.join("protobuf.json.gz"));
     match args.as_slice() {
         ["schema", swagger] => done(&kubernetes, schema_command(&kubernetes, Path::new(swagger))),
+        ["rules", api] => {
+            let path = schemas.join("rules.json.gz");
+            done(&path, rules::write(Path::new(api), &schemas.join("rules.yaml"), &path))
+        }
         ["protobuf", sources] => done(&protobuf, protobuf::write(Path::new(sources), &kubernetes, &protobuf)),
         _ => {
             eprintln!("{USAGE}");

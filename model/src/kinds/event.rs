@@ -1,7 +1,7 @@
 //! Events have two forms: core `v1`, in which they are kept, and `events.k8s.io/v1`. Both name the same data differently.
 use super::fields::{Checks, int, text};
 use crate::error::Cause;
-use crate::kind::SelectableField;
+use crate::kind::{Conversion, SelectableField};
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -46,6 +46,9 @@ const RENAMED: [(&str, &str); 7] = [
     ("lastTimestamp", "deprecatedLastTimestamp"),
     ("count", "deprecatedCount"),
 ];
+
+/// Between the two forms of Events.
+pub const CONVERSION: Conversion = Conversion { inward: to_core, outward: from_core };
 
 /// From the core form to `events.k8s.io/v1`.
 pub fn from_core(event: &Object) -> Object {

@@ -96,7 +96,7 @@ fn events() -> Vec<Row> {
             .strategy(&event::STRICT)
             .short(["ev"])
             .bucket(Bucket::Ephemeral { ttl: Some(EVENT_TTL) })
-            .stored_as("", "events")
+            .stored_as("", "events", event::CONVERSION)
             .select(event::FIELDS),
     ]
 }
@@ -146,6 +146,7 @@ fn others() -> Vec<Row> {
     vec![
         row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").columns(columns::endpoint_slice()).strategy(&endpoint_slice::STRATEGY).generation(),
         row("coordination.k8s.io", "v1", "Lease", "leases").columns(columns::lease()).strategy(&lease::STRATEGY).bucket(Bucket::Ephemeral { ttl: None }),
+        row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses").columns(columns::runtime_class()).cluster(),
         row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
             .columns(columns::priority_class())
             .strategy(&priority_class::STRATEGY)

@@ -1,5 +1,5 @@
 //! Builds a row of the table in one expression.
-use crate::kind::{Bucket, Column, Kind, Scope, SelectableField};
+use crate::kind::{Bucket, Column, Conversion, Kind, Scope, SelectableField, StoredAs};
 use crate::strategy::{Plain, Strategy};
 use crate::subresource::Subresource;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
     };
     Row(Kind {
         group: group.into(),
-        versions: vec![version.into()],
+        version: version.into(),
         kind: kind.into(),
         resource: resource.into(),
         singular: kind.to_ascii_lowercase().into(),
@@ -100,8 +100,8 @@ impl Row {
         self
     }
     /// Another form of what another row keeps.
-    pub(super) fn stored_as(mut self, group: &str, resource: &str) -> Self {
-        self.0.stored_as = Some((group.into(), resource.into()));
+    pub(super) fn stored_as(mut self, group: &str, resource: &str, conversion: Conversion) -> Self {
+        self.0.stored_as = Some(StoredAs { group: group.into(), resource: resource.into(), conversion });
         self
     }
     /// Printed columns.

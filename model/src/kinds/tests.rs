@@ -1,3 +1,4 @@
+use super::fixture::{check_defaults, check_kind, check_kind_change, check_kind_status};
 use super::*;
 use crate::kind::Kind;
 use crate::object::Object;
@@ -11,8 +12,8 @@ fn every_row_is_whole() {
         assert!(schema::definition(&kind.schema).is_some(), "{kind:?}: no schema {}", kind.schema);
         assert!(kinds.of(&kind.api_version(), &kind.kind).is_some_and(|k| k.resource == kind.resource));
         assert!(kinds.resource(&kind.group, &kind.resource).is_some());
-        if let Some((group, resource)) = &kind.stored_as {
-            assert!(kinds.resource(group, resource).is_some(), "{kind:?}");
+        if let Some(other) = &kind.stored_as {
+            assert!(kinds.resource(&other.group, &other.resource).is_some_and(|row| row.stored_as.is_none()), "{kind:?}");
         }
         for (name, path) in &kind.selectable {
             let mut node = schema::definition(&kind.schema).unwrap();
@@ -21,18 +22,23 @@ fn every_row_is_whole() {
             }
         }
     }
-    assert_eq!(kinds.rows().len(), 28);
 }
 
 #[test]
 fn a_table_is_a_value() {
     let kinds = builtin();
     let mut row = Kind::clone(kinds.resource("", "pods").unwrap());
-    row.kind = "Whale".into();
-    let changed = kinds.clone().with(row);
-    assert_eq!((changed.rows().len(), changed.kind("", "Pod").is_none(), changed.kind("", "Whale").is_some()), (28, true, true));
-    let without = changed.without("", "pods");
-    assert_eq!((without.rows().len(), without.resource("", "pods").is_none(), without.kind("", "Whale").is_none()), (27, true, true));
+    (row.kind, row.resource) = ("Whale".into(), "whales".into());
+    let mut second = row.clone();
+    second.version = "v2".into();
+    let (before, changed) = (kinds.rows().len(), kinds.clone().with(row).with(second));
+    assert_eq!((changed.rows().len(), changed.kind("", "Pod").is_some(), changed.kind("", "Whale").is_some()), (before + 2, true, true));
+    let version = |k: &std::sync::Arc<Kind>| k.version.to_string();
+    assert_eq!(changed.resource("", "whales").map(version), Some("v1".to_owned()));
+    assert_eq!(changed.served("", "v2", "whales").map(version), Some("v2".to_owned()));
+    assert_eq!((changed.of("v2", "Whale").map(version), changed.of("v3", "Whale").map(version)), (Some("v2".to_owned()), None));
+    let without = changed.without("", "whales");
+    assert_eq!((without.rows().len(), without.resource("", "whales").is_none(), without.kind("", "Whale").is_none()), (before, true, true));
     assert!(kinds.of("v1", "Pod").is_some() && kinds.of("v2", "Pod").is_none());
 }
 
@@ -336,4 +342,17 @@ fn a_pod_template_is_a_pod_that_is_kept() {
     assert_eq!(template(serde_json::json!({})).1, ["template.spec.containers"]);
     let cells: Vec<String> = kind.columns.iter().map(|c| (c.cell)(&object, jiff::Timestamp::UNIX_EPOCH).to_string()).collect();
     assert_eq!(cells, ["\"x\"", "\"c\"", "\"i\"", "\"a=b\""]);
+}
+
+#[test]
+fn what_is_declared_holds_for_a_row_without_rules_of_its_own() {
+    let class = |handler: &str| json!({ "handler": handler });
+    check_kind(
+        "node.k8s.io",
+        "runtimeclasses",
+        vec![(class("crun"), ""), (class(""), "handler: Required value"), (class("A"), "handler: Invalid value: \"A\": a lowercase…")],
+    );
+    check_kind_change("node.k8s.io", "runtimeclasses", vec![(class("a"), class("b"), "handler: Invalid value: \"b\": field is immutable")]);
+    check_kind_status("node.k8s.io", "runtimeclasses", vec![(class("a"), class("a"), "")]);
+    check_defaults("node.k8s.io", "runtimeclasses", class("a"), class("a"));
 }

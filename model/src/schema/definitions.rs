@@ -127,6 +127,11 @@ pub fn definition(name: &str) -> Option<&'static Node> {
     nodes().get(name)
 }
 
+/// All definitions by name.
+pub fn definitions() -> impl Iterator<Item = (&'static str, &'static Node)> {
+    nodes().iter().map(|(name, node)| (&**name, node))
+}
+
 /// Changes when the definitions do.
 pub(super) fn fingerprint() -> String {
     crate::hash::content_hash(&Value::from(FILE))

@@ -10,7 +10,7 @@ mod openapi;
 mod paths;
 mod validate;
 
-pub use definitions::{ListType, MapType, Node, Shape, definition, raw_definitions};
+pub use definitions::{ListType, MapType, Node, Shape, definition, definitions, raw_definitions};
 pub use duplicates::{duplicate_fields, in_order_of};
 pub use openapi::{openapi_v2, openapi_v3, openapi_v3_index};
 pub use validate::{FieldValidation, refuse, validate_and_prune};

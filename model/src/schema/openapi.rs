@@ -17,12 +17,12 @@ fn root(group: &str, version: &str) -> String {
 }
 
 fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
-    kinds.rows().iter().map(|k| &**k).filter(move |k| &*k.group == group && k.versions.iter().any(|v| &**v == version))
+    kinds.rows().iter().map(|k| &**k).filter(move |k| &*k.group == group && *k.version == *version)
 }
 
 /// `/openapi/v3`: where the document of each group and version is. The hash in an address changes with its document.
 pub fn openapi_v3_index(kinds: &Kinds) -> Value {
-    let groups: BTreeSet<(&str, &str)> = kinds.rows().iter().flat_map(|k| k.versions.iter().map(|v| (&*k.group, &**v))).collect();
+    let groups: BTreeSet<(&str, &str)> = kinds.rows().iter().map(|k| (&*k.group, &*k.version)).collect();
     let definitions = fingerprint();
     let entry = |(group, version): (&str, &str)| {
         let names: Vec<String> = rows(kinds, group, version).map(|k| format!("{}/{:?}/{:?}", k.resource, k.verbs, k.subresources)).collect();
@@ -40,7 +40,7 @@ pub fn openapi_v3(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
         return None;
     }
     let schemas = schemas(&rows, Version::V3);
-    let paths: Map<String, Value> = rows.iter().flat_map(|k| paths::of(k, version, Version::V3)).collect();
+    let paths: Map<String, Value> = rows.iter().flat_map(|k| paths::of(k, Version::V3)).collect();
     Some(json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": LEVEL}, "paths": paths, "components": {"schemas": schemas}}))
 }
 
@@ -48,7 +48,7 @@ pub fn openapi_v3(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
 pub fn openapi_v2(kinds: &Kinds) -> Value {
     let rows: Vec<&Kind> = kinds.rows().iter().map(|k| &**k).collect();
     let schemas = schemas(&rows, Version::V2);
-    let paths: Map<String, Value> = rows.iter().flat_map(|k| k.versions.iter().flat_map(|v| paths::of(k, v, Version::V2))).collect();
+    let paths: Map<String, Value> = rows.iter().flat_map(|k| paths::of(k, Version::V2)).collect();
     json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": LEVEL}, "paths": paths, "definitions": schemas})
 }
 
@@ -132,7 +132,6 @@ fn list_schema(kind: &Kind, version: Version) -> (String, Value) {
         version.refer(&mut map, target);
         Value::Object(map)
     };
-    let api = kind.versions.first().map_or("v1", |v| v);
     let schema = json!({
         "description": format!("A list of {}.", kind.resource), "type": "object", "required": ["items"],
         "properties": {
@@ -141,7 +140,7 @@ fn list_schema(kind: &Kind, version: Version) -> (String, Value) {
             "metadata": reference(&format!("{META}.ListMeta"), "Revision and continuation of the list."),
             "items": {"type": "array", "description": "The objects.", "items": reference(&kind.schema, "")},
         },
-        "x-kubernetes-group-version-kind": [{"group": kind.group, "version": api, "kind": kind.list_kind()}],
+        "x-kubernetes-group-version-kind": [{"group": kind.group, "version": kind.version, "kind": kind.list_kind()}],
     });
     (format!("{}List", kind.schema), schema)
 }

@@ -114,8 +114,9 @@ impl Target<'_> {
     }
 }
 
-/// The paths of `kind` in `version`, with their operations.
-pub(super) fn of(kind: &Kind, version: &str, form: Version) -> Vec<(String, Value)> {
+/// The paths of `kind`, with their operations.
+pub(super) fn of(kind: &Kind, form: Version) -> Vec<(String, Value)> {
+    let version = &*kind.version;
     let base = if kind.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", kind.group) };
     let (within, parameters): (&str, &[&str]) = if kind.namespaced() { ("/namespaces/{namespace}", &["namespace"]) } else { ("", &[]) };
     let named: Vec<&str> = parameters.iter().copied().chain(["name"]).collect();

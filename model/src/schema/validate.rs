@@ -58,7 +58,7 @@ pub fn validate_and_prune(kind: &Kind, object: &mut Object) -> Result<Vec<String
 
 /// 400 as Kubernetes words what doesn't decode: `Pod in version "v1" cannot be handled as a Pod: why`.
 pub fn refuse(kind: &Kind, why: &str) -> ApiError {
-    let version = kind.versions.first().map_or("v1", |v| v);
+    let version = &kind.version;
     ApiError::bad_request(format!("{0} in version \"{version}\" cannot be handled as a {0}: {why}", kind.kind))
 }
 

@@ -27,7 +27,7 @@ impl Pipeline {
         let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
         check::not_yet_stored(&given)?;
-        let mut given = form::inward(&call.kind, given);
+        let mut given = call.kind.inward(given);
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
             attempts -= 1;

@@ -7,7 +7,6 @@ use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
-use model::kinds::event;
 use model::{ApiError, Kind, Stored, Subresource};
 use serde_json::Value;
 use state_client::connect::{self, Target};
@@ -101,8 +100,8 @@ impl Pipeline {
     pub(crate) async fn page(&self, call: &RequestContext, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
         let options = &call.options;
         let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
-        let converted = call.kind.stored_as.is_some();
-        let matches = |s: &Stored| if converted { s.read(|core| selection.matches(&event::from_core(core))) } else { selection.selects(s) };
+        let outward = call.kind.stored_as.as_ref().map(|other| other.conversion.outward);
+        let matches = |s: &Stored| outward.map_or_else(|| selection.selects(s), |outward| s.read(|stored| selection.matches(&outward(stored))));
         let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
         let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;

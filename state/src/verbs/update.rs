@@ -12,7 +12,6 @@ use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use crate::write;
-use model::kinds::event;
 use model::{ApiError, Cause, Object, Reason, Stored, Subresource, patch};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
@@ -32,7 +31,7 @@ impl Pipeline {
             return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
         }
         let mut warnings = accept(call, &mut given, json.as_deref())?;
-        let given = form::inward(&call.kind, given);
+        let given = call.kind.inward(given);
         let written = self.change(call, &|old| built_on(call, &given, old)).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && self.is_made_by_put(call) => (self.create_by_put(call, given).await?, true),
@@ -68,11 +67,11 @@ impl Pipeline {
         let warnings = Mutex::new(Vec::new());
         let propose = |old: &Stored| {
             // a patch is of the form that its client sees
-            let shown = call.kind.stored_as.is_some().then(|| event::from_core(old.object()));
+            let shown = call.kind.outward(old.object());
             let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), &call.kind.schema)?;
             let found = accept(call, &mut next, json.as_deref())?;
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
-            Ok(form::inward(&call.kind, next))
+            Ok(call.kind.inward(next))
         };
         let written = self.change(call, &propose).await?;
         let mut warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -104,7 +104,7 @@ pub fn options() -> StoreOptions {
 pub fn events(ttl: Duration) -> Arc<ArcSwap<Kinds>> {
     let row = |group: &str, kind: &str, resource: &str, bucket| Kind {
         group: group.into(),
-        versions: vec!["v1".into()],
+        version: "v1".into(),
         kind: kind.into(),
         resource: resource.into(),
         singular: "".into(),

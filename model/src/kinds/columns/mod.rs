@@ -82,6 +82,9 @@ pub(super) fn service_account() -> Vec<Column> {
 pub(super) fn lease() -> Vec<Column> {
     vec![NAME, text("Holder", "Who holds the lease", |o, _| o.str_at(&["spec", "holderIdentity"]).into()), AGE]
 }
+pub(super) fn runtime_class() -> Vec<Column> {
+    vec![NAME, text("Handler", "Which runtime runs its pods", |o, _| o.str_at(&["handler"]).into()), AGE]
+}
 pub(super) fn priority_class() -> Vec<Column> {
     vec![
         NAME,

@@ -26,6 +26,7 @@ pub(super) use defaults::template as default_template;
 pub use mirror::ANNOTATION as MIRROR;
 pub use qos::{Amounts, class as qos_class_of, qos_class};
 pub(super) use resources::{COUNTED, is_extended};
+pub(crate) use selectors::selector_causes;
 pub(super) use selectors::selector_rules;
 pub(super) use validate::template as validate_template;
 

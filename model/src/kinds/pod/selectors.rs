@@ -13,6 +13,13 @@ pub(super) fn label_selector(checks: &mut Checks, path: &dyn Display, value: &Va
     }
 }
 
+/// What is wrong with a selector at `path`.
+pub(crate) fn selector_causes(path: &dyn Display, selector: &Value) -> Vec<Cause> {
+    let mut checks = Checks::default();
+    selector_rules(&mut checks, path, selector);
+    checks.0
+}
+
 /// A selector at `path`.
 pub(in crate::kinds) fn selector_rules(checks: &mut Checks, path: &dyn Display, selector: &Value) {
     checks.extend(meta::labels(format_args!("{path}.matchLabels"), map(selector, "matchLabels")));

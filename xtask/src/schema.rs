@@ -126,7 +126,9 @@ macro_rules! roots_of { ($g:expr, $($t:ty),* $(,)?) => { vec![$(root::<$t>($g)),
 /// Every kind that is stable, whether the table of kinds has it already or not: a new row finds its schema here.
 fn roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
     let mut roots = core_roots(g);
-    roots.extend(group_roots(g));
+    roots.extend(workload_roots(g));
+    roots.extend(access_roots(g));
+    roots.extend(cluster_roots(g));
     roots
 }
 
@@ -153,7 +155,29 @@ fn core_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
     ]
 }
 
-fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
+fn workload_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
+    roots_of![
+        g,
+        apps::ControllerRevision,
+        apps::DaemonSet,
+        apps::Deployment,
+        apps::ReplicaSet,
+        apps::StatefulSet,
+        autoscaling::HorizontalPodAutoscaler,
+        autoscaling::Scale,
+        autoscaling_v2::HorizontalPodAutoscaler,
+        batch::CronJob,
+        batch::Job,
+        coordination::Lease,
+        discovery::EndpointSlice,
+        events::Event,
+        policy::Eviction,
+        policy::PodDisruptionBudget,
+        scheduling::PriorityClass,
+    ]
+}
+
+fn access_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
     roots_of![
         g,
         admission::MutatingAdmissionPolicy,
@@ -162,11 +186,6 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         admission::ValidatingAdmissionPolicy,
         admission::ValidatingAdmissionPolicyBinding,
         admission::ValidatingWebhookConfiguration,
-        apps::ControllerRevision,
-        apps::DaemonSet,
-        apps::Deployment,
-        apps::ReplicaSet,
-        apps::StatefulSet,
         authentication::SelfSubjectReview,
         authentication::TokenRequest,
         authentication::TokenReview,
@@ -174,37 +193,35 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         authorization::SelfSubjectAccessReview,
         authorization::SelfSubjectRulesReview,
         authorization::SubjectAccessReview,
-        autoscaling::HorizontalPodAutoscaler,
-        autoscaling::Scale,
-        autoscaling_v2::HorizontalPodAutoscaler,
-        batch::CronJob,
-        batch::Job,
         certificates::CertificateSigningRequest,
         certificates::ClusterTrustBundle,
         certificates::PodCertificateRequest,
-        coordination::Lease,
-        discovery::EndpointSlice,
-        events::Event,
         flowcontrol::FlowSchema,
         flowcontrol::PriorityLevelConfiguration,
+        rbac::ClusterRole,
+        rbac::ClusterRoleBinding,
+        rbac::Role,
+        rbac::RoleBinding,
+        apiextensions::CustomResourceDefinition,
+        apiregistration::APIService,
+        meta::Status,
+    ]
+}
+
+fn cluster_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
+    roots_of![
+        g,
         networking::Ingress,
         networking::IngressClass,
         networking::IPAddress,
         networking::NetworkPolicy,
         networking::ServiceCIDR,
         node::RuntimeClass,
-        policy::Eviction,
-        policy::PodDisruptionBudget,
-        rbac::ClusterRole,
-        rbac::ClusterRoleBinding,
-        rbac::Role,
-        rbac::RoleBinding,
         resource::DeviceClass,
         resource::DeviceTaintRule,
         resource::ResourceClaim,
         resource::ResourceClaimTemplate,
         resource::ResourceSlice,
-        scheduling::PriorityClass,
         storage::CSIDriver,
         storage::CSINode,
         storage::CSIStorageCapacity,
@@ -212,8 +229,5 @@ fn group_roots(g: &mut SchemaGenerator) -> Vec<(String, Value)> {
         storage::VolumeAttachment,
         storage::VolumeAttributesClass,
         storagemigration::StorageVersionMigration,
-        apiextensions::CustomResourceDefinition,
-        apiregistration::APIService,
-        meta::Status,
     ]
 }

@@ -25,16 +25,31 @@ fn platform() -> &'static str {
     }
 }
 
-/// Groups other than the core one with their versions, in the table's order.
+/// How versions are ordered: the newest stable one first, then beta, then alpha ones, then names of another form; as Kubernetes documents it for custom
+/// resources.
+fn order_of(version: &str) -> (u8, std::cmp::Reverse<u64>, std::cmp::Reverse<u64>, String) {
+    let parsed = version.strip_prefix('v').and_then(|rest| {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (major, suffix) = rest.split_at(digits);
+        let (stage, minor) = [(0, ""), (1, "beta"), (2, "alpha")].into_iter().rev().find_map(|(stage, word)| Some((stage, suffix.strip_prefix(word)?)))?;
+        let minor = if stage == 0 { minor.is_empty().then_some(0)? } else { minor.parse().ok()? };
+        Some((stage, major.parse().ok()?, minor))
+    });
+    let (stage, major, minor) = parsed.unwrap_or((3, 0, 0));
+    (stage, std::cmp::Reverse(major), std::cmp::Reverse(minor), version.to_owned())
+}
+
+/// All groups with their versions, the preferred one first.
 fn groups(kinds: &Kinds) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
     let mut groups: Vec<(Arc<str>, Vec<Arc<str>>)> = Vec::new();
-    for kind in kinds.rows() {
+    for kind in kinds.rows().iter().filter(|kind| kind.is_served()) {
         let at = groups.iter().position(|(g, _)| *g == kind.group).unwrap_or_else(|| {
             groups.push((kind.group.clone(), Vec::new()));
             groups.len() - 1
         });
         if let Some((_, versions)) = groups.get_mut(at).filter(|(_, versions)| !versions.contains(&kind.version)) {
             versions.push(kind.version.clone());
+            versions.sort_by_key(|version| order_of(version));
         }
     }
     groups
@@ -54,7 +69,7 @@ pub fn group_versions(kinds: &Kinds) -> Vec<(Arc<str>, Arc<str>)> {
 
 /// Rows of one group and version.
 fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
-    kinds.rows().iter().filter(move |k| *k.group == *group && *k.version == *version)
+    kinds.rows().iter().filter(|k| k.is_served()).filter(move |k| *k.group == *group && *k.version == *version)
 }
 
 /// `/api`. `address` is what the client reached, `host:port`.
@@ -179,6 +194,13 @@ mod tests {
             ..pods_kind()
         };
         Kinds::new([deployments, pods_kind()])
+    }
+
+    #[test]
+    fn versions_are_ordered() {
+        let mut versions = ["foo10", "v1", "v3beta1", "v10", "v11alpha2", "v12alpha1", "v10beta3", "v2", "foo1", "v3beta11"];
+        versions.sort_by_key(|v| order_of(v));
+        assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v3beta11", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use crate::auth::certificate_user;
 use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
 use crate::coalesce::coalesce;
+use crate::definitions;
 use crate::handler::{Api, Peer};
 use crate::io::Timed;
 use crate::pki::Pki;
@@ -49,6 +50,8 @@ pub struct GatewayOptions {
     pub pki: Pki,
     /// Static bearer tokens: `token,user,uid,"group1,group2"` a line.
     pub token_file: Option<PathBuf>,
+    /// Whether nobody else in this process keeps the table of kinds current with the definitions of custom resources.
+    pub follow_definitions: bool,
 }
 
 /// Why a gateway doesn't start.
@@ -107,6 +110,10 @@ impl Gateway {
         let address = listener.local_addr().map_err(listen)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
+        if options.follow_definitions {
+            let follow = definitions::follow(Client::new(bus.clone()), kinds.clone());
+            tasks.spawn(stop.clone().run_until_cancelled_owned(follow));
+        }
         let api = Arc::new(Api::new(bus, kinds, tokens, stop.clone(), tasks.clone()));
         tasks.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), api, stop.clone(), tasks.clone()));
         tasks.close();

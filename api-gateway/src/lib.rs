@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod body;
 mod coalesce;
+mod definitions;
 pub mod discovery;
 pub mod forms;
 pub mod gateway;

@@ -1,5 +1,5 @@
 //! Fixtures of this crate's tests.
-use model::kind::{Bucket, Column, Scope};
+use model::kind::{Bucket, Cell, Column, ScalePaths, Scope};
 use model::stored::Key;
 use model::strategy::Plain;
 use model::{Kind, Kinds, Object, Stored, Subresource};
@@ -19,11 +19,19 @@ pub fn pods_kind() -> Kind {
         scope: Scope::Namespaced,
         verbs: vec!["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
         subresources: vec![Subresource::STATUS, Subresource::LOG, Subresource::EXEC, Subresource::PORTFORWARD, Subresource::EVICTION],
-        columns: vec![Column { name: "Name", kind: "string", format: "name", description: "Name.", priority: 0, cell: |o, _| json!(o.name()) }],
+        columns: vec![Column {
+            name: "Name".into(),
+            kind: "string".into(),
+            format: "name".into(),
+            description: "Name.".into(),
+            priority: 0,
+            cell: Cell::Computed(|o, _| json!(o.name())),
+        }],
         selectable: vec![],
         bucket: Bucket::Log,
         generation: false,
         stored_as: None,
+        scale: ScalePaths::default(),
         schema: "io.k8s.api.core.v1.Pod".into(),
         strategy: &Plain,
     }

@@ -1,7 +1,7 @@
 //! Garbage collection of all kinds: deletes objects whose owners are gone, in the way (foreground, background, orphan) that the owner's deletion asked for.
 use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status::list;
-use model::{Key, Kinds, OwnerReference};
+use model::{Key, Kind, Kinds, OwnerReference};
 use serde_json::{Value, json};
 use state_client::Propagation;
 use std::collections::HashSet;
@@ -28,6 +28,10 @@ impl Controller for GarbageCollector {
 
     fn inputs(&self) -> Vec<Input> {
         self.resources.iter().map(|r| Input::new(r.clone(), concerned)).collect()
+    }
+
+    fn custom_input(&self, kind: &Kind) -> Option<Input> {
+        Some(Input::new(Resource::of_kind(kind), concerned))
     }
 
     fn outputs(&self) -> Vec<Output> {

@@ -3,6 +3,7 @@
 //! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
 //! [`all`].
 pub mod cluster_role;
+pub mod definition;
 pub mod deployment;
 pub mod endpoints;
 pub mod garbage;
@@ -62,6 +63,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(tenancy::DefaultServiceAccounts),
         Box::new(tenancy::RootCa::new(&options.ca_pem)),
         Box::new(token_secret::TokenSecrets::new(&options.ca_pem)),
+        Box::new(definition::Definitions),
         Box::new(cluster_role::AggregatedClusterRoles),
         Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),

@@ -2,7 +2,7 @@
 use crate::runtime::{Controller, Guard, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, WriteOp};
 use crate::status;
 use jiff::Timestamp;
-use model::{Key, Kinds};
+use model::{Key, Kind, Kinds};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,10 @@ impl Controller for Namespaces {
         inputs
     }
 
+    fn custom_input(&self, kind: &Kind) -> Option<Input> {
+        kind.namespaced().then(|| Input::new(Resource::of_kind(kind), ending_namespace))
+    }
+
     fn outputs(&self) -> Vec<Output> {
         vec![
             Output::new(Resource::ANY, Part::End, "in namespaces that end"),
@@ -51,7 +55,7 @@ impl Controller for Namespaces {
         if !finalizers.iter().any(|f| f == FINALIZER) {
             return plan;
         }
-        let content: Vec<&Arc<Item>> = self.watched.iter().flat_map(|r| view.in_namespace(r, namespace.name())).collect();
+        let content: Vec<&Arc<Item>> = namespaced(view).flat_map(|r| view.in_namespace(r, namespace.name())).collect();
         // Pods go before what they use: a NetworkPolicy or a Secret is there for as long as a container runs.
         let pods = content.iter().any(|i| is_pod(i));
         content.iter().filter(|i| !i.deleting() && (!pods || is_pod(i))).for_each(|i| _ = plan.delete(i));
@@ -59,7 +63,7 @@ impl Controller for Namespaces {
         if conditions != namespace.object().list_at(&["status", "conditions"]) {
             plan.merge(namespace, "status", json!({"status": {"conditions": conditions}}));
         } else if content.is_empty() {
-            self.finish(namespace, &mut plan);
+            self.finish(view, namespace, &mut plan);
         }
         plan
     }
@@ -67,7 +71,7 @@ impl Controller for Namespaces {
 
 impl Namespaces {
     /// Nothing is left that the view shows: events go, and the namespace's own finalizer, if nothing is left that it doesn't show either.
-    fn finish(&self, namespace: &Item, plan: &mut Plan) {
+    fn finish(&self, view: &View, namespace: &Item, plan: &mut Plan) {
         for resource in &self.unwatched {
             plan.write(resource.key(namespace.name(), ""), WriteOp::DeleteAll);
         }
@@ -75,10 +79,15 @@ impl Namespaces {
         let left: Vec<Value> = object.list_at(&["spec", "finalizers"]).iter().filter(|f| **f != FINALIZER).cloned().collect();
         object.set(&["spec", "finalizers"], left);
         let write = plan.write(namespace.key().clone(), WriteOp::Replace { subresource: "finalize", object: Box::new(object) });
-        for resource in &self.watched {
+        for resource in namespaced(view) {
             write.guard(Guard::Empty { resource: resource.clone(), namespace: namespace.name().to_owned() });
         }
     }
+}
+
+/// The watched resources whose objects live in namespaces.
+fn namespaced(view: &View) -> impl Iterator<Item = &Resource> {
+    view.resources().filter(|r| **r != Resource::EVENTS && view.kinds().resource(&r.group, &r.name).is_some_and(|k| k.namespaced()))
 }
 
 fn is_pod(item: &Item) -> bool {

@@ -1,8 +1,11 @@
 //! What a kind is, and **the** table of kinds. Discovery, OpenAPI, routes, tables, watches and RBAC names derive from its rows.
+use crate::custom::PrintedPath;
 use crate::object::Object;
+use crate::schema::KindSchema;
 use crate::strategy::Strategy;
 use crate::subresource::Subresource;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,20 +32,39 @@ pub enum Bucket {
     },
 }
 
-/// How a printed cell is computed from an object. `now` is RFC 3339, for ages.
-pub type Cell = fn(&Object, jiff::Timestamp) -> Value;
+/// How a printed cell is computed from an object at a time, which is there for ages.
+pub type Compute = fn(&Object, jiff::Timestamp) -> Value;
+
+/// What fills a printed column.
+#[derive(Clone)]
+pub enum Cell {
+    /// A function.
+    Computed(Compute),
+    /// What a path of a custom resource's definition leads to.
+    Path(Arc<PrintedPath>),
+}
+
+impl Cell {
+    /// The cell of an object.
+    pub fn of(&self, object: &Object, now: jiff::Timestamp) -> Value {
+        match self {
+            Self::Computed(compute) => compute(object, now),
+            Self::Path(path) => path.print(object, now),
+        }
+    }
+}
 
 /// One printed column: `metav1.TableColumnDefinition` and how to fill it.
 #[derive(Clone)]
 pub struct Column {
     /// Heading, as Kubernetes prints it in mixed case: `Ready`.
-    pub name: &'static str,
-    /// OpenAPI type: `string`, `integer`, `boolean`, `number`.
-    pub kind: &'static str,
-    /// OpenAPI format: `name` for the name's column, otherwise `""`.
-    pub format: &'static str,
+    pub name: Cow<'static, str>,
+    /// OpenAPI type: `string`, `integer`, `boolean`, `number`, `date`.
+    pub kind: Cow<'static, str>,
+    /// OpenAPI format: `name` for the name's column, mostly `""`.
+    pub format: Cow<'static, str>,
     /// One sentence.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// 0 is always shown, 1 only with `-o wide`.
     pub priority: i32,
     /// The cell.
@@ -52,13 +74,80 @@ pub struct Column {
 /// A field that field selectors may name, and where it is: `("spec.nodeName", &["spec", "nodeName"])`.
 pub type SelectableField = (&'static str, &'static [&'static str]);
 
+/// The same, as a row has it: those of custom resources aren't known before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selectable {
+    /// As selectors name it.
+    pub label: Box<str>,
+    /// Where it is.
+    pub path: Vec<Box<str>>,
+}
+
+impl From<&SelectableField> for Selectable {
+    fn from((label, path): &SelectableField) -> Self {
+        Self { label: (*label).into(), path: path.iter().map(|step| (*step).into()).collect() }
+    }
+}
+
 /// How a form of a kind follows from the one that is stored, and the other way round.
-#[derive(Clone, Copy, Debug)]
-pub struct Conversion {
+#[derive(Clone, Debug)]
+pub enum Conversion {
+    /// By functions.
+    Functions {
+        /// The stored form of an object.
+        inward: fn(&Object) -> Object,
+        /// The form in which a stored object is shown.
+        outward: fn(&Object) -> Object,
+    },
+    /// Only `apiVersion` differs.
+    Rename {
+        /// That of the stored form.
+        stored: Arc<str>,
+        /// That of the form that is shown.
+        shown: Arc<str>,
+    },
+}
+
+fn renamed(object: &Object, api_version: &str) -> Object {
+    let mut object = object.clone();
+    object.set(&["apiVersion"], api_version);
+    object
+}
+
+impl Conversion {
     /// The stored form of an object.
-    pub inward: fn(&Object) -> Object,
+    pub fn inward(&self, object: &Object) -> Object {
+        match self {
+            Self::Functions { inward, .. } => inward(object),
+            Self::Rename { stored, .. } => renamed(object, stored),
+        }
+    }
     /// The form in which a stored object is shown.
-    pub outward: fn(&Object) -> Object,
+    pub fn outward(&self, object: &Object) -> Object {
+        match self {
+            Self::Functions { outward, .. } => outward(object),
+            Self::Rename { shown, .. } => renamed(object, shown),
+        }
+    }
+}
+
+/// Where the number of replicas and the selector of a kind's objects are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalePaths {
+    /// The replicas that are desired.
+    pub desired: Vec<Box<str>>,
+    /// Those that there are.
+    pub current: Vec<Box<str>>,
+    /// The selector of pods; a text in a custom resource.
+    pub selector: Option<Vec<Box<str>>>,
+}
+
+impl Default for ScalePaths {
+    /// Those of every built-in kind.
+    fn default() -> Self {
+        let path = |steps: [&str; 2]| steps.map(Box::from).to_vec();
+        Self { desired: path(["spec", "replicas"]), current: path(["status", "replicas"]), selector: Some(path(["spec", "selector"])) }
+    }
 }
 
 /// Whose objects a row shows in a form of its own.
@@ -91,22 +180,25 @@ pub struct Kind {
     pub categories: Vec<Arc<str>>,
     /// Namespaced or not.
     pub scope: Scope,
-    /// What may be done with the whole: of `get list watch create update patch delete deletecollection`.
+    /// What may be done with the whole: of `get list watch create update patch delete deletecollection`. A row with none isn't served: objects are stored
+    /// in its form, and shown in others.
     pub verbs: Vec<&'static str>,
     /// Parts and actions with an address of their own.
     pub subresources: Vec<Subresource>,
     /// Printed columns.
     pub columns: Vec<Column>,
     /// What field selectors may name, besides `metadata.name` and `metadata.namespace`.
-    pub selectable: Vec<SelectableField>,
+    pub selectable: Vec<Selectable>,
     /// Where it is kept.
     pub bucket: Bucket,
     /// Whether `metadata.generation` counts changes outside of metadata and status.
     pub generation: bool,
     /// Another row whose objects this one shows in its own form: `events.k8s.io` shows core Events, `autoscaling/v1` those of `autoscaling/v2`.
     pub stored_as: Option<StoredAs>,
-    /// Name of its schema in [`crate::schema`]: `io.k8s.api.core.v1.Pod`.
-    pub schema: Arc<str>,
+    /// Its schema.
+    pub schema: KindSchema,
+    /// Where the Scale of its objects is.
+    pub scale: ScalePaths,
     /// Its own rules.
     pub strategy: &'static dyn Strategy,
 }
@@ -120,13 +212,13 @@ impl Kind {
     /// The stored form of an object of this row.
     pub fn inward(&self, object: Object) -> Object {
         match &self.stored_as {
-            Some(other) => (other.conversion.inward)(&object),
+            Some(other) => other.conversion.inward(&object),
             None => object,
         }
     }
     /// The form in which this row shows a stored object, where it is another one.
     pub fn outward(&self, stored: &Object) -> Option<Object> {
-        self.stored_as.as_ref().map(|other| (other.conversion.outward)(stored))
+        self.stored_as.as_ref().map(|other| other.conversion.outward(stored))
     }
     /// The kind of a list: `PodList`.
     pub fn list_kind(&self) -> String {
@@ -139,6 +231,10 @@ impl Kind {
     /// Whether it has this subresource.
     pub fn has(&self, sub: Subresource) -> bool {
         self.subresources.contains(&sub)
+    }
+    /// Whether anybody can ask for it.
+    pub fn is_served(&self) -> bool {
+        !self.verbs.is_empty()
     }
     /// Whether objects live in a namespace.
     pub fn namespaced(&self) -> bool {
@@ -203,7 +299,7 @@ impl Kinds {
     }
     /// By group, version and plural resource name.
     pub fn served(&self, group: &str, version: &str, resource: &str) -> Option<&Arc<Kind>> {
-        named(&self.by_resource, group, resource).iter().find(|k| *k.version == *version)
+        named(&self.by_resource, group, resource).iter().find(|k| *k.version == *version && k.is_served())
     }
     /// By group and kind: the version that is stored.
     pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {

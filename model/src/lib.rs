@@ -10,9 +10,11 @@
 //! * [`addresses`]: which IP addresses and ranges are accepted;
 //! * [`rules`]: what is declared of fields, and their defaults, as data;
 //! * [`schema`]: structural schemas;
+//! * [`custom`]: custom resources: their schemas, and the rows that their definitions make;
 //! * [`protobuf`]: what typed clients send, brought into JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
 pub mod addresses;
+pub mod custom;
 pub mod error;
 pub mod hash;
 pub mod kind;

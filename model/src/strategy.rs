@@ -47,6 +47,10 @@ pub trait Strategy: Sync {
     fn grace_seconds(&self, _object: &Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
+    /// The finalizer that a deletion adds, because a controller has something to do before the object may go.
+    fn cleanup_finalizer(&self) -> Option<&'static str> {
+        None
+    }
     /// When a deletion begins and the object stays for the time being: what else shows it (a namespace's phase).
     fn prepare_delete(&self, _object: &mut Object) {}
     /// Whether something beyond `metadata.finalizers` keeps a deleted object (a namespace's `spec.finalizers`).

@@ -19,7 +19,7 @@ pub fn definitions(kind: &Kind) -> Vec<Value> {
 
 /// The cells of one object's row.
 pub fn cells(kind: &Kind, object: &Object, now: Timestamp) -> Vec<Value> {
-    columns_of(kind).iter().map(|c| (c.cell)(object, now)).collect()
+    columns_of(kind).iter().map(|c| c.cell.of(object, now)).collect()
 }
 
 /// A table of these objects. Rows hold cells only: the caller adds `object` as the client's `includeObject` asks, and the list's `resourceVersion`.

@@ -109,7 +109,7 @@ impl Store {
             (Verb::Update, _, Body::Object(object)) => self.change(&kind, &key, sub, &|_| Ok((**object).clone())),
             (Verb::Patch, _, Body::Patch(how, bytes)) => self.change(&kind, &key, sub, &|old| match how {
                 PatchKind::Merge => patch::apply_merge(old, bytes),
-                PatchKind::Strategic => patch::apply_strategic(old, bytes, &kind.schema),
+                PatchKind::Strategic => patch::apply_strategic(old, bytes, kind.schema.name()),
                 PatchKind::Json | PatchKind::Apply => patch::apply_json(old, bytes),
             }),
             (Verb::Delete, ..) => self.delete(&kind, &key, &DeletionOptions::of(&request.options, None)?, now),

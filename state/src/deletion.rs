@@ -122,7 +122,7 @@ pub fn check_preconditions(kind: &Kind, object: &Object, asked: &DeletionOptions
 }
 
 /// The finalizers that make garbage collection treat dependents as asked.
-fn finalizers(object: &Object, asked: &DeletionOptions) -> Vec<String> {
+fn finalizers(kind: &Kind, object: &Object, asked: &DeletionOptions) -> Vec<String> {
     let had = |finalizer: &str| object.finalizers().any(|f| f == finalizer);
     let (orphan, foreground) = match asked.propagation {
         Some(policy) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
@@ -130,7 +130,9 @@ fn finalizers(object: &Object, asked: &DeletionOptions) -> Vec<String> {
     };
     let others = object.finalizers().filter(|f| *f != ORPHAN && *f != FOREGROUND).map(str::to_owned);
     let ours = [(orphan, ORPHAN), (foreground, FOREGROUND)].into_iter().filter(|(wanted, _)| *wanted).map(|(_, name)| name.to_owned());
-    others.chain(ours).collect()
+    let first = object.deletion_timestamp().is_none();
+    let cleanup = kind.strategy.cleanup_finalizer().filter(|f| first && !had(f)).map(str::to_owned);
+    others.chain(ours).chain(cleanup).collect()
 }
 
 /// Whether nothing keeps an object that is being deleted: no finalizer, no grace left to give, nothing of its kind's own.
@@ -142,7 +144,7 @@ pub fn due(kind: &Kind, object: &Object) -> bool {
 /// Decides a deletion at `now`.
 pub fn plan(kind: &Kind, object: &Object, asked: &DeletionOptions, now: jiff::Timestamp) -> DeletionPlan {
     let mut next = object.clone();
-    let wanted = finalizers(object, asked);
+    let wanted = finalizers(kind, object, asked);
     if wanted.is_empty() {
         next.remove(&["metadata", "finalizers"]);
     } else {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// # Errors
 /// 500 when the object doesn't serialise.
 pub fn outward(kind: &Kind, stored: Arc<Stored>) -> Result<Arc<Stored>, ApiError> {
-    let Some(shown) = kind.stored_as.as_ref().map(|other| stored.read(other.conversion.outward)) else { return Ok(stored) };
+    let Some(shown) = kind.stored_as.as_ref().map(|other| stored.read(|object| other.conversion.outward(object))) else { return Ok(stored) };
     let mut key = stored.key.clone();
     (key.group, key.resource) = (kind.group.clone(), kind.resource.clone());
     Ok(Arc::new(Stored::from_object(key, shown)?))

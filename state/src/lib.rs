@@ -18,6 +18,7 @@ pub mod flow_control;
 mod form;
 mod handle;
 pub mod identity;
+mod kinds_watch;
 mod known;
 pub mod lookup;
 pub mod meta;

@@ -131,6 +131,10 @@ impl Pipeline {
         &self.0.metrics
     }
 
+    /// The table of kinds, which changes as definitions come and go.
+    pub(crate) fn table(&self) -> &Arc<ArcSwap<Kinds>> {
+        &self.0.kinds
+    }
     pub(crate) fn kinds(&self) -> Guard<Arc<Kinds>> {
         self.0.kinds.load()
     }

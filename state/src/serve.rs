@@ -2,6 +2,7 @@
 use crate::authz::policy;
 use crate::batch;
 use crate::bootstrap;
+use crate::kinds_watch;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::policy_watch;
 use crate::store::Store;
@@ -55,6 +56,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     for resource in policy::RESOURCES {
         store.vital(&format!("authorizer-{resource}"), &stop, policy_watch::follow(store.clone(), pipeline.authorizer().clone(), resource));
     }
+    store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.table().clone()));
     store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
     store.vital("claims", &stop, pipeline.clone().sweep_claims());
     pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;

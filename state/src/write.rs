@@ -3,8 +3,9 @@
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
 use crate::meta;
 use jiff::Timestamp;
+use model::schema::KindSchema;
 use model::subresource::Effect;
-use model::{ApiError, Cause, Kind, Object, Subresource, meta as model_meta, rules, time};
+use model::{ApiError, Cause, Kind, Object, Subresource, custom, meta as model_meta, rules, time};
 use serde_json::Value;
 
 /// What a write is of.
@@ -27,7 +28,10 @@ pub fn propose_new(of: &WriteOf<'_>, object: &mut Object, entropy: u64, uid: &st
 
 /// Fills in what a client left out: what is declared, then what the kind's own code says.
 fn default(of: &WriteOf<'_>, object: &mut Object) {
-    rules::default(&of.row.schema, object);
+    match &of.row.schema {
+        KindSchema::Builtin(name) => rules::default(name, object),
+        KindSchema::Custom(custom) => custom::default(&mut object.0, &custom.schema),
+    }
     of.row.strategy.default(object);
 }
 
@@ -88,7 +92,10 @@ fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), A
 
 fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
     let mut causes = model_meta::validate(of.row, object);
-    causes.extend(rules::validate(&of.row.schema, object));
+    causes.extend(match &of.row.schema {
+        KindSchema::Builtin(name) => rules::validate(name, object),
+        KindSchema::Custom(custom) => custom::validate(&object.0, &custom.schema),
+    });
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(of.kind.strategy.validate(object));
     causes
@@ -101,7 +108,7 @@ fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
 /// 422 with every refused field.
 fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     let mut causes = model_meta::validate_update(new, old);
-    causes.extend(rules::validate_update(&of.row.schema, new, old));
+    causes.extend(of.row.schema.builtin().map(|name| rules::validate_update(name, new, old)).unwrap_or_default());
     causes.extend(new_causes(of, new, old));
     causes.extend(of.kind.strategy.validate_update(new, old));
     refuse(of, new, causes)
@@ -121,7 +128,10 @@ fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Api
 /// 422 with every refused field.
 fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     changed_words(of, new, old)?;
-    let mut causes = rules::validate_status(&of.row.schema, new, old);
+    let mut causes = match &of.row.schema {
+        KindSchema::Builtin(name) => rules::validate_status(name, new, old),
+        KindSchema::Custom(_) => new_causes(of, new, old),
+    };
     causes.extend(of.row.strategy.validate_status(new, old));
     refuse(of, new, causes)
 }

@@ -75,7 +75,7 @@ pub fn table(kind: &Kind, objects: &[Arc<Stored>], with_namespace: bool, wide: b
     let head = columns.iter().map(|c| c.name.to_uppercase());
     let mut rows: Vec<Vec<String>> = vec![with_namespace.then(|| "NAMESPACE".to_owned()).into_iter().chain(head).collect()];
     for stored in objects {
-        let cells = columns.iter().map(|c| text(&(c.cell)(stored.object(), now)));
+        let cells = columns.iter().map(|c| text(&c.cell.of(stored.object(), now)));
         rows.push(with_namespace.then(|| stored.key.namespace.to_string()).into_iter().chain(cells).collect());
     }
     align(&rows)

@@ -144,7 +144,7 @@ impl Process {
     /// When the port can't be had or the keys can't be used, with the remedy.
     pub async fn play_gateway(&mut self, listen: SocketAddr, pki: Pki) -> Result<SocketAddr, Failure> {
         let bus = self.speak(Role::Gateway, &self.name.clone());
-        let options = GatewayOptions { listen, pki, token_file: None };
+        let options = GatewayOptions { listen, pki, token_file: None, follow_definitions: self.state.is_none() };
         let gateway = Gateway::start(bus, self.kinds.clone(), options).await.map_err(broken)?;
         let address = gateway.address();
         self.gateways.push(gateway);

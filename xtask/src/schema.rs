@@ -81,6 +81,10 @@ fn definitions() -> Map<String, Value> {
 /// Copies the facts of a definition, and of its fields, into its schema.
 fn add_facts(schema: &mut Value, facts: &Value) {
     let Some(schema) = schema.as_object_mut() else { return };
+    if facts.get("type").is_none() && facts.get("$ref").is_none() && schema.get("type") == Some(&"object".into()) {
+        // what Kubernetes gives no type may be anything
+        schema.remove("type");
+    }
     for fact in FACTS {
         if let Some(value) = facts.get(fact) {
             schema.insert(fact.to_owned(), value.clone());

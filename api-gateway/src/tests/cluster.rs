@@ -180,7 +180,7 @@ impl Cluster {
         let tokens = dir.path().join("tokens");
         std::fs::write(&tokens, "sesame,alice,1,\"dev\"\n").unwrap();
         let kinds = Arc::new(ArcSwap::from_pointee(model::kinds::builtin()));
-        let options = GatewayOptions { listen: "127.0.0.1:0".parse().unwrap(), pki: pki.clone(), token_file: Some(tokens) };
+        let options = GatewayOptions { listen: "127.0.0.1:0".parse().unwrap(), pki: pki.clone(), token_file: Some(tokens), follow_definitions: false };
         let gateway = Gateway::start(bus, kinds, options).await.unwrap();
         Self { dir, pki, address: gateway.address(), _gateway: gateway, _services: services }
     }

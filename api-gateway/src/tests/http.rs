@@ -135,7 +135,7 @@ async fn watches() {
 #[tokio::test]
 async fn a_port_in_use_is_told_with_its_remedy() {
     let c = Cluster::start().await;
-    let options = GatewayOptions { listen: c.address, pki: c.pki.clone(), token_file: None };
+    let options = GatewayOptions { listen: c.address, pki: c.pki.clone(), token_file: None, follow_definitions: false };
     let bus = bus::Bus::local("test", bus::Caller::new(bus::Role::Gateway, "g"));
     let error = Gateway::start(bus, std::sync::Arc::default(), options).await.err().unwrap();
     assert!(matches!(error, GatewayError::Listen { .. }));

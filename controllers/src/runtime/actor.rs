@@ -2,11 +2,13 @@
 use super::engine::{Dispatch, Engine, HEARTBEAT, Stats, WriteOutcome};
 use super::plan::{Guard, Write, WriteOp};
 use super::resource::Resource;
+use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use model::ApiError;
 use state_client::events::EventWrite;
 use state_client::leader_lease::{self, LeaderLease};
 use state_client::{Body, Change, Client, Options, Reflector, Reply, Request, Verb};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -51,15 +53,23 @@ pub async fn run(
 ) -> Result<(), Broken> {
     let (tell, mut news) = mpsc::channel::<News>(BACKLOG);
     let mut watches = JoinSet::new();
-    for resource in engine.resources() {
-        watches.spawn(follow(client.clone(), resource, tell.clone()));
-    }
+    let mut followed = HashMap::new();
     // that it comes back by the watch of all Leases shows that the runtime would hear the nodes, too
     let heartbeat = LeaderLease::new(client.clone(), HEARTBEAT_LEASE.1, identity);
     watches.spawn(heartbeat.run(Duration::try_from(HEARTBEAT).unwrap_or_default()));
     let mut jobs = JoinSet::new();
     let (forget, mut forgotten) = mpsc::channel(BACKLOG);
     loop {
+        // custom resources come and go
+        let resources: HashSet<Resource> = engine.resources().into_iter().collect();
+        followed.retain(|resource, _| resources.contains(resource));
+        for resource in resources {
+            followed.entry(resource).or_insert_with_key(|resource| {
+                let stop = CancellationToken::new();
+                watches.spawn(stop.clone().run_until_cancelled_owned(follow(client.clone(), resource.clone(), tell.clone())).map(drop));
+                stop.drop_guard()
+            });
+        }
         let wake = until(engine.next_wake());
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),

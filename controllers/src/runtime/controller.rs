@@ -4,7 +4,7 @@ use super::plan::{Plan, Write, WriteOp};
 use super::resource::Resource;
 use super::view::View;
 use jiff::{SignedDuration, Timestamp};
-use model::Key;
+use model::{Key, Kind};
 
 /// A controller. It decides; it does nothing.
 pub trait Controller: Send + 'static {
@@ -12,6 +12,10 @@ pub trait Controller: Send + 'static {
     fn name(&self) -> &'static str;
     /// What it reads, and which keys a change of it concerns.
     fn inputs(&self) -> Vec<Input>;
+    /// What it reads of a custom resource, whose definition came after the runtime started.
+    fn custom_input(&self, _kind: &Kind) -> Option<Input> {
+        None
+    }
     /// What it writes. Anything else that it plans is refused.
     fn outputs(&self) -> Vec<Output>;
     /// What is to be done for `key`. Deterministic: the same arguments give the same plan.

@@ -7,7 +7,7 @@ use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;
 use super::view::{FieldIndex, View};
 use jiff::{SignedDuration, Timestamp};
-use model::{ApiError, Key, Kinds, Reason, Stored};
+use model::{ApiError, Key, Kind, Kinds, Reason, Stored, custom};
 use state_client::events::{EventCorrelator, EventRecord, EventWrite, Source};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -108,6 +108,8 @@ pub struct Engine {
     after: HashMap<Task, After>,
     events: EventCorrelator,
     hearing: WatchHealth,
+    /// Custom resources that are watched.
+    custom: BTreeSet<Resource>,
 }
 
 /// Whether the runtime hears: its own heartbeats come back by the same way as everybody's.
@@ -154,6 +156,7 @@ impl Engine {
             after: HashMap::new(),
             events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
+            custom: BTreeSet::new(),
         };
         for (index, controller) in controllers.into_iter().enumerate() {
             let mut reads = BTreeSet::new();
@@ -210,6 +213,9 @@ impl Engine {
                 state_client::Change::Synced => synced = true,
             }
         }
+        if *resource == Resource::DEFINITIONS {
+            self.follow_definitions();
+        }
         if let Some(revision) = revision {
             self.view.advance(resource, revision);
         }
@@ -220,6 +226,28 @@ impl Engine {
         for task in self.expectations.news(resource, &self.view) {
             self.release(&task, now);
         }
+    }
+
+    /// Brings the table of kinds, and what is watched of custom resources, to where their definitions are.
+    fn follow_definitions(&mut self) {
+        let definitions = self.view.all(&Resource::DEFINITIONS);
+        let builtin = custom::without_definitions(self.view.kinds());
+        let kinds = Arc::new(definitions.fold(builtin, |table, crd| crd.read(|crd| custom::with_definition(&table, crd))));
+        let wanted: Vec<Arc<Kind>> = kinds.rows().iter().filter(|row| row.schema.custom().is_some() && row.stored_as.is_none()).cloned().collect();
+        let resources: BTreeSet<Resource> = wanted.iter().map(|row| Resource::of_kind(row)).collect();
+        for gone in self.custom.difference(&resources) {
+            self.mappings.remove(gone);
+            self.view.unwatch(gone);
+        }
+        for row in wanted.iter().filter(|row| !self.custom.contains(&Resource::of_kind(row))) {
+            self.view.watch(Resource::of_kind(row), &[], false);
+            for (index, member) in self.members.iter().enumerate() {
+                let input = member.controller.custom_input(row);
+                input.into_iter().for_each(|input| self.mappings.entry(input.resource).or_default().push((index, input.keys)));
+            }
+        }
+        self.custom = resources;
+        self.view.set_kinds(kinds);
     }
 
     fn map(&mut self, resource: &Resource, change: ViewChange<'_>, now: Timestamp) {

@@ -1,5 +1,5 @@
 //! Names of resources, as constants where controllers name them and from the table of kinds where they come from rows.
-use model::{Key, Kind, Kinds};
+use model::{Key, Kind, Kinds, custom};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -42,12 +42,18 @@ impl Resource {
     pub const SECRETS: Self = Self::new("", "secrets");
     /// ServiceAccounts.
     pub const SERVICE_ACCOUNTS: Self = Self::new("", "serviceaccounts");
+    /// Definitions of custom resources.
+    pub const DEFINITIONS: Self = Self::new(custom::DEFINITIONS.0, custom::DEFINITIONS.1);
     /// Services.
     pub const SERVICES: Self = Self::new("", "services");
 
     /// A resource that is known at compile time.
     pub const fn new(group: &'static str, name: &'static str) -> Self {
         Self { group: Cow::Borrowed(group), name: Cow::Borrowed(name) }
+    }
+    /// A resource that is known at run time only.
+    pub fn named(group: &str, name: &str) -> Self {
+        Self { group: Cow::Owned(group.to_owned()), name: Cow::Owned(name.to_owned()) }
     }
     /// The resource of a row of the table of kinds.
     pub fn of_kind(kind: &Kind) -> Self {

@@ -237,6 +237,14 @@ impl View {
     pub fn watch(&mut self, resource: Resource, fields: &'static [FieldIndex], by_label: bool) {
         self.tables.insert(resource, Table { fields, by_label, ..Table::default() });
     }
+    /// Forgets a resource.
+    pub fn unwatch(&mut self, resource: &Resource) {
+        self.tables.swap_remove(resource);
+    }
+    /// Another table of kinds.
+    pub fn set_kinds(&mut self, kinds: Arc<Kinds>) {
+        self.kinds = kinds;
+    }
     /// The watched resources.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.tables.keys()

@@ -48,7 +48,7 @@ const RENAMED: [(&str, &str); 7] = [
 ];
 
 /// Between the two forms of Events.
-pub const CONVERSION: Conversion = Conversion { inward: to_core, outward: from_core };
+pub const CONVERSION: Conversion = Conversion::Functions { inward: to_core, outward: from_core };
 
 /// From the core form to `events.k8s.io/v1`.
 pub fn from_core(event: &Object) -> Object {

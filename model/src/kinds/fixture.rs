@@ -75,7 +75,7 @@ fn row(group: &str, resource: &str) -> Arc<Kind> {
 /// As it is when a client has sent it and the row's defaults, those that are declared too, are in.
 fn defaulted(kind: &Kind, value: &Value) -> Object {
     let mut object = object(value);
-    rules::default(&kind.schema, &mut object);
+    rules::default(kind.schema.name(), &mut object);
     kind.strategy.default(&mut object);
     object
 }
@@ -87,7 +87,7 @@ pub fn check_kind(group: &str, resource: &str, rows: Vec<(Value, &str)>) {
     for (value, expected) in rows {
         let mut new = defaulted(&kind, &value);
         kind.strategy.prepare_create(&mut new);
-        let mut causes = rules::validate(&kind.schema, &new);
+        let mut causes = rules::validate(kind.schema.name(), &new);
         causes.extend(kind.strategy.validate(&new));
         compare(causes, expected, &value.to_string());
     }
@@ -100,7 +100,7 @@ pub fn check_kind_change(group: &str, resource: &str, rows: Vec<(Value, Value, &
     for (before, after, expected) in rows {
         let (old, mut new) = (defaulted(&kind, &before), defaulted(&kind, &after));
         kind.strategy.prepare_update(&mut new, &old);
-        let mut causes = rules::validate_update(&kind.schema, &new, &old);
+        let mut causes = rules::validate_update(kind.schema.name(), &new, &old);
         causes.extend(kind.strategy.validate_update(&new, &old));
         compare(causes, expected, &format!("{before} to {after}"));
     }
@@ -113,7 +113,7 @@ pub fn check_kind_status(group: &str, resource: &str, rows: Vec<(Value, Value, &
     for (before, after, expected) in rows {
         let (old, mut new) = (defaulted(&kind, &before), defaulted(&kind, &after));
         kind.strategy.prepare_status(&mut new, &old);
-        let mut causes = rules::validate_status(&kind.schema, &new, &old);
+        let mut causes = rules::validate_status(kind.schema.name(), &new, &old);
         causes.extend(kind.strategy.validate_status(&new, &old));
         compare(causes, expected, &format!("{before} to {after}"));
     }

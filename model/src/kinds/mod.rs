@@ -19,6 +19,7 @@ mod row;
 pub mod service;
 mod workload;
 
+use crate::custom::definition;
 use crate::kind::{Bucket, Kinds};
 use crate::subresource::Subresource;
 use row::{Row, row};
@@ -153,8 +154,14 @@ fn others() -> Vec<Row> {
             .short(["pc"])
             .cluster()
             .generation(),
-        // there are none yet, which is what clients ask before they read a schema
-        row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions").cluster().short(["crd", "crds"]).read_only(),
+        row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+            .columns(columns::definition())
+            .strategy(&definition::STRATEGY)
+            .cluster()
+            .short(["crd", "crds"])
+            .category("api-extensions")
+            .status()
+            .generation(),
     ]
 }
 

@@ -1,5 +1,5 @@
 //! Builds a row of the table in one expression.
-use crate::kind::{Bucket, Column, Conversion, Kind, Scope, SelectableField, StoredAs};
+use crate::kind::{Bucket, Column, Conversion, Kind, ScalePaths, Scope, SelectableField, StoredAs};
 use crate::strategy::{Plain, Strategy};
 use crate::subresource::Subresource;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
         bucket: Bucket::Log,
         generation: false,
         stored_as: None,
-        schema: format!("io.k8s.{package}.{version}.{kind}").into(),
+        schema: format!("io.k8s.{package}.{version}.{kind}").as_str().into(),
+        scale: ScalePaths::default(),
         strategy: &Plain,
     })
 }
@@ -47,8 +48,12 @@ impl Row {
         self
     }
     /// In the category `all`.
-    pub(super) fn all(mut self) -> Self {
-        self.0.categories.push("all".into());
+    pub(super) fn all(self) -> Self {
+        self.category("all")
+    }
+    /// In a category.
+    pub(super) fn category(mut self, name: &str) -> Self {
+        self.0.categories.push(name.into());
         self
     }
     /// Cluster-scoped.
@@ -79,11 +84,6 @@ impl Row {
         self.0.verbs.retain(|v| *v != "deletecollection");
         self
     }
-    /// Nobody may write it yet.
-    pub(super) fn read_only(mut self) -> Self {
-        self.0.verbs = vec!["get", "list", "watch"];
-        self
-    }
     /// A question that is answered, not an object that is kept.
     pub(super) fn answered(mut self) -> Self {
         self.0.verbs = vec!["create"];
@@ -91,7 +91,7 @@ impl Row {
     }
     /// What field selectors may name.
     pub(super) fn select(mut self, fields: &[SelectableField]) -> Self {
-        self.0.selectable = fields.to_vec();
+        self.0.selectable = fields.iter().map(Into::into).collect();
         self
     }
     /// Kept elsewhere than in the log.

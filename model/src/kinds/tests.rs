@@ -2,23 +2,23 @@ use super::fixture::{check_defaults, check_kind, check_kind_change, check_kind_s
 use super::*;
 use crate::kind::Kind;
 use crate::object::Object;
-use crate::schema::{self, validate_and_prune};
+use crate::schema::validate_and_prune;
 use serde_json::{Value, json};
 
 #[test]
 fn every_row_is_whole() {
     let kinds = builtin();
     for kind in kinds.rows() {
-        assert!(schema::definition(&kind.schema).is_some(), "{kind:?}: no schema {}", kind.schema);
+        assert!(kind.schema.node().is_some(), "{kind:?}: no schema {}", kind.schema.name());
         assert!(kinds.of(&kind.api_version(), &kind.kind).is_some_and(|k| k.resource == kind.resource));
         assert!(kinds.resource(&kind.group, &kind.resource).is_some());
         if let Some(other) = &kind.stored_as {
             assert!(kinds.resource(&other.group, &other.resource).is_some_and(|row| row.stored_as.is_none()), "{kind:?}");
         }
-        for (name, path) in &kind.selectable {
-            let mut node = schema::definition(&kind.schema).unwrap();
-            for step in *path {
-                node = node.properties.get(*step).unwrap_or_else(|| panic!("{kind:?}: {name}")).resolve().1;
+        for field in &kind.selectable {
+            let mut node = kind.schema.node().unwrap();
+            for step in &field.path {
+                node = node.properties.get(step).unwrap_or_else(|| panic!("{kind:?}: {}", field.label)).resolve().1;
             }
         }
     }
@@ -340,7 +340,7 @@ fn a_pod_template_is_a_pod_that_is_kept() {
     let (object, errors) = template(serde_json::json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}));
     assert_eq!((object.str_at(&["template", "spec", "dnsPolicy"]), errors), ("ClusterFirst", vec![]), "pods that end are fine");
     assert_eq!(template(serde_json::json!({})).1, ["template.spec.containers"]);
-    let cells: Vec<String> = kind.columns.iter().map(|c| (c.cell)(&object, jiff::Timestamp::UNIX_EPOCH).to_string()).collect();
+    let cells: Vec<String> = kind.columns.iter().map(|c| c.cell.of(&object, jiff::Timestamp::UNIX_EPOCH).to_string()).collect();
     assert_eq!(cells, ["\"x\"", "\"c\"", "\"i\"", "\"a=b\""]);
 }
 

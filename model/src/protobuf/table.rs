@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn kinds_are_there() {
         let kinds = crate::kinds::builtin();
-        let missing: Vec<_> = kinds.rows().iter().filter(|k| Table::get().message(&k.schema).is_none()).map(|k| k.kind.to_string()).collect();
+        let missing: Vec<_> = kinds.rows().iter().filter(|k| Table::get().message(k.schema.name()).is_none()).map(|k| k.kind.to_string()).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 

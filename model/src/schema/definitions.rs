@@ -70,6 +70,9 @@ pub struct Node {
     pub values: Option<Box<Node>>,
     /// The items of a list.
     pub items: Option<Box<Node>>,
+    /// The forms that it may have, told apart by their types.
+    #[serde(rename = "oneOf", default)]
+    pub forms: Vec<Node>,
     /// Whether it is a number or a text.
     #[serde(rename = "x-kubernetes-int-or-string", default)]
     pub int_or_string: bool,
@@ -177,7 +180,7 @@ mod tests {
 
     fn references(node: &Node, check: &mut impl FnMut(&str)) {
         node.reference.iter().for_each(|r| check(r));
-        for child in node.properties.values().chain(node.items.as_deref()).chain(node.values.as_deref()) {
+        for child in node.properties.values().chain(&node.forms).chain(node.items.as_deref()).chain(node.values.as_deref()) {
             references(child, check);
         }
     }

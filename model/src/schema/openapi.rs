@@ -16,16 +16,26 @@ fn root(group: &str, version: &str) -> String {
     if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
 }
 
+fn served(kinds: &Kinds) -> impl Iterator<Item = &Kind> {
+    kinds.rows().iter().map(|k| &**k).filter(|k| k.is_served())
+}
+
 fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
-    kinds.rows().iter().map(|k| &**k).filter(move |k| &*k.group == group && *k.version == *version)
+    served(kinds).filter(move |k| &*k.group == group && *k.version == *version)
+}
+
+/// Changes when what a document says of a kind does, the definitions of Kubernetes aside.
+fn fingerprint_of(kind: &Kind) -> String {
+    let own = kind.schema.custom().map_or("", |custom| &custom.fingerprint);
+    format!("{}/{}/{:?}/{:?}/{own}", kind.kind, kind.resource, kind.verbs, kind.subresources)
 }
 
 /// `/openapi/v3`: where the document of each group and version is. The hash in an address changes with its document.
 pub fn openapi_v3_index(kinds: &Kinds) -> Value {
-    let groups: BTreeSet<(&str, &str)> = kinds.rows().iter().map(|k| (&*k.group, &*k.version)).collect();
+    let groups: BTreeSet<(&str, &str)> = served(kinds).map(|k| (&*k.group, &*k.version)).collect();
     let definitions = fingerprint();
     let entry = |(group, version): (&str, &str)| {
-        let names: Vec<String> = rows(kinds, group, version).map(|k| format!("{}/{:?}/{:?}", k.resource, k.verbs, k.subresources)).collect();
+        let names: Vec<String> = rows(kinds, group, version).map(fingerprint_of).collect();
         let hash = content_hash(&json!([definitions, names]));
         let root = root(group, version);
         (root.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{root}?hash={hash}")}))
@@ -46,7 +56,7 @@ pub fn openapi_v3(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
 
 /// `/openapi/v2`: everything in one Swagger document.
 pub fn openapi_v2(kinds: &Kinds) -> Value {
-    let rows: Vec<&Kind> = kinds.rows().iter().map(|k| &**k).collect();
+    let rows: Vec<&Kind> = served(kinds).collect();
     let schemas = schemas(&rows, Version::V2);
     let paths: Map<String, Value> = rows.iter().flat_map(|k| paths::of(k, Version::V2)).collect();
     json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": LEVEL}, "paths": paths, "definitions": schemas})
@@ -55,7 +65,8 @@ pub fn openapi_v2(kinds: &Kinds) -> Value {
 /// The definitions that these kinds need, with their lists.
 fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     let mut all = raw_definitions();
-    let mut wanted: Vec<String> = rows.iter().map(|k| k.schema.to_string()).collect();
+    all.extend(rows.iter().filter_map(|k| Some((k.schema.name().to_owned(), custom_schema(k, &k.schema.custom()?.raw)))));
+    let mut wanted: Vec<String> = rows.iter().map(|k| k.schema.name().to_owned()).collect();
     wanted.extend(["DeleteOptions", "ListMeta", "Status"].map(|n| format!("{META}.{n}")));
     wanted.extend(rows.iter().flat_map(|k| k.subresources.iter().filter_map(|s| subresource_schema(*s))).map(str::to_owned));
     let mut out = Map::new();
@@ -68,6 +79,21 @@ fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     }
     out.extend(rows.iter().filter(|k| k.verbs.contains(&"list")).map(|k| list_schema(k, version)));
     out
+}
+
+/// The schema of a custom resource, with what every object has.
+fn custom_schema(kind: &Kind, raw: &Value) -> Value {
+    let mut schema = raw.clone();
+    if !schema["properties"].is_object() {
+        schema["properties"] = json!({});
+    }
+    let common = [("apiVersion", "Version of this object's form."), ("kind", "Name of this object's form.")];
+    for (field, description) in common {
+        schema["properties"][field] = json!({"type": "string", "description": description});
+    }
+    schema["properties"]["metadata"] = json!({"$ref": format!("{META}.ObjectMeta"), "description": "Metadata as every object has it."});
+    schema["x-kubernetes-group-version-kind"] = json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
+    schema
 }
 
 fn references(schema: &Value, out: &mut Vec<String>) {
@@ -138,11 +164,11 @@ fn list_schema(kind: &Kind, version: Version) -> (String, Value) {
             "apiVersion": {"type": "string", "description": "Version of this list's form."},
             "kind": {"type": "string", "description": "Name of this list's form."},
             "metadata": reference(&format!("{META}.ListMeta"), "Revision and continuation of the list."),
-            "items": {"type": "array", "description": "The objects.", "items": reference(&kind.schema, "")},
+            "items": {"type": "array", "description": "The objects.", "items": reference(kind.schema.name(), "")},
         },
         "x-kubernetes-group-version-kind": [{"group": kind.group, "version": kind.version, "kind": kind.list_kind()}],
     });
-    (format!("{}List", kind.schema), schema)
+    (format!("{}List", kind.schema.name()), schema)
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ pub(super) fn of(kind: &Kind, form: Version) -> Vec<(String, Value)> {
     let (within, parameters): (&str, &[&str]) = if kind.namespaced() { ("/namespaces/{namespace}", &["namespace"]) } else { ("", &[]) };
     let named: Vec<&str> = parameters.iter().copied().chain(["name"]).collect();
     let gvk = json!({"group": kind.group, "version": version, "kind": kind.kind});
-    let list = format!("{}List", kind.schema);
+    let list = format!("{}List", kind.schema.name());
     let id = format!("{}{}", kind.group.replace('.', ""), format_args!("{version}{}", kind.kind));
     let target = |suffix: &str, gvk: &Value, parameters| Target { version: form, id: format!("{id}{suffix}"), gvk: gvk.clone(), parameters };
     let collection = format!("{base}{within}/{}", kind.resource);
@@ -134,7 +134,7 @@ pub(super) fn of(kind: &Kind, form: Version) -> Vec<(String, Value)> {
         out.push((format!("{base}/{}", kind.resource), target("ForAllNamespaces", &gvk, &[]).path(vec![operation])));
     }
     for sub in &kind.subresources {
-        let schema = subresource_schema(*sub).unwrap_or(&kind.schema);
+        let schema = subresource_schema(*sub).unwrap_or(kind.schema.name());
         let gvk = subresource_gvk(*sub, kind, version).unwrap_or_else(|| gvk.clone());
         let item = target(sub.name(), &gvk, &named).path(subresource_operations(*sub, schema));
         out.push((format!("{collection}/{{name}}/{}", sub.name()), item));
@@ -146,7 +146,7 @@ fn collection_operations<'a>(kind: &'a Kind, list: &'a str) -> Vec<Operation<'a>
     let has = |verb: &str| kind.verbs.contains(&verb);
     let all = [
         (has("list"), Operation { method: "get", action: "list", query: &LISTING, body: None, answer: list }),
-        (has("create"), Operation { method: "post", action: "post", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
+        (has("create"), Operation { method: "post", action: "post", query: &WRITING, body: Some(kind.schema.name()), answer: kind.schema.name() }),
         (has("deletecollection"), Operation { method: "delete", action: "deletecollection", query: &LISTING, body: Some(DELETE_OPTIONS), answer: STATUS }),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, op)| op).collect()
@@ -154,9 +154,9 @@ fn collection_operations<'a>(kind: &'a Kind, list: &'a str) -> Vec<Operation<'a>
 
 fn object_operations(kind: &Kind) -> Vec<Operation<'_>> {
     let all = [
-        ("get", Operation { method: "get", action: "get", query: &[], body: None, answer: &kind.schema }),
-        ("update", Operation { method: "put", action: "put", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
-        ("patch", Operation { method: "patch", action: "patch", query: &WRITING, body: Some(&kind.schema), answer: &kind.schema }),
+        ("get", Operation { method: "get", action: "get", query: &[], body: None, answer: kind.schema.name() }),
+        ("update", Operation { method: "put", action: "put", query: &WRITING, body: Some(kind.schema.name()), answer: kind.schema.name() }),
+        ("patch", Operation { method: "patch", action: "patch", query: &WRITING, body: Some(kind.schema.name()), answer: kind.schema.name() }),
         ("delete", Operation { method: "delete", action: "delete", query: &DELETING, body: Some(DELETE_OPTIONS), answer: STATUS }),
     ];
     all.into_iter().filter(|(verb, _)| kind.verbs.contains(verb)).map(|(_, op)| op).collect()

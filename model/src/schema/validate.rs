@@ -3,6 +3,8 @@
 //! Unknown fields are taken out, `null` means absent, quantities and times get their canonical form. Where a map's fields aren't
 //! known (`managedFields[].fieldsV1`, a revision's `data`) nothing is touched.
 use super::definitions::{Node, Shape, definition};
+use super::kind_schema::KindSchema;
+use crate::custom;
 use crate::error::{ApiError, Cause};
 use crate::kind::Kind;
 use crate::object::Object;
@@ -41,6 +43,8 @@ impl FieldValidation {
     }
 }
 
+/// The definition of every object's metadata.
+const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 /// Most unknown fields that are reported.
 const MAX_UNKNOWN: usize = 100;
 
@@ -50,9 +54,25 @@ const MAX_UNKNOWN: usize = 100;
 /// # Errors
 /// 400 when a field has the wrong type or form.
 pub fn validate_and_prune(kind: &Kind, object: &mut Object) -> Result<Vec<String>, ApiError> {
-    let Some(node) = definition(&kind.schema) else { return Ok(Vec::new()) };
+    let name = match &kind.schema {
+        KindSchema::Builtin(name) => name,
+        KindSchema::Custom(schema) => return custom::accept(kind, schema, object),
+    };
+    let Some(node) = definition(name) else { return Ok(Vec::new()) };
     let mut walk = Walk { unknown: Vec::new() };
-    walk.map(&mut object.0, node, &Place { owner: &kind.schema, parent: None, step: Step::Top }).map_err(|e| refuse(kind, &e))?;
+    walk.map(&mut object.0, node, &Place { owner: name, parent: None, step: Step::Top }).map_err(|e| refuse(kind, &e))?;
+    Ok(walk.unknown)
+}
+
+/// The same for the metadata of an object whose own schema says nothing of it.
+///
+/// # Errors
+/// Why a field has the wrong type or form.
+pub fn prune_metadata(metadata: &mut Map<String, Value>) -> Result<Vec<String>, String> {
+    let Some(node) = definition(METADATA) else { return Ok(Vec::new()) };
+    let mut walk = Walk { unknown: Vec::new() };
+    let top = Place { owner: METADATA, parent: None, step: Step::Top };
+    walk.map(metadata, node, &top.below(METADATA, Step::Field("metadata")))?;
     Ok(walk.unknown)
 }
 
@@ -137,6 +157,9 @@ impl Walk {
         if resolved.int_or_string {
             return number_or_text(value, name.unwrap_or_default(), place);
         }
+        if let Some(form) = resolved.forms.iter().find(|form| form.resolve().1.shape == Some(shape_of(value))) {
+            return self.value(value, form, place);
+        }
         let Some(shape) = resolved.shape else { return Ok(()) };
         let inner = Place { owner: name.unwrap_or(place.owner), ..*place };
         match (shape, value) {
@@ -189,6 +212,17 @@ impl Walk {
             self.value(value, node, &place.below(place.owner, Step::Field(key)))?;
         }
         Ok(())
+    }
+}
+
+/// The type of a value.
+fn shape_of(value: &Value) -> Shape {
+    match value {
+        Value::Object(_) => Shape::Object,
+        Value::Array(_) => Shape::Array,
+        Value::Bool(_) => Shape::Boolean,
+        Value::Number(_) => Shape::Number,
+        Value::String(_) | Value::Null => Shape::String,
     }
 }
 

@@ -77,12 +77,12 @@ impl fmt::Display for FieldSelector {
 }
 
 fn path(kind: &Kind, label: &str) -> Option<Vec<String>> {
-    let known = match label {
-        "metadata.name" => Some(&["metadata", "name"][..]),
-        "metadata.namespace" if kind.namespaced() => Some(&["metadata", "namespace"][..]),
-        _ => kind.selectable.iter().find(|(name, _)| *name == label).map(|(_, path)| *path),
-    };
-    known.map(|path| path.iter().map(|s| (*s).to_owned()).collect())
+    let of_all = |steps: [&str; 2]| Some(steps.map(str::to_owned).to_vec());
+    match label {
+        "metadata.name" => of_all(["metadata", "name"]),
+        "metadata.namespace" if kind.namespaced() => of_all(["metadata", "namespace"]),
+        _ => kind.selectable.iter().find(|field| *field.label == *label).map(|field| field.path.iter().map(ToString::to_string).collect()),
+    }
 }
 
 /// A field as a selector compares it.

@@ -3,24 +3,31 @@ use model::selector::LabelSelector;
 use model::{ApiError, Cause, Kind, Object};
 use serde_json::{Map, Value, json};
 
+fn path_of(steps: &[Box<str>]) -> Vec<&str> {
+    steps.iter().map(|step| &**step).collect()
+}
+
 /// The Scale of an object.
-pub fn of(object: &Object) -> Object {
+pub fn of(kind: &Kind, object: &Object) -> Object {
     let mut metadata = Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = object.at(&["metadata", field]) {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    let number = |path: &[&str]| object.int_at(path).unwrap_or_default();
-    let mut status = json!({"replicas": number(&["status", "replicas"])});
-    if let Some(selector) = object.at(&["spec", "selector"]).and_then(|s| LabelSelector::from_json(s).ok()) {
-        status["selector"] = json!(selector.to_string());
+    let number = |path: &[Box<str>]| object.int_at(&path_of(path)).unwrap_or_default();
+    let mut status = json!({"replicas": number(&kind.scale.current)});
+    let selector = kind.scale.selector.as_ref().and_then(|path| object.at(&path_of(path)));
+    match selector {
+        Some(Value::String(text)) => status["selector"] = json!(text),
+        Some(selector) => LabelSelector::from_json(selector).ok().into_iter().for_each(|s| status["selector"] = json!(s.to_string())),
+        None => {}
     }
     let mut scale = Object::default();
     scale.set(&["apiVersion"], "autoscaling/v1");
     scale.set(&["kind"], "Scale");
     scale.set(&["metadata"], metadata);
-    scale.set(&["spec"], json!({"replicas": number(&["spec", "replicas"])}));
+    scale.set(&["spec"], json!({"replicas": number(&kind.scale.desired)}));
     scale.set(&["status"], status);
     scale
 }
@@ -48,7 +55,7 @@ pub fn apply(kind: &Kind, scale: &Object, object: &Object) -> Result<Object, Api
         return Err(ApiError::invalid("autoscaling", "Scale", object.name(), vec![cause]));
     }
     let mut next = object.clone();
-    next.set(&["spec", "replicas"], replicas);
+    next.set(&path_of(&kind.scale.desired), replicas);
     Ok(next)
 }
 
@@ -67,7 +74,7 @@ mod tests {
 
     #[test]
     fn read() {
-        let scale = of(&deployment());
+        let scale = of(kinds::builtin().resource("apps", "deployments").unwrap(), &deployment());
         assert_eq!((scale.int_at(&["spec", "replicas"]), scale.int_at(&["status", "replicas"])), (Some(2), Some(1)));
         assert_eq!((scale.str_at(&["status", "selector"]), scale.resource_version()), ("app=web,tier=front", "7"));
     }

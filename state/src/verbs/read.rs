@@ -65,7 +65,7 @@ impl Pipeline {
         self.check_read(call, &stored)?;
         match call.sub {
             None | Some(Subresource::STATUS) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(scale::of).0), 200)),
+            Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(|object| scale::of(&call.row, object)).0), 200)),
             Some(sub) => connected(sub, stored, Body::None),
         }
     }
@@ -100,8 +100,10 @@ impl Pipeline {
     pub(crate) async fn page(&self, call: &RequestContext, selection: &Selection, at: Option<u64>) -> Result<ListReply, ApiError> {
         let options = &call.options;
         let request = PageRequest { namespace: call.namespace.to_string(), limit: options.limit, continue_token: options.continue_token.clone(), at };
-        let outward = call.kind.stored_as.as_ref().map(|other| other.conversion.outward);
-        let matches = |s: &Stored| outward.map_or_else(|| selection.selects(s), |outward| s.read(|stored| selection.matches(&outward(stored))));
+        let matches = |s: &Stored| match &call.kind.stored_as {
+            Some(other) => s.read(|stored| selection.matches(&other.conversion.outward(stored))),
+            None => selection.selects(s),
+        };
         let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
         let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;

@@ -28,7 +28,7 @@ impl Pipeline {
         let mut given = request_context::object(body)?;
         if call.sub == Some(Subresource::SCALE) {
             let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
-            return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
+            return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
         let mut warnings = accept(call, &mut given, json.as_deref())?;
         let given = call.kind.inward(given);
@@ -60,15 +60,15 @@ impl Pipeline {
             return Err(unsupported());
         }
         if call.sub == Some(Subresource::SCALE) {
-            let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(old.object()), SCALE)?, old.object());
+            let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(&call.row, old.object()), Some(SCALE))?, old.object());
             let scaled = self.change(call, &propose).await?;
-            return Ok(json_reply(&Value::Object(scale::of(scaled.stored.object()).0), 200));
+            return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
         let warnings = Mutex::new(Vec::new());
         let propose = |old: &Stored| {
             // a patch is of the form that its client sees
             let shown = call.kind.outward(old.object());
-            let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), &call.kind.schema)?;
+            let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), call.kind.schema.builtin())?;
             let found = accept(call, &mut next, json.as_deref())?;
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
             Ok(call.kind.inward(next))
@@ -136,11 +136,15 @@ fn unsupported() -> ApiError {
     ApiError::new(Reason::UnsupportedMediaType, why)
 }
 
-fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: &str) -> Result<Object, ApiError> {
+fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: Option<&str>) -> Result<Object, ApiError> {
     match how {
         PatchKind::Json => patch::apply_json(old, bytes),
         PatchKind::Merge => patch::apply_merge(old, bytes),
-        PatchKind::Strategic => patch::apply_strategic(old, bytes, schema),
+        PatchKind::Strategic => match schema {
+            Some(schema) => patch::apply_strategic(old, bytes, schema),
+            // custom resources have no strategic merge: their schemas don't say how
+            None => Err(unsupported()),
+        },
         PatchKind::Apply => Err(unsupported()),
     }
 }

@@ -1,7 +1,7 @@
 //! A real nats-server in a directory of its own, and stores on it.
 use arc_swap::ArcSwap;
 use bus::actor::System;
-use model::kind::{Bucket, Kind, Scope};
+use model::kind::{Bucket, Kind, ScalePaths, Scope};
 use model::strategy::Plain;
 use model::{Key, Kinds, Object, Stored};
 use serde_json::json;
@@ -118,6 +118,7 @@ pub fn events(ttl: Duration) -> Arc<ArcSwap<Kinds>> {
         bucket,
         generation: false,
         stored_as: None,
+        scale: ScalePaths::default(),
         schema: "".into(),
         strategy: &Plain,
     };

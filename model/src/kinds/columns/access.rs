@@ -4,7 +4,7 @@ use crate::kind::Column;
 use crate::object::Object;
 
 pub(in crate::kinds) fn role() -> Vec<Column> {
-    vec![NAME, Column { format: "date-time", ..text("Created At", "When it was created", |o, _| o.creation_timestamp().into()) }]
+    vec![NAME, super::column("Created At", "string", "date-time", "When it was created", |o, _| o.creation_timestamp().into())]
 }
 
 pub(in crate::kinds) fn binding() -> Vec<Column> {

@@ -19,7 +19,7 @@ pub(in crate::kinds) fn event() -> Vec<Column> {
         text("Message", "What happened", |o, _| core(o).str_at(&["message"]).trim().into()),
         wide(text("First Seen", "Time since it was first seen", |o, now| first_seen(&core(o), now).into())),
         wide(text("Count", "How often it was seen", |o, _| count(&core(o)).into())),
-        wide(Column { format: "name", ..text("Name", "The event's name", |o, _| o.name().into()) }),
+        wide(super::column("Name", "string", "name", "The event's name", |o, _| o.name().into())),
     ]
 }
 

@@ -13,36 +13,37 @@ pub(super) use node::node;
 pub(super) use pod::pod;
 pub(super) use workload::{deployment, pod_template, replica_set, revision};
 
-use crate::kind::{Cell, Column};
+use crate::kind::{Cell, Column, Compute};
 use crate::object::Object;
 use crate::time;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// What is printed where there is nothing.
 const NONE: &str = "<none>";
 
 /// The object's name.
-pub(crate) const NAME: Column =
-    Column { name: "Name", kind: "string", format: "name", description: "The object's name", priority: 0, cell: |o, _| o.name().into() };
+pub(crate) const NAME: Column = column("Name", "string", "name", "The object's name", |o, _| o.name().into());
 /// The time since the object was created.
-pub(crate) const AGE: Column = Column {
-    name: "Age",
-    kind: "string",
-    format: "",
-    description: "Time since the object was created",
-    priority: 0,
-    cell: |o, now| time::age_of(o.creation_timestamp(), now).into(),
-};
+pub(crate) const AGE: Column = text("Age", "Time since the object was created", |o, now| time::age_of(o.creation_timestamp(), now).into());
 
-const fn text(name: &'static str, description: &'static str, cell: Cell) -> Column {
-    Column { name, kind: "string", format: "", description, priority: 0, cell }
+const fn column(name: &'static str, kind: &'static str, format: &'static str, description: &'static str, compute: Compute) -> Column {
+    let (name, kind, format, description) = (Cow::Borrowed(name), Cow::Borrowed(kind), Cow::Borrowed(format), Cow::Borrowed(description));
+    Column { name, kind, format, description, priority: 0, cell: Cell::Computed(compute) }
 }
-const fn integer(name: &'static str, description: &'static str, cell: Cell) -> Column {
-    Column { name, kind: "integer", format: "", description, priority: 0, cell }
+const fn text(name: &'static str, description: &'static str, compute: Compute) -> Column {
+    column(name, "string", "", description, compute)
+}
+const fn integer(name: &'static str, description: &'static str, compute: Compute) -> Column {
+    column(name, "integer", "", description, compute)
+}
+const fn boolean(name: &'static str, description: &'static str, compute: Compute) -> Column {
+    column(name, "boolean", "", description, compute)
 }
 /// Shown with `-o wide` only.
-const fn wide(column: Column) -> Column {
-    Column { priority: 1, ..column }
+const fn wide(mut column: Column) -> Column {
+    column.priority = 1;
+    column
 }
 
 fn or_none(text: String) -> Value {
@@ -82,6 +83,9 @@ pub(super) fn service_account() -> Vec<Column> {
 pub(super) fn lease() -> Vec<Column> {
     vec![NAME, text("Holder", "Who holds the lease", |o, _| o.str_at(&["spec", "holderIdentity"]).into()), AGE]
 }
+pub(super) fn definition() -> Vec<Column> {
+    vec![NAME, column("Created At", "date", "", "When it was created", |o, _| o.creation_timestamp().into())]
+}
 pub(super) fn runtime_class() -> Vec<Column> {
     vec![NAME, text("Handler", "Which runtime runs its pods", |o, _| o.str_at(&["handler"]).into()), AGE]
 }
@@ -89,14 +93,9 @@ pub(super) fn priority_class() -> Vec<Column> {
     vec![
         NAME,
         integer("Value", "The priority that pods of this class get", |o, _| o.int_at(&["value"]).unwrap_or_default().into()),
-        Column {
-            name: "Global-Default",
-            kind: "boolean",
-            format: "",
-            description: "Whether pods without a class get this one",
-            priority: 0,
-            cell: |o, _| o.at(&["globalDefault"]).and_then(Value::as_bool).unwrap_or_default().into(),
-        },
+        boolean("Global-Default", "Whether pods without a class get this one", |o, _| {
+            o.at(&["globalDefault"]).and_then(Value::as_bool).unwrap_or_default().into()
+        }),
         AGE,
         text("PreemptionPolicy", "Whether pods of this class displace others", |o, _| o.str_at(&["preemptionPolicy"]).into()),
     ]

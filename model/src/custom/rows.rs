@@ -1,7 +1,8 @@
 //! The rows of the table of kinds that a definition makes: one for each of its versions.
+use super::custom_schema::CustomSchema;
+use super::names;
 use super::path::PrintedPath;
 use super::schema::Schema;
-use super::{CustomSchema, names};
 use crate::hash::content_hash;
 use crate::kind::{Bucket, Cell, Column, Conversion, Kind, ScalePaths, Scope, Selectable, StoredAs};
 use crate::object::Object;

@@ -15,4 +15,4 @@ pub use definitions::{ListType, MapType, Node, Shape, definition, definitions, r
 pub use duplicates::{duplicate_fields, in_order_of};
 pub use kind_schema::KindSchema;
 pub use openapi::{openapi_v2, openapi_v3, openapi_v3_index};
-pub use validate::{FieldValidation, prune_metadata, refuse, validate_and_prune};
+pub use validate::{FieldValidation, refuse, validate_and_prune};

@@ -4,7 +4,7 @@
 //! known (`managedFields[].fieldsV1`, a revision's `data`) nothing is touched.
 use super::definitions::{Node, Shape, definition};
 use super::kind_schema::KindSchema;
-use crate::custom;
+use crate::custom::{self, CustomSchema};
 use crate::error::{ApiError, Cause};
 use crate::kind::Kind;
 use crate::object::Object;
@@ -56,7 +56,7 @@ const MAX_UNKNOWN: usize = 100;
 pub fn validate_and_prune(kind: &Kind, object: &mut Object) -> Result<Vec<String>, ApiError> {
     let name = match &kind.schema {
         KindSchema::Builtin(name) => name,
-        KindSchema::Custom(schema) => return custom::accept(kind, schema, object),
+        KindSchema::Custom(custom) => return custom_object(kind, custom, object),
     };
     let Some(node) = definition(name) else { return Ok(Vec::new()) };
     let mut walk = Walk { unknown: Vec::new() };
@@ -64,11 +64,16 @@ pub fn validate_and_prune(kind: &Kind, object: &mut Object) -> Result<Vec<String
     Ok(walk.unknown)
 }
 
-/// The same for the metadata of an object whose own schema says nothing of it.
-///
-/// # Errors
-/// Why a field has the wrong type or form.
-pub fn prune_metadata(metadata: &mut Map<String, Value>) -> Result<Vec<String>, String> {
+/// The same for a custom object: the types of its own fields are checked later, as Kubernetes does.
+fn custom_object(kind: &Kind, custom: &CustomSchema, object: &mut Object) -> Result<Vec<String>, ApiError> {
+    let mut unknown = custom::prune(&mut object.0, &custom.schema);
+    if let Some(Value::Object(metadata)) = object.0.get_mut("metadata") {
+        unknown.extend(prune_metadata(metadata).map_err(|why| refuse(kind, &why))?);
+    }
+    Ok(unknown)
+}
+
+fn prune_metadata(metadata: &mut Map<String, Value>) -> Result<Vec<String>, String> {
     let Some(node) = definition(METADATA) else { return Ok(Vec::new()) };
     let mut walk = Walk { unknown: Vec::new() };
     let top = Place { owner: METADATA, parent: None, step: Step::Top };

@@ -88,6 +88,8 @@ pub enum CauseReason {
     FieldValueTooMany,
     /// Wrong type.
     FieldValueTypeInvalid,
+    /// A field that another manager owns.
+    FieldManagerConflict,
     /// The namespace of new content is being deleted.
     NamespaceTerminating,
     /// A revision that the server hasn't reached.

@@ -6,6 +6,7 @@
 //! * [`subresource`]: parts of objects, actions and streams with an address of their own, one row each;
 //! * [`kinds`]: the rows of the built-in kinds, with their strategies and columns;
 //! * [`patch`], [`selector`], [`quantity`], [`names`], [`time`], [`hash`], [`meta`], [`table`]: the rules that all kinds share;
+//! * [`managed`]: who owns which field, and server-side apply;
 //! * [`placement`]: what pods ask of nodes, and whether a node has it;
 //! * [`addresses`]: which IP addresses and ranges are accepted;
 //! * [`rules`]: what is declared of fields, and their defaults, as data;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod hash;
 pub mod kind;
 pub mod kinds;
+pub mod managed;
 pub mod meta;
 pub mod names;
 pub mod object;

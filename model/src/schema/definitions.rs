@@ -76,6 +76,9 @@ pub struct Node {
     /// Whether it is a number or a text.
     #[serde(rename = "x-kubernetes-int-or-string", default)]
     pub int_or_string: bool,
+    /// What it is when it isn't given, of custom resources.
+    #[serde(skip)]
+    pub default: Option<Value>,
     /// How server-side apply merges a list.
     #[serde(rename = "x-kubernetes-list-type", default)]
     pub list_type: ListType,

@@ -1,0 +1,41 @@
+//! Managed fields and server-side apply: who owns which field of an object (`metadata.managedFields`), and what follows when somebody writes or applies.
+//! The rules are those of the Kubernetes documentation, "Server-Side Apply", and of structured-merge-diff, on which it stands.
+//!
+//! * [`FieldSet`]: a set of fields, as `fieldsV1` writes it;
+//! * [`updated`]: what an ordinary write makes of the owners;
+//! * [`applied`]: what applying a configuration makes of the object and its owners;
+//! * [`Writer`]: for whom.
+//!
+//! Sets are of the stored form of an object, whatever form a client uses.
+mod apply;
+mod compare;
+mod entries;
+mod key;
+mod merge;
+mod of_object;
+mod prune;
+mod set;
+mod update;
+
+pub use apply::{ApplyError, Conflict, applied};
+pub use entries::{Entries, Entry};
+pub use set::FieldSet;
+pub use update::updated;
+
+/// Who writes, and how it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// The field manager's name.
+    pub manager: &'a str,
+    /// The version of the stored form.
+    pub api_version: &'a str,
+    /// Through which subresource; `""` for none.
+    pub subresource: &'a str,
+    /// When, as RFC 3339 in seconds.
+    pub time: &'a str,
+    /// Which fields at the top a write covers: the others aren't owned by it.
+    pub covers: fn(&str) -> bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+use super::*;
+use crate::object::Object;
+use crate::schema::{Node, definition};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn node() -> &'static Node {
+    definition("io.k8s.api.apps.v1.Deployment").unwrap()
+}
+fn writer(manager: &str) -> Writer<'_> {
+    Writer { manager, api_version: "apps/v1", subresource: "", time: "2026-01-01T00:00:00Z", covers: |field| field != "status" }
+}
+fn object(value: Value) -> Object {
+    Object::from_value(value).unwrap()
+}
+/// Who owns what: `manager(Apply): path path`.
+fn owners(object: &Object) -> Vec<String> {
+    let of = |e: &Entry| format!("{}{}: {}", e.manager, if e.applied { "*" } else { "" }, e.fields.paths().join(" "));
+    Entries::of(object).0.iter().map(of).collect()
+}
+fn container(name: &str, image: &str) -> Value {
+    json!({"name": name, "image": image})
+}
+fn deployment(spec: Value) -> Object {
+    object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}, "spec": spec}))
+}
+fn with(containers: &[Value]) -> Object {
+    deployment(json!({"template": {"spec": {"containers": containers}}}))
+}
+fn apply(live: Option<&Object>, configuration: &Object, manager: &str) -> Object {
+    applied(live, configuration, node(), &writer(manager), false).unwrap()
+}
+fn update(live: &Object, change: impl FnOnce(&mut Object), manager: &str) -> Object {
+    let mut new = live.clone();
+    change(&mut new);
+    updated(&mut new, Some(live), None, node(), &writer(manager));
+    new
+}
+fn field_set(value: Value) -> FieldSet {
+    FieldSet::parse(&value).unwrap()
+}
+
+#[test]
+fn sets() {
+    let a = field_set(json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}, "f:d": {}}));
+    let b = field_set(json!({"f:a": {"f:b": {}}, "f:d": {}, "f:e": {}}));
+    assert_eq!(a.paths(), [".a", ".a.b", ".a.c", ".d"]);
+    assert_eq!(a.clone().difference(&b), field_set(json!({"f:a": {".": {}, "f:c": {}}})));
+    assert_eq!(b.clone().difference(&a), field_set(json!({"f:e": {}})));
+    assert_eq!(a.clone().intersection(&b), field_set(json!({"f:a": {"f:b": {}}, "f:d": {}})));
+    assert_eq!(a.clone().union(&b).paths(), [".a", ".a.b", ".a.c", ".d", ".e"]);
+    let item = field_set(json!({"f:l": {"k:{\"name\":\"c\"}": {".": {}, "f:name": {}}, "v:\"x\"": {}, "i:0": {}}}));
+    assert_eq!(item.paths(), [".l[0]", ".l[name=\"c\"]", ".l[name=\"c\"].name", ".l[=\"x\"]"]);
+    for bad in [json!({"x": {}}), json!({"f:a": 1}), json!([])] {
+        assert_eq!(FieldSet::parse(&bad), None);
+    }
+    // a member without anything below, and one of which only a part is known
+    assert_eq!(field_set(json!({"f:a": {}})).union(&field_set(json!({"f:a": {"f:b": {}}}))).paths(), [".a", ".a.b"]);
+    assert_eq!(field_set(json!({"f:a": {".": {}, "f:b": {}}})).difference(&field_set(json!({"f:a": {}}))).paths(), [".a.b"]);
+    assert_eq!(field_set(json!({"f:a": {".": {}, "f:b": {}}})).difference(&field_set(json!({"f:a": {"f:b": {}}}))).paths(), [".a"]);
+}
+
+#[test]
+fn what_is_applied_is_owned() {
+    let made = apply(
+        None,
+        &deployment(json!({"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80}], "args": ["x"]}], "nodeSelector": {}}}})),
+        "one",
+    );
+    let spec = [
+        ".spec.replicas",
+        ".spec.selector",
+        ".spec.template.metadata.labels.a",
+        ".spec.template.spec.containers[name=\"c\"]",
+        ".spec.template.spec.containers[name=\"c\"].args",
+        ".spec.template.spec.containers[name=\"c\"].name",
+        ".spec.template.spec.containers[name=\"c\"].ports[containerPort=80,protocol=\"TCP\"]",
+        ".spec.template.spec.containers[name=\"c\"].ports[containerPort=80,protocol=\"TCP\"].containerPort",
+    ];
+    let mut paths = Entries::of(&made).0[0].fields.paths();
+    paths.retain(|p| !p.contains("nodeSelector"));
+    assert_eq!(paths, spec);
+    let again = apply(Some(&made), &deployment(json!({"replicas": 1})), "one");
+    assert_eq!(owners(&again), ["one*: .spec.replicas"]);
+    assert_eq!(again.at(&["spec"]), Some(&json!({"replicas": 1})));
+}
+
+#[test]
+fn conflicts_are_named() {
+    let live = apply(None, &with(&[container("c", "a")]), "one");
+    let error = applied(Some(&live), &with(&[container("c", "b")]), node(), &writer("two"), false).unwrap_err().to_api();
+    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\" using apps/v1: .spec.template.spec.containers[name=\"c\"].image");
+    assert_eq!((error.code(), error.details.unwrap().causes[0].message.as_str()), (409, "conflict with \"one\" using apps/v1"));
+    let taken = applied(Some(&live), &with(&[container("c", "b")]), node(), &writer("two"), true).unwrap();
+    let item = ".spec.template.spec.containers[name=\"c\"]";
+    assert_eq!(owners(&taken), [format!("one*: {item} {item}.name"), format!("two*: {item} {item}.image {item}.name")]);
+    // the same value is shared
+    let shared = apply(Some(&live), &with(&[container("c", "a")]), "two");
+    assert_eq!(owners(&shared).len(), 2);
+    let left = apply(Some(&shared), &with(&[]), "one");
+    assert_eq!(left.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("c", "a")])));
+    let updater = update(&live, |o| o.set(&["spec", "replicas"], 3), "hand");
+    let error = applied(Some(&updater), &deployment(json!({"replicas": 4})), node(), &writer("one"), false).unwrap_err().to_api();
+    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"hand\" using apps/v1 at 2026-01-01T00:00:00Z: .spec.replicas");
+}
+
+#[test]
+fn what_is_left_out_goes() {
+    let both = with(&[container("a", "x"), json!({"name": "b", "image": "y", "env": [{"name": "E", "value": "1"}]})]);
+    let live = apply(None, &both, "one");
+    let less = apply(Some(&live), &with(&[container("a", "x")]), "one");
+    assert_eq!(less.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x")])));
+    // what others added to an item keeps it
+    let more = update(&live, |o| o.0["spec"]["template"]["spec"]["containers"][1]["tty"] = json!(true), "hand");
+    let kept = apply(Some(&more), &with(&[container("a", "x")]), "one");
+    assert_eq!(kept.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x"), {"name": "b", "tty": true}])));
+    // what nobody owns stays
+    let mut defaulted = live.clone();
+    defaulted.0["spec"]["template"]["spec"]["restartPolicy"] = "Always".into();
+    let next = apply(Some(&defaulted), &deployment(json!({"replicas": 1})), "one");
+    assert_eq!(next.at(&["spec"]), Some(&json!({"replicas": 1, "template": {"spec": {"restartPolicy": "Always"}}})));
+    // a map that is left empty goes too, one that was there doesn't
+    let labelled = apply(None, &object(json!({"metadata": {"labels": {"a": "b"}}})), "one");
+    assert_eq!(apply(Some(&labelled), &object(json!({"metadata": {}})), "one").0["metadata"].get("labels"), None);
+}
+
+#[test]
+fn lists_keep_their_order() {
+    let names = |o: &Object| o.list_at(&["spec", "template", "spec", "containers"]).iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect::<String>();
+    let of = |names: &str| with(&names.chars().map(|c| container(&c.to_string(), "i")).collect::<Vec<_>>());
+    for (live, applied, want) in [("abc", "abc", "abc"), ("abc", "cb", "acb"), ("ab", "ca", "cab"), ("abc", "bd", "abdc"), ("", "ab", "ab")] {
+        let before = apply(None, &of(live), "one");
+        assert_eq!(names(&apply(Some(&before), &of(applied), "two")), want, "{live} {applied}");
+    }
+    let twice = applied(None, &of("aa"), node(), &writer("one"), false).unwrap_err();
+    assert_eq!((twice.to_api().code(), twice.to_string().contains("duplicate entries for key [{\"name\":\"a\"}]")), (400, true));
+    let keyless = with(&[json!({"image": "i"})]);
+    assert!(applied(None, &keyless, node(), &writer("one"), false).unwrap_err().to_string().contains("omits key field \"name\""));
+}
+
+#[test]
+fn ordinary_writes() {
+    let mut made = deployment(json!({"replicas": 1, "template": {"metadata": {"labels": {"a": "b"}}}}));
+    made.set(&["status"], json!({"replicas": 1}));
+    updated(&mut made, None, None, node(), &writer("create"));
+    assert_eq!(owners(&made), ["create: .spec.replicas .spec.template.metadata.labels.a"]);
+    let scaled = update(&made, |o| o.set(&["spec", "replicas"], 2), "scale");
+    assert_eq!(owners(&scaled), ["create: .spec.template.metadata.labels.a", "scale: .spec.replicas"]);
+    let removed = update(&scaled, |o| _ = o.remove(&["spec", "replicas"]), "hand");
+    assert_eq!(owners(&removed), ["create: .spec.template.metadata.labels.a"]);
+    let same = update(&removed, |_| {}, "other");
+    assert_eq!(same, removed);
+    // who only says again what is there keeps his time, and others get nothing
+    let later = Writer { time: "2026-02-01T00:00:00Z", ..writer("create") };
+    let mut again = removed.clone();
+    updated(&mut again, Some(&removed), None, node(), &later);
+    assert_eq!(again, removed);
+    // a client's own entries replace those that are stored
+    let mut reset = removed.clone();
+    reset.set(&["metadata", "managedFields"], json!([{}]));
+    let given = Entries::given(&reset);
+    updated(&mut reset, Some(&removed), given, node(), &writer("hand"));
+    assert_eq!(owners(&reset), Vec::<String>::new());
+    let mut bad = removed.clone();
+    bad.set(&["metadata", "managedFields"], json!([{"operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {"x": {}}}]));
+    assert_eq!(Entries::given(&bad), None);
+}
+
+#[test]
+fn many_managers_become_one() {
+    let mut object = deployment(json!({"replicas": 1}));
+    updated(&mut object, None, None, node(), &writer("m00"));
+    for n in 0..14 {
+        object = update(&object, |o| o.set(&["metadata", "labels", &format!("l{n}")], "x"), &format!("m{n:02}"));
+    }
+    let entries = Entries::of(&object).0;
+    assert_eq!((entries.len(), entries.iter().filter(|e| e.manager == "ancient-changes").count()), (10, 1));
+    let all: usize = entries.iter().map(|e| e.fields.paths().iter().filter(|p| p.contains(".labels.l")).count()).sum();
+    assert_eq!(all, 14);
+}
+
+#[test]
+fn objects_that_nobody_owned() {
+    let live = deployment(json!({"replicas": 1}));
+    let error = applied(Some(&live), &deployment(json!({"replicas": 2})), node(), &writer("one"), false).unwrap_err().to_api();
+    assert!(error.message.starts_with("Apply failed with 1 conflict: conflict with \"before-first-apply\" using apps/v1"), "{}", error.message);
+    let same = apply(Some(&live), &deployment(json!({"replicas": 1})), "one");
+    assert_eq!(owners(&same), ["one*: .spec.replicas", "before-first-apply: .spec.replicas"]);
+    // what kubectl applied by itself before is no conflict with what it applies now
+    let mut mine = live.clone();
+    mine.set(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"], r#"{"spec":{"replicas":1}}"#);
+    let next = apply(Some(&mine), &deployment(json!({"replicas": 2})), "kubectl");
+    assert_eq!(next.int_at(&["spec", "replicas"]), Some(2));
+    assert!(next.str_at(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]).contains("\"replicas\":2"));
+}
+
+/// Configurations of a deployment, small enough to meet.
+fn configuration() -> impl Strategy<Value = Object> {
+    let containers = prop::collection::btree_map("[a-c]", ("[x-z]", any::<bool>()), 0..3);
+    let labels = prop::collection::btree_map("[a-c]", "[x-z]", 0..3);
+    (prop::option::of(0..3_i64), containers, labels, prop::option::of("[p-q]")).prop_map(|(replicas, containers, labels, policy)| {
+        let containers: Vec<Value> = containers
+            .into_iter()
+            .map(|(name, (image, port))| if port { json!({"name": name, "image": image, "ports": [{"containerPort": 80}]}) } else { container(&name, &image) })
+            .collect();
+        let mut spec = json!({});
+        replicas.into_iter().for_each(|n: i64| spec["replicas"] = n.into());
+        policy.into_iter().for_each(|p: String| spec["template"]["spec"]["restartPolicy"] = p.into());
+        if !containers.is_empty() {
+            spec["template"]["spec"]["containers"] = containers.into();
+        }
+        let mut object = deployment(spec);
+        if !labels.is_empty() {
+            object.set(&["metadata", "labels"], json!(labels));
+        }
+        object
+    })
+}
+
+fn forced(live: Option<&Object>, configuration: &Object, manager: &str) -> Object {
+    applied(live, configuration, node(), &writer(manager), true).unwrap()
+}
+/// Without the fields that `other` has: two managers of these don't meet.
+fn disjoint(mut object: Object, labels: bool) -> Object {
+    if labels {
+        object.remove(&["spec"]);
+    } else {
+        object.remove(&["metadata", "labels"]);
+    }
+    object
+}
+
+proptest! {
+    /// Applying twice is applying once.
+    #[test]
+    fn applying_is_idempotent(a in configuration(), b in configuration()) {
+        let live = forced(Some(&forced(None, &a, "one")), &b, "two");
+        let later = Writer { time: "2027-01-01T00:00:00Z", ..writer("two") };
+        prop_assert_eq!(applied(Some(&live), &b, node(), &later, true).unwrap(), live);
+    }
+
+    /// Managers of different fields don't depend on who comes first.
+    #[test]
+    fn managers_of_disjoint_fields_commute(a in configuration(), b in configuration()) {
+        let (a, b) = (disjoint(a, true), disjoint(b, false));
+        let first = apply(Some(&apply(None, &a, "one")), &b, "two");
+        let second = apply(Some(&apply(None, &b, "two")), &a, "one");
+        prop_assert_eq!(first, second);
+    }
+
+    /// What nobody owns stays, whatever is applied and left out.
+    #[test]
+    fn what_nobody_owns_stays(a in configuration(), b in configuration()) {
+        let mut live = forced(None, &a, "one");
+        live.set(&["spec", "paused"], true);
+        live.set(&["metadata", "annotations", "x"], "y");
+        let next = forced(Some(&live), &b, "one");
+        prop_assert_eq!(next.at(&["spec", "paused"]), Some(&json!(true)));
+        prop_assert_eq!(next.str_at(&["metadata", "annotations", "x"]), "y");
+    }
+
+    /// A sole applier gets what it applies, and nothing else.
+    #[test]
+    fn a_sole_applier_gets_what_it_applies(a in configuration(), b in configuration()) {
+        let mut next = forced(Some(&forced(None, &a, "one")), &b, "one");
+        let mut want = forced(None, &b, "one");
+        for object in [&mut next, &mut want] {
+            // an empty spec is left of what went
+            if object.at(&["spec"]) == Some(&json!({})) {
+                object.remove(&["spec"]);
+            }
+        }
+        prop_assert_eq!(next, want);
+    }
+
+    /// No field has an owner that isn't there.
+    #[test]
+    fn owned_fields_exist(a in configuration(), b in configuration(), c in configuration()) {
+        let mut object = forced(Some(&forced(None, &a, "one")), &b, "two");
+        let live = object.clone();
+        object.0.insert("spec".into(), c.at(&["spec"]).cloned().unwrap_or_default());
+        updated(&mut object, Some(&live), None, node(), &writer("three"));
+        let all = super::of_object::of_object(&object.0, node(), |_| true);
+        for entry in Entries::of(&object).0 {
+            let strays: Vec<String> = entry.fields.clone().difference(&all).paths();
+            // maps are members where their maker says so, which the set of an object doesn't
+            prop_assert!(strays.iter().all(|p| p.ends_with("labels") || p.ends_with(']') || p.ends_with("spec") || p.ends_with("template") || p.ends_with("ports")), "{strays:?}");
+        }
+    }
+
+    /// Whatever a client calls its entries: no panic.
+    #[test]
+    fn hostile_entries(text in "[fkvi:.{}\"a-c]{0,8}", config in configuration()) {
+        let mut live = forced(None, &config, "one");
+        live.set(&["metadata", "managedFields"], json!([{"manager": text, "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {text: {}}}]));
+        forced(Some(&live), &config, "one");
+        Entries::given(&live);
+    }
+}

@@ -5,7 +5,7 @@ use crate::forms::{Encoder, Include};
 use crate::metrics::{Metrics, RequestLabels};
 use crate::openapi::OpenApi;
 use crate::path::{self, Path, ResourcePath};
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::request::{ApiRequest, Context, Resolved};
 use crate::respond::{self, Body};
 use crate::upload::Upload;
@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use jiff::Timestamp;
 use model::subresource::Effect;
 use model::{ApiError, Kinds};
-use state_client::{Client, Reply, User, Verb, WatchRequest};
+use state_client::{Client, PatchKind, Reply, User, Verb, WatchRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -172,6 +172,9 @@ impl Api {
         let mut options = asked.query.options(resolved.verb)?;
         let (head, incoming) = asked.request.into_parts();
         let body = body::request(resolved.verb, &head.headers, incoming, &mut options).await?;
+        if options.field_manager.is_empty() && !matches!(body, state_client::Body::Patch(PatchKind::Apply, _)) {
+            options.field_manager = query::manager(header_text(&head.headers, header::USER_AGENT));
+        }
         let reply = self.context.client.call(resolved.request(asked.user, options).body(body)).await?;
         reply_response(reply, &encoder, &head.headers)
     }

@@ -9,6 +9,19 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
+/// Longest name of a field manager, in bytes.
+const MANAGER_MAX: usize = 128;
+
+/// In whose name a client owns fields that doesn't say it: its program, as Kubernetes takes it from the user agent.
+pub fn manager(user_agent: Option<&str>) -> String {
+    let program = user_agent.unwrap_or_default().split('/').next().unwrap_or_default();
+    let mut name: String = program.chars().filter(|c| !c.is_control()).collect();
+    while name.len() > MANAGER_MAX {
+        name.pop();
+    }
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
 impl Query {
     /// From the part after `?`. Never fails: what can't be decoded is replaced.
     pub fn parse(query: &str) -> Self {

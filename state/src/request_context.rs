@@ -3,11 +3,14 @@ use crate::authz::{Attributes, Target, node};
 use crate::flow_control::InFlightRequest;
 use crate::identity;
 use crate::node_name;
-use crate::write::WriteOf;
+use crate::write::{RecordedAs, WriteOf};
 use model::selector::FieldSelector;
-use model::{ApiError, Key, Kind, Kinds, Object, Subresource};
-use state_client::{Body, Options, Request, User, Verb};
+use model::{ApiError, Cause, Key, Kind, Kinds, Object, Subresource};
+use state_client::{Body, Options, PatchKind, Request, User, Verb};
 use std::sync::Arc;
+
+/// Most bytes of a field manager's name.
+const MANAGER_MAX: usize = 128;
 
 /// A request with its user and kind found.
 pub struct RequestContext {
@@ -29,6 +32,8 @@ pub struct RequestContext {
     pub name: Arc<str>,
     /// Parameters.
     pub options: Options,
+    /// Whether it applies a configuration.
+    pub applies: bool,
     /// When it came.
     pub now: jiff::Timestamp,
 }
@@ -58,8 +63,12 @@ impl RequestContext {
             Some(other) => kinds.resource(&other.group, &other.resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
-        let call = Self { user, admitted, kind, row, sub, verb: request.verb, namespace: request.namespace, name: request.name, options: request.options, now };
+        let applies = matches!(request.body, Body::Patch(PatchKind::Apply, _));
+        let Request { verb, namespace, name, options, .. } = &request;
+        let (verb, namespace, name, options) = (*verb, namespace.clone(), name.clone(), options.clone());
+        let call = Self { user, admitted, kind, row, sub, verb, namespace, name, options, applies, now };
         call.check_address()?;
+        call.check_manager()?;
         Ok((call, request.body))
     }
 
@@ -73,6 +82,40 @@ impl RequestContext {
             return Err(ApiError::bad_request("an empty namespace may not be set when a resource name is provided"));
         }
         Ok(())
+    }
+
+    /// Refuses names of field managers that Kubernetes refuses; who applies says in whose name.
+    fn check_manager(&self) -> Result<(), ApiError> {
+        let name = &self.options.field_manager;
+        let cause = match name.as_str() {
+            "" if self.applies => Cause::required("fieldManager", "is required for apply patch"),
+            text if text.len() > MANAGER_MAX => Cause::too_long("fieldManager", MANAGER_MAX),
+            text if text.chars().any(char::is_control) => Cause::invalid("fieldManager", &text.into(), "should only contain printable characters"),
+            _ => return Ok(()),
+        };
+        let options = if self.verb == Verb::Create {
+            "CreateOptions"
+        } else if self.verb == Verb::Update {
+            "UpdateOptions"
+        } else {
+            "PatchOptions"
+        };
+        Err(ApiError::invalid("meta.k8s.io", options, "", vec![cause]))
+    }
+
+    /// In whose name fields are owned: the manager that the request names, or what the user is.
+    pub fn manager(&self) -> &str {
+        let user = self.user.name.as_str();
+        match self.options.field_manager.as_str() {
+            "" if identity::node(&self.user).is_some() => "kubelet",
+            "" => user.strip_prefix("system:").unwrap_or(user),
+            named => named,
+        }
+    }
+
+    /// How the owners of fields record it; `time` is when it came.
+    pub fn recorded_as<'a>(&'a self, time: &'a str) -> RecordedAs<'a> {
+        RecordedAs { manager: self.manager(), time, applies: self.applies }
     }
 
     /// What it writes, for the pure halves of the verbs.

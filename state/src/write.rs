@@ -3,6 +3,7 @@
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
 use crate::meta;
 use jiff::Timestamp;
+use model::managed::{self, Entries, Writer};
 use model::schema::KindSchema;
 use model::subresource::Effect;
 use model::{ApiError, Cause, Kind, Object, Subresource, custom, meta as model_meta, rules, time};
@@ -24,6 +25,48 @@ pub fn propose_new(of: &WriteOf<'_>, object: &mut Object, entropy: u64, uid: &st
     meta::generate_name(object, entropy);
     meta::stamp(of.row, object, uid, &time::format(now));
     default(of, object);
+}
+
+/// By whom a write is recorded among the owners of fields.
+#[derive(Clone, Copy)]
+pub struct RecordedAs<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// When.
+    pub time: &'a str,
+    /// Whether it applies a configuration: then the owners are found already.
+    pub applies: bool,
+}
+
+/// Everything of an object.
+fn all(_: &str) -> bool {
+    true
+}
+
+/// The writer of `of`, for the rules of managed fields; `api_version` is that of the stored form.
+pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -> Writer<'a> {
+    let covers: fn(&str) -> bool = match of.sub {
+        None if of.row.has(Subresource::STATUS) => |field| field != "status",
+        Some(Subresource::STATUS) => |field| field == "status",
+        _ => all,
+    };
+    Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers }
+}
+
+/// The owners that come with a proposal: those that a client sent itself, or that applying found.
+pub fn take_owners(new: &Object, old: Option<&Object>) -> Option<Entries> {
+    let path = ["metadata", "managedFields"];
+    if old.is_some_and(|old| old.at(&path) == new.at(&path)) { None } else { Entries::given(new) }
+}
+
+/// Records who owns which field of an admitted object; actions leave the owners as they are.
+pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, given: Option<Entries>, by: &RecordedAs<'_>) {
+    let action = of.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
+    match (action, of.row.schema.node()) {
+        (false, _) if by.applies => given.unwrap_or_else(|| old.map(Entries::of).unwrap_or_default()).put(new),
+        (false, Some(node)) => managed::updated(new, old, given, node, &writer(of, by, &of.row.api_version())),
+        _ => old.and_then(|old| old.at(&["metadata", "managedFields"])).into_iter().for_each(|owners| new.set(&["metadata", "managedFields"], owners.clone())),
+    }
 }
 
 /// Fills in what a client left out: what is declared, then what the kind's own code says.

@@ -24,10 +24,22 @@ pub struct Conflict {
     pub api_version: String,
     /// Through which subresource.
     pub subresource: String,
+    /// Whether he applied them, rather than wrote them.
+    pub applied: bool,
     /// When he wrote them; said of who updated.
     pub time: Option<String>,
     /// Which.
     pub fields: Vec<String>,
+}
+
+impl Conflict {
+    /// The manager as Kubernetes names him: with version and time where he wrote by an ordinary request.
+    fn whose(&self) -> String {
+        let subresource = if self.subresource.is_empty() { String::new() } else { format!(" with subresource {:?}", self.subresource) };
+        let version = if self.applied { String::new() } else { format!(" using {}", self.api_version) };
+        let time = self.time.as_ref().map(|t| format!(" at {t}")).unwrap_or_default();
+        format!("{:?}{subresource}{version}{time}", self.manager)
+    }
 }
 
 /// Why a configuration can't be applied.
@@ -48,28 +60,21 @@ impl ApplyError {
             Self::Malformed(why) => return ApiError::bad_request(why.clone()),
             Self::Conflicts(conflicts) => conflicts,
         };
-        let who = |c: &Conflict| {
-            let subresource = if c.subresource.is_empty() { String::new() } else { format!(" with subresource {:?}", c.subresource) };
-            let time = c.time.as_ref().map(|t| format!(" at {t}")).unwrap_or_default();
-            format!("conflict with {:?}{subresource} using {}{time}", c.manager, c.api_version)
-        };
         let causes: Vec<Cause> = conflicts
             .iter()
             .flat_map(|c| c.fields.iter().map(move |field| (c, field)))
-            .map(|(c, field)| Cause { reason: CauseReason::FieldManagerConflict, field: field.clone(), message: who(c) })
+            .map(|(c, field)| Cause { reason: CauseReason::FieldManagerConflict, field: field.clone(), message: format!("conflict with {}", c.whose()) })
             .collect();
-        let count = causes.len();
-        let listed = match conflicts.as_slice() {
-            [one] if one.fields.len() == 1 => format!("{}: {}", who(one), one.fields.concat()),
-            many => many
-                .iter()
-                .map(|c| format!("{}:\n{}", who(c), c.fields.iter().map(|f| format!("- {f}")).collect::<Vec<_>>().join("\n")))
-                .collect::<Vec<_>>()
-                .join("\n"),
+        let message = match conflicts.as_slice() {
+            [one] if one.fields.len() == 1 => format!("1 conflict: conflict with {}: {}", one.whose(), one.fields.concat()),
+            many => {
+                let fields = |c: &Conflict| c.fields.iter().map(|field| format!("\n- {field}")).collect::<String>();
+                let each: Vec<String> = many.iter().map(|c| format!("conflicts with {}:{}", c.whose(), fields(c))).collect();
+                format!("{} conflicts: {}", causes.len(), each.join("\n"))
+            }
         };
-        let plural = if count == 1 { "conflict" } else { "conflicts" };
         let details = Some(Box::new(Details { causes, ..Details::default() }));
-        ApiError { details, ..ApiError::new(Reason::Conflict, format!("Apply failed with {count} {plural}: {listed}")) }
+        ApiError { details, ..ApiError::new(Reason::Conflict, format!("Apply failed with {message}")) }
     }
 }
 
@@ -132,6 +137,7 @@ fn conflicts(entries: &Entries, changed: &FieldSet, live: Option<&Object>, node:
                 manager: entry.manager.clone(),
                 api_version: entry.api_version.clone(),
                 subresource: entry.subresource.clone(),
+                applied: entry.applied,
                 time: (!entry.applied && !entry.time.is_empty()).then(|| entry.time.clone()),
                 fields: common.paths(),
             });

@@ -90,8 +90,8 @@ fn what_is_applied_is_owned() {
 fn conflicts_are_named() {
     let live = apply(None, &with(&[container("c", "a")]), "one");
     let error = applied(Some(&live), &with(&[container("c", "b")]), node(), &writer("two"), false).unwrap_err().to_api();
-    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\" using apps/v1: .spec.template.spec.containers[name=\"c\"].image");
-    assert_eq!((error.code(), error.details.unwrap().causes[0].message.as_str()), (409, "conflict with \"one\" using apps/v1"));
+    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\": .spec.template.spec.containers[name=\"c\"].image");
+    assert_eq!((error.code(), error.details.unwrap().causes[0].message.as_str()), (409, "conflict with \"one\""));
     let taken = applied(Some(&live), &with(&[container("c", "b")]), node(), &writer("two"), true).unwrap();
     let item = ".spec.template.spec.containers[name=\"c\"]";
     assert_eq!(owners(&taken), [format!("one*: {item} {item}.name"), format!("two*: {item} {item}.image {item}.name")]);

@@ -32,6 +32,19 @@ pub fn of(kind: &Kind, object: &Object) -> Object {
     scale
 }
 
+/// The configuration of an object that an applied Scale is.
+///
+/// # Errors
+/// As [`apply`].
+pub fn configuration(kind: &Kind, scale: &Object) -> Result<Object, ApiError> {
+    let mut object = Object::default();
+    if scale.at(&["spec", "replicas"]).is_some() {
+        let replicas = replicas(scale)?;
+        object.set(&path_of(&kind.scale.desired), replicas);
+    }
+    Ok(object)
+}
+
 /// The object with the replicas that `scale` asks for. A `resourceVersion` or `uid` in `scale` must be the object's.
 ///
 /// # Errors
@@ -44,6 +57,14 @@ pub fn apply(kind: &Kind, scale: &Object, object: &Object) -> Result<Object, Api
         let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", scale.uid(), object.uid());
         return Err(ApiError::conflict(&kind.group, &kind.resource, object.name(), why));
     }
+    let replicas = replicas(scale)?;
+    let mut next = object.clone();
+    next.set(&path_of(&kind.scale.desired), replicas);
+    Ok(next)
+}
+
+/// The replicas that a Scale asks for.
+fn replicas(scale: &Object) -> Result<i64, ApiError> {
     let replicas = match scale.at(&["spec", "replicas"]) {
         None | Some(Value::Null) => 0,
         Some(value) => {
@@ -52,11 +73,9 @@ pub fn apply(kind: &Kind, scale: &Object, object: &Object) -> Result<Object, Api
     };
     if !(0..=i64::from(i32::MAX)).contains(&replicas) {
         let cause = Cause::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0");
-        return Err(ApiError::invalid("autoscaling", "Scale", object.name(), vec![cause]));
+        return Err(ApiError::invalid("autoscaling", "Scale", scale.name(), vec![cause]));
     }
-    let mut next = object.clone();
-    next.set(&path_of(&kind.scale.desired), replicas);
-    Ok(next)
+    Ok(replicas)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, Write};
 use crate::write;
-use model::{ApiError, Key, Object, Reason, Stored};
+use model::{ApiError, Key, Object, Reason, Stored, time};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
@@ -57,11 +57,13 @@ impl Pipeline {
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         let of = call.write();
+        let owners = write::take_owners(&object, None);
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
+        write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
         write::finish_new(&of, &mut object)?;
         let mut held = self.judge(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);

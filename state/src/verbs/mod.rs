@@ -1,5 +1,6 @@
 //! Each verb, written once, over the dynamic object and its row of the table of kinds.
 pub mod admit;
+mod apply;
 pub mod check;
 pub mod create;
 pub mod delete;

@@ -12,12 +12,13 @@ use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Cause, Object, Reason, Stored, Subresource, patch};
+use model::{ApiError, Cause, Object, Reason, Stored, Subresource, patch, time};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
+/// The definition of a Scale.
+pub(super) const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 /// How a client's change makes the next object from the present one.
 pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> + Send + Sync);
@@ -46,7 +47,7 @@ impl Pipeline {
     }
 
     /// Makes what a PUT found absent, for one who may create it.
-    async fn create_by_put(&self, call: &RequestContext, given: Object) -> Result<Written, ApiError> {
+    pub(super) async fn create_by_put(&self, call: &RequestContext, given: Object) -> Result<Written, ApiError> {
         call.attributes(|what| self.authorizer().require(&Attributes { verb: "create", ..*what }))??;
         check::not_yet_stored(&given)?;
         self.create_once(call, given).await
@@ -56,8 +57,7 @@ impl Pipeline {
         let json = check::json(&body);
         let Body::Patch(how, bytes) = body else { return Err(ApiError::bad_request("the request's body is not a patch")) };
         if how == PatchKind::Apply {
-            // whether there is an object to change is not even asked
-            return Err(unsupported());
+            return self.apply(call, &bytes).await;
         }
         if call.sub == Some(Subresource::SCALE) {
             let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(&call.row, old.object()), Some(SCALE))?, old.object());
@@ -111,10 +111,12 @@ impl Pipeline {
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         let of = call.write();
+        let owners = write::take_owners(&new, Some(old));
         write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
         let mut new = write::cover(&of, new, old);
         let held = self.admit(call, &mut new, Some(old)).await?;
+        write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
         write::finish_change(&of, &mut new, old)?;
         let held = self.judge(call, &new, Some(old), held).await?;
         Ok((new, held))
@@ -122,7 +124,7 @@ impl Pipeline {
 }
 
 /// Checks what a client sent, or what its patch makes, in the form that the client sees. Returns warnings.
-fn accept(call: &RequestContext, given: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
+pub(super) fn accept(call: &RequestContext, given: &mut Object, json: Option<&[u8]>) -> Result<Vec<String>, ApiError> {
     meta::check_kind(&call.kind, given)?;
     let warnings = check::shape(call, given, json)?;
     meta::check_name(given, &call.name)?;

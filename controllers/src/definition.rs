@@ -76,7 +76,7 @@ impl Controller for Definitions {
 
 /// The status of a definition that ends, where it doesn't say so yet.
 fn told(crd: &Object, reason: &str, message: &str, now: Timestamp) -> Option<Value> {
-    let mut status = crd.at(&["status"]).cloned().unwrap_or_else(|| json!({}));
+    let mut status = names::status_of(crd);
     names::set_condition(&mut status, "Terminating", ("True", reason, message.to_owned()), now);
     (Some(&status) != crd.at(&["status"])).then(|| json!({ "status": status }))
 }

@@ -78,6 +78,21 @@ pub fn canonical_v6(text: &str) -> Vec<String> {
     }
 }
 
+/// Whether a range is a part of another one, and smaller; neither where one of them is none.
+pub fn is_within(inner: &str, outer: &str) -> bool {
+    fn parsed(text: &str) -> Option<(u128, u32, u32)> {
+        let (address, length) = text.split_once('/')?;
+        let length: u32 = length.parse().ok()?;
+        match address.parse::<IpAddr>().ok()? {
+            IpAddr::V4(a) => Some((u128::from(u32::from(a)), length, 32)),
+            IpAddr::V6(a) => Some((u128::from(a), length, 128)),
+        }
+    }
+    let (Some((a, a_length, a_bits)), Some((b, b_length, b_bits))) = (parsed(inner), parsed(outer)) else { return false };
+    let network = |address: u128| address.checked_shr(b_bits.saturating_sub(b_length)).unwrap_or_default();
+    a_bits == b_bits && a_length > b_length && network(a) == network(b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

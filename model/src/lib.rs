@@ -10,6 +10,7 @@
 //! * [`placement`]: what pods ask of nodes, and whether a node has it;
 //! * [`addresses`]: which IP addresses and ranges are accepted;
 //! * [`rules`]: what is declared of fields, and their defaults, as data;
+//! * [`schedule`]: when CronJobs are due;
 //! * [`schema`]: structural schemas;
 //! * [`custom`]: custom resources: their schemas, and the rows that their definitions make;
 //! * [`protobuf`]: what typed clients send, brought into JSON;
@@ -30,6 +31,7 @@ pub mod placement;
 pub mod protobuf;
 pub mod quantity;
 pub mod rules;
+pub mod schedule;
 pub mod schema;
 pub mod selector;
 pub mod stored;

@@ -59,6 +59,14 @@ pub trait Strategy: Sync {
     }
 }
 
+/// The rules of a kind with a status, and without other rules.
+pub struct Observed;
+impl Strategy for Observed {
+    fn prepare_create(&self, object: &mut Object) {
+        object.remove(&["status"]);
+    }
+}
+
 /// The rules of a kind without rules.
 pub struct Plain;
 impl Strategy for Plain {}

@@ -70,6 +70,8 @@ impl Subresource {
         exchanged: Some(Exchanged { group_version: Some(("policy", "v1")), kind: "Eviction", schema: Some("io.k8s.api.policy.v1.Eviction") }),
         effect: Effect::Action,
     });
+    /// What was decided on a request for a certificate.
+    pub const APPROVAL: Self = Self(&Definition { name: "approval", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["status", "conditions"]) });
     /// What holds a namespace.
     pub const FINALIZE: Self = Self(&Definition { name: "finalize", verbs: &["update"], exchanged: None, effect: Effect::Part(&["spec", "finalizers"]) });
     /// A service account's token.

@@ -57,7 +57,7 @@ impl Strategy for Definition {
         Some(CLEANUP)
     }
     fn prepare_delete(&self, crd: &mut Object) {
-        let mut status = crd.at(&["status"]).cloned().unwrap_or_else(|| json!({}));
+        let mut status = names::status_of(crd);
         let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon".to_owned();
         let now = crate::time::parse(crd.str_at(&["metadata", "deletionTimestamp"])).unwrap_or_default();
         names::set_condition(&mut status, "Terminating", ("True", "InstanceDeletionPending", message), now);

@@ -78,10 +78,15 @@ fn set_list(names: &mut Map<String, Value>, key: &str, list: &[Value]) {
     }
 }
 
+/// The status that a definition has.
+pub fn status_of(crd: &Object) -> Value {
+    crd.at(&["status"]).filter(|status| status.is_object()).cloned().unwrap_or_else(|| json!({}))
+}
+
 /// The status that a definition is to have: its names, and the conditions `NamesAccepted` and `Established`.
 pub fn status(crd: &Object, taken: &Taken, now: Timestamp) -> Value {
     let (accepted, conflict) = accept(crd, taken);
-    let mut status = crd.at(&["status"]).cloned().unwrap_or_else(|| json!({}));
+    let mut status = status_of(crd);
     status["acceptedNames"] = accepted.into();
     let (names, established) = match &conflict {
         None => (

@@ -7,22 +7,13 @@ use crate::hash::content_hash;
 use crate::kind::{Bucket, Cell, Column, Conversion, Kind, ScalePaths, Scope, Selectable, StoredAs};
 use crate::object::Object;
 use crate::schema::KindSchema;
-use crate::strategy::{Plain, Strategy};
+use crate::strategy::{Observed, Plain, Strategy};
 use crate::subresource::Subresource;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-
-/// A custom resource with a status of its own.
-struct WithStatus;
-
-impl Strategy for WithStatus {
-    fn prepare_create(&self, object: &mut Object) {
-        object.remove(&["status"]);
-    }
-}
 
 /// The rows of a definition, that of its storage version first: none until its names are accepted. What a definition says that can't be used is left out;
 /// it is refused when it is written.
@@ -52,7 +43,7 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
     let schema_name = format!("{}.{name}.{kind}", domain.join("."));
     let has_status = version.pointer("/subresources/status").is_some();
     let scale = version.pointer("/subresources/scale");
-    let strategy: &'static dyn Strategy = if has_status { &WithStatus } else { &Plain };
+    let strategy: &'static dyn Strategy = if has_status { &Observed } else { &Plain };
     Some(Kind {
         group: group.into(),
         version: name.into(),

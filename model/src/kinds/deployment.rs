@@ -1,11 +1,10 @@
 //! Deployments.
 use super::fields::{Checks, fill, keep, map_mut, text, with_field};
-use super::{pod, workload};
+use super::{amounts, pod, workload};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::Value;
-use std::fmt::Display;
 
 const TYPES: [&str; 2] = ["Recreate", "RollingUpdate"];
 /// How many names of ReplicaSets were taken by others.
@@ -52,7 +51,7 @@ impl Strategy for Deployment {
     fn validate(&self, deployment: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let spec = deployment.at(&["spec"]).unwrap_or(&Value::Null);
-        workload::validate(&mut checks, spec);
+        workload::validate(&mut checks, spec, workload::REPLICATED);
         strategy(&mut checks, spec.get("strategy").unwrap_or(&Value::Null));
         let number = |key| deployment.int_at(&["spec", key]);
         checks.not_negative("spec.revisionHistoryLimit", number("revisionHistoryLimit"));
@@ -102,7 +101,7 @@ fn unsupported(kind: &str, rolling: Option<&Value>) -> Cause {
 }
 
 fn rolling_update(checks: &mut Checks, rolling: &Value) {
-    let amounts = ["maxUnavailable", "maxSurge"].map(|key| amount(checks, &format_args!("spec.strategy.rollingUpdate.{key}"), rolling.get(key)));
+    let amounts = ["maxUnavailable", "maxSurge"].map(|key| amounts::pods(checks, &format_args!("spec.strategy.rollingUpdate.{key}"), rolling.get(key)));
     if amounts == [Some(0), Some(0)] {
         let given = rolling.get("maxUnavailable").unwrap_or(&Value::Null);
         checks.add(Cause::invalid("spec.strategy.rollingUpdate.maxUnavailable", given, "may not be 0 when `maxSurge` is 0"));
@@ -111,24 +110,5 @@ fn rolling_update(checks: &mut Checks, rolling: &Value) {
         && amounts.first().copied().flatten().is_some_and(|n| n > 100)
     {
         checks.add(Cause::invalid("spec.strategy.rollingUpdate.maxUnavailable", &percent.as_str().into(), "must not be greater than 100%"));
-    }
-}
-
-/// A number of pods or a percentage: its number.
-fn amount(checks: &mut Checks, path: &dyn Display, value: Option<&Value>) -> Option<i64> {
-    match value? {
-        Value::String(percent) => {
-            let number = percent.strip_suffix('%').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());
-            if number.is_none() {
-                let why =
-                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-                checks.add(Cause::invalid(path, &percent.as_str().into(), why));
-            }
-            number
-        }
-        number => {
-            checks.not_negative(path, number.as_i64());
-            number.as_i64()
-        }
     }
 }

@@ -56,6 +56,12 @@ pub(super) fn fill(value: &mut Value, key: &str, default: impl Into<Value>) {
         map.insert(key.to_owned(), default.into());
     }
 }
+/// Sets `key` of a map; nothing where it is none.
+pub(super) fn put(value: &mut Value, key: &str, inner: impl Into<Value>) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert(key.to_owned(), inner.into());
+    }
+}
 /// As [`fill`], for numbers of which 0 means absent.
 pub(super) fn fill_number(value: &mut Value, key: &str, default: i64) {
     if int(value, key) == Some(0) || value.get(key).is_none_or(Value::is_null) {

@@ -1,22 +1,37 @@
 //! **The** table of kinds that are built in. Adding a plain kind is one row here; a kind with rules of its own names its strategy in the row.
+mod amounts;
+mod autoscaler;
+mod certificates;
 pub(crate) mod columns;
 mod config;
+mod cron_job;
+mod daemon_set;
 mod deployment;
+mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 pub mod event;
 mod fields;
+mod ingress;
+mod ip_address;
+mod job;
 mod lease;
 mod namespace;
+mod network_policy;
 mod node;
 pub mod pod;
 mod pod_template;
 pub mod priority_class;
+mod quotas;
 mod rbac;
 mod replica_set;
+mod replication_controller;
 mod revision;
 mod row;
 pub mod service;
+mod stateful_set;
+mod volume_claim;
+mod webhooks;
 mod workload;
 
 use crate::custom::definition;
@@ -30,7 +45,23 @@ const EVENT_TTL: Duration = Duration::from_secs(3600);
 
 /// The table of the kinds that every cluster has.
 pub fn builtin() -> Kinds {
-    Kinds::new(core().into_iter().chain(events()).chain(apps()).chain(access()).chain(others()).map(Row::build))
+    let tables = [
+        core(),
+        volumes(),
+        events(),
+        apps(),
+        batch(),
+        scaling(),
+        networking(),
+        storage(),
+        access(),
+        admission(),
+        certificates(),
+        flow_control(),
+        resource(),
+        others(),
+    ];
+    Kinds::new(tables.into_iter().flatten().map(Row::build))
 }
 
 fn core() -> Vec<Row> {
@@ -121,7 +152,184 @@ fn apps() -> Vec<Row> {
             .scale()
             .generation()
             .select(&[("status.replicas", &["status", "replicas"])]),
+        row("apps", "v1", "StatefulSet", "statefulsets")
+            .columns(columns::stateful_set())
+            .strategy(&stateful_set::STRATEGY)
+            .short(["sts"])
+            .all()
+            .status()
+            .scale()
+            .generation(),
+        row("apps", "v1", "DaemonSet", "daemonsets").columns(columns::daemon_set()).strategy(&daemon_set::STRATEGY).short(["ds"]).all().status().generation(),
+        row("", "v1", "ReplicationController", "replicationcontrollers")
+            .columns(columns::replication_controller())
+            .strategy(&replication_controller::STRATEGY)
+            .short(["rc"])
+            .all()
+            .status()
+            .scale()
+            .generation()
+            .select(&[("status.replicas", &["status", "replicas"])]),
         row("apps", "v1", "ControllerRevision", "controllerrevisions").columns(columns::revision()).strategy(&revision::STRATEGY),
+    ]
+}
+
+fn volumes() -> Vec<Row> {
+    vec![
+        row("", "v1", "PersistentVolume", "persistentvolumes").columns(columns::volume()).strategy(&volume_claim::VOLUME).short(["pv"]).cluster().status(),
+        row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+            .columns(columns::volume_claim())
+            .strategy(&volume_claim::STRATEGY)
+            .short(["pvc"])
+            .status(),
+        row("", "v1", "ResourceQuota", "resourcequotas").columns(columns::quota()).strategy(&quotas::QUOTA).short(["quota"]).status(),
+        row("", "v1", "LimitRange", "limitranges").columns(columns::limits()).strategy(&quotas::LIMITS).short(["limits"]),
+    ]
+}
+
+fn batch() -> Vec<Row> {
+    vec![
+        row("batch", "v1", "Job", "jobs")
+            .columns(columns::job())
+            .strategy(&job::STRATEGY)
+            .all()
+            .status()
+            .generation()
+            .select(&[("status.successful", &["status", "succeeded"])]),
+        row("batch", "v1", "CronJob", "cronjobs").columns(columns::cron_job()).strategy(&cron_job::STRATEGY).short(["cj"]).all().status().generation(),
+    ]
+}
+
+fn scaling() -> Vec<Row> {
+    let (group, resource) = ("autoscaling", "horizontalpodautoscalers");
+    let scaler = |version: &str| row(group, version, "HorizontalPodAutoscaler", resource).strategy(&autoscaler::STRATEGY).short(["hpa"]).all().status();
+    vec![
+        scaler("v2").columns(columns::autoscaler()),
+        scaler("v1").columns(columns::autoscaler_v1()).stored_as(group, resource, autoscaler::CONVERSION),
+        row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+            .columns(columns::disruption_budget())
+            .strategy(&disruption_budget::STRATEGY)
+            .short(["pdb"])
+            .status()
+            .generation(),
+    ]
+}
+
+fn networking() -> Vec<Row> {
+    let group = "networking.k8s.io";
+    vec![
+        row(group, "v1", "Ingress", "ingresses").columns(columns::ingress()).strategy(&ingress::INGRESS).short(["ing"]).status().generation(),
+        row(group, "v1", "IngressClass", "ingressclasses").columns(columns::ingress_class()).strategy(&ingress::CLASS_RULES).cluster().generation(),
+        row(group, "v1", "NetworkPolicy", "networkpolicies")
+            .columns(columns::network_policy())
+            .strategy(&network_policy::STRATEGY)
+            .short(["netpol"])
+            .generation(),
+        row(group, "v1", "IPAddress", "ipaddresses")
+            .columns(columns::ip_address())
+            .strategy(&ip_address::ADDRESS)
+            .short(["ip"])
+            .cluster()
+            .select(&[("spec.parentRef.name", &["spec", "parentRef", "name"])]),
+        row(group, "v1", "ServiceCIDR", "servicecidrs").columns(columns::service_cidr()).strategy(&ip_address::RANGE).cluster().status(),
+    ]
+}
+
+fn storage() -> Vec<Row> {
+    let group = "storage.k8s.io";
+    vec![
+        row(group, "v1", "StorageClass", "storageclasses").columns(columns::storage_class()).short(["sc"]).cluster(),
+        row(group, "v1", "VolumeAttachment", "volumeattachments").columns(columns::attachment()).observed().cluster(),
+        row(group, "v1", "CSIDriver", "csidrivers").columns(columns::csi_driver()).cluster().generation(),
+        row(group, "v1", "CSINode", "csinodes").columns(columns::csi_node()).observed().cluster(),
+        row(group, "v1", "CSIStorageCapacity", "csistoragecapacities").columns(columns::storage_capacity()),
+        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").columns(columns::attributes_class()).short(["vac"]).cluster(),
+        row("storagemigration.k8s.io", "v1", "StorageVersionMigration", "storageversionmigrations").columns(columns::migration()).observed().cluster(),
+    ]
+}
+
+fn admission() -> Vec<Row> {
+    let group = "admissionregistration.k8s.io";
+    vec![
+        row(group, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
+            .columns(columns::webhooks())
+            .strategy(&webhooks::STRATEGY)
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+        row(group, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+            .columns(columns::webhooks())
+            .strategy(&webhooks::STRATEGY)
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+        row(group, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
+            .columns(columns::policy())
+            .observed()
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+        row(group, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
+            .columns(columns::policy_binding())
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+        row(group, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies")
+            .columns(columns::mutating_policy())
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+        row(group, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")
+            .columns(columns::policy_binding())
+            .category("api-extensions")
+            .cluster()
+            .generation(),
+    ]
+}
+
+fn certificates() -> Vec<Row> {
+    let group = "certificates.k8s.io";
+    vec![
+        row(group, "v1", "CertificateSigningRequest", "certificatesigningrequests")
+            .columns(columns::signing_request())
+            .strategy(&certificates::REQUEST)
+            .short(["csr"])
+            .cluster()
+            .status()
+            .with([Subresource::APPROVAL])
+            .select(&[("spec.signerName", &["spec", "signerName"])]),
+        row(group, "v1", "ClusterTrustBundle", "clustertrustbundles")
+            .columns(columns::trust_bundle())
+            .cluster()
+            .select(&[("spec.signerName", &["spec", "signerName"])]),
+        row(group, "v1", "PodCertificateRequest", "podcertificaterequests").columns(columns::pod_certificate()).observed().select(&[
+            ("spec.signerName", &["spec", "signerName"]),
+            ("spec.podName", &["spec", "podName"]),
+            ("spec.nodeName", &["spec", "nodeName"]),
+        ]),
+    ]
+}
+
+fn flow_control() -> Vec<Row> {
+    let group = "flowcontrol.apiserver.k8s.io";
+    vec![
+        row(group, "v1", "FlowSchema", "flowschemas").columns(columns::flow_schema()).observed().cluster().generation(),
+        row(group, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations").columns(columns::priority_level()).observed().cluster().generation(),
+    ]
+}
+
+fn resource() -> Vec<Row> {
+    let group = "resource.k8s.io";
+    vec![
+        row(group, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
+        row(group, "v1", "DeviceTaintRule", "devicetaintrules").observed().cluster().generation(),
+        row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).observed(),
+        row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+        row(group, "v1", "ResourceSlice", "resourceslices")
+            .columns(columns::resource_slice())
+            .cluster()
+            .generation()
+            .select(&[("spec.nodeName", &["spec", "nodeName"]), ("spec.driver", &["spec", "driver"])]),
     ]
 }
 
@@ -154,6 +362,7 @@ fn others() -> Vec<Row> {
             .short(["pc"])
             .cluster()
             .generation(),
+        row("apiregistration.k8s.io", "v1", "APIService", "apiservices").columns(columns::api_service()).observed().category("api-extensions").cluster(),
         row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
             .columns(columns::definition())
             .strategy(&definition::STRATEGY)
@@ -167,5 +376,7 @@ fn others() -> Vec<Row> {
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod kinds_tests;
 #[cfg(test)]
 mod tests;

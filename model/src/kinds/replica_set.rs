@@ -29,7 +29,7 @@ impl Strategy for ReplicaSet {
     }
     fn validate(&self, set: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::validate(&mut checks, set.at(&["spec"]).unwrap_or(&Value::Null));
+        workload::validate(&mut checks, set.at(&["spec"]).unwrap_or(&Value::Null), workload::REPLICATED);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {

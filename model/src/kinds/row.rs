@@ -1,6 +1,6 @@
 //! Builds a row of the table in one expression.
 use crate::kind::{Bucket, Column, Conversion, Kind, ScalePaths, Scope, SelectableField, StoredAs};
-use crate::strategy::{Plain, Strategy};
+use crate::strategy::{Observed, Plain, Strategy};
 use crate::subresource::Subresource;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
     let package = match group {
         "" => "api.core",
         "apiextensions.k8s.io" => "apiextensions-apiserver.pkg.apis.apiextensions",
+        "apiregistration.k8s.io" => "kube-aggregator.pkg.apis.apiregistration",
         _ => &format!("api.{}", group.split('.').next().unwrap_or(group)),
     };
     Row(Kind {
@@ -69,6 +70,10 @@ impl Row {
     /// With a status of its own.
     pub(super) fn status(self) -> Self {
         self.with([Subresource::STATUS])
+    }
+    /// With a status, which clients don't set with the rest, and no other rules of its own than those that are declared.
+    pub(super) fn observed(self) -> Self {
+        self.strategy(&Observed).status()
     }
     /// With replicas that can be scaled.
     pub(super) fn scale(self) -> Self {

@@ -1,4 +1,4 @@
-//! What Deployments and ReplicaSets share: a selector, a template, replicas.
+//! What workloads whose pods run for good share: a selector, a template, replicas.
 use super::fields::{Checks, int, map, text};
 use super::pod;
 use crate::error::Cause;
@@ -6,8 +6,20 @@ use crate::object::Object;
 use crate::selector::LabelSelector;
 use serde_json::Value;
 
+/// How refusals name a kind of workload.
+#[derive(Clone, Copy)]
+pub(super) struct Named {
+    /// `deployment`
+    pub(super) selector: &'static str,
+    /// `ReplicaSet`
+    pub(super) template: &'static str,
+}
+
+/// Deployments and ReplicaSets.
+pub(super) const REPLICATED: Named = Named { selector: "deployment", template: "ReplicaSet" };
+
 /// Checks `spec.selector`, `spec.template`, `spec.replicas` and `spec.minReadySeconds`.
-pub(super) fn validate(checks: &mut Checks, spec: &Value) {
+pub(super) fn validate(checks: &mut Checks, spec: &Value, named: Named) {
     for field in ["replicas", "minReadySeconds"] {
         checks.not_negative(format_args!("spec.{field}"), int(spec, field));
     }
@@ -20,7 +32,7 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value) {
         None | Some(Value::Null) => checks.required("spec.selector", ""),
         Some(selector) => match LabelSelector::from_json(selector) {
             Err(_) => checks.add(Cause::invalid("spec.selector", selector, "invalid label selector")),
-            Ok(s) if s.is_empty() => checks.add(Cause::invalid("spec.selector", selector, "empty selector is invalid for deployment")),
+            Ok(s) if s.is_empty() => checks.add(Cause::invalid("spec.selector", selector, format!("empty selector is invalid for {}", named.selector))),
             Ok(s) if !s.matches(labels) => {
                 let labels = labels.map_or(Value::Null, |l| Value::Object(l.clone()));
                 checks.add(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"));
@@ -29,17 +41,17 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value) {
         },
     }
     pod::validate_template(checks, &"spec.template", template);
-    restarted(checks, template.get("spec").unwrap_or(&Value::Null));
+    restarted(checks, template.get("spec").unwrap_or(&Value::Null), named.template);
 }
 
 /// The pods are to run for good: only the policy that restarts them is accepted, and no deadline.
-fn restarted(checks: &mut Checks, pod: &Value) {
+pub(super) fn restarted(checks: &mut Checks, pod: &Value, kind: &str) {
     let policy = text(pod, "restartPolicy");
     if matches!(policy, "Never" | "OnFailure") {
         checks.add(Cause::not_supported("spec.template.spec.restartPolicy", &policy.into(), &["Always"]));
     }
     if pod.get("activeDeadlineSeconds").is_some() {
-        checks.add(Cause::forbidden("spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in ReplicaSet is not Supported"));
+        checks.add(Cause::forbidden("spec.template.spec.activeDeadlineSeconds", format!("activeDeadlineSeconds in {kind} is not Supported")));
     }
 }
 

@@ -159,12 +159,30 @@ mod tests {
         }
     }
 
-    /// Whatever kind the cluster serves, typed clients can send it, but for those that are newer than the table.
+    /// Kinds that are newer than the table, and those of groups that it doesn't have: clients send them as JSON.
+    const NOT_YET: [&str; 13] = [
+        "APIService",
+        "ClusterTrustBundle",
+        "DeviceClass",
+        "DeviceTaintRule",
+        "FlowSchema",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "PodCertificateRequest",
+        "PriorityLevelConfiguration",
+        "ResourceClaim",
+        "ResourceClaimTemplate",
+        "ResourceSlice",
+        "StorageVersionMigration",
+    ];
+
+    /// Whatever other kind the cluster serves, typed clients can send it.
     #[test]
     fn kinds_are_there() {
         let kinds = crate::kinds::builtin();
         let missing: Vec<_> = kinds.rows().iter().filter(|k| Table::get().message(k.schema.name()).is_none()).map(|k| k.kind.to_string()).collect();
-        assert!(missing.is_empty(), "{missing:?}");
+        let unexpected: Vec<_> = missing.iter().filter(|kind| !NOT_YET.contains(&kind.as_str())).collect();
+        assert!(unexpected.is_empty() && missing.len() == NOT_YET.len(), "{missing:?}");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub enum Format {
     /// A UUID in lower case.
     K8sUuid,
     /// A DNS label that begins with a letter.
+    #[serde(rename = "dns1035-label")]
     Dns1035Label,
     /// A key of a ConfigMap.
     ConfigKey,

@@ -67,9 +67,11 @@ fn what_kubernetes_declares() {
             "spec.maxReplicas: Invalid value: 0: must be greater than or equal to 1 | spec.scaleTargetRef.name: Required value"
         }),
         ("node.v1.RuntimeClass", json!({"handler": ""}), "handler: Required value"),
-        ("resource.v1.ResourceClaim", spec(json!({"devices": {"requests": [{"name": "a"}, {"name": "a"}]}})), {
-            "spec.devices.requests[1]: Duplicate value: \"a\""
-        }),
+        (
+            "resource.v1.ResourceClaim",
+            spec(json!({"devices": {"requests": [{"name": "a", "exactly": {"deviceClassName": "d"}}, {"name": "a", "exactly": {"deviceClassName": "d"}}]}})),
+            { "spec.devices.requests[1]: Duplicate value: \"a\"" },
+        ),
         (
             "resource.v1.DeviceTaintRule",
             spec(json!({"taint": {"key": "a/b", "effect": "Never"}})),

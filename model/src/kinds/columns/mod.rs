@@ -1,17 +1,28 @@
 //! What `kubectl get` prints of each kind.
 mod access;
+mod admission;
 mod event;
 mod network;
+mod networking;
 mod node;
 mod pod;
+mod scaling;
+mod storage;
 mod workload;
 
 pub(super) use access::{binding, role};
+pub(super) use admission::{
+    api_service, flow_schema, mutating_policy, pod_certificate, policy, policy_binding, priority_level, resource_claim, resource_slice, signing_request,
+    trust_bundle, webhooks,
+};
 pub(super) use event::event;
 pub(super) use network::{endpoint_slice, endpoints, service};
+pub(super) use networking::{ingress, ingress_class, ip_address, network_policy, service_cidr};
 pub(super) use node::node;
 pub(super) use pod::pod;
-pub(super) use workload::{deployment, pod_template, replica_set, revision};
+pub(super) use scaling::{autoscaler, autoscaler_v1, disruption_budget};
+pub(super) use storage::{attachment, attributes_class, csi_driver, csi_node, limits, migration, quota, storage_capacity, storage_class, volume, volume_claim};
+pub(super) use workload::{cron_job, daemon_set, deployment, job, pod_template, replica_set, replication_controller, revision, stateful_set};
 
 use crate::kind::{Cell, Column, Compute};
 use crate::object::Object;

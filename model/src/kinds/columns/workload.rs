@@ -72,3 +72,96 @@ fn controller(object: &Object) -> String {
         None => format!("{kind}/{}", owner.name),
     }
 }
+
+pub(in crate::kinds) fn stateful_set() -> Vec<Column> {
+    let ready = text("Ready", "Pods that are ready, of those desired", |o, _| format!("{}/{}", status(o, "readyReplicas"), desired(o)).into());
+    vec![NAME, ready, AGE, CONTAINERS, IMAGES]
+}
+
+pub(in crate::kinds) fn daemon_set() -> Vec<Column> {
+    vec![
+        NAME,
+        integer("Desired", "Nodes that should run its pod", |o, _| status(o, "desiredNumberScheduled").into()),
+        integer("Current", "Nodes that have its pod", |o, _| status(o, "currentNumberScheduled").into()),
+        integer("Ready", "Nodes whose pod is ready", |o, _| status(o, "numberReady").into()),
+        integer("Up-to-date", "Nodes whose pod is of the current template", |o, _| status(o, "updatedNumberScheduled").into()),
+        integer("Available", "Nodes whose pod was ready for long enough", |o, _| status(o, "numberAvailable").into()),
+        text("Node Selector", "Labels of the nodes", |o, _| or_none(labels(o.at(&["spec", "template", "spec", "nodeSelector"]).and_then(Value::as_object)))),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ]
+}
+
+pub(in crate::kinds) fn replication_controller() -> Vec<Column> {
+    let selector = text("Selector", "Labels of the pods that belong to it", |o, _| or_none(labels(o.at(&["spec", "selector"]).and_then(Value::as_object))));
+    let mut columns = replica_set();
+    columns.pop();
+    columns.push(wide(selector));
+    columns
+}
+
+pub(in crate::kinds) fn job() -> Vec<Column> {
+    vec![
+        NAME,
+        text("Status", "What it is at", |o, _| job_state(o).into()),
+        text("Completions", "Pods that succeeded, of those wanted", |o, _| completions(o).into()),
+        text("Duration", "How long it has taken", |o, now| duration(o, now).into()),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ]
+}
+
+fn job_state(job: &Object) -> &'static str {
+    let conditions = job.list_at(&["status", "conditions"]);
+    let is = |kind: &str| conditions.iter().any(|c| c["type"] == kind && c["status"] == "True");
+    let known = ["Complete", "Failed"].into_iter().find(|kind| is(kind));
+    known.unwrap_or_else(|| match () {
+        () if job.deletion_timestamp().is_some() => "Terminating",
+        () if is("Suspended") => "Suspended",
+        () if is("FailureTarget") => "FailureTarget",
+        () if is("SuccessCriteriaMet") => "SuccessCriteriaMet",
+        () => "Running",
+    })
+}
+
+fn completions(job: &Object) -> String {
+    let succeeded = status(job, "succeeded");
+    match (job.int_at(&["spec", "completions"]), job.int_at(&["spec", "parallelism"]).unwrap_or_default()) {
+        (Some(wanted), _) => format!("{succeeded}/{wanted}"),
+        (None, parallel) if parallel > 1 => format!("{succeeded}/1 of {parallel}"),
+        (None, _) => format!("{succeeded}/1"),
+    }
+}
+
+fn duration(job: &Object, now: jiff::Timestamp) -> String {
+    let at = |key: &str| crate::time::parse(job.str_at(&["status", key]));
+    match (at("startTime"), at("completionTime")) {
+        (Some(_), end) => crate::time::age_of(job.str_at(&["status", "startTime"]), end.unwrap_or(now)),
+        (None, _) => String::new(),
+    }
+}
+
+pub(in crate::kinds) fn cron_job() -> Vec<Column> {
+    vec![
+        NAME,
+        text("Schedule", "When its jobs are due", |o, _| o.str_at(&["spec", "schedule"]).into()),
+        text("Timezone", "By which clock", |o, _| or_none(o.str_at(&["spec", "timeZone"]).to_owned())),
+        super::boolean("Suspend", "Whether no more jobs are made", |o, _| o.at(&["spec", "suspend"]).and_then(Value::as_bool).unwrap_or_default().into()),
+        integer("Active", "Jobs that run", |o, _| o.list_at(&["status", "active"]).len().into()),
+        text("Last Schedule", "Time since the last job was due", |o, now| match o.str_at(&["status", "lastScheduleTime"]) {
+            "" => NONE.into(),
+            time => crate::time::age_of(time, now).into(),
+        }),
+        AGE,
+        wide(text("Containers", "Names of the template's containers", |o, _| {
+            names_in(o.at(&["spec", "jobTemplate", "spec", "template", "spec"]), "name").into()
+        })),
+        wide(text("Images", "Images of the template's containers", |o, _| {
+            names_in(o.at(&["spec", "jobTemplate", "spec", "template", "spec"]), "image").into()
+        })),
+    ]
+}

@@ -1,0 +1,428 @@
+//! What is declared and what strategies say of the kinds that have no file of tests of their own.
+use super::fixture::{check_defaults, check_kind, check_kind_change, check_kind_status, merge};
+use crate::object::Object;
+use serde_json::{Value, json};
+
+/// A template of pods with these labels.
+fn template(restart: &str) -> Value {
+    json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": restart}})
+}
+/// `{"spec": base + change}`, with a name.
+fn with(mut base: Value, change: Value) -> Value {
+    merge(&mut base, change);
+    json!({"metadata": {"name": "x", "uid": "u"}, "spec": base})
+}
+
+#[test]
+fn jobs() {
+    let job = |change: Value| with(json!({"template": template("Never")}), change);
+    let indexed = |change: Value| {
+        let mut base = json!({"completionMode": "Indexed", "completions": 3});
+        merge(&mut base, change);
+        job(base)
+    };
+    check_kind(
+        "batch",
+        "jobs",
+        vec![
+            (job(json!({})), ""),
+            (job(json!({"parallelism": -1})), "spec.parallelism: Invalid value: -1: must be greater than or equal to 0"),
+            (
+                job(json!({"template": {"spec": {"restartPolicy": "Always"}}})),
+                "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"",
+            ),
+            (job(json!({"completionMode": "X"})), "spec.completionMode: Unsupported value: \"X\": supported values: \"Indexed\", \"NonIndexed\""),
+            (job(json!({"completionMode": "Indexed", "parallelism": 1})), "spec.completions: Required value: when completion mode is Indexed"),
+            (job(json!({"backoffLimitPerIndex": 1})), "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode"),
+            (
+                indexed(json!({"maxFailedIndexes": 4, "backoffLimitPerIndex": 1})),
+                "spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions",
+            ),
+            (indexed(json!({"successPolicy": {"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]}})), ""),
+            (
+                indexed(json!({"successPolicy": {"rules": [{"succeededIndexes": "0,5"}]}})),
+                "spec.successPolicy.rules[0].succeededIndexes: Invalid value: \"0,5\": error parsing succeededIndexes: too large index: \"5\"",
+            ),
+            (
+                job(json!({"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 1, 0]}}]}})),
+                "spec.podFailurePolicy.rules[0].onExitCodes.values[2]: Invalid value: 0: must not be 0 for the In operator | spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1,0]: must be ordered",
+            ),
+            (
+                job(json!({"podFailurePolicy": {"rules": [{"action": "Ignore"}]}})),
+                "spec.podFailurePolicy.rules[0]: Invalid value: {\"action\":\"Ignore\"}: specifying one of OnExitCodes and OnPodConditions is required",
+            ),
+            (job(json!({"managedBy": "me"})), "spec.managedBy: Invalid value: \"me\": must be a domain-prefixed path (such as \"acme.io/foo\")"),
+            (job(json!({"template": {"metadata": {"labels": {"job-name": "other"}}}})), "spec.template.metadata.labels: Invalid value: …"),
+        ],
+    );
+    let kind = super::builtin().resource("batch", "jobs").unwrap().clone();
+    let mut made = Object::from_value(job(json!({}))).unwrap();
+    kind.strategy.default(&mut made);
+    kind.strategy.prepare_create(&mut made);
+    assert_eq!(made.at(&["spec", "selector"]), Some(&json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}})));
+    assert_eq!(made.str_at(&["spec", "template", "metadata", "labels", "job-name"]), "x");
+    assert_eq!((made.int_at(&["spec", "completions"]), made.int_at(&["spec", "backoffLimit"])), (Some(1), Some(6)));
+    check_kind_change(
+        "batch",
+        "jobs",
+        vec![
+            (job(json!({"parallelism": 1})), job(json!({"parallelism": 5, "suspend": true})), ""),
+            (job(json!({"completions": 1})), job(json!({"completions": 2})), "spec.completions: Invalid value: 2: field is immutable"),
+            (indexed(json!({})), indexed(json!({"completions": 5, "parallelism": 5})), ""),
+            (
+                indexed(json!({})),
+                indexed(json!({"completions": 5})),
+                "spec.completions: Invalid value: 5: can only be modified in tandem with spec.parallelism",
+            ),
+            (job(json!({})), job(json!({"template": {"spec": {"nodeSelector": {"a": "b"}}}})), "spec.template: Invalid value: …"),
+            (job(json!({"suspend": true})), job(json!({"suspend": true, "template": {"spec": {"nodeSelector": {"a": "b"}}}})), ""),
+        ],
+    );
+}
+
+#[test]
+fn cron_jobs() {
+    let cron = |change: Value| with(json!({"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": template("OnFailure")}}}), change);
+    let selector = json!({"jobTemplate": {"spec": {"selector": {"matchLabels": {"a": "b"}}}}});
+    check_kind(
+        "batch",
+        "cronjobs",
+        vec![
+            (cron(json!({"timeZone": "Europe/Berlin"})), ""),
+            (cron(json!({"schedule": ""})), "spec.schedule: Required value"),
+            (cron(json!({"schedule": "61 * * * *"})), "spec.schedule: Invalid value: \"61 * * * *\": end of range (61) above maximum (59): 61"),
+            (
+                cron(json!({"schedule": "TZ=UTC * * * * *"})),
+                "spec.schedule: Invalid value: \"TZ=UTC * * * * *\": cannot use TZ or CRON_TZ in schedule, use timeZone field instead",
+            ),
+            (cron(json!({"timeZone": "Nowhere/At_All"})), "spec.timeZone: Invalid value: \"Nowhere/At_All\": unknown time zone Nowhere/At_All"),
+            (cron(json!({"timeZone": "../etc"})), "spec.timeZone: Invalid value: \"../etc\": unknown time zone ../etc"),
+            (cron(json!({"concurrencyPolicy": "X"})), "spec.concurrencyPolicy: Unsupported value: \"X\": supported values: \"Allow\", \"Forbid\", \"Replace\""),
+            (cron(selector), "spec.jobTemplate.spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: `selector` will be auto-generated"),
+        ],
+    );
+}
+
+#[test]
+fn sets() {
+    let set = |change: Value| with(json!({"selector": {"matchLabels": {"a": "b"}}, "template": template("Always")}), change);
+    let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
+        "template": {"spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}});
+    check_kind(
+        "apps",
+        "statefulsets",
+        vec![
+            (set(json!({})), ""),
+            (set(claims), ""),
+            (set(json!({"replicas": -1})), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+            (set(json!({"podManagementPolicy": "X"})), "spec.podManagementPolicy: Unsupported value: \"X\": supported values: \"OrderedReady\", \"Parallel\""),
+            (set(json!({"serviceName": "A"})), "spec.serviceName: Invalid value: \"A\": a lowercase…"),
+            (
+                set(json!({"updateStrategy": {"type": "OnDelete", "rollingUpdate": {}}})),
+                "spec.updateStrategy.rollingUpdate: Invalid value: {}: only allowed for updateStrategy 'RollingUpdate'",
+            ),
+            (
+                set(json!({"updateStrategy": {"rollingUpdate": {"maxUnavailable": 0}}})),
+                "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0",
+            ),
+            (set(json!({"selector": {"matchLabels": null}})), "spec.selector: Invalid value: {}: empty selector is invalid for statefulset"),
+            (
+                set(json!({"persistentVolumeClaimRetentionPolicy": {"whenScaled": "X"}})),
+                "spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: \"X\": supported values: \"Delete\", \"Retain\"",
+            ),
+        ],
+    );
+    check_kind_change(
+        "apps",
+        "statefulsets",
+        vec![
+            (set(json!({})), set(json!({"replicas": 4})), ""),
+            (set(json!({"serviceName": "a"})), set(json!({"serviceName": "b"})), "spec.serviceName: Invalid value: \"b\": field is immutable"),
+        ],
+    );
+    let rolling = |rolling: Value| set(json!({"updateStrategy": {"rollingUpdate": rolling}}));
+    check_kind(
+        "apps",
+        "daemonsets",
+        vec![
+            (set(json!({})), ""),
+            (rolling(json!({"maxUnavailable": 0, "maxSurge": "10%"})), ""),
+            (rolling(json!({"maxSurge": 1})), "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"),
+            (rolling(json!({"maxUnavailable": 0})), "spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
+            (
+                set(json!({"template": {"spec": {"activeDeadlineSeconds": 5}}})),
+                "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in DaemonSet is not Supported",
+            ),
+        ],
+    );
+    check_kind_status(
+        "apps",
+        "daemonsets",
+        vec![(json!({}), json!({"status": {"numberReady": -1}}), "status.numberReady: Invalid value: -1: must be greater than or equal to 0")],
+    );
+    let controller = |change: Value| with(json!({"template": template("Always")}), change);
+    check_kind(
+        "",
+        "replicationcontrollers",
+        vec![
+            (controller(json!({})), ""),
+            (
+                controller(json!({"selector": {"a": "c"}})),
+                "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn autoscalers_and_budgets() {
+    let scaler = |change: Value| with(json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}), change);
+    let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
+    check_kind(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        vec![
+            (scaler(json!({})), ""),
+            (scaler(json!({"minReplicas": 5})), "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
+            (
+                metric(json!({"type": "X"})),
+                "spec.metrics[0].type: Unsupported value: \"X\": supported values: \"ContainerResource\", \"External\", \"Object\", \"Pods\", \"Resource\"",
+            ),
+            (metric(json!({"type": "Pods"})), "spec.metrics[0].pods: Required value: must populate information for the given metric source (Pods)"),
+            (
+                metric(json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}})),
+                "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization",
+            ),
+            (
+                scaler(json!({"behavior": {"scaleUp": {"stabilizationWindowSeconds": 4000}}})),
+                "spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600",
+            ),
+        ],
+    );
+    let (v1, v2) = {
+        let kinds = super::builtin();
+        let row = |version: &str| kinds.served("autoscaling", version, "horizontalpodautoscalers").unwrap().clone();
+        (row("v1"), row("v2"))
+    };
+    assert!(v2.stored_as.is_none());
+    let old = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+        "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "targetCPUUtilizationPercentage": 50}});
+    let old = Object::from_value(old).unwrap();
+    let new = v1.inward(old.clone());
+    assert_eq!(
+        new.at(&["spec", "metrics"]),
+        Some(&json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}]))
+    );
+    assert_eq!(v1.outward(&new), Some(old));
+    // what the older form has no field for survives it
+    let mut rich = new;
+    rich.set(&["spec", "behavior"], json!({"scaleUp": {"selectPolicy": "Max"}}));
+    let pods = json!({"type": "Pods", "pods": {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "10"}}});
+    let mut metrics = rich.list_at(&["spec", "metrics"]).to_vec();
+    metrics.push(pods);
+    rich.set(&["spec", "metrics"], metrics);
+    let mut back = v1.inward(v1.outward(&rich).unwrap());
+    back.remove(&["metadata", "annotations"]);
+    assert_eq!(back, rich);
+    let budget = |spec: Value| with(json!({"selector": {"matchLabels": {"a": "b"}}}), spec);
+    check_kind(
+        "policy",
+        "poddisruptionbudgets",
+        vec![
+            (budget(json!({"minAvailable": "50%"})), ""),
+            (budget(json!({"minAvailable": 1, "maxUnavailable": 1})), "spec: Invalid value: …"),
+            (budget(json!({"maxUnavailable": "101%"})), "spec.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%"),
+            (
+                budget(json!({"unhealthyPodEvictionPolicy": "X"})),
+                "spec.unhealthyPodEvictionPolicy: Unsupported value: \"X\": supported values: \"AlwaysAllow\", \"IfHealthyBudget\"",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn ingresses_and_policies() {
+    let path = |path: Value| json!({"spec": {"rules": [{"host": "a.example", "http": {"paths": [path]}}]}});
+    let service = json!({"service": {"name": "s", "port": {"number": 80}}});
+    check_kind(
+        "networking.k8s.io",
+        "ingresses",
+        vec![
+            (path(json!({"path": "/", "pathType": "Prefix", "backend": service})), ""),
+            (
+                path(json!({"path": "x", "pathType": "Exact", "backend": service})),
+                "spec.rules[0].http.paths[0].path: Invalid value: \"x\": must be an absolute path",
+            ),
+            (path(json!({"path": "/", "backend": service})), "spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"),
+            (
+                path(json!({"path": "/", "pathType": "Prefix", "backend": {}})),
+                "spec.rules[0].http.paths[0].backend: Invalid value: \"\": resource or service backend is required",
+            ),
+            (json!({"spec": {}}), "spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"),
+            (
+                json!({"spec": {"defaultBackend": service, "rules": [{"host": "1.2.3.4"}]}}),
+                "spec.rules[0].host: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address",
+            ),
+            (json!({"spec": {"defaultBackend": service, "rules": [{"host": "*.x.example"}]}}), ""),
+        ],
+    );
+    let policy = |change: Value| json!({"spec": {"podSelector": {}, "ingress": [change]}});
+    check_kind(
+        "networking.k8s.io",
+        "networkpolicies",
+        vec![
+            (policy(json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}], "ports": [{"port": 80, "endPort": 90}]})), ""),
+            (policy(json!({"from": [{}]})), "spec.ingress[0].from[0]: Required value: must specify a peer"),
+            (
+                policy(json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]})),
+                "spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: \"11.0.0.0/16\": must be a strict subset of `cidr`",
+            ),
+            (
+                policy(json!({"ports": [{"port": 80, "endPort": 70}]})),
+                "spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`",
+            ),
+        ],
+    );
+    check_defaults(
+        "networking.k8s.io",
+        "networkpolicies",
+        policy(json!({"ports": [{"port": 80}]})),
+        json!({"spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}]}}),
+    );
+    check_kind(
+        "networking.k8s.io",
+        "servicecidrs",
+        vec![(json!({"spec": {"cidrs": ["10.0.0.0/24"]}}), ""), (json!({"spec": {}}), "spec.cidrs: Required value: at least one CIDR required")],
+    );
+}
+
+#[test]
+fn volumes_and_quotas() {
+    let claim = |change: Value| with(json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}), change);
+    check_kind(
+        "",
+        "persistentvolumeclaims",
+        vec![
+            (claim(json!({})), ""),
+            (claim(json!({"accessModes": null})), "spec.accessModes: Required value: at least 1 access mode is required"),
+            (claim(json!({"resources": {"requests": {"storage": "0"}}})), "spec.resources[storage]: Invalid value: \"0\": must be greater than zero"),
+            (
+                claim(json!({"accessModes": ["ReadWriteOncePod", "ReadWriteOnce"]})),
+                "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes",
+            ),
+        ],
+    );
+    check_kind_change(
+        "",
+        "persistentvolumeclaims",
+        vec![
+            (claim(json!({})), claim(json!({"volumeName": "v"})), ""),
+            (claim(json!({})), claim(json!({"accessModes": ["ReadOnlyMany"]})), "spec: Forbidden: spec is immutable…"),
+        ],
+    );
+    let volume = |change: Value| with(json!({"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}), change);
+    check_kind(
+        "",
+        "persistentvolumes",
+        vec![
+            (volume(json!({"hostPath": {"path": "/x"}})), ""),
+            (volume(json!({})), "spec: Required value: must specify a volume type"),
+            (volume(json!({"hostPath": {"path": "/x"}, "nfs": {"server": "s", "path": "/"}})), "spec.nfs: Forbidden: may not specify more than 1 volume type"),
+            (volume(json!({"local": {"path": "/x"}})), "spec.nodeAffinity: Required value: Local volume requires node affinity"),
+        ],
+    );
+    let quota = |hard: Value| json!({"spec": {"hard": hard}});
+    check_kind(
+        "",
+        "resourcequotas",
+        vec![
+            (quota(json!({"pods": "10", "requests.cpu": "1", "count/jobs.batch": "2"})), ""),
+            (quota(json!({"pods": "1500m"})), "spec.hard[pods]: Invalid value: \"1500m\": must be an integer"),
+            (quota(json!({"things": "1"})), "spec.hard[things]: Invalid value: \"things\": must be a standard resource for quota"),
+        ],
+    );
+    let limit = |limit: Value| json!({"spec": {"limits": [limit]}});
+    check_kind(
+        "",
+        "limitranges",
+        vec![
+            (limit(json!({"type": "Container", "max": {"cpu": "1"}, "min": {"cpu": "100m"}})), ""),
+            (
+                limit(json!({"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}})),
+                "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1",
+            ),
+            (limit(json!({"type": "X"})), "spec.limits[0].type: Unsupported value: \"X\": supported values: \"Container\", \"PersistentVolumeClaim\", \"Pod\""),
+        ],
+    );
+    check_defaults(
+        "",
+        "limitranges",
+        limit(json!({"type": "Container", "max": {"cpu": "1"}})),
+        limit(json!({"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "1"}, "defaultRequest": {"cpu": "1"}})),
+    );
+    let class = |change: Value| {
+        let mut class = json!({"provisioner": "a.example/b"});
+        merge(&mut class, change);
+        class
+    };
+    check_kind("storage.k8s.io", "storageclasses", vec![(class(json!({})), ""), (class(json!({"provisioner": ""})), "provisioner: Required value")]);
+    check_kind_change(
+        "storage.k8s.io",
+        "storageclasses",
+        vec![(class(json!({})), class(json!({"reclaimPolicy": "Retain"})), "reclaimPolicy: Invalid value: \"Retain\": field is immutable")],
+    );
+}
+
+#[test]
+fn webhooks_and_requests() {
+    let hook = |change: Value| {
+        let mut hook = json!({"name": "a.b.c", "clientConfig": {"url": "https://x/y"}, "admissionReviewVersions": ["v1"], "sideEffects": "None"});
+        merge(&mut hook, change);
+        json!({"webhooks": [hook]})
+    };
+    check_kind(
+        "admissionregistration.k8s.io",
+        "validatingwebhookconfigurations",
+        vec![
+            (hook(json!({})), ""),
+            (hook(json!({"name": "a.b"})), "webhooks[0].name: Invalid value: \"a.b\": should be a domain with at least three segments separated by dots"),
+            (hook(json!({"sideEffects": "Some"})), "webhooks[0].sideEffects: Unsupported value: \"Some\": supported values: \"None\", \"NoneOnDryRun\""),
+            (hook(json!({"timeoutSeconds": 31})), "webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds"),
+            (
+                hook(json!({"clientConfig": {"url": "http://x"}})),
+                "webhooks[0].clientConfig.url: Invalid value: \"http://x\": 'https' is the only allowed URL scheme; desired format: https://host[/path]",
+            ),
+            (hook(json!({"clientConfig": {"url": null}})), "webhooks[0].clientConfig: Required value: exactly one of url or service is required"),
+            (
+                hook(json!({"rules": [{"operations": ["*", "CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]})),
+                "webhooks[0].rules[0].operations: Invalid value: [\"*\",\"CREATE\"]: if '*' is present, must not specify other operations",
+            ),
+        ],
+    );
+    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K";
+    let request = |change: Value| with(json!({"request": pem, "signerName": "example.com/x", "usages": ["client auth"]}), change);
+    check_kind(
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        vec![
+            (request(json!({})), ""),
+            (
+                request(json!({"signerName": "x"})),
+                "spec.signerName: Invalid value: \"x\": must be a fully qualified domain and path of the form 'example.com/signer-name'",
+            ),
+            (request(json!({"usages": null})), "spec.usages: Required value: usages must contain at least one value"),
+            (
+                request(json!({"expirationSeconds": 5})),
+                "spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 600 seconds (10 minutes)",
+            ),
+        ],
+    );
+    check_kind(
+        "flowcontrol.apiserver.k8s.io",
+        "flowschemas",
+        vec![
+            (json!({"spec": {"priorityLevelConfiguration": {"name": "a"}}}), ""),
+            (json!({"spec": {"priorityLevelConfiguration": {}}}), "spec.priorityLevelConfiguration.name: Required value"),
+        ],
+    );
+}

@@ -13,14 +13,17 @@ fn with(mut base: Value, change: Value) -> Value {
     json!({"metadata": {"name": "x", "uid": "u"}, "spec": base})
 }
 
+fn job(change: Value) -> Value {
+    with(json!({"template": template("Never")}), change)
+}
+fn indexed(change: Value) -> Value {
+    let mut base = json!({"completionMode": "Indexed", "completions": 3});
+    merge(&mut base, change);
+    job(base)
+}
+
 #[test]
 fn jobs() {
-    let job = |change: Value| with(json!({"template": template("Never")}), change);
-    let indexed = |change: Value| {
-        let mut base = json!({"completionMode": "Indexed", "completions": 3});
-        merge(&mut base, change);
-        job(base)
-    };
     check_kind(
         "batch",
         "jobs",
@@ -55,6 +58,10 @@ fn jobs() {
             (job(json!({"template": {"metadata": {"labels": {"job-name": "other"}}}})), "spec.template.metadata.labels: Invalid value: …"),
         ],
     );
+}
+
+#[test]
+fn what_is_made_of_jobs() {
     let kind = super::builtin().resource("batch", "jobs").unwrap().clone();
     let mut made = Object::from_value(job(json!({}))).unwrap();
     kind.strategy.default(&mut made);
@@ -103,9 +110,12 @@ fn cron_jobs() {
     );
 }
 
+fn set(change: Value) -> Value {
+    with(json!({"selector": {"matchLabels": {"a": "b"}}, "template": template("Always")}), change)
+}
+
 #[test]
-fn sets() {
-    let set = |change: Value| with(json!({"selector": {"matchLabels": {"a": "b"}}, "template": template("Always")}), change);
+fn stateful_sets() {
     let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
         "template": {"spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}});
     check_kind(
@@ -140,6 +150,10 @@ fn sets() {
             (set(json!({"serviceName": "a"})), set(json!({"serviceName": "b"})), "spec.serviceName: Invalid value: \"b\": field is immutable"),
         ],
     );
+}
+
+#[test]
+fn daemon_sets_and_replication_controllers() {
     let rolling = |rolling: Value| set(json!({"updateStrategy": {"rollingUpdate": rolling}}));
     check_kind(
         "apps",
@@ -175,7 +189,7 @@ fn sets() {
 }
 
 #[test]
-fn autoscalers_and_budgets() {
+fn autoscalers() {
     let scaler = |change: Value| with(json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}), change);
     let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
     check_kind(
@@ -199,6 +213,10 @@ fn autoscalers_and_budgets() {
             ),
         ],
     );
+}
+
+#[test]
+fn the_older_form_of_autoscalers() {
     let (v1, v2) = {
         let kinds = super::builtin();
         let row = |version: &str| kinds.served("autoscaling", version, "horizontalpodautoscalers").unwrap().clone();
@@ -224,6 +242,10 @@ fn autoscalers_and_budgets() {
     let mut back = v1.inward(v1.outward(&rich).unwrap());
     back.remove(&["metadata", "annotations"]);
     assert_eq!(back, rich);
+}
+
+#[test]
+fn budgets() {
     let budget = |spec: Value| with(json!({"selector": {"matchLabels": {"a": "b"}}}), spec);
     check_kind(
         "policy",
@@ -297,7 +319,7 @@ fn ingresses_and_policies() {
 }
 
 #[test]
-fn volumes_and_quotas() {
+fn volumes() {
     let claim = |change: Value| with(json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}), change);
     check_kind(
         "",
@@ -331,6 +353,10 @@ fn volumes_and_quotas() {
             (volume(json!({"local": {"path": "/x"}})), "spec.nodeAffinity: Required value: Local volume requires node affinity"),
         ],
     );
+}
+
+#[test]
+fn quotas_and_classes() {
     let quota = |hard: Value| json!({"spec": {"hard": hard}});
     check_kind(
         "",

@@ -1,5 +1,6 @@
 //! What a write must pass after it was allowed: the list of steps in their order. Each step has a file of its own and is a pure function of the
 //! request and the cache; what steps are given and give is in [`step`].
+mod certificate_request;
 pub mod lifecycle;
 pub mod node_restriction;
 pub mod pod_security;
@@ -39,7 +40,8 @@ impl Admission {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
                 Box::new(node_restriction::NodeRestriction),
-                Box::new(rbac::Escalation(authorizer)),
+                Box::new(rbac::Escalation(authorizer.clone())),
+                Box::new(certificate_request::CertificateRequest(authorizer)),
                 Box::new(service_account::ServiceAccount { patience }),
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),

@@ -3,7 +3,7 @@
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
 use crate::meta;
 use jiff::Timestamp;
-use model::managed::{self, Entries, Writer};
+use model::managed::{self, Writer};
 use model::schema::KindSchema;
 use model::subresource::Effect;
 use model::{ApiError, Cause, Kind, Object, Subresource, custom, meta as model_meta, rules, time};
@@ -53,19 +53,13 @@ pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -
     Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers }
 }
 
-/// The owners that come with a proposal: those that a client sent itself, or that applying found.
-pub fn take_owners(new: &Object, old: Option<&Object>) -> Option<Entries> {
-    let path = ["metadata", "managedFields"];
-    if old.is_some_and(|old| old.at(&path) == new.at(&path)) { None } else { Entries::given(new) }
-}
-
-/// Records who owns which field of an admitted object; actions leave the owners as they are.
-pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, given: Option<Entries>, by: &RecordedAs<'_>) {
+/// Records who owns which field of an admitted object; `owners` are those before, as [`managed::before`] found them. Actions leave them as they are, and
+/// who applies has found them already.
+pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: Option<Value>, by: &RecordedAs<'_>) {
     let action = of.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
-    match (action, of.row.schema.node()) {
-        (false, _) if by.applies => given.unwrap_or_else(|| old.map(Entries::of).unwrap_or_default()).put(new),
-        (false, Some(node)) => managed::updated(new, old, given, node, &writer(of, by, &of.row.api_version())),
-        _ => old.and_then(|old| old.at(&["metadata", "managedFields"])).into_iter().for_each(|owners| new.set(&["metadata", "managedFields"], owners.clone())),
+    match of.row.schema.node().filter(|_| !action && !by.applies) {
+        Some(node) => managed::updated(new, old, owners, node, &writer(of, by, &of.row.api_version())),
+        None => managed::put_value(new, owners),
     }
 }
 

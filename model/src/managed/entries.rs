@@ -12,6 +12,34 @@ const ANCIENT: &str = "ancient-changes";
 pub const BEFORE: &str = "before-first-apply";
 const PATH: [&str; 2] = ["metadata", "managedFields"];
 
+/// The owners before a write: those of the object as it is, unless its client sent others with it. An empty list, or one with an empty entry, stands for
+/// nobody; a list that can't be read for those of the object. They are taken out of `new`, which is cheaper than to copy them.
+pub fn before(new: &mut Object, old: Option<&Object>) -> Option<Value> {
+    let given = new.remove(&PATH);
+    let present = old.and_then(|old| old.at(&PATH));
+    let readable = |list: &[Value]| list.iter().all(|entry| Entry::parse(entry).is_some());
+    match given {
+        Some(Value::Array(list)) if list.is_empty() || *list == [Value::Object(Map::new())] => None,
+        Some(given) if Some(&given) == present => Some(given),
+        Some(Value::Array(list)) if readable(&list) => Some(Value::Array(list)),
+        _ => present.cloned(),
+    }
+}
+
+/// Puts owners into an object as they are.
+pub fn put_value(object: &mut Object, owners: Option<Value>) {
+    match owners {
+        Some(Value::Array(list)) if !list.is_empty() => object.set(&PATH, Value::Array(list)),
+        _ => _ = object.remove(&PATH),
+    }
+}
+
+/// Whether an entry is that of a writer's ordinary writes.
+pub fn is_of(entry: &Value, writer: &Writer<'_>) -> bool {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    text("operation") == "Update" && text("manager") == writer.manager && text("subresource") == writer.subresource && text("apiVersion") == writer.api_version
+}
+
 /// One manager's fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -83,17 +111,12 @@ pub struct Entries(pub Vec<Entry>);
 impl Entries {
     /// Those of an object; entries that can't be read are left out.
     pub fn of(object: &Object) -> Self {
-        Self(object.list_at(&PATH).iter().filter_map(Entry::parse).collect())
+        object.at(&PATH).map(Self::parse).unwrap_or_default()
     }
 
-    /// Those that a client sent with an object: `None` where it sent none, or some that can't be read; nobody's where it sent an empty list, or a list with
-    /// one empty entry.
-    pub fn given(object: &Object) -> Option<Self> {
-        let given = object.at(&PATH)?.as_array()?;
-        if given.is_empty() || *given == [Value::Object(Map::new())] {
-            return Some(Self::default());
-        }
-        given.iter().map(Entry::parse).collect::<Option<Vec<_>>>().map(Self)
+    /// The entries of a list; what can't be read is left out.
+    pub fn parse(list: &Value) -> Self {
+        Self(list.as_array().into_iter().flatten().filter_map(Entry::parse).collect())
     }
 
     /// Puts them into an object.

@@ -2,6 +2,7 @@
 //! The rules are those of the Kubernetes documentation, "Server-Side Apply", and of structured-merge-diff, on which it stands.
 //!
 //! * [`FieldSet`]: a set of fields, as `fieldsV1` writes it;
+//! * [`before`]: who owned what before a write;
 //! * [`updated`]: what an ordinary write makes of the owners;
 //! * [`applied`]: what applying a configuration makes of the object and its owners;
 //! * [`Writer`]: for whom.
@@ -18,7 +19,7 @@ mod set;
 mod update;
 
 pub use apply::{ApplyError, Conflict, applied};
-pub use entries::{Entries, Entry};
+pub use entries::{Entries, Entry, before, put_value};
 pub use set::FieldSet;
 pub use update::updated;
 

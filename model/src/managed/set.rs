@@ -103,6 +103,18 @@ impl FieldSet {
 pub struct FieldSetRef<'a>(&'a Map<String, Value>);
 
 impl<'a> FieldSetRef<'a> {
+    /// A set as an object holds it.
+    pub fn of(fields: &'a Map<String, Value>) -> Self {
+        Self(fields)
+    }
+    /// Whether something is in both.
+    pub fn meets(self, other: FieldSetRef<'_>) -> bool {
+        touch(self.0, other.0)
+    }
+    /// Whether all of the other one is in this one.
+    pub fn has_all(self, other: FieldSetRef<'_>) -> bool {
+        has_all(self.0, other.0)
+    }
     /// The elements here, and what is below each.
     pub fn elements(self) -> impl Iterator<Item = (&'a str, FieldSetRef<'a>)> {
         self.0.iter().filter(|(key, _)| *key != ITSELF).filter_map(|(key, below)| Some((key.as_str(), FieldSetRef(map(below)?))))
@@ -167,6 +179,14 @@ fn meet(into: &mut Map<String, Value>, other: &Map<String, Value>) {
         }
         member || !below.is_empty()
     });
+}
+
+fn has_all(all: &Map<String, Value>, part: &Map<String, Value>) -> bool {
+    part.iter().all(|(element, below)| match (all.get(element), below) {
+        (_, _) if element == ITSELF => true,
+        (Some(Value::Object(all)), Value::Object(below)) => (!is_member(below) || is_member(all)) && has_all(all, below),
+        _ => false,
+    })
 }
 
 fn touch(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {

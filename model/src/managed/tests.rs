@@ -33,7 +33,8 @@ fn apply(live: Option<&Object>, configuration: &Object, manager: &str) -> Object
 fn update(live: &Object, change: impl FnOnce(&mut Object), manager: &str) -> Object {
     let mut new = live.clone();
     change(&mut new);
-    updated(&mut new, Some(live), None, node(), &writer(manager));
+    let present = before(&mut new, Some(live));
+    updated(&mut new, Some(live), present, node(), &writer(manager));
     new
 }
 fn field_set(value: Value) -> FieldSet {
@@ -154,17 +155,18 @@ fn ordinary_writes() {
     // who only says again what is there keeps his time, and others get nothing
     let later = Writer { time: "2026-02-01T00:00:00Z", ..writer("create") };
     let mut again = removed.clone();
-    updated(&mut again, Some(&removed), None, node(), &later);
+    let present = before(&mut again, Some(&removed));
+    updated(&mut again, Some(&removed), present, node(), &later);
     assert_eq!(again, removed);
     // a client's own entries replace those that are stored
     let mut reset = removed.clone();
     reset.set(&["metadata", "managedFields"], json!([{}]));
-    let given = Entries::given(&reset);
-    updated(&mut reset, Some(&removed), given, node(), &writer("hand"));
+    let present = before(&mut reset, Some(&removed));
+    updated(&mut reset, Some(&removed), present, node(), &writer("hand"));
     assert_eq!(owners(&reset), Vec::<String>::new());
     let mut bad = removed.clone();
     bad.set(&["metadata", "managedFields"], json!([{"operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {"x": {}}}]));
-    assert_eq!(Entries::given(&bad), None);
+    assert_eq!(before(&mut bad, Some(&removed)).as_ref(), removed.at(&["metadata", "managedFields"]));
 }
 
 #[test]
@@ -280,7 +282,8 @@ proptest! {
         let mut object = forced(Some(&forced(None, &a, "one")), &b, "two");
         let live = object.clone();
         object.0.insert("spec".into(), c.at(&["spec"]).cloned().unwrap_or_default());
-        updated(&mut object, Some(&live), None, node(), &writer("three"));
+        let present = before(&mut object, Some(&live));
+        updated(&mut object, Some(&live), present, node(), &writer("three"));
         let all = super::of_object::of_object(&object.0, node(), |_| true);
         for entry in Entries::of(&object).0 {
             let strays: Vec<String> = entry.fields.clone().difference(&all).paths();
@@ -295,6 +298,6 @@ proptest! {
         let mut live = forced(None, &config, "one");
         live.set(&["metadata", "managedFields"], json!([{"manager": text, "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {text: {}}}]));
         forced(Some(&live), &config, "one");
-        Entries::given(&live);
+        before(&mut live, None);
     }
 }

@@ -208,7 +208,9 @@ impl Walk {
     }
 
     fn free_keys(&mut self, map: &mut Map<String, Value>, node: &Node, place: &Place<'_>) -> Result<(), String> {
-        let text = node.resolve().1.shape == Some(Shape::String);
+        let text = node.resolve().1;
+        // a time that is null is none
+        let text = text.shape == Some(Shape::String) && text.format.as_deref() != Some("date-time");
         map.retain(|_, value| text || !value.is_null());
         for (key, value) in map.iter_mut() {
             if value.is_null() {

@@ -9,7 +9,7 @@ use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, Write};
 use crate::write;
-use model::{ApiError, Key, Object, Reason, Stored, time};
+use model::{ApiError, Key, Object, Reason, Stored, managed, time};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Pipeline {
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         let of = call.write();
-        let owners = write::take_owners(&object, None);
+        let owners = managed::before(&mut object, None);
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,

@@ -12,7 +12,7 @@ use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Cause, Object, Reason, Stored, Subresource, patch, time};
+use model::{ApiError, Cause, Object, Reason, Stored, Subresource, managed, patch, time};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,7 +111,7 @@ impl Pipeline {
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         let of = call.write();
-        let owners = write::take_owners(&new, Some(old));
+        let owners = managed::before(&mut new, Some(old));
         write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
         let mut new = write::cover(&of, new, old);

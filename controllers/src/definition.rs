@@ -80,3 +80,38 @@ fn told(crd: &Object, reason: &str, message: &str, now: Timestamp) -> Option<Val
     names::set_condition(&mut status, "Terminating", ("True", reason, message.to_owned()), now);
     (Some(&status) != crd.at(&["status"])).then(|| json!({ "status": status }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Sim;
+
+    fn definition(plural: &str, kind: &str) -> Value {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": format!("{plural}.a.example")},
+            "spec": {"group": "a.example", "scope": "Cluster", "names": {"plural": plural, "singular": plural, "kind": kind, "listKind": format!("{kind}List")},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}})
+    }
+    fn condition(sim: &Sim, name: &str, kind: &str) -> (String, String) {
+        let crd = sim.get(&Resource::DEFINITIONS, name).unwrap();
+        let found = crd.list_at(&["status", "conditions"]).iter().find(|c| c["type"] == kind).cloned().unwrap_or_default();
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"))
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let mut sim = Sim::new(vec![Box::new(Definitions)]);
+        sim.create(definition("things", "Thing"));
+        sim.settle();
+        assert_eq!(condition(&sim, "things.a.example", "Established"), ("True".into(), "InitialNamesAccepted".into()));
+        sim.create(definition("others", "Thing"));
+        sim.settle();
+        assert_eq!(condition(&sim, "others.a.example", "NamesAccepted"), ("False".into(), "KindConflict".into()));
+        assert_eq!(condition(&sim, "others.a.example", "Established"), ("False".into(), "NotAccepted".into()));
+        // who gives a name up leaves it to who waits for it
+        sim.delete(&Resource::DEFINITIONS, "things.a.example", None);
+        sim.settle();
+        assert_eq!(sim.names(&Resource::DEFINITIONS), ["others.a.example"]);
+        assert_eq!(condition(&sim, "others.a.example", "Established").0, "True");
+    }
+}

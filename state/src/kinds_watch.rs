@@ -4,6 +4,14 @@ use arc_swap::ArcSwap;
 use model::{Kinds, custom};
 use std::sync::Arc;
 
+/// Brings the table to what the cache has.
+pub(crate) fn load(store: &Store, kinds: &ArcSwap<Kinds>) {
+    let (group, resource) = custom::DEFINITIONS;
+    let all = store.list(group, resource, "").items;
+    let table = all.iter().fold(custom::without_definitions(&kinds.load()), |table, stored| stored.read(|crd| custom::with_definition(&table, crd)));
+    kinds.store(Arc::new(table));
+}
+
 /// Keeps the table current with the definitions in the log.
 pub(crate) async fn follow(store: Store, kinds: Arc<ArcSwap<Kinds>>) {
     let (group, resource) = custom::DEFINITIONS;
@@ -16,9 +24,7 @@ pub(crate) async fn follow(store: Store, kinds: Arc<ArcSwap<Kinds>>) {
             }
         };
         // between the last look and the new feed something may have changed
-        let all = store.list(group, resource, "").items;
-        let fresh = all.iter().fold(custom::without_definitions(&kinds.load()), |table, stored| stored.read(|crd| custom::with_definition(&table, crd)));
-        kinds.store(Arc::new(fresh));
+        load(&store, &kinds);
         let error = loop {
             match feed.next().await {
                 Ok(changes) => {

@@ -56,6 +56,10 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     for resource in policy::RESOURCES {
         store.vital(&format!("authorizer-{resource}"), &stop, policy_watch::follow(store.clone(), pipeline.authorizer().clone(), resource));
     }
+    // who asks for a custom resource right after the start is not told that there is none
+    let (group, resource) = model::custom::DEFINITIONS;
+    store.barrier(group, resource).await.map_err(|e| ServeError::Bootstrap(e.into()))?;
+    kinds_watch::load(&store, pipeline.table());
     store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.table().clone()));
     store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
     store.vital("claims", &stop, pipeline.clone().sweep_claims());

@@ -178,7 +178,7 @@ pub fn ready(pod: &Object) -> bool {
 }
 
 fn cluster(resource: &Resource) -> bool {
-    matches!(&*resource.name, "nodes" | "namespaces" | "clusterroles")
+    model::kinds::builtin().resource(&resource.group, &resource.name).is_some_and(|kind| !kind.namespaced())
 }
 
 /// A Deployment of `replicas` in namespace `a`.

@@ -1,11 +1,14 @@
 //! Requests' bodies: read up to a limit, and brought into JSON.
-use crate::negotiate::{self, Written};
+use crate::encoding::Encoding;
+use crate::negotiate;
 use crate::upload::Upload;
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use model::{ApiError, Reason};
 use serde_json::Value;
 use state_client::{Body, Options, Verb};
+use std::io::Read;
 
 /// The largest body, in bytes: etcd's and Kubernetes' limit of 3 MiB.
 pub const LIMIT: usize = 3 * 1024 * 1024;
@@ -19,14 +22,38 @@ fn too_large() -> ApiError {
     ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {LIMIT}"))
 }
 
+/// Whether a body is compressed.
+fn is_packed(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let given = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|v| v.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+    let given: Vec<_> = given.filter(|e| !e.is_empty() && !e.eq_ignore_ascii_case(b"identity")).collect();
+    match given.as_slice() {
+        [] => Ok(false),
+        [only] if only.eq_ignore_ascii_case(b"gzip") => Ok(true),
+        _ => {
+            let message = "the body of the request has an unknown content encoding - accepted encodings include: identity, gzip";
+            Err(ApiError::new(Reason::UnsupportedMediaType, message))
+        }
+    }
+}
+
+/// What was compressed. It is bounded as what comes uncompressed is, and no more is made of it than that.
+///
+/// # Errors
+/// 400 when it isn't gzip; 413 beyond [`LIMIT`].
+pub fn unpacked(packed: &[u8]) -> Result<Bytes, ApiError> {
+    let mut whole = Vec::with_capacity(packed.len().saturating_mul(4).min(LIMIT));
+    let bound = u64::try_from(LIMIT).unwrap_or(u64::MAX).saturating_add(1);
+    let read = MultiGzDecoder::new(packed).take(bound).read_to_end(&mut whole);
+    read.map_err(|e| ApiError::bad_request(format!("the body of the request could not be read: {e}")))?;
+    if whole.len() > LIMIT { Err(too_large()) } else { Ok(whole.into()) }
+}
+
 /// Reads a whole body.
 ///
 /// # Errors
-/// 413 beyond [`LIMIT`]; 400 when the client breaks off.
+/// 413 beyond [`LIMIT`], compressed or not; 415 when it is compressed otherwise than with gzip; 400 when the client breaks off.
 pub async fn read(headers: &HeaderMap, mut body: Upload) -> Result<Bytes, ApiError> {
-    if text(headers, header::CONTENT_ENCODING).is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
-        return Err(ApiError::new(Reason::UnsupportedMediaType, "the body of the request must not be compressed"));
-    }
+    let packed = is_packed(headers)?;
     let mut whole = BytesMut::new();
     while let Some(data) = body.next().await.map_err(|e| ApiError::bad_request(format!("the body of the request could not be read: {e}")))? {
         if whole.len() + data.len() > LIMIT {
@@ -34,25 +61,26 @@ pub async fn read(headers: &HeaderMap, mut body: Upload) -> Result<Bytes, ApiErr
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    if packed && !whole.is_empty() { unpacked(&whole) } else { Ok(whole.freeze()) }
 }
 
-/// YAML and protobuf become JSON; JSON stays as it came, unparsed: `state` parses it, once.
+/// YAML, protobuf and CBOR become JSON; JSON stays as it came, unparsed: `state` parses it, once.
 ///
 /// # Errors
-/// 400 for what is neither.
-pub fn json(body: Bytes, written: Written) -> Result<Bytes, ApiError> {
+/// 400 for what isn't as it says.
+pub fn json(body: Bytes, written: Encoding) -> Result<Bytes, ApiError> {
     let wrong = |e: String| ApiError::bad_request(format!("error converting YAML to JSON: {e}"));
     match written {
-        Written::Json => Ok(body),
-        Written::Yaml => {
+        Encoding::Json => Ok(body),
+        Encoding::Yaml => {
             let value: Value = serde_saphyr::from_slice(&body).map_err(|e| wrong(e.to_string()))?;
             serde_json::to_vec(&value).map(Bytes::from).map_err(|e| wrong(e.to_string()))
         }
-        Written::Protobuf => {
+        Encoding::Protobuf => {
             let object = model::protobuf::decode(&body)?;
             serde_json::to_vec(&object).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
+        Encoding::Cbor => Ok(model::cbor::decode(&body)?.into()),
     }
 }
 
@@ -98,7 +126,7 @@ mod tests {
 
     #[test]
     fn yaml_becomes_json() {
-        let got = json(Bytes::from_static(b"kind: Pod\nmetadata:\n  name: a\n  labels: {x: '1'}\n"), Written::Yaml).unwrap();
+        let got = json(Bytes::from_static(b"kind: Pod\nmetadata:\n  name: a\n  labels: {x: '1'}\n"), Encoding::Yaml).unwrap();
         let value: Value = serde_json::from_slice(&got).unwrap();
         assert_eq!(value, serde_json::json!({"kind": "Pod", "metadata": {"name": "a", "labels": {"x": "1"}}}));
     }
@@ -106,16 +134,55 @@ mod tests {
     #[test]
     fn bad_yaml_is_a_bad_request() {
         for text in ["a: [", "\u{0}", "a: &x [*x]", "{{{{"] {
-            assert_eq!(json(Bytes::copy_from_slice(text.as_bytes()), Written::Yaml).map_err(|e| e.code()).err(), Some(400), "{text:?}");
+            assert_eq!(json(Bytes::copy_from_slice(text.as_bytes()), Encoding::Yaml).map_err(|e| e.code()).err(), Some(400), "{text:?}");
         }
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
-        assert_eq!(json(Bytes::from_static(bomb.as_bytes()), Written::Yaml).map_err(|e| e.code()).err(), Some(400));
+        assert_eq!(json(Bytes::from_static(bomb.as_bytes()), Encoding::Yaml).map_err(|e| e.code()).err(), Some(400));
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_up_to_the_limit() {
+        assert_eq!(unpacked(&gzip(b"{}")).unwrap(), "{}");
+        assert_eq!(unpacked(&[gzip(b"{"), gzip(b"}")].concat()).unwrap(), "{}");
+        assert_eq!(unpacked(&gzip(&vec![b' '; LIMIT])).map(|b| b.len()), Ok(LIMIT));
+        assert_eq!(unpacked(&gzip(&vec![b' '; LIMIT + 1])).map_err(|e| e.code()).err(), Some(413));
+        assert_eq!(unpacked(&gzip(&vec![b' '; 200 << 20])).map_err(|e| e.code()).err(), Some(413));
+        for bytes in [&b"{}"[..], &[0x1f, 0x8b], gzip(b"{}").split_last().unwrap().1] {
+            assert_eq!(unpacked(bytes).map_err(|e| e.code()).err(), Some(400), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn content_encodings() {
+        let cases: [(&[&str], Option<bool>); 9] = [
+            (&[], Some(false)),
+            (&[""], Some(false)),
+            (&["identity"], Some(false)),
+            (&["gzip"], Some(true)),
+            (&["GZip, identity"], Some(true)),
+            (&["br"], None),
+            (&["gzip, gzip"], None),
+            (&["gzip", "deflate"], None),
+            (&["deflate"], None),
+        ];
+        for (given, want) in cases {
+            let mut headers = HeaderMap::new();
+            given.iter().for_each(|value| drop(headers.append(header::CONTENT_ENCODING, value.parse().unwrap())));
+            assert_eq!(is_packed(&headers).map_err(|e| assert_eq!(e.code(), 415)).ok(), want, "{given:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            json(Bytes::from(text), Written::Yaml).ok();
+            json(Bytes::from(text), Encoding::Yaml).ok();
         }
     }
 }

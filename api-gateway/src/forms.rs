@@ -1,5 +1,7 @@
 //! Objects, lists and events in the form that a client asked for. Plain objects go out as the bytes that the log holds; nothing is parsed.
+use crate::encoding::Encoding;
 use crate::negotiate::Form;
+use crate::transcode;
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 use model::{ApiError, Kind, Stored, order, table};
@@ -45,6 +47,8 @@ pub struct Encoder {
     pub api_version: String,
     /// The form asked for.
     pub form: Form,
+    /// The encoding asked for.
+    pub encoding: Encoding,
     /// What a Table's rows carry.
     pub include: Include,
 }
@@ -61,6 +65,14 @@ pub enum EventType {
 }
 
 impl EventType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Modified => "MODIFIED",
+            Self::Deleted => "DELETED",
+        }
+    }
+
     fn head(self) -> &'static [u8] {
         match self {
             Self::Added => br#"{"type":"ADDED","object":"#,
@@ -154,7 +166,7 @@ fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Bytes
 }
 
 impl Encoder {
-    /// One object.
+    /// One object, as JSON.
     ///
     /// # Errors
     /// 500 when stored bytes aren't an object.
@@ -166,7 +178,7 @@ impl Encoder {
         }
     }
 
-    /// A list.
+    /// A list, in the encoding asked for.
     ///
     /// # Errors
     /// As [`Encoder::object`].
@@ -175,17 +187,27 @@ impl Encoder {
         match self.form {
             Form::Object => {
                 let items: Vec<Bytes> = list.items.iter().map(|i| i.json().clone()).collect();
-                Ok(joined(&self.kind.list_kind(), &self.api_version, &meta, &items))
+                self.items(&self.kind.list_kind(), &self.api_version, &meta, &items)
             }
             Form::Metadata => {
                 let items = list.items.iter().map(|i| to_bytes(&partial(i)?)).collect::<Result<Vec<_>, _>>()?;
-                Ok(joined("PartialObjectMetadataList", META_VERSION, &meta, &items))
+                self.items("PartialObjectMetadataList", META_VERSION, &meta, &items)
             }
-            Form::Table => to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, true, now)?),
+            Form::Table => {
+                let table = to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, true, now)?)?;
+                Ok(transcode::document(&table, self.encoding)?.0)
+            }
         }
     }
 
-    /// One event as a line of a watch; only the `first` line of a Table names the columns.
+    fn items(&self, kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Result<Bytes, ApiError> {
+        match self.encoding {
+            Encoding::Protobuf => transcode::protobuf_list(api_version, kind, meta, items),
+            encoding => Ok(transcode::document(&joined(kind, api_version, meta, items), encoding)?.0),
+        }
+    }
+
+    /// One event of a watch, in JSON a line; only the `first` line of a Table names the columns.
     ///
     /// # Errors
     /// As [`Encoder::object`].
@@ -194,6 +216,9 @@ impl Encoder {
             Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), first, now)?)?,
             _ => self.object(stored, now)?,
         };
+        if self.encoding != Encoding::Json {
+            return transcode::event(out, change.name(), &body, self.encoding);
+        }
         out.reserve(body.len() + LINE);
         out.put_slice(change.head());
         out.put_slice(&body);
@@ -201,7 +226,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// A bookmark as a line of a watch.
+    /// A bookmark of a watch.
     ///
     /// # Errors
     /// As [`Encoder::object`].
@@ -219,7 +244,18 @@ impl Encoder {
                 json!({"kind": "Table", "apiVersion": META_VERSION, "metadata": metadata, "columnDefinitions": null, "rows": rows})
             }
         };
-        line(out, "BOOKMARK", &object)
+        self.other(out, "BOOKMARK", &object)
+    }
+
+    /// Any other event of a watch.
+    ///
+    /// # Errors
+    /// 500 when `object` has no form in the encoding.
+    pub fn other(&self, out: &mut BytesMut, change: &str, object: &Value) -> Result<(), ApiError> {
+        match self.encoding {
+            Encoding::Json => line(out, change, object),
+            encoding => transcode::event(out, change, &order::json(object), encoding),
+        }
     }
 
     fn table<'a>(&self, objects: impl IntoIterator<Item = &'a Stored>, metadata: Value, columns: bool, now: Timestamp) -> Result<Table<'a>, ApiError> {
@@ -239,11 +275,7 @@ impl Encoder {
     }
 }
 
-/// Any other line of a watch.
-///
-/// # Errors
-/// 500 when `object` doesn't serialise.
-pub fn line(out: &mut BytesMut, change: &str, object: &Value) -> Result<(), ApiError> {
+fn line(out: &mut BytesMut, change: &str, object: &Value) -> Result<(), ApiError> {
     let head = serde_json::to_vec(change).map_err(internal)?;
     out.put_slice(br#"{"type":"#);
     out.put_slice(&head);
@@ -259,7 +291,7 @@ mod tests {
     use crate::testing::{pod, pods_kind};
 
     fn encoder(form: Form) -> Encoder {
-        Encoder { kind: Arc::new(pods_kind()), api_version: "v1".to_owned(), form, include: Include::Metadata }
+        Encoder { kind: Arc::new(pods_kind()), api_version: "v1".to_owned(), form, encoding: Encoding::Json, include: Include::Metadata }
     }
 
     fn value(bytes: &[u8]) -> Value {

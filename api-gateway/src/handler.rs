@@ -1,8 +1,10 @@
 //! From an HTTP request to a response: who asks, what the path means, and one way through for every kind.
 use crate::auth::{self, impersonate, tokens::Tokens};
 use crate::body::text as header_text;
+use crate::encoding::Encoding;
 use crate::forms::{Encoder, Include};
 use crate::metrics::{Metrics, RequestLabels};
+use crate::negotiate::Offer;
 use crate::openapi::OpenApi;
 use crate::path::{self, Path, ResourcePath};
 use crate::query::{self, Query};
@@ -49,10 +51,11 @@ impl Api {
     pub async fn answer(&self, peer: &Peer, request: Request<Upload>) -> Response<Body> {
         let started = Instant::now();
         let audit = audit_id(request.headers());
+        let accept = request.headers().get(header::ACCEPT).cloned();
         let mut labels = RequestLabels { verb: "", group: String::new(), resource: String::new(), code: 0 };
         let mut response = match self.identified(peer, request, &mut labels).await {
             Ok(response) => response,
-            Err(error) => respond::error(&error),
+            Err(error) => respond::error(&error, negotiate::of_status(accept.as_ref().and_then(|a| a.to_str().ok()))),
         };
         response.headers_mut().insert(AUDIT_ID, audit);
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
@@ -82,9 +85,7 @@ impl Api {
         let accept = header_text(headers, header::ACCEPT);
         let kinds = self.kinds.load();
         let aggregated = matches!(root, Path::Core | Path::Groups) && negotiate::aggregated(accept)?;
-        if !aggregated && !negotiate::takes_json(accept) {
-            negotiate::form(accept, true)?;
-        }
+        let encoding = if aggregated { Encoding::Json } else { negotiate::wanted(accept, Offer::default())?.1 };
         let document = match root {
             Path::Core if aggregated => Some(discovery::aggregated(&kinds, true)),
             Path::Groups if aggregated => Some(discovery::aggregated(&kinds, false)),
@@ -95,8 +96,11 @@ impl Api {
             Path::Resource(_) => None,
         };
         let document = document.ok_or_else(ApiError::not_served)?;
-        let content_type = if aggregated { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { respond::JSON };
-        Ok(respond::large(200, content_type, respond::text_of(&document), headers))
+        let document = respond::text_of(&document);
+        if aggregated {
+            return Ok(respond::large(200, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", document, headers));
+        }
+        respond::document(200, &document, encoding, headers)
     }
 
     async fn other(&self, asked: &ApiRequest, path: &str) -> Result<Response<Body>, ApiError> {
@@ -181,12 +185,15 @@ impl Api {
 }
 
 fn encoder(asked: &ApiRequest, resolved: &Resolved) -> Result<Encoder, ApiError> {
-    Ok(Encoder {
-        kind: resolved.kind.clone(),
-        api_version: discovery::group_version(&resolved.path.group, &resolved.path.version),
-        form: negotiate::form(header_text(asked.request.headers(), header::ACCEPT), has_table(resolved))?,
-        include: Include::parse(asked.query.text("includeObject"))?,
-    })
+    let api_version = discovery::group_version(&resolved.path.group, &resolved.path.version);
+    let exchanged = resolved.sub.and_then(|sub| sub.exchanged());
+    let version_of = |(group, version): (&str, &str)| discovery::group_version(group, version);
+    let answered = exchanged.map(|e| (e.group_version.map_or_else(|| api_version.clone(), version_of), e.kind));
+    let kind = answered.as_ref().map_or((&*api_version, &*resolved.kind.kind), |(version, kind)| (&**version, *kind));
+    let offer = Offer { kind: Some(kind), forms: true, tables: has_table(resolved), watch: resolved.verb == Verb::Watch };
+    let (form, encoding) = negotiate::wanted(header_text(asked.request.headers(), header::ACCEPT), offer)?;
+    let include = Include::parse(asked.query.text("includeObject"))?;
+    Ok(Encoder { kind: resolved.kind.clone(), api_version, form, encoding, include })
 }
 
 /// Whether what is answered can be shown as a table: what is only created, such as a review or a binding, can't.
@@ -196,13 +203,15 @@ fn has_table(resolved: &Resolved) -> bool {
 
 fn reply_response(reply: Reply, encoder: &Encoder, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
     let now = Timestamp::now();
+    let encoding = encoder.encoding;
     Ok(match reply {
         Reply::Object { object, created, warnings } => {
             let code = if created { 201 } else { 200 };
-            respond::warned(respond::large(code, respond::JSON, respond::ended(&encoder.object(&object, now)?), headers), &warnings)
+            respond::warned(respond::document(code, &encoder.object(&object, now)?, encoding, headers)?, &warnings)
         }
-        Reply::List(list) => respond::large(200, respond::JSON, respond::ended(&encoder.list(&list, now)?), headers),
-        Reply::Json { json, code, warnings } => respond::warned(respond::large(code, respond::JSON, respond::ended(&json), headers), &warnings),
+        Reply::List(list) if encoding == Encoding::Json => respond::large(200, respond::JSON, respond::ended(&encoder.list(&list, now)?), headers),
+        Reply::List(list) => respond::large(200, encoding.media_type(), encoder.list(&list, now)?, headers),
+        Reply::Json { json, code, warnings } => respond::warned(respond::document(code, &json, encoding, headers)?, &warnings),
     })
 }
 

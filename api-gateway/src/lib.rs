@@ -6,6 +6,7 @@ pub mod body;
 mod coalesce;
 mod definitions;
 pub mod discovery;
+pub mod encoding;
 pub mod forms;
 pub mod gateway;
 pub mod handler;
@@ -25,6 +26,7 @@ pub mod stream;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transcode;
 mod upload;
 pub mod watch;
 

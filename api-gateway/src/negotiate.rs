@@ -1,4 +1,5 @@
 //! `Accept`, `Accept-Encoding` and `Content-Type`.
+use crate::encoding::Encoding;
 use model::schema::gnostic;
 use model::{ApiError, Reason};
 use state_client::PatchKind;
@@ -34,39 +35,95 @@ fn range(text: &str) -> (Range<'_>, f32) {
     (Range { media, params }, weight)
 }
 
-/// The ranges of an `Accept` header, the most wanted first.
+/// The ranges of an `Accept` header, the most wanted first; of those wanted alike, those without wildcards.
 fn ranges(accept: &str) -> Vec<Range<'_>> {
     let mut all: Vec<_> = accept.split(',').map(range).filter(|(r, q)| !r.media.is_empty() && *q > 0.0).collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let wildcards = |r: &Range<'_>| r.media.matches('*').count();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| wildcards(&a.0).cmp(&wildcards(&b.0))));
     all.into_iter().map(|(r, _)| r).collect()
 }
 
 fn is_json(range: &Range<'_>) -> bool {
-    matches!(range.media.as_str(), "application/json" | "application/*" | "*/*")
+    Encoding::Json.is_in(&range.media)
 }
 
-fn not_acceptable() -> ApiError {
-    ApiError::new(Reason::NotAcceptable, "only the following media types are accepted: application/json")
+/// 406, with what there is.
+fn not_acceptable<'a>(offered: impl IntoIterator<Item = &'a str>) -> ApiError {
+    let offered: Vec<&str> = offered.into_iter().collect();
+    ApiError::new(Reason::NotAcceptable, format!("only the following media types are accepted: {}", offered.join(", ")))
 }
 
-/// The form in which a client wants objects, of which `tables` says whether they can be shown so.
-///
-/// # Errors
-/// 406 when it takes none that is served.
-pub fn form(accept: Option<&str>, tables: bool) -> Result<Form, ApiError> {
-    let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else { return Ok(Form::Object) };
-    let one = |r: &Range<'_>| {
-        if !is_json(r) {
+fn only_json() -> ApiError {
+    not_acceptable([Encoding::Json.media_type()])
+}
+
+/// What there is for one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offer<'a> {
+    /// Version and kind of what is answered; `None` for a Status.
+    pub kind: Option<(&'a str, &'a str)>,
+    /// Whether that can be shown in other forms.
+    pub forms: bool,
+    /// Whether it can be shown as a table.
+    pub tables: bool,
+    /// Whether it is a watch.
+    pub watch: bool,
+}
+
+impl Offer<'_> {
+    /// Whether an encoding has the kind itself: custom resources have no protobuf.
+    fn has(&self, encoding: Encoding) -> bool {
+        encoding != Encoding::Protobuf || self.kind.is_none_or(|(version, kind)| model::protobuf::is_kind(version, kind))
+    }
+
+    fn form(&self, range: &Range<'_>, encoding: Encoding) -> Option<Form> {
+        if self.watch && encoding.stream_type().is_none() || !self.streams(range, encoding) {
             return None;
         }
-        match (r.param("as"), r.param("g"), r.param("v")) {
-            ("", ..) => Some(Form::Object),
-            ("Table", "meta.k8s.io", "v1") if tables => Some(Form::Table),
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => Some(Form::Metadata),
+        match (range.param("as"), range.param("g"), range.param("v")) {
+            ("", "", "") => self.has(encoding).then_some(Form::Object),
+            ("Table", "meta.k8s.io", "v1") if self.tables && matches!(encoding, Encoding::Json | Encoding::Yaml) => Some(Form::Table),
+            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") if self.forms => Some(Form::Metadata),
             _ => None,
         }
+    }
+
+    /// Whether the stream that a range asks for is there.
+    fn streams(&self, range: &Range<'_>, encoding: Encoding) -> bool {
+        match range.param("stream") {
+            "" => true,
+            stream => stream == "watch" && encoding.stream_type().is_some(),
+        }
+    }
+
+    fn refusal(&self) -> ApiError {
+        let all = Encoding::ALL.into_iter().filter(|encoding| self.has(*encoding));
+        match self.watch {
+            false => not_acceptable(all.map(Encoding::media_type)),
+            true => not_acceptable(all.filter_map(|encoding| match encoding {
+                Encoding::Json => Some("application/json;stream=watch"),
+                other => other.stream_type(),
+            })),
+        }
+    }
+}
+
+/// The form and the encoding that a client prefers of what there is.
+///
+/// # Errors
+/// 406 when it takes none of it.
+pub fn wanted(accept: Option<&str>, offer: Offer<'_>) -> Result<(Form, Encoding), ApiError> {
+    let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else { return Ok((Form::Object, Encoding::Json)) };
+    let of = |range: &Range<'_>| {
+        let encodings = Encoding::ALL.into_iter().filter(|e| e.is_in(&range.media));
+        encodings.filter_map(|e| Some((offer.form(range, e)?, e))).next()
     };
-    ranges(accept).iter().find_map(one).ok_or_else(not_acceptable)
+    ranges(accept).iter().find_map(of).ok_or_else(|| offer.refusal())
+}
+
+/// The encoding of an error's Status: JSON for clients that take nothing that there is.
+pub fn of_status(accept: Option<&str>) -> Encoding {
+    wanted(accept, Offer::default()).map_or(Encoding::Json, |(_, encoding)| encoding)
 }
 
 /// Whether a client prefers aggregated discovery (`apidiscovery.k8s.io/v2`) to the classic one.
@@ -85,12 +142,7 @@ pub fn aggregated(accept: Option<&str>) -> Result<bool, ApiError> {
             _ => None,
         }
     };
-    ranges(accept).iter().find_map(one).ok_or_else(not_acceptable)
-}
-
-/// Whether a client takes plain JSON.
-pub fn takes_json(accept: Option<&str>) -> bool {
-    openapi(accept, false).is_ok()
+    ranges(accept).iter().find_map(one).ok_or_else(only_json)
 }
 
 /// Whether a client prefers protobuf to JSON for an OpenAPI document, which has such a form where `protobuf` says so.
@@ -100,7 +152,7 @@ pub fn takes_json(accept: Option<&str>) -> bool {
 pub fn openapi(accept: Option<&str>, protobuf: bool) -> Result<bool, ApiError> {
     let Some(accept) = accept.filter(|a| !a.trim().is_empty()) else { return Ok(false) };
     let is_protobuf = |r: &Range<'_>| protobuf && matches!(r.media.as_str(), gnostic::MEDIA_TYPE | gnostic::CONTENT_TYPE);
-    ranges(accept).iter().find(|r| is_json(r) || is_protobuf(r)).map(|r| !is_json(r)).ok_or_else(not_acceptable)
+    ranges(accept).iter().find(|r| is_json(r) || is_protobuf(r)).map(|r| !is_json(r)).ok_or_else(only_json)
 }
 
 /// Whether a client takes gzip.
@@ -108,52 +160,47 @@ pub fn takes_gzip(accept_encoding: Option<&str>) -> bool {
     accept_encoding.is_some_and(|a| ranges(a).iter().any(|r| r.media == "gzip"))
 }
 
-/// How a body is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
-    /// Kubernetes' protobuf.
-    Protobuf,
-}
-
-fn unsupported(given: &str, supported: &str) -> ApiError {
-    let message = format!("the body of the request was in an unknown format - accepted media types include: {supported} (the request has \"{given}\")");
+fn unsupported<'a>(given: &str, supported: impl IntoIterator<Item = &'a str>) -> ApiError {
+    let supported: Vec<&str> = supported.into_iter().collect();
+    let message =
+        format!("the body of the request was in an unknown format - accepted media types include: {} (the request has \"{given}\")", supported.join(", "));
     ApiError::new(Reason::UnsupportedMediaType, message)
 }
 
 /// How the body of anything but a patch is written; JSON when nothing is said.
 ///
 /// # Errors
-/// 415 for anything but JSON, YAML and protobuf.
-pub fn written(content_type: Option<&str>) -> Result<Written, ApiError> {
+/// 415 for what is none of the encodings.
+pub fn written(content_type: Option<&str>) -> Result<Encoding, ApiError> {
     let given = content_type.unwrap_or_default();
     match range(given).0.media.as_str() {
-        "" | "application/json" | "*/*" => Ok(Written::Json),
-        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Written::Yaml),
-        model::protobuf::MEDIA_TYPE => Ok(Written::Protobuf),
-        _ => Err(unsupported(given, "application/json, application/yaml, application/vnd.kubernetes.protobuf")),
+        "" | "*/*" => Ok(Encoding::Json),
+        "application/x-yaml" | "text/yaml" => Ok(Encoding::Yaml),
+        media => {
+            let found = Encoding::ALL.into_iter().find(|encoding| encoding.media_type() == media);
+            found.ok_or_else(|| unsupported(given, Encoding::ALL.map(Encoding::media_type)))
+        }
     }
 }
+
+/// The media types of patches.
+const PATCHES: [(&str, PatchKind, Encoding); 5] = [
+    ("application/json-patch+json", PatchKind::Json, Encoding::Json),
+    ("application/merge-patch+json", PatchKind::Merge, Encoding::Json),
+    ("application/strategic-merge-patch+json", PatchKind::Strategic, Encoding::Json),
+    ("application/apply-patch+yaml", PatchKind::Apply, Encoding::Yaml),
+    ("application/apply-patch+cbor", PatchKind::Apply, Encoding::Cbor),
+];
 
 /// The kind of patch that a body is, and how it is written.
 ///
 /// # Errors
 /// 415 for a content type that is no patch.
-pub fn patch(content_type: Option<&str>) -> Result<(PatchKind, Written), ApiError> {
+pub fn patch(content_type: Option<&str>) -> Result<(PatchKind, Encoding), ApiError> {
     let given = content_type.unwrap_or_default();
-    match range(given).0.media.as_str() {
-        "application/json-patch+json" => Ok((PatchKind::Json, Written::Json)),
-        "application/merge-patch+json" => Ok((PatchKind::Merge, Written::Json)),
-        "application/strategic-merge-patch+json" => Ok((PatchKind::Strategic, Written::Json)),
-        "application/apply-patch+yaml" => Ok((PatchKind::Apply, Written::Yaml)),
-        _ => Err(unsupported(
-            given,
-            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-        )),
-    }
+    let media = range(given).0.media;
+    let found = PATCHES.iter().find(|(name, ..)| *name == media);
+    found.map(|(_, kind, encoding)| (*kind, *encoding)).ok_or_else(|| unsupported(given, PATCHES.iter().map(|(name, ..)| *name)))
 }
 
 #[cfg(test)]
@@ -161,27 +208,89 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PODS: Offer<'_> = Offer { kind: Some(("v1", "Pod")), forms: true, tables: true, watch: false };
+    const CUSTOM: Offer<'_> = Offer { kind: Some(("example.com/v1", "Pod")), forms: true, tables: true, watch: false };
+    const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+    const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+
     #[test]
-    fn forms() {
-        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+    fn forms_and_encodings() {
+        let metadata = format!("{PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+        let table = format!("{PROTOBUF};as=Table;g=meta.k8s.io;v=v1");
         let cases = [
-            (None, Some(Form::Object)),
-            (Some("*/*"), Some(Form::Object)),
-            (Some(kubectl), Some(Form::Table)),
-            (Some("application/vnd.kubernetes.protobuf,application/json"), Some(Form::Object)),
-            (Some("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"), Some(Form::Metadata)),
-            (Some("application/json;q=0.5,application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9"), Some(Form::Table)),
+            (None, Some((Form::Object, Encoding::Json))),
+            (Some(""), Some((Form::Object, Encoding::Json))),
+            (Some("*/*"), Some((Form::Object, Encoding::Json))),
+            (Some("application/*;q=0.1"), Some((Form::Object, Encoding::Json))),
+            (Some(KUBECTL), Some((Form::Table, Encoding::Json))),
+            (Some("application/vnd.kubernetes.protobuf,application/json"), Some((Form::Object, Encoding::Protobuf))),
+            (Some("application/json, application/vnd.kubernetes.protobuf"), Some((Form::Object, Encoding::Json))),
+            (Some("application/json;q=0.9, application/cbor"), Some((Form::Object, Encoding::Cbor))),
+            (Some("*/*, application/yaml"), Some((Form::Object, Encoding::Yaml))),
+            (Some("text/html, application/xml;q=0.9, */*;q=0.8"), Some((Form::Object, Encoding::Json))),
+            (Some("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"), Some((Form::Metadata, Encoding::Json))),
+            (Some(&*metadata), Some((Form::Metadata, Encoding::Protobuf))),
+            (Some(&*table), None),
+            (Some("application/yaml;as=Table;v=v1;g=meta.k8s.io"), Some((Form::Table, Encoding::Yaml))),
+            (Some("application/json;q=0.5,application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9"), Some((Form::Table, Encoding::Json))),
             (Some("application/json;as=Table;v=v9;g=meta.k8s.io"), None),
-            (Some("application/vnd.kubernetes.protobuf"), None),
+            (Some("application/json;g=meta.k8s.io"), None),
+            (Some(PROTOBUF), Some((Form::Object, Encoding::Protobuf))),
+            (Some("application/json;stream=tail"), None),
             (Some("text/html"), None),
             (Some("application/json;q=0"), None),
         ];
         for (accept, want) in cases {
-            assert_eq!(form(accept, true).ok(), want, "{accept:?}");
+            assert_eq!(wanted(accept, PODS).ok(), want, "{accept:?}");
         }
-        assert_eq!(form(Some(kubectl), false), Ok(Form::Object));
-        assert_eq!(form(Some("application/json;as=Table;v=v1;g=meta.k8s.io"), false).map_err(|e| e.code()), Err(406));
-        assert_eq!(form(Some("text/html"), true).map_err(|e| e.code()), Err(406));
+        assert_eq!(wanted(Some(KUBECTL), Offer { tables: false, ..PODS }), Ok((Form::Object, Encoding::Json)));
+        assert_eq!(wanted(Some(&format!("{table},application/json")), PODS), Ok((Form::Object, Encoding::Json)));
+    }
+
+    #[test]
+    fn custom_resources_have_no_protobuf() {
+        assert_eq!(wanted(Some(PROTOBUF), CUSTOM).map_err(|e| e.code()), Err(406));
+        assert_eq!(wanted(Some("application/vnd.kubernetes.protobuf,application/json"), CUSTOM), Ok((Form::Object, Encoding::Json)));
+        let metadata = format!("{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+        assert_eq!(wanted(Some(&metadata), CUSTOM), Ok((Form::Metadata, Encoding::Protobuf)));
+    }
+
+    #[test]
+    fn watches() {
+        let watch = Offer { watch: true, ..PODS };
+        let protobuf = format!("{PROTOBUF};stream=watch");
+        for (accept, want) in [
+            ("application/json;stream=watch", Some(Encoding::Json)),
+            (&protobuf, Some(Encoding::Protobuf)),
+            ("application/cbor-seq", Some(Encoding::Cbor)),
+            ("application/cbor", Some(Encoding::Cbor)),
+            ("application/yaml", None),
+        ] {
+            assert_eq!(wanted(Some(accept), watch).ok(), want.map(|encoding| (Form::Object, encoding)), "{accept}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_there_is() {
+        let of = |offer: Offer<'_>| wanted(Some("text/html"), offer).map_err(|e| (e.code(), e.message)).err();
+        let said = |types: &str| Some((406, format!("only the following media types are accepted: {types}")));
+        assert_eq!(of(PODS), said("application/json, application/yaml, application/vnd.kubernetes.protobuf, application/cbor"));
+        assert_eq!(of(CUSTOM), said("application/json, application/yaml, application/cbor"));
+        let streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch, application/cbor-seq";
+        assert_eq!(of(Offer { watch: true, ..PODS }), said(streams));
+    }
+
+    #[test]
+    fn errors() {
+        for (accept, want) in [
+            (None, Encoding::Json),
+            (Some(KUBECTL), Encoding::Json),
+            (Some("text/html"), Encoding::Json),
+            (Some(PROTOBUF), Encoding::Protobuf),
+            (Some("application/json;as=Table;v=v1;g=meta.k8s.io,application/cbor"), Encoding::Cbor),
+        ] {
+            assert_eq!(of_status(accept), want, "{accept:?}");
+        }
     }
 
     #[test]
@@ -211,12 +320,14 @@ mod tests {
 
     #[test]
     fn bodies() {
-        assert_eq!(written(Some("application/json; charset=utf-8")), Ok(Written::Json));
-        assert_eq!(written(Some("application/yaml")), Ok(Written::Yaml));
-        assert_eq!(written(Some("application/vnd.kubernetes.protobuf")), Ok(Written::Protobuf));
-        assert_eq!(written(Some("application/cbor")).map_err(|e| e.code()), Err(415));
+        assert_eq!(written(Some("application/json; charset=utf-8")), Ok(Encoding::Json));
+        assert_eq!(written(Some("application/yaml")), Ok(Encoding::Yaml));
+        assert_eq!(written(Some("application/vnd.kubernetes.protobuf")), Ok(Encoding::Protobuf));
+        assert_eq!(written(Some("application/cbor")), Ok(Encoding::Cbor));
+        assert_eq!(written(Some("application/xml")).map_err(|e| e.code()), Err(415));
+        assert_eq!(patch(Some("application/apply-patch+cbor")), Ok((PatchKind::Apply, Encoding::Cbor)));
         assert_eq!(patch(Some("application/vnd.kubernetes.protobuf")).map_err(|e| e.code()), Err(415));
-        assert_eq!(patch(Some("application/merge-patch+json")), Ok((PatchKind::Merge, Written::Json)));
+        assert_eq!(patch(Some("application/merge-patch+json")), Ok((PatchKind::Merge, Encoding::Json)));
         assert_eq!(patch(Some("application/json")).map_err(|e| e.code()), Err(415));
         assert!(takes_gzip(Some("deflate, gzip;q=0.8")) && !takes_gzip(Some("gzip;q=0")) && !takes_gzip(None));
     }
@@ -224,7 +335,8 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "\\PC{0,80}") {
-            form(Some(&text), true).ok();
+            wanted(Some(&text), PODS).ok();
+            of_status(Some(&text));
             aggregated(Some(&text)).ok();
             written(Some(&text)).ok();
             patch(Some(&text)).ok();

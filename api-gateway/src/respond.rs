@@ -1,5 +1,6 @@
 //! Responses.
-use crate::negotiate;
+use crate::encoding::Encoding;
+use crate::{negotiate, transcode};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -54,9 +55,24 @@ pub fn ended(json: &Bytes) -> Bytes {
     if json.ends_with(b"\n") { json.clone() } else { [json, &b"\n"[..]].concat().into() }
 }
 
+/// A JSON document in an encoding, compressed when it is large and the client takes gzip.
+///
+/// # Errors
+/// 500 when it isn't JSON.
+pub fn document(code: u16, document: &Bytes, encoding: Encoding, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
+    if encoding == Encoding::Json {
+        return Ok(large(code, JSON, ended(document), headers));
+    }
+    let (body, content_type) = transcode::document(document, encoding)?;
+    Ok(large(code, content_type, body, headers))
+}
+
 /// An error as a `Status`, with `Retry-After` where it says so.
-pub fn error(error: &ApiError) -> Response<Body> {
-    let mut response = json(error.code(), &error.to_status());
+pub fn error(error: &ApiError, encoding: Encoding) -> Response<Body> {
+    let status = text_of(&error.to_status());
+    let encoded = transcode::document(&status, encoding);
+    let (body, content_type) = encoded.unwrap_or((status, JSON));
+    let mut response = bytes(error.code(), content_type, body);
     let seconds = error.details.as_ref().map_or(0, |d| d.retry_after_seconds);
     if seconds > 0 || error.code() == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -130,7 +146,7 @@ mod tests {
 
     #[test]
     fn too_many_requests_say_when_to_come_back() {
-        let r = error(&ApiError::too_many_requests("slow down", 7));
+        let r = error(&ApiError::too_many_requests("slow down", 7), Encoding::Json);
         assert_eq!((r.status().as_u16(), r.headers().get(header::RETRY_AFTER).unwrap().to_str().unwrap()), (429, "7"));
     }
 }

@@ -1,5 +1,5 @@
 //! Watches: a stream of lines that pulls from `state` only as fast as the client reads.
-use crate::forms::{self, Encoder, EventType, LINE};
+use crate::forms::{Encoder, EventType, LINE};
 use crate::metrics::Open;
 use crate::respond::{Body, JSON};
 use bytes::{Bytes, BytesMut};
@@ -56,10 +56,11 @@ pub async fn respond(
         Err(e) if matches!(e.reason, Reason::Expired | Reason::Gone) => (None, Some(e)),
         Err(e) => return Err(e),
     };
+    let content_type = encoder.encoding.stream_type().unwrap_or(JSON);
     let lines = Lines { watch, failed, encoder, first: true, deadline: Instant::now() + lifetime(timeout_seconds), stop, _open: open };
     let frames = stream::unfold(lines, |mut lines| async move { lines.next().await.map(|bytes| (Ok::<_, io::Error>(Frame::data(bytes)), lines)) });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
 
@@ -101,7 +102,7 @@ impl Lines {
         for event in events {
             if let Err(error) = self.line(&mut out, event, now) {
                 self.watch = None;
-                if let Err(lost) = forms::line(&mut out, "ERROR", &error.to_status()) {
+                if let Err(lost) = self.encoder.other(&mut out, "ERROR", &error.to_status()) {
                     tracing::error!(%error, %lost, "an error could not be written to a watch");
                 }
                 break;

@@ -1,12 +1,12 @@
 //! Bodies of requests: JSON, YAML, protobuf; and what the pipeline does with an object before it is stored.
 use crate::store;
 use api_gateway::body;
-use api_gateway::negotiate::Written;
+use api_gateway::encoding::Encoding;
 use api_gateway::query::merge_delete_options;
 use bytes::Bytes;
 use jiff::Timestamp;
 use model::schema;
-use model::{Kind, Kinds, Object, meta, table};
+use model::{Kind, Kinds, Object, cbor, meta, protobuf, table};
 use state_client::Options;
 use std::sync::LazyLock;
 
@@ -22,16 +22,54 @@ pub fn json(bytes: &[u8]) {
 
 /// A YAML body becomes JSON of a bounded size.
 pub fn yaml(bytes: &[u8]) {
-    let Ok(made) = body::json(Bytes::copy_from_slice(bytes), Written::Yaml) else { return };
+    let Ok(made) = body::json(Bytes::copy_from_slice(bytes), Encoding::Yaml) else { return };
     assert!(made.len() <= 16 << 20, "{} bytes of YAML became {} bytes of JSON", bytes.len(), made.len());
     json(&made);
 }
 
 /// A protobuf body becomes JSON.
 pub fn protobuf(bytes: &[u8]) {
-    if let Ok(made) = body::json(Bytes::copy_from_slice(bytes), Written::Protobuf) {
+    if let Ok(made) = body::json(Bytes::copy_from_slice(bytes), Encoding::Protobuf) {
         assert!(serde_json::from_slice::<serde_json::Value>(&made).is_ok(), "what was decoded is JSON");
         json(&made);
+    }
+}
+
+/// What JSON becomes in protobuf is read again, and read the same when it is written once more.
+pub fn protobuf_written(bytes: &[u8]) {
+    let written = |json: &[u8]| {
+        let mut out = Vec::new();
+        protobuf::encode(json, &mut out).ok().map(|()| out)
+    };
+    let Some(once) = written(bytes) else { return };
+    let Ok(read) = protobuf::decode(&once) else {
+        // JSON that nests deeper than messages may
+        return;
+    };
+    let json = serde_json::to_vec(&read).unwrap_or_default();
+    let twice = written(&json).unwrap_or_default();
+    assert_eq!(protobuf::decode(&twice), Ok(read), "what was read is written");
+}
+
+/// A CBOR body becomes JSON of a bounded size, and is the same when it comes back.
+pub fn cbor(bytes: &[u8]) {
+    let Ok(made) = body::json(Bytes::copy_from_slice(bytes), Encoding::Cbor) else { return };
+    assert!(made.len() <= bytes.len() * 32 + 32, "{} bytes of CBOR became {} bytes of JSON", bytes.len(), made.len());
+    let mut again = Vec::new();
+    if cbor::encode(&made, &mut again).is_ok() {
+        assert_eq!(cbor::decode(&again).as_deref().map(parsed), Ok(parsed(&made)), "what was read is written");
+    }
+    json(&made);
+}
+
+fn parsed(json: &[u8]) -> Option<serde_json::Value> {
+    serde_json::from_slice(json).ok()
+}
+
+/// A compressed body is never more than a body may be.
+pub fn gzip(bytes: &[u8]) {
+    if let Ok(made) = body::unpacked(bytes) {
+        assert!(made.len() <= body::LIMIT);
     }
 }
 

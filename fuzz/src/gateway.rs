@@ -1,7 +1,9 @@
 //! What HTTP clients send besides bodies: paths, queries, headers, WebSocket messages, SPDY frames.
 use crate::bodies::KINDS;
 use crate::input::text;
+use api_gateway::encoding::Encoding;
 use api_gateway::forms::Include;
+use api_gateway::negotiate::{Form, Offer};
 use api_gateway::path::{self, Path};
 use api_gateway::query::Query;
 use api_gateway::stream::spdy::{Decoder, Encoder, Frame, SpdyError};
@@ -47,9 +49,14 @@ pub fn query(bytes: &[u8]) {
 /// `Accept`, `Accept-Encoding` and `Content-Type`.
 pub fn media_types(bytes: &[u8]) {
     let header = text(bytes);
-    if negotiate::form(header, true).is_ok() {
-        assert!(negotiate::takes_json(header), "every form is JSON");
+    let pods = Offer { kind: Some(("v1", "Pod")), forms: true, tables: true, watch: false };
+    for offer in [pods, Offer { watch: true, ..pods }, Offer { kind: Some(("example.com/v1", "Pod")), ..pods }] {
+        if let Ok((form, encoding)) = negotiate::wanted(header, offer) {
+            assert!(!offer.watch || encoding.stream_type().is_some(), "a watch is a stream");
+            assert!(form != Form::Table || matches!(encoding, Encoding::Json | Encoding::Yaml), "tables are text");
+        }
     }
+    negotiate::of_status(header);
     negotiate::takes_gzip(header);
     _ = (negotiate::aggregated(header).is_ok(), negotiate::written(header).is_ok(), negotiate::patch(header).is_ok());
 }

@@ -13,9 +13,10 @@
 //! * [`schedule`]: when CronJobs are due;
 //! * [`schema`]: structural schemas;
 //! * [`custom`]: custom resources: their schemas, and the rows that their definitions make;
-//! * [`protobuf`]: what typed clients send, brought into JSON;
+//! * [`protobuf`], [`cbor`]: what clients send and ask for in other encodings than JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
 pub mod addresses;
+pub mod cbor;
 pub mod custom;
 pub mod error;
 pub mod hash;

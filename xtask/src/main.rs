@@ -1,5 +1,5 @@
 //! Chores of the repository: `cargo run -p xtask --features schema -- schema <swagger.json>` writes `model/schema/kubernetes.json.gz`, and
-//! `cargo run -p xtask -- protobuf <k8s-pb>` writes `model/schema/protobuf.json.gz` from it and that crate's sources.
+//! `cargo run -p xtask -- protobuf <k8s.io> <version>` writes `model/schema/protobuf.json.gz` from Kubernetes' Go modules.
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,11 +10,11 @@ mod rules;
 mod schema;
 
 const USAGE: &str = "usage: cargo run -p xtask --features schema -- schema <swagger.json>
-       cargo run -p xtask -- protobuf <directory of k8s-pb>
+       cargo run -p xtask -- protobuf <directory of Go's modules k8s.io/*> <version>
        cargo run -p xtask -- rules <directory of k8s.io/api>
 
   schema     regenerate model/schema/kubernetes.json.gz from k8s-openapi and api/openapi-spec/swagger.json of k8s.io/kubernetes
-  protobuf   regenerate model/schema/protobuf.json.gz from the sources of the crate k8s-pb (0.9.0) and that schema
+  protobuf   regenerate model/schema/protobuf.json.gz from the modules api, apimachinery, apiextensions-apiserver and kube-aggregator (v0.37.2)
   rules      regenerate model/schema/rules.json.gz from model/schema/rules.yaml and the tags of the Go module k8s.io/api";
 
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/schema");
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             let path = schemas.join("rules.json.gz");
             done(&path, rules::write(Path::new(api), &schemas.join("rules.yaml"), &path))
         }
-        ["protobuf", sources] => done(&protobuf, protobuf::write(Path::new(sources), &kubernetes, &protobuf)),
+        ["protobuf", modules, version] => done(&protobuf, protobuf::write(Path::new(modules), version, &protobuf)),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::FAILURE

@@ -2,6 +2,7 @@
 use super::protocols::{self, ACCEPTED_PROTOCOLS, NoProtocol, Protocol, STREAM_PROTOCOL, Served};
 use super::transport::{self, Sink, Source};
 use crate::body::text;
+use crate::encoding::Encoding;
 use crate::respond::{self, Body};
 use crate::upload::Upload;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
@@ -25,7 +26,7 @@ pub(crate) struct Upgrade {
 pub(crate) type Refusal = Box<Response<Body>>;
 
 fn wrong(why: &str) -> Refusal {
-    Box::new(respond::error(&ApiError::bad_request(why)))
+    Box::new(respond::error(&ApiError::bad_request(why), Encoding::Json))
 }
 
 /// The answer to a client with whom no protocol is shared.

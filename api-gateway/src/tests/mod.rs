@@ -1,4 +1,5 @@
 //! The gateway over real TLS, with a small `state` and a small node on the same bus.
 mod cluster;
+mod encodings;
 mod http;
 mod kubectl;

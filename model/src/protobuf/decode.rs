@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// What every body begins with.
-const PREFIX: &[u8] = b"k8s\0";
+pub(super) const PREFIX: &[u8] = b"k8s\0";
 /// Messages within messages, at most: schemas of custom resources are the only ones that go deep.
 const DEPTH: usize = 64;
 

@@ -10,24 +10,35 @@ static FILE: &[u8] = include_bytes!("../../schema/protobuf.json.gz");
 /// All messages.
 #[derive(Debug, Default, Deserialize)]
 pub struct Table {
-    /// `apps/v1/Deployment` → message; `DeleteOptions`, which is in every version, without one.
+    /// `apps/v1/Deployment` → message; kinds that are in every version, such as `DeleteOptions`, without one.
     kinds: HashMap<Box<str>, Box<str>>,
     messages: HashMap<Box<str>, Message>,
 }
 
 /// One message.
 #[derive(Debug, Deserialize)]
+#[serde(from = "Listed")]
 pub struct Message {
     /// JSON has the value of the field with the highest number among those that are set, instead of a map.
-    #[serde(default)]
     pub wrapper: bool,
+    fields: Vec<Field>,
+    /// Where each field is, by their JSON names.
+    names: Box<[u16]>,
+}
+
+/// A message as the file has it.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    wrapper: bool,
     fields: Vec<Field>,
 }
 
 /// One field.
 #[derive(Debug, Deserialize)]
 pub struct Field {
-    tag: u32,
+    /// Its number.
+    pub tag: u32,
     /// Its JSON name. Empty where the fields of its message are fields of the message around it.
     pub name: Box<str>,
     /// Its type.
@@ -105,10 +116,37 @@ impl From<Box<str>> for Shape {
     }
 }
 
+impl From<Listed> for Message {
+    fn from(Listed { wrapper, fields }: Listed) -> Self {
+        let mut names: Vec<(&str, u16)> = fields.iter().map(|f| &*f.name).zip(0..).collect();
+        names.sort_unstable();
+        let names = names.into_iter().map(|(_, at)| at).collect();
+        Self { wrapper, fields, names }
+    }
+}
+
 impl Message {
     /// A field by its number.
     pub fn field(&self, tag: u32) -> Option<&Field> {
         self.fields.iter().find(|f| f.tag == tag)
+    }
+
+    /// A field by its JSON name.
+    pub fn named(&self, name: &str) -> Option<&Field> {
+        let at = |at: &u16| self.fields.get(usize::from(*at));
+        let found = self.names.binary_search_by(|n| at(n).map_or("", |f| &f.name).cmp(name)).ok()?;
+        self.names.get(found).and_then(at)
+    }
+
+    /// The fields whose own fields are, in JSON, this message's.
+    pub fn embedded(&self) -> impl Iterator<Item = &Field> {
+        // the empty name is before all others
+        self.names.iter().map_while(|at| self.fields.get(usize::from(*at)).filter(|f| f.name.is_empty()))
+    }
+
+    /// The first field of which something is true.
+    pub fn find(&self, is: impl Fn(&Shape) -> bool) -> Option<&Field> {
+        self.fields.iter().find(|f| is(&f.shape))
     }
 
     /// The fields, those with the highest numbers first.

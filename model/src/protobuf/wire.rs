@@ -38,6 +38,9 @@ pub enum Error {
         /// `contentType`.
         media: Box<str>,
     },
+    /// An object isn't as its message has it.
+    #[error("the object has no form in protobuf: {0}")]
+    Object(Box<str>),
     /// There is no message for a kind.
     #[error("no kind {kind:?} is registered for version {version:?} in protobuf")]
     Kind {

@@ -1,28 +1,33 @@
-//! The table by which `model::protobuf` reads protobuf: which field of which message has which number, type and JSON name. The numbers and types come from
-//! the sources of the crate `k8s-pb`, the JSON names from our structural schemas.
+//! The table by which `model::protobuf` reads and writes protobuf: which field of which message has which number, type and JSON name. The numbers and types
+//! come from the `generated.proto` files of Kubernetes' Go modules, the JSON names from the tags of the Go types.
 //!
-//! Protobuf alone can't tell whether a zero was set: Go writes every field that is no pointer. So a field keeps its zeros when the schema requires it, or
-//! when `pointers.txt` lists it. All other zeros mean "not set", as `omitempty` makes them in JSON.
-mod source;
+//! Protobuf alone can't tell whether a zero was set: Go writes every field that is no pointer. So a field keeps its zeros when it is a pointer, or when JSON
+//! has it always. All other zeros mean "not set", as `omitempty` makes them in JSON.
+mod golang;
+mod proto;
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use serde_json::{Map, Value, json};
-use source::{Message, Messages, Prost, normal};
+use flate2::{Compression, write::GzEncoder};
+use golang::Package;
+use proto::{Field, Messages};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-/// Scalars that are pointers in Go's types (or are written without `omitempty` although the schema doesn't require them): a line has a message, without
-/// `io.k8s.`, and its fields' JSON names.
-const POINTERS: &str = include_str!("pointers.txt");
+/// The modules that have messages.
+const MODULES: [&str; 4] = ["api", "apimachinery", "apiextensions-apiserver", "kube-aggregator"];
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 
-/// Messages that JSON writes as the value of one of their fields: of the one with the highest number, where several are set.
-const WRAPPERS: [&str; 10] = [
-    "io.k8s.api.authentication.v1.ExtraValue",
-    "io.k8s.api.authorization.v1.ExtraValue",
-    "io.k8s.api.certificates.v1.ExtraValue",
+/// Kinds of the package of metadata that belong to every group and version.
+const EVERYWHERE: [&str; 6] = ["CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions"];
+
+/// Kinds of that package that belong to the core group's version.
+const CORE: [&str; 5] = ["Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"];
+
+/// Messages that JSON writes as the value of one of their fields: of the one with the highest number, where several are set. Named slices, whose messages
+/// have nothing but `items`, are such messages too.
+const WRAPPERS: [&str; 7] = [
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool",
@@ -39,26 +44,24 @@ const SPECIAL: [(&str, &str); 3] = [
     ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "intOrString"),
 ];
 
-/// Fields that are in the protobuf and not in the schema of the same message, which is a newer version's: they aren't read.
-const GONE: [&str; 1] = ["io.k8s.api.core.v1.PodSpec.workload_ref"];
-
-/// Kinds of the schema that the protobuf doesn't have yet.
-const NEW: [&str; 2] = ["io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding"];
-
-/// Writes the table and returns its size, or says what doesn't fit together.
-pub fn write(sources: &Path, schema: &Path, to: &Path) -> io::Result<usize> {
-    let definitions = definitions(schema)?;
-    let mut table =
-        Generator { messages: source::read(&sources.join("src"))?, definitions: &definitions, kept: kept(), out: BTreeMap::new(), problems: vec![] };
-    let kinds = table.kinds();
+/// Writes the table and returns its size, or says what doesn't fit together. `modules` has the directories of Kubernetes' modules at `version`.
+pub fn write(modules: &Path, version: &str, to: &Path) -> io::Result<usize> {
+    let mut generator = Generator::default();
+    for module in MODULES {
+        let mut files = Vec::new();
+        find(&modules.join(format!("{module}@{version}")), &mut files)?;
+        for file in files {
+            generator.read(&file)?;
+        }
+    }
+    let kinds = generator.kinds();
     for root in kinds.values().cloned().collect::<BTreeSet<_>>() {
-        table.message(&root);
+        generator.message(&root);
     }
-    table.check_pointers();
-    if !table.problems.is_empty() {
-        return Err(io::Error::other(table.problems.join("\n")));
+    if !generator.problems.is_empty() {
+        return Err(io::Error::other(generator.problems.join("\n")));
     }
-    let text = serde_json::to_vec(&json!({"kinds": kinds, "messages": table.out}))?;
+    let text = serde_json::to_vec(&json!({"kinds": kinds, "messages": generator.out}))?;
     let mut gz = GzEncoder::new(Vec::new(), Compression::best());
     gz.write_all(&text)?;
     let bytes = gz.finish()?;
@@ -66,56 +69,71 @@ pub fn write(sources: &Path, schema: &Path, to: &Path) -> io::Result<usize> {
     Ok(bytes.len())
 }
 
-fn definitions(path: &Path) -> io::Result<Map<String, Value>> {
-    let mut text = String::new();
-    GzDecoder::new(std::fs::File::open(path)?).read_to_string(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
-}
-
-fn kept() -> BTreeSet<(String, String)> {
-    let mut kept = BTreeSet::new();
-    for line in POINTERS.lines() {
-        let mut words = line.split_whitespace();
-        if let Some(message) = words.next() {
-            kept.extend(words.map(|field| (format!("io.k8s.{message}"), field.to_owned())));
+/// All `generated.proto` below a directory.
+fn find(directory: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            find(&entry.path(), into)?;
+        } else if entry.file_name() == "generated.proto" {
+            into.push(entry.path());
         }
     }
-    kept
+    Ok(())
 }
 
-struct Generator<'a> {
+#[derive(Default)]
+struct Generator {
     messages: Messages,
-    definitions: &'a Map<String, Value>,
-    kept: BTreeSet<(String, String)>,
+    /// By their names in the table: `io.k8s.api.core.v1`.
+    packages: BTreeMap<String, Package>,
     out: BTreeMap<String, Value>,
     problems: Vec<String>,
 }
 
-impl Generator<'_> {
-    /// `apps/v1/Deployment` → definition, for all kinds that have both a schema and a message. Deletion's options belong to every group and version.
+/// A name as the schemas have it: `k8s.io.kube_aggregator.x` → `io.k8s.kube-aggregator.x`.
+fn named(proto: &str) -> String {
+    match proto.strip_prefix("k8s.io.") {
+        Some(rest) => format!("io.k8s.{}", rest.replace('_', "-")),
+        None => proto.to_owned(),
+    }
+}
+
+/// Only the versions that are stable: `v1`, `v2`.
+fn stable(package: &str) -> Option<&str> {
+    let version = package.rsplit('.').next()?;
+    version.strip_prefix('v')?.parse::<u32>().ok().map(|_| version)
+}
+
+impl Generator {
+    fn read(&mut self, file: &Path) -> io::Result<()> {
+        let mut messages = Messages::new();
+        let package = proto::read(&std::fs::read_to_string(file)?, &mut messages)?;
+        for (name, mut fields) in messages {
+            fields.iter_mut().for_each(|f| f.ty = named(&f.ty));
+            self.messages.insert(named(&name), fields);
+        }
+        if let Some(directory) = file.parent() {
+            self.packages.insert(named(&package), golang::read(directory)?);
+        }
+        Ok(())
+    }
+
+    /// `apps/v1/Deployment` → message, for all kinds of stable versions; those that belong to every group and version are without one.
     fn kinds(&mut self) -> BTreeMap<String, String> {
-        let mut kinds = BTreeMap::from([("DeleteOptions".to_owned(), format!("{META}DeleteOptions"))]);
-        for (name, schema) in self.definitions {
-            for gvk in schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten() {
-                let text = |field: &str| gvk[field].as_str().unwrap_or_default();
-                let group = if text("group").is_empty() { String::new() } else { format!("{}/", text("group")) };
-                kinds.insert(format!("{group}{}/{}", text("version"), text("kind")), name.clone());
+        let mut kinds = BTreeMap::from(EVERYWHERE.map(|kind| (kind.to_owned(), format!("{META}{kind}"))));
+        kinds.extend(CORE.map(|kind| (format!("v1/{kind}"), format!("{META}{kind}"))));
+        for (package, declared) in &self.packages {
+            let Some(version) = stable(package) else { continue };
+            let group = if declared.group.is_empty() { String::new() } else { format!("{}/", declared.group) };
+            for (kind, _) in declared.structs.iter().filter(|(_, s)| s.has_type_meta) {
+                let message = format!("{package}.{kind}");
+                if self.messages.contains_key(&message) {
+                    kinds.insert(format!("{group}{version}/{kind}"), message);
+                }
             }
         }
-        kinds.retain(|_, name| !NEW.contains(&name.as_str()));
         kinds
-    }
-
-    fn definition(&self, name: &str) -> Option<(&String, &Value)> {
-        let wanted = normal(name);
-        self.definitions.iter().find(|(name, _)| normal(name) == wanted)
-    }
-
-    /// The name under which a message is in the table: its definition's; wrappers and other messages without one have their own.
-    fn name(&self, prost: &str) -> String {
-        let wanted = normal(prost);
-        let wrapper = WRAPPERS.iter().find(|w| normal(w) == wanted).map(|w| (*w).to_owned());
-        wrapper.or_else(|| self.definition(prost).map(|(name, _)| name.clone())).unwrap_or_else(|| prost.to_owned())
     }
 
     /// Adds a message and all that it refers to.
@@ -123,88 +141,50 @@ impl Generator<'_> {
         if self.out.contains_key(name) {
             return;
         }
-        let Some(message) = self.messages.get(&normal(name)).cloned() else { return self.problems.push(format!("{name}: no such message")) };
+        let Some(fields) = self.messages.get(name).cloned() else { return self.problems.push(format!("{name}: no such message")) };
         // before its fields: messages contain themselves
         self.out.insert(name.to_owned(), Value::Null);
-        let value = if WRAPPERS.contains(&name) {
-            json!({"wrapper": true, "fields": self.wrapped(&message)})
-        } else if let Some(schema) = self.definitions.get(name) {
-            json!({"fields": self.fields(name, &message, schema)})
+        let slice = self.declared(name).is_none() && matches!(fields.as_slice(), [only] if only.name == "items");
+        let value = if slice || WRAPPERS.contains(&name) {
+            json!({"wrapper": true, "fields": self.wrapped(&fields)})
         } else {
-            self.problems.push(format!("{name}: no schema"));
-            return;
+            json!({"fields": self.fields(name, &fields)})
         };
         self.out.insert(name.to_owned(), value);
     }
 
-    /// The fields of a message by the schema in which they appear: that of the message or, for an embedded message, that of the one around it.
-    fn fields(&mut self, owner: &str, message: &Message, schema: &Value) -> Vec<Value> {
-        let empty = Map::new();
-        let properties = schema["properties"].as_object().unwrap_or(&empty);
-        let mut fields = Vec::new();
-        for field in message {
-            let wanted = normal(&field.name);
-            let property = properties.keys().find(|p| normal(p) == wanted);
-            match (property, &field.prost) {
-                (Some(json), prost) => {
-                    let keep = scalar(field.modifier, prost) && self.keeps(owner, json, schema);
-                    let shape = format!("{}{}", field.modifier, self.item(prost));
-                    fields.push(json!([field.tag, json, shape, keep]));
-                }
-                (None, _) if GONE.contains(&format!("{owner}.{}", field.name).as_str()) => {}
-                (None, Prost::Message(embedded)) if field.modifier.is_empty() => {
-                    fields.push(json!([field.tag, "", self.embedded(owner, embedded, schema), false]))
-                }
-                (None, _) => self.problems.push(format!("{owner}: {} has no property", field.name)),
-            }
+    fn declared(&self, message: &str) -> Option<&golang::Struct> {
+        let (package, name) = message.rsplit_once('.')?;
+        self.packages.get(package)?.structs.get(name)
+    }
+
+    fn fields(&mut self, owner: &str, fields: &[Field]) -> Vec<Value> {
+        let mut all = Vec::new();
+        for field in fields {
+            let Some(declared) = self.declared(owner).and_then(|s| s.fields.get(&field.tag)).cloned() else {
+                self.problems.push(format!("{owner}.{}: no field of the struct", field.name));
+                continue;
+            };
+            let scalar = field.modifier.is_empty() && proto::is_scalar(&field.ty);
+            let shape = format!("{}{}", field.modifier, self.item(&field.ty));
+            all.push(json!([field.tag, declared.json, shape, scalar && declared.keep_zero]));
         }
-        fields
+        all
     }
 
-    /// An embedded message has the JSON names of the message around it, and so a name of its own there.
-    fn embedded(&mut self, owner: &str, embedded: &str, schema: &Value) -> String {
-        let name = format!("{owner}/{embedded}");
-        match self.messages.get(&normal(embedded)).cloned() {
-            Some(message) => {
-                let fields = self.fields(owner, &message, schema);
-                self.out.insert(name.clone(), json!({"fields": fields}));
-            }
-            None => self.problems.push(format!("{name}: no such message")),
+    /// What is set in a wrapper counts, zero or not.
+    fn wrapped(&mut self, fields: &[Field]) -> Vec<Value> {
+        let item = |this: &mut Self, ty: &str| if ty == "bytes" { "json".to_owned() } else { this.item(ty) };
+        fields.iter().map(|f| json!([f.tag, f.name, format!("{}{}", f.modifier, item(self, &f.ty)), true])).collect()
+    }
+
+    fn item(&mut self, ty: &str) -> String {
+        if let Some((_, special)) = SPECIAL.iter().find(|(special, _)| *special == ty) {
+            return (*special).to_owned();
         }
-        name
-    }
-
-    /// Wrappers have no schema of their own; what is set in them counts, zero or not.
-    fn wrapped(&mut self, message: &Message) -> Vec<Value> {
-        let item = |this: &mut Self, prost: &Prost| if matches!(prost, Prost::Scalar("bytes")) { "json".to_owned() } else { this.item(prost) };
-        message.iter().map(|f| json!([f.tag, f.name, format!("{}{}", f.modifier, item(self, &f.prost)), true])).collect()
-    }
-
-    fn keeps(&mut self, owner: &str, json: &str, schema: &Value) -> bool {
-        let listed = self.kept.remove(&(owner.to_owned(), json.to_owned()));
-        listed || schema["required"].as_array().is_some_and(|r| r.iter().any(|name| name == json))
-    }
-
-    fn item(&mut self, prost: &Prost) -> String {
-        match prost {
-            Prost::Scalar(scalar) => (*scalar).to_owned(),
-            Prost::Message(prost) => {
-                let name = self.name(prost);
-                if let Some((_, special)) = SPECIAL.iter().find(|(special, _)| *special == name) {
-                    return (*special).to_owned();
-                }
-                self.message(&name);
-                name
-            }
+        if !proto::is_scalar(ty) {
+            self.message(ty);
         }
+        ty.to_owned()
     }
-
-    fn check_pointers(&mut self) {
-        let left = self.kept.iter().map(|(message, field)| format!("pointers.txt: {message} {field}: no such scalar"));
-        self.problems.extend(left);
-    }
-}
-
-fn scalar(modifier: &str, prost: &Prost) -> bool {
-    modifier.is_empty() && matches!(prost, Prost::Scalar(_))
 }

@@ -15,6 +15,8 @@ const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric charac
 const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
 const SUBDOMAIN_UNDERSCORE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
+const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const CONDITION_REASON: &str = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
 const PORT_NAME_FORM: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
 
 fn lower(b: u8) -> bool {
@@ -62,6 +64,17 @@ pub fn dns_1035_label(text: &str) -> Vec<String> {
 /// What is wrong with `text` as an RFC 1123 subdomain: the rule of most names.
 pub fn dns_subdomain(text: &str) -> Vec<String> {
     broken(&[(text.split('.').all(is_label_shaped), SUBDOMAIN)], text.len(), SUBDOMAIN_MAX)
+}
+/// What is wrong with `text` as a pattern of hosts: `*.example.com`.
+pub fn wildcard_subdomain(text: &str) -> Vec<String> {
+    let form = text.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_label_shaped));
+    broken(&[(form, WILDCARD)], text.len(), SUBDOMAIN_MAX)
+}
+/// What is wrong with `text` as the reason of a condition.
+pub fn condition_reason(text: &str) -> Vec<String> {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let form = shaped(text, word, |b| word(b) || matches!(b, b',' | b':')) && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    broken(&[(form, CONDITION_REASON)], 0, 0)
 }
 /// What is wrong with `text` as an RFC 1123 subdomain that may have underscores: the rule of DNS search paths.
 pub fn dns_subdomain_underscore(text: &str) -> Vec<String> {
@@ -187,6 +200,8 @@ mod tests {
             (port_name, &["http", "p-1"], &["", "80", "a--b", "-a", "Http", "sixteen-letters-"]),
             (path_segment, &["system:node", "A B"], &[".", "..", "a/b", "a%b"]),
             (dns_subdomain_underscore, &["_tcp.a_b.c", "a"], &["", "__a", "a_", "a..b", "A"]),
+            (wildcard_subdomain, &["*.a", "*.a-b.c"], &["*", "a.*", "*a", "*.*.a", "*.", "a"]),
+            (condition_reason, &["A", "a_1", "A:B,c_"], &["", "1a", "_a", "a:", "a-b", "é"]),
             (http_header, &["X-A", "1"], &["", "a b", "a:b", "a\r\nb", "ä"]),
             (ip, &["1.2.3.4", "::1", "FE80:0:0:0:0:0:0:0abc"], &["", "1.2.3", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "é.1.1.1"]),
         ];

@@ -34,6 +34,10 @@ pub trait Strategy: Sync {
     fn validate(&self, _object: &Object) -> Vec<Cause> {
         Vec::new()
     }
+    /// Refused fields of a new object that an old one may have.
+    fn validate_create(&self, _object: &Object) -> Vec<Cause> {
+        Vec::new()
+    }
     /// Refused changes.
     fn validate_update(&self, _new: &Object, _old: &Object) -> Vec<Cause> {
         Vec::new()

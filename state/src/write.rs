@@ -78,7 +78,9 @@ fn default(of: &WriteOf<'_>, object: &mut Object) {
 /// 422 with every refused field.
 pub fn finish_new(of: &WriteOf<'_>, object: &mut Object) -> Result<(), ApiError> {
     of.row.strategy.prepare_create(object);
-    refuse(of, object, wrong(of, object))
+    let mut causes = wrong(of, object);
+    causes.extend(of.kind.strategy.validate_create(object));
+    refuse(of, object, causes)
 }
 
 /// Makes a proposal one of the present object: with all that no client may change.

@@ -19,6 +19,7 @@ pub fn merge(value: &mut Value, change: Value) {
 fn pruned(value: Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, pruned(v))).collect()),
+        Value::Array(items) => items.into_iter().map(pruned).collect(),
         other => other,
     }
 }
@@ -89,6 +90,7 @@ pub fn check_kind(group: &str, resource: &str, rows: Vec<(Value, &str)>) {
         kind.strategy.prepare_create(&mut new);
         let mut causes = rules::validate(kind.schema.name(), &new);
         causes.extend(kind.strategy.validate(&new));
+        causes.extend(kind.strategy.validate_create(&new));
         compare(causes, expected, &value.to_string());
     }
 }

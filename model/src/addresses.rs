@@ -69,6 +69,40 @@ pub fn ip(text: &str) -> Vec<String> {
     vec![why.to_owned()]
 }
 
+/// What is wrong with `text` as an IP address in a field that takes only the canonical form.
+pub fn canonical_ip(text: &str) -> Vec<String> {
+    match (ip(text), text.parse::<IpAddr>()) {
+        (loose, Ok(ip)) if loose.is_empty() && ip.to_string() != text => vec![format!("must be in canonical form (\"{ip}\")")],
+        (loose, _) => loose,
+    }
+}
+
+/// What is wrong with `text` as a range of addresses in a field that takes only the canonical form.
+pub fn canonical_cidr(text: &str) -> Vec<String> {
+    let loose = cidr(text);
+    match text.split_once('/').map(|(address, length)| (address.parse::<IpAddr>(), length)) {
+        Some((Ok(ip), length)) if loose.is_empty() && format!("{ip}/{length}") != text => vec![format!("must be in canonical form (\"{ip}/{length}\")")],
+        _ => loose,
+    }
+}
+
+/// The range that `text` means: its first address and the number of bits that all of its addresses share.
+pub fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, length) = text.split_once('/')?;
+    let (ip, bits) = (parse_loose(address)?, length.parse::<u32>().ok().filter(|_| length.bytes().all(|b| b.is_ascii_digit()))?);
+    (bits <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, bits))
+}
+
+/// Whether the first of two ranges holds all of the second, and more.
+pub fn is_wider(outer: (IpAddr, u32), inner: (IpAddr, u32)) -> bool {
+    let same = match (outer.0, inner.0) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u32::from(a) ^ u32::from(b)).checked_shr(32_u32.saturating_sub(outer.1)).unwrap_or_default() == 0,
+        (IpAddr::V6(a), IpAddr::V6(b)) => (u128::from(a) ^ u128::from(b)).checked_shr(128_u32.saturating_sub(outer.1)).unwrap_or_default() == 0,
+        _ => false,
+    };
+    same && outer.1 < inner.1
+}
+
 /// What is wrong with `text` as an IPv6 address in a field that takes only the canonical form.
 pub fn canonical_v6(text: &str) -> Vec<String> {
     let loose = ip(text);
@@ -76,21 +110,6 @@ pub fn canonical_v6(text: &str) -> Vec<String> {
         Ok(ip) if loose.is_empty() && ip.to_string() != text => vec![format!("must be in canonical form (\"{ip}\")")],
         _ => loose,
     }
-}
-
-/// Whether a range is a part of another one, and smaller; neither where one of them is none.
-pub fn is_within(inner: &str, outer: &str) -> bool {
-    fn parsed(text: &str) -> Option<(u128, u32, u32)> {
-        let (address, length) = text.split_once('/')?;
-        let length: u32 = length.parse().ok()?;
-        match address.parse::<IpAddr>().ok()? {
-            IpAddr::V4(a) => Some((u128::from(u32::from(a)), length, 32)),
-            IpAddr::V6(a) => Some((u128::from(a), length, 128)),
-        }
-    }
-    let (Some((a, a_length, a_bits)), Some((b, b_length, b_bits))) = (parsed(inner), parsed(outer)) else { return false };
-    let network = |address: u128| address.checked_shr(b_bits.saturating_sub(b_length)).unwrap_or_default();
-    a_bits == b_bits && a_length > b_length && network(a) == network(b)
 }
 
 #[cfg(test)]
@@ -140,6 +159,21 @@ mod tests {
         ] {
             assert_eq!(cidr(text).join("; "), expected, "{text}");
         }
+        for (outer, inner, wider) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("0.0.0.0/0", "10.1.0.0/16", true),
+            ("10.0.0.0/8", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("::/0", "fe80::/64", true),
+            ("2001:db8::/32", "2001:db9::/64", false),
+            ("::/0", "10.0.0.0/8", false),
+            ("10.0.0.0/16", "10.0.0.0/8", false),
+        ] {
+            assert_eq!(is_wider(parse_cidr(outer).unwrap(), parse_cidr(inner).unwrap()), wider, "{outer} {inner}");
+        }
+        assert_eq!([parse_cidr("10.0.0.0"), parse_cidr("10.0.0.0/+8"), parse_cidr("10.0.0.0/33")], [None; 3]);
+        let forms = [canonical_ip("10.0.0.1"), canonical_ip("FE80::1"), canonical_ip("x"), canonical_cidr("2001:db8::/64"), canonical_cidr("2001:DB8::/64")];
+        assert_eq!(forms.concat(), ["must be in canonical form (\"fe80::1\")", IP, "must be in canonical form (\"2001:db8::/64\")"]);
         assert_eq!([canonical_v6("fe80::1"), canonical_v6("FE80::1")].concat(), ["must be in canonical form (\"fe80::1\")"]);
     }
 }

@@ -89,6 +89,11 @@ pub(super) fn keep(new: &mut Object, old: &Object, key: &str) {
     };
 }
 
+/// A value as Kubernetes shows those of its own types: with the names and the order that fields have in its code.
+pub(super) fn shown(fields: &[(&str, Value)]) -> String {
+    format!("{{{}}}", fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(","))
+}
+
 /// Most refused fields that are told of one object: an answer must not be many times as large as what was sent.
 const MAX_CAUSES: usize = 1_000;
 /// Most bytes of them, after which no more are collected.

@@ -263,100 +263,7 @@ fn budgets() {
 }
 
 #[test]
-fn ingresses_and_policies() {
-    let path = |path: Value| json!({"spec": {"rules": [{"host": "a.example", "http": {"paths": [path]}}]}});
-    let service = json!({"service": {"name": "s", "port": {"number": 80}}});
-    check_kind(
-        "networking.k8s.io",
-        "ingresses",
-        vec![
-            (path(json!({"path": "/", "pathType": "Prefix", "backend": service})), ""),
-            (
-                path(json!({"path": "x", "pathType": "Exact", "backend": service})),
-                "spec.rules[0].http.paths[0].path: Invalid value: \"x\": must be an absolute path",
-            ),
-            (path(json!({"path": "/", "backend": service})), "spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"),
-            (
-                path(json!({"path": "/", "pathType": "Prefix", "backend": {}})),
-                "spec.rules[0].http.paths[0].backend: Invalid value: \"\": resource or service backend is required",
-            ),
-            (json!({"spec": {}}), "spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"),
-            (
-                json!({"spec": {"defaultBackend": service, "rules": [{"host": "1.2.3.4"}]}}),
-                "spec.rules[0].host: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address",
-            ),
-            (json!({"spec": {"defaultBackend": service, "rules": [{"host": "*.x.example"}]}}), ""),
-        ],
-    );
-    let policy = |change: Value| json!({"spec": {"podSelector": {}, "ingress": [change]}});
-    check_kind(
-        "networking.k8s.io",
-        "networkpolicies",
-        vec![
-            (policy(json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}], "ports": [{"port": 80, "endPort": 90}]})), ""),
-            (policy(json!({"from": [{}]})), "spec.ingress[0].from[0]: Required value: must specify a peer"),
-            (
-                policy(json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]})),
-                "spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: \"11.0.0.0/16\": must be a strict subset of `cidr`",
-            ),
-            (
-                policy(json!({"ports": [{"port": 80, "endPort": 70}]})),
-                "spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`",
-            ),
-        ],
-    );
-    check_defaults(
-        "networking.k8s.io",
-        "networkpolicies",
-        policy(json!({"ports": [{"port": 80}]})),
-        json!({"spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}]}}),
-    );
-    check_kind(
-        "networking.k8s.io",
-        "servicecidrs",
-        vec![(json!({"spec": {"cidrs": ["10.0.0.0/24"]}}), ""), (json!({"spec": {}}), "spec.cidrs: Required value: at least one CIDR required")],
-    );
-}
-
-#[test]
-fn volumes() {
-    let claim = |change: Value| with(json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}), change);
-    check_kind(
-        "",
-        "persistentvolumeclaims",
-        vec![
-            (claim(json!({})), ""),
-            (claim(json!({"accessModes": null})), "spec.accessModes: Required value: at least 1 access mode is required"),
-            (claim(json!({"resources": {"requests": {"storage": "0"}}})), "spec.resources[storage]: Invalid value: \"0\": must be greater than zero"),
-            (
-                claim(json!({"accessModes": ["ReadWriteOncePod", "ReadWriteOnce"]})),
-                "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes",
-            ),
-        ],
-    );
-    check_kind_change(
-        "",
-        "persistentvolumeclaims",
-        vec![
-            (claim(json!({})), claim(json!({"volumeName": "v"})), ""),
-            (claim(json!({})), claim(json!({"accessModes": ["ReadOnlyMany"]})), "spec: Forbidden: spec is immutable…"),
-        ],
-    );
-    let volume = |change: Value| with(json!({"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}), change);
-    check_kind(
-        "",
-        "persistentvolumes",
-        vec![
-            (volume(json!({"hostPath": {"path": "/x"}})), ""),
-            (volume(json!({})), "spec: Required value: must specify a volume type"),
-            (volume(json!({"hostPath": {"path": "/x"}, "nfs": {"server": "s", "path": "/"}})), "spec.nfs: Forbidden: may not specify more than 1 volume type"),
-            (volume(json!({"local": {"path": "/x"}})), "spec.nodeAffinity: Required value: Local volume requires node affinity"),
-        ],
-    );
-}
-
-#[test]
-fn quotas_and_classes() {
+fn quotas_and_limits() {
     let quota = |hard: Value| json!({"spec": {"hard": hard}});
     check_kind(
         "",
@@ -385,17 +292,6 @@ fn quotas_and_classes() {
         "limitranges",
         limit(json!({"type": "Container", "max": {"cpu": "1"}})),
         limit(json!({"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "1"}, "defaultRequest": {"cpu": "1"}})),
-    );
-    let class = |change: Value| {
-        let mut class = json!({"provisioner": "a.example/b"});
-        merge(&mut class, change);
-        class
-    };
-    check_kind("storage.k8s.io", "storageclasses", vec![(class(json!({})), ""), (class(json!({"provisioner": ""})), "provisioner: Required value")]);
-    check_kind_change(
-        "storage.k8s.io",
-        "storageclasses",
-        vec![(class(json!({})), class(json!({"reclaimPolicy": "Retain"})), "reclaimPolicy: Invalid value: \"Retain\": field is immutable")],
     );
 }
 

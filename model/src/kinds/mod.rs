@@ -12,12 +12,10 @@ mod endpoint_slice;
 mod endpoints;
 pub mod event;
 mod fields;
-mod ingress;
-mod ip_address;
 mod job;
 mod lease;
 mod namespace;
-mod network_policy;
+mod networking;
 mod node;
 pub mod pod;
 mod pod_template;
@@ -28,9 +26,12 @@ mod replica_set;
 mod replication_controller;
 mod revision;
 mod row;
+mod runtime_class;
 pub mod service;
 mod stateful_set;
-mod volume_claim;
+mod storage;
+mod storage_migration;
+mod volume;
 mod webhooks;
 mod workload;
 
@@ -176,10 +177,10 @@ fn apps() -> Vec<Row> {
 
 fn volumes() -> Vec<Row> {
     vec![
-        row("", "v1", "PersistentVolume", "persistentvolumes").columns(columns::volume()).strategy(&volume_claim::VOLUME).short(["pv"]).cluster().status(),
+        row("", "v1", "PersistentVolume", "persistentvolumes").columns(columns::persistent_volume()).strategy(&volume::VOLUME).short(["pv"]).cluster().status(),
         row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
-            .columns(columns::volume_claim())
-            .strategy(&volume_claim::STRATEGY)
+            .columns(columns::persistent_volume_claim())
+            .strategy(&volume::CLAIM)
             .short(["pvc"])
             .status(),
         row("", "v1", "ResourceQuota", "resourcequotas").columns(columns::quota()).strategy(&quotas::QUOTA).short(["quota"]).status(),
@@ -218,33 +219,33 @@ fn scaling() -> Vec<Row> {
 fn networking() -> Vec<Row> {
     let group = "networking.k8s.io";
     vec![
-        row(group, "v1", "Ingress", "ingresses").columns(columns::ingress()).strategy(&ingress::INGRESS).short(["ing"]).status().generation(),
-        row(group, "v1", "IngressClass", "ingressclasses").columns(columns::ingress_class()).strategy(&ingress::CLASS_RULES).cluster().generation(),
+        row(group, "v1", "Ingress", "ingresses").columns(columns::ingress()).strategy(&networking::INGRESS).short(["ing"]).status().generation(),
+        row(group, "v1", "IngressClass", "ingressclasses").columns(columns::ingress_class()).strategy(&networking::INGRESS_CLASS).cluster().generation(),
         row(group, "v1", "NetworkPolicy", "networkpolicies")
             .columns(columns::network_policy())
-            .strategy(&network_policy::STRATEGY)
+            .strategy(&networking::NETWORK_POLICY)
             .short(["netpol"])
             .generation(),
-        row(group, "v1", "IPAddress", "ipaddresses")
-            .columns(columns::ip_address())
-            .strategy(&ip_address::ADDRESS)
-            .short(["ip"])
-            .cluster()
-            .select(&[("spec.parentRef.name", &["spec", "parentRef", "name"])]),
-        row(group, "v1", "ServiceCIDR", "servicecidrs").columns(columns::service_cidr()).strategy(&ip_address::RANGE).cluster().status(),
+        row(group, "v1", "IPAddress", "ipaddresses").columns(columns::ip_address()).strategy(&networking::IP_ADDRESS).short(["ip"]).cluster(),
+        row(group, "v1", "ServiceCIDR", "servicecidrs").columns(columns::service_cidr()).strategy(&networking::SERVICE_CIDR).cluster().status(),
     ]
 }
 
 fn storage() -> Vec<Row> {
     let group = "storage.k8s.io";
+    let migration = row("storagemigration.k8s.io", "v1", "StorageVersionMigration", "storageversionmigrations");
     vec![
-        row(group, "v1", "StorageClass", "storageclasses").columns(columns::storage_class()).short(["sc"]).cluster(),
-        row(group, "v1", "VolumeAttachment", "volumeattachments").columns(columns::attachment()).observed().cluster(),
-        row(group, "v1", "CSIDriver", "csidrivers").columns(columns::csi_driver()).cluster().generation(),
-        row(group, "v1", "CSINode", "csinodes").columns(columns::csi_node()).observed().cluster(),
-        row(group, "v1", "CSIStorageCapacity", "csistoragecapacities").columns(columns::storage_capacity()),
-        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").columns(columns::attributes_class()).short(["vac"]).cluster(),
-        row("storagemigration.k8s.io", "v1", "StorageVersionMigration", "storageversionmigrations").columns(columns::migration()).observed().cluster(),
+        row(group, "v1", "StorageClass", "storageclasses").columns(columns::storage_class()).strategy(&storage::CLASS).short(["sc"]).cluster(),
+        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
+            .columns(columns::volume_attributes_class())
+            .strategy(&storage::ATTRIBUTES_CLASS)
+            .short(["vac"])
+            .cluster(),
+        row(group, "v1", "VolumeAttachment", "volumeattachments").columns(columns::volume_attachment()).strategy(&storage::ATTACHMENT).cluster().status(),
+        row(group, "v1", "CSIDriver", "csidrivers").columns(columns::csi_driver()).strategy(&storage::DRIVER).cluster().generation(),
+        row(group, "v1", "CSINode", "csinodes").columns(columns::csi_node()).strategy(&storage::NODE).cluster().status(),
+        row(group, "v1", "CSIStorageCapacity", "csistoragecapacities").columns(columns::csi_storage_capacity()).strategy(&storage::CAPACITY),
+        migration.columns(columns::storage_version_migration()).strategy(&storage_migration::STRATEGY).cluster().status(),
     ]
 }
 
@@ -355,7 +356,7 @@ fn others() -> Vec<Row> {
     vec![
         row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").columns(columns::endpoint_slice()).strategy(&endpoint_slice::STRATEGY).generation(),
         row("coordination.k8s.io", "v1", "Lease", "leases").columns(columns::lease()).strategy(&lease::STRATEGY).bucket(Bucket::Ephemeral { ttl: None }),
-        row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses").columns(columns::runtime_class()).cluster(),
+        row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses").columns(columns::runtime_class()).strategy(&runtime_class::STRATEGY).cluster(),
         row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
             .columns(columns::priority_class())
             .strategy(&priority_class::STRATEGY)

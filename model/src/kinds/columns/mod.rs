@@ -6,8 +6,10 @@ mod network;
 mod networking;
 mod node;
 mod pod;
+mod quotas;
 mod scaling;
 mod storage;
+mod volume;
 mod workload;
 
 pub(super) use access::{binding, role};
@@ -20,8 +22,10 @@ pub(super) use network::{endpoint_slice, endpoints, service};
 pub(super) use networking::{ingress, ingress_class, ip_address, network_policy, service_cidr};
 pub(super) use node::node;
 pub(super) use pod::pod;
+pub(super) use quotas::{limits, quota};
 pub(super) use scaling::{autoscaler, autoscaler_v1, disruption_budget};
-pub(super) use storage::{attachment, attributes_class, csi_driver, csi_node, limits, migration, quota, storage_capacity, storage_class, volume, volume_claim};
+pub(super) use storage::{csi_driver, csi_node, csi_storage_capacity, storage_class, storage_version_migration, volume_attachment, volume_attributes_class};
+pub(super) use volume::{persistent_volume, persistent_volume_claim};
 pub(super) use workload::{cron_job, daemon_set, deployment, job, pod_template, replica_set, replication_controller, revision, stateful_set};
 
 use crate::kind::{Cell, Column, Compute};
@@ -73,6 +77,11 @@ fn size(object: &Object, key: &str) -> usize {
 fn labels(map: Option<&Map<String, Value>>) -> String {
     map.into_iter().flatten().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
 }
+/// The name of an object, and whether an annotation makes it the default.
+fn marked(object: &Object, annotations: &[&str]) -> String {
+    let default = annotations.iter().any(|key| object.annotation(key) == Some("true"));
+    if default { format!("{} (default)", object.name()) } else { object.name().to_owned() }
+}
 /// At most three items, and how many more there are.
 fn some_of(items: &[String]) -> String {
     let shown = items.get(..3).unwrap_or(items).join(",");
@@ -112,5 +121,7 @@ pub(super) fn priority_class() -> Vec<Column> {
     ]
 }
 
+#[cfg(test)]
+mod storage_tests;
 #[cfg(test)]
 mod tests;

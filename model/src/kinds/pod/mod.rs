@@ -24,11 +24,13 @@ mod volumes;
 
 pub(super) use defaults::template as default_template;
 pub use mirror::ANNOTATION as MIRROR;
+pub(super) use placement::{node_selector, tolerations};
 pub use qos::{Amounts, class as qos_class_of, qos_class};
-pub(super) use resources::{COUNTED, is_extended};
+pub(super) use resources::{COUNTED, is_extended, is_native, validate as validate_resources};
 pub(crate) use selectors::selector_causes;
 pub(super) use selectors::selector_rules;
 pub(super) use validate::template as validate_template;
+pub(super) use volumes::{host_path, no_backsteps};
 
 use super::fields::{Checks, keep, with_field};
 use crate::error::Cause;

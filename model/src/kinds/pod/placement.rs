@@ -27,7 +27,8 @@ pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     }
 }
 
-fn tolerations(checks: &mut Checks, path: &dyn Display, spec: &Value) {
+/// The `tolerations` of a value at `path`.
+pub(in crate::kinds) fn tolerations(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     for (path, toleration) in items(spec, path, "tolerations") {
         let (key, operator, value, effect) = (text(toleration, "key"), text(toleration, "operator"), text(toleration, "value"), text(toleration, "effect"));
         checks.optional_name(format_args!("{path}.key"), key, names::qualified_name);
@@ -70,11 +71,7 @@ fn weight(checks: &mut Checks, path: &dyn Display, preferred: &Value) {
 
 fn node_affinity(checks: &mut Checks, path: &dyn Display, affinity: &Value) {
     if let Some(required) = affinity.get(REQUIRED) {
-        let path = format_args!("{path}.{REQUIRED}");
-        if list(required, "nodeSelectorTerms").is_empty() {
-            checks.required(format_args!("{path}.nodeSelectorTerms"), "must have at least one node selector term");
-        }
-        items(required, &path, "nodeSelectorTerms").for_each(|(path, term)| node_term(checks, &path, term, true));
+        node_selector(checks, &format_args!("{path}.{REQUIRED}"), required);
     }
     for (path, preferred) in items(affinity, path, PREFERRED) {
         weight(checks, &path, preferred);
@@ -82,6 +79,14 @@ fn node_affinity(checks: &mut Checks, path: &dyn Display, affinity: &Value) {
             node_term(checks, &format_args!("{path}.preference"), term, false);
         }
     }
+}
+
+/// Which nodes will do.
+pub(in crate::kinds) fn node_selector(checks: &mut Checks, path: &dyn Display, selector: &Value) {
+    if list(selector, "nodeSelectorTerms").is_empty() {
+        checks.required(format_args!("{path}.nodeSelectorTerms"), "must have at least one node selector term");
+    }
+    items(selector, path, "nodeSelectorTerms").for_each(|(path, term)| node_term(checks, &path, term, true));
 }
 
 /// What is only preferred may name values that no label has.

@@ -35,7 +35,7 @@ pub(in crate::kinds) const COUNTED: [&str; 9] = [
 ];
 
 /// The `resources` of a container at `path`.
-pub(super) fn validate(checks: &mut Checks, path: &dyn Display, resources: &Value) {
+pub(in crate::kinds) fn validate(checks: &mut Checks, path: &dyn Display, resources: &Value) {
     let (limits, requests) = (map(resources, "limits"), map(resources, "requests"));
     for (name, limit) in limits.into_iter().flatten() {
         one(checks, &format_args!("{path}.limits[{name}]"), name, limit);
@@ -98,7 +98,7 @@ fn is_huge(name: &str) -> bool {
 }
 
 /// Whether Kubernetes itself gives the name its meaning.
-fn is_native(name: &str) -> bool {
+pub(in crate::kinds) fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 

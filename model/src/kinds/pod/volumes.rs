@@ -60,7 +60,8 @@ fn empty_dir(checks: &mut Checks, path: &dyn Display, source: &Value) {
     }
 }
 
-fn host_path(checks: &mut Checks, path: &dyn Display, source: &Value) {
+/// A file or directory of the node.
+pub(in crate::kinds) fn host_path(checks: &mut Checks, path: &dyn Display, source: &Value) {
     let host = text(source, "path");
     if host.is_empty() {
         return checks.required(format_args!("{path}.path"), "");
@@ -146,7 +147,7 @@ fn token(checks: &mut Checks, path: &dyn Display, volume: &dyn Display, token: &
 }
 
 /// A path that no step of leads back.
-pub(super) fn no_backsteps(checks: &mut Checks, path: &dyn Display, value: &str) {
+pub(in crate::kinds) fn no_backsteps(checks: &mut Checks, path: &dyn Display, value: &str) {
     if value.split('/').any(|part| part == "..") {
         checks.add(Cause::invalid(path, &value.into(), "must not contain '..'"));
     }

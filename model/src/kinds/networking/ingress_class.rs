@@ -1,0 +1,52 @@
+//! IngressClasses: which controller serves which Ingresses.
+use crate::error::Cause;
+use crate::kinds::fields::{Checks, text};
+use crate::names;
+use crate::object::Object;
+use crate::strategy::Strategy;
+use serde_json::Value;
+
+const CONTROLLER: &str = "spec.controller";
+
+/// The rules of IngressClasses.
+pub(in crate::kinds) static INGRESS_CLASS: IngressClass = IngressClass;
+
+/// The rules of IngressClasses.
+pub(in crate::kinds) struct IngressClass;
+
+impl Strategy for IngressClass {
+    fn validate(&self, class: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        controller(&mut checks, class.str_at(&["spec", "controller"]));
+        if let Some(parameters) = class.at(&["spec", "parameters"]) {
+            namespace(&mut checks, parameters);
+        }
+        checks.0
+    }
+}
+
+/// A name within a domain: `acme.io/foo`.
+fn controller(checks: &mut Checks, name: &str) {
+    let Some((domain, path)) = name.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty()) else {
+        return match name {
+            "" => checks.required(CONTROLLER, ""),
+            name => checks.add(Cause::invalid(CONTROLLER, &name.into(), "must be a domain-prefixed path (such as \"acme.io/foo\")")),
+        };
+    };
+    checks.all(CONTROLLER, domain, names::dns_subdomain(domain));
+    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+        let why = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+        checks.add(Cause::invalid(CONTROLLER, &path.into(), why));
+    }
+}
+
+/// The namespace of what configures the class goes with its scope.
+fn namespace(checks: &mut Checks, parameters: &Value) {
+    let path = "spec.parameters.namespace";
+    match (text(parameters, "scope"), parameters.get("namespace").and_then(Value::as_str)) {
+        ("Namespace", None) => checks.required(path, "`parameters.scope` is set to 'Namespace'"),
+        ("Namespace", Some(name)) => checks.all(path, name, names::dns_label(name)),
+        ("Cluster", Some(_)) => checks.add(Cause::forbidden(path, "`parameters.scope` is set to 'Cluster'")),
+        _ => {}
+    }
+}

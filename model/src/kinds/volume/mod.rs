@@ -1,0 +1,21 @@
+//! Persistent volumes, and claims to them.
+mod claim;
+mod claim_update;
+mod disks;
+mod iscsi;
+mod modes;
+mod persistent;
+mod sources;
+mod spec;
+
+pub(super) use claim::CLAIM;
+pub(super) use persistent::VOLUME;
+pub(super) use sources::default as default_source;
+pub(super) use spec::{Use, validate as validate_spec};
+
+#[cfg(test)]
+mod claim_tests;
+#[cfg(test)]
+mod source_tests;
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! Sources of volumes that once were drivers within Kubernetes: their fields are still checked.
-use super::spec::Use;
+use super::place::Use;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, list, map, text};
 use crate::names;

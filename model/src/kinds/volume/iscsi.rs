@@ -1,6 +1,6 @@
 //! Volumes that are reached over iSCSI.
 use super::disks::unit;
-use super::spec::Use;
+use super::place::Use;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, flag, int, text};
 use serde_json::Value;

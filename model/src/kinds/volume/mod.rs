@@ -5,13 +5,15 @@ mod disks;
 mod iscsi;
 mod modes;
 mod persistent;
+mod place;
 mod sources;
 mod spec;
 
 pub(super) use claim::CLAIM;
 pub(super) use persistent::VOLUME;
+pub(super) use place::Use;
 pub(super) use sources::default as default_source;
-pub(super) use spec::{Use, validate as validate_spec};
+pub(super) use spec::validate as validate_spec;
 
 #[cfg(test)]
 mod claim_tests;

@@ -1,6 +1,6 @@
 //! PersistentVolumes.
-use super::sources;
-use super::spec::{self, Use};
+use super::place::Use;
+use super::{sources, spec};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, fill, keep, list, text, with_field};
 use crate::object::Object;

@@ -1,5 +1,5 @@
 //! Where a persistent volume's data is: exactly one source, and what each source needs.
-use super::spec::Use;
+use super::place::Use;
 use super::{disks, iscsi};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, fill, list, map_mut, text};

@@ -1,4 +1,5 @@
 //! What a persistent volume is made of.
+use super::place::Use;
 use super::{modes, sources};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, map, text};
@@ -10,15 +11,6 @@ use std::fmt::Display;
 
 const RECLAIM: [&str; 3] = ["Delete", "Recycle", "Retain"];
 const INLINE: &str = "in the context of inline volumes";
-
-/// Where the spec of a volume stands.
-#[derive(Clone, Copy)]
-pub(in crate::kinds) enum Use<'a> {
-    /// In a volume of this name.
-    Volume(&'a str),
-    /// In an attachment, of a volume that a pod has inline.
-    Inline,
-}
 
 /// The spec of a volume at `path`.
 pub(in crate::kinds) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, of: Use<'_>) {

@@ -1,6 +1,8 @@
 //! What a write must pass after it was allowed: the list of steps in their order. Each step has a file of its own and is a pure function of the
 //! request and the cache; what steps are given and give is in [`step`].
 mod certificate_request;
+mod claim_resize;
+mod default_class;
 pub mod lifecycle;
 pub mod node_restriction;
 pub mod pod_security;
@@ -45,6 +47,8 @@ impl Admission {
                 Box::new(service_account::ServiceAccount { patience }),
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
+                Box::new(default_class::DefaultClass),
+                Box::new(claim_resize::ClaimResize),
                 Box::new(runtime_class::RuntimeClass),
                 Box::new(token_secret::TokenSecret(tokens)),
                 Box::new(service::Allocation::new(ranges)),
@@ -90,6 +94,8 @@ impl Admission {
     }
 }
 
+#[cfg(test)]
+mod class_tests;
 #[cfg(test)]
 mod node_tests;
 #[cfg(test)]

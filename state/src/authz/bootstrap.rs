@@ -107,7 +107,7 @@ const SCHEDULER: &[Row] = &[
     (READ, &["apps"], &["replicasets", "statefulsets"]),
     (READ, &["policy"], &["poddisruptionbudgets"]),
     (READ, &["scheduling.k8s.io"], &["priorityclasses"]),
-    (READ, &["storage.k8s.io"], &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses"]),
+    (READ, &["storage.k8s.io"], &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"]),
     (&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
     (&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
     (EDIT, &["coordination.k8s.io"], &["leases"]),

@@ -174,7 +174,7 @@ mod tests {
         ];
         for (given, want) in cases {
             let mut headers = HeaderMap::new();
-            given.iter().for_each(|value| drop(headers.append(header::CONTENT_ENCODING, value.parse().unwrap())));
+            given.iter().for_each(|value| _ = headers.append(header::CONTENT_ENCODING, value.parse().unwrap()));
             assert_eq!(is_packed(&headers).map_err(|e| assert_eq!(e.code(), 415)).ok(), want, "{given:?}");
         }
     }

@@ -21,7 +21,7 @@ pub fn document(json: &Bytes, encoding: Encoding) -> Result<(Bytes, &'static str
     let made = match encoding {
         Encoding::Json => json.clone(),
         Encoding::Yaml => yaml(json)?,
-        Encoding::Protobuf => match one(json, |json, out| protobuf::encode(json, out)) {
+        Encoding::Protobuf => match one(json, protobuf::encode) {
             Ok(made) => made,
             Err(protobuf::Error::Kind { .. }) => return Ok((json.clone(), Encoding::Json.media_type())),
             Err(e) => return Err(internal(e)),
@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn yaml_of_older_readers() {
-        for text in ["yes", "No", "on", "OFF", "y", "n", "~", "null", "0x1f", "0o7", "012", "1e3", "1_000", "1:30", ".5", ".inf", "2026-01-01", "=", "<<", "- a", "#"] {
+        for text in
+            ["yes", "No", "on", "OFF", "y", "n", "~", "null", "0x1f", "0o7", "012", "1e3", "1_000", "1:30", ".5", ".inf", "2026-01-01", "=", "<<", "- a", "#"]
+        {
             let (bytes, _) = document(&json!({"a": text}).to_string().into(), Encoding::Yaml).unwrap();
             let bytes = std::str::from_utf8(&bytes).unwrap().trim_end().strip_prefix("a: ").unwrap().to_owned();
             assert!(bytes.starts_with(['"', '\'']), "{text}: {bytes}");

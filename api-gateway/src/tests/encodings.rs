@@ -178,7 +178,8 @@ async fn what_is_not_there_is_refused() {
         let said = refused["message"].as_str().unwrap();
         assert!(code == 415 && said.contains("the body of the request was in an unknown format - accepted media types include: application/"), "{refused}");
     }
-    for (media, body) in [(CBOR, b"\xff".as_slice()), (CBOR, b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff"), (PROTOBUF, b"k8s\0\x12\xff"), ("application/yaml", b"{")] {
+    for (media, body) in [(CBOR, b"\xff".as_slice()), (CBOR, b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff"), (PROTOBUF, b"k8s\0\x12\xff"), ("application/yaml", b"{")]
+    {
         assert_eq!(c.ask("POST", PODS, &[("content-type", media)], body).await.0, 400, "{media}");
     }
 }

@@ -2,7 +2,7 @@
 use super::{Error, PREFIX};
 use cbor4ii::core::enc::{Encode, Write};
 use cbor4ii::core::types::{Bytes, Negative, Null};
-use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use std::convert::Infallible;
 use std::fmt;

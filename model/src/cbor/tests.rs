@@ -139,10 +139,10 @@ fn any_json() -> impl Strategy<Value = Value> {
     // fractions that JSON has exactly
     let number = any::<i32>().prop_map(|n| Value::from(f64::from(n) / 8.0));
     let leaf =
-        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), number, "\\PC{0,300}".prop_map(Value::from)];
-    leaf.prop_recursive(5, 100, 30, |inner| {
-        let map = proptest::collection::btree_map("\\PC{0,8}", inner.clone(), 0..30).prop_map(|map| Value::Object(map.into_iter().collect()));
-        prop_oneof![map, proptest::collection::vec(inner, 0..30).prop_map(Value::Array)]
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), number, "\\PC{0,40}".prop_map(Value::from)];
+    leaf.prop_recursive(4, 40, 8, |inner| {
+        let map = proptest::collection::btree_map("\\PC{0,8}", inner.clone(), 0..8).prop_map(|map| Value::Object(map.into_iter().collect()));
+        prop_oneof![map, proptest::collection::vec(inner, 0..8).prop_map(Value::Array)]
     })
 }
 

@@ -47,7 +47,7 @@ impl<'de> Visitor<'de> for &mut TypeMeta {
 
 /// Whether a kind has a form in protobuf.
 pub fn is_kind(api_version: &str, kind: &str) -> bool {
-    Table::get().kind(api_version, kind).is_some()
+    Table::get().has(api_version, kind)
 }
 
 fn unknown(version: &str, kind: &str) -> Error {

@@ -26,7 +26,7 @@ async fn create_read_list_delete() {
 #[tokio::test]
 async fn protobuf_bodies() {
     let c = Cluster::start().await;
-    let protobuf = [("content-type", "application/vnd.kubernetes.protobuf"), ("accept", "application/vnd.kubernetes.protobuf,application/json")];
+    let protobuf = [("content-type", "application/vnd.kubernetes.protobuf"), ("accept", "application/json")];
     // an envelope with apiVersion and kind, and in it metadata with a name
     let pod = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x05\x0a\x03\x0a\x01a";
     let (code, got) = c.ask("POST", PODS, &protobuf, pod.as_slice()).await;

@@ -165,6 +165,9 @@ pub struct Details {
     /// With an expired `continue` token: one that goes on with the present. It is rendered as the Status's `metadata.continue`.
     #[serde(default)]
     pub continue_token: String,
+    /// The `Status` of somebody who was asked, which the client is shown as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Value>,
 }
 
 /// A failure of an API request.
@@ -267,6 +270,12 @@ impl ApiError {
         let details = Details { retry_after_seconds, ..Details::default() };
         Self { reason: Reason::TooManyRequests, message: message.into(), details: Some(Box::new(details)) }
     }
+    /// The refusal of somebody who was asked, a webhook: the client is shown his `Status`, with a code from 400 on. Whatever that says, here it is a refusal
+    /// and nothing else: nobody acts on a "not found" of a stranger.
+    pub fn passed_on(status: Value) -> Self {
+        let message = status["message"].as_str().unwrap_or_default().to_owned();
+        Self { reason: Reason::Forbidden, message, details: Some(Box::new(Details { status: Some(status), ..Details::default() })) }
+    }
     fn about(reason: Reason, group: &str, kind: &str, name: &str, message: String) -> Self {
         let details = Details { name: name.to_owned(), group: group.to_owned(), kind: kind.to_owned(), ..Details::default() };
         Self { reason, message, details: Some(Box::new(details)) }
@@ -274,7 +283,8 @@ impl ApiError {
 
     /// The HTTP status code.
     pub fn code(&self) -> u16 {
-        self.reason.code()
+        let passed_on = self.details.as_ref().and_then(|details| details.status.as_ref()?["code"].as_u64());
+        passed_on.and_then(|code| u16::try_from(code).ok()).unwrap_or_else(|| self.reason.code())
     }
 
     /// Whether the object named doesn't exist.
@@ -296,6 +306,9 @@ impl ApiError {
 
     /// As a `metav1.Status` of status `Failure`.
     pub fn to_status(&self) -> Value {
+        if let Some(status) = self.details.as_ref().and_then(|details| details.status.clone()) {
+            return status;
+        }
         let mut status = json!({
             "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code(),

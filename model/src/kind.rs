@@ -301,6 +301,15 @@ impl Kinds {
     pub fn served(&self, group: &str, version: &str, resource: &str) -> Option<&Arc<Kind>> {
         named(&self.by_resource, group, resource).iter().find(|k| *k.version == *version && k.is_served())
     }
+    /// The rows that show the same objects as the row `stored`, in which they are stored: that one first.
+    pub fn forms(&self, stored: &Kind) -> Vec<&Arc<Kind>> {
+        let same = named(&self.by_resource, &stored.group, &stored.resource).iter();
+        let elsewhere = |row: &&Arc<Kind>| {
+            let of = |other: &StoredAs| other.group == stored.group && other.resource == stored.resource;
+            row.group != stored.group && row.stored_as.as_ref().is_some_and(of)
+        };
+        same.chain(self.rows.iter().filter(elsewhere)).filter(|row| row.is_served()).collect()
+    }
     /// By group and kind: the version that is stored.
     pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {
         named(&self.by_kind, group, kind).first()

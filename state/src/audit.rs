@@ -18,7 +18,7 @@ pub fn record(call: &RequestContext, object: &Object, notes: &[AuditAnnotation],
 
 /// `pod-security.kubernetes.io/exempt="user"`, each on its own; line breaks and the like are escaped.
 fn written(notes: &[AuditAnnotation]) -> String {
-    let all = notes.iter().map(|n| format!("pod-security.kubernetes.io/{}={:?}", n.key, n.value)).collect::<Vec<_>>().join(" ");
+    let all = notes.iter().map(|n| format!("{}={:?}", n.key, n.value)).collect::<Vec<_>>().join(" ");
     all.chars().take(MAX).collect()
 }
 
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn one_line_of_bounded_length() {
-        let note = |value: &str| AuditAnnotation { key: "exempt", value: value.to_owned() };
+        let note = |value: &str| AuditAnnotation { key: "pod-security.kubernetes.io/exempt".into(), value: value.to_owned() };
         assert_eq!(written(&[note("user"), note("a\nb \"c\"")]), r#"pod-security.kubernetes.io/exempt="user" pod-security.kubernetes.io/exempt="a\nb \"c\"""#);
         assert_eq!(written(&[note(&"x".repeat(70_000))]).chars().count(), MAX);
     }

@@ -35,6 +35,7 @@ pub mod store;
 pub mod subresource;
 mod verbs;
 mod warnings;
+mod webhooks;
 pub mod write;
 
 pub use pipeline::{Pipeline, PipelineOptions};

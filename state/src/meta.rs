@@ -43,6 +43,18 @@ pub fn stamp(kind: &Kind, object: &mut Object, uid: &str, now: &str) {
     }
 }
 
+/// Puts back what only the system writes into what somebody else made of the object `before`.
+pub fn keep(new: &mut Object, before: &Object) {
+    const SYSTEM: [&str; 8] =
+        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "managedFields", "selfLink"];
+    for field in SYSTEM {
+        match before.at(&["metadata", field]) {
+            Some(value) => new.set(&["metadata", field], value.clone()),
+            None => _ = new.remove(&["metadata", field]),
+        }
+    }
+}
+
 /// Puts the old values of what only the system writes into an update.
 pub fn carry_over(new: &mut Object, old: &Object) {
     for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"] {

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
+use crate::webhooks::Webhooks;
 use arc_swap::{ArcSwap, Guard};
 use bus::Leases;
 use model::Kinds;
@@ -51,6 +52,7 @@ struct Inner {
     kinds: Arc<ArcSwap<Kinds>>,
     authorizer: Authorizer,
     admission: Admission,
+    webhooks: Arc<Webhooks>,
     tokens: Option<Tokens>,
     claimant: Claimant,
     routes: Routes,
@@ -81,6 +83,7 @@ impl Pipeline {
             kinds: options.kinds,
             authorizer,
             admission,
+            webhooks: Arc::default(),
             tokens,
             claimant: Claimant::new(options.identity),
             routes,
@@ -104,6 +107,9 @@ impl Pipeline {
     }
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+    pub(crate) fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.0.webhooks
     }
     pub(crate) fn fences(&self) -> &FencingCheck {
         &self.0.fences

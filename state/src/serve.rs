@@ -6,6 +6,7 @@ use crate::kinds_watch;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::policy_watch;
 use crate::store::Store;
+use crate::webhooks::table::{self, Purpose};
 use bus::{Bus, BusError, Incoming, Opening, Service};
 use model::ApiError;
 use state_client::token::TokenError;
@@ -55,6 +56,12 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     let guard = stop.clone().drop_guard();
     for resource in policy::RESOURCES {
         store.vital(&format!("authorizer-{resource}"), &stop, policy_watch::follow(store.clone(), pipeline.authorizer().clone(), resource));
+    }
+    for purpose in [Purpose::Mutating, Purpose::Validating] {
+        // nothing is written unasked right after the start
+        store.barrier(table::GROUP, purpose.resource()).await.map_err(|e| ServeError::Bootstrap(e.into()))?;
+        pipeline.webhooks().table.load(&store, purpose);
+        store.vital(purpose.resource(), &stop, table::follow(store.clone(), pipeline.webhooks().table.clone(), purpose));
     }
     // who asks for a custom resource right after the start is not told that there is none
     let (group, resource) = model::custom::DEFINITIONS;

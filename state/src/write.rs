@@ -103,6 +103,25 @@ pub fn cover(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
     new
 }
 
+/// What somebody who was asked made of the object `before`, made one that may be written: with all that only the system says, what the request's address
+/// doesn't cover as it was, and with defaults.
+///
+/// # Errors
+/// 400 for another object.
+pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Object>) -> Result<Object, ApiError> {
+    meta::check_kind(of.row, &mut new)?;
+    meta::check_namespace(of.row, &mut new, before.namespace())?;
+    if old.is_some() {
+        meta::check_name(&mut new, before.name())?;
+    }
+    meta::keep(&mut new, before);
+    let mut new = old.map_or_else(|| new.clone(), |old| part(of, new.clone(), old));
+    if of.sub.is_none() {
+        default(of, &mut new);
+    }
+    Ok(new)
+}
+
 /// Makes an admitted change what is stored.
 ///
 /// # Errors

@@ -3,6 +3,7 @@ use super::reservation::Reservation;
 use crate::lookup::ObjectLookup;
 use model::{ApiError, Kind, Object, Subresource};
 use state_client::User;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A write that asks to be admitted.
@@ -80,8 +81,8 @@ impl Refusal {
 /// What a step notes of a write for whoever audits it: Kubernetes' annotation of an audit event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditAnnotation {
-    /// The annotation's name, without its prefix.
-    pub key: &'static str,
+    /// The annotation's name: `pod-security.kubernetes.io/exempt`.
+    pub key: Cow<'static, str>,
     /// Its value.
     pub value: String,
 }
@@ -100,7 +101,7 @@ pub struct Effects {
 impl Effects {
     /// One more note.
     pub fn note(&mut self, key: &'static str, value: impl Into<String>) {
-        self.notes.push(AuditAnnotation { key, value: value.into() });
+        self.notes.push(AuditAnnotation { key: Cow::Borrowed(key), value: value.into() });
     }
 }
 

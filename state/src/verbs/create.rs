@@ -59,13 +59,15 @@ impl Pipeline {
         let of = call.write();
         let owners = managed::before(&mut object, None);
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
+        write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
-        write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
+        let held = self.mutate(call, &mut object, None, held).await?;
         write::finish_new(&of, &mut object)?;
-        let mut held = self.judge(call, &object, None, held).await?;
+        let held = self.judge(call, &object, None, held).await?;
+        let mut held = self.validate(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);
         let written = |stored| Some(Written { stored, warnings });
         if call.options.dry_run {
@@ -101,7 +103,7 @@ impl Pipeline {
         drop(held);
         match committed {
             Ok(stored) => {
-                self.authorizer().refresh(&key);
+                self.refresh(&key);
                 Ok(stored)
             }
             Err(CommitError::Conflict) => Err(taken()),

@@ -53,6 +53,7 @@ impl Pipeline {
         deletion::check_preconditions(&call.row, old.object(), asked)?;
         let request = Admit { user: &call.user, kind: &call.row, subresource: call.sub, old: Some(old.object()), view: self.store(), entropy: 0 };
         self.admission().admit_delete(&request, old.object()).map_err(|r| r.error)?;
+        self.admit_removal(call, old.object()).await?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
             DeletionPlan::Pending => Ok(Some(Deleted::Marked(old))),
             DeletionPlan::Mark(object) => Ok(self.swap(old, StoreOp::Put(object), asked.dry_run).await?.map(Deleted::Marked)),

@@ -3,7 +3,7 @@ use crate::claims;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
 use crate::store::{CommitError, StoreOp, Write};
-use model::{ApiError, Stored};
+use model::{ApiError, Key, Stored};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -52,6 +52,12 @@ impl Pipeline {
         Err(ApiError::modified(&call.kind.group, &call.kind.resource, name))
     }
 
+    /// What this process has made of objects follows its own writes at once: who was told of one finds it in force.
+    pub(crate) fn refresh(&self, key: &Key) {
+        self.authorizer().refresh(key);
+        self.webhooks().table.refresh(self.store(), key);
+    }
+
     /// Writes what became of `old`, which ends here with all that was parsed of it; `None` when somebody else wrote first.
     pub(crate) async fn swap(&self, old: Arc<Stored>, op: StoreOp, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
         if dry_run {
@@ -62,7 +68,7 @@ impl Pipeline {
         drop(old);
         match self.store().commit(Write { key: key.clone(), expect, op }).await {
             Ok(stored) => {
-                self.authorizer().refresh(&key);
+                self.refresh(&key);
                 self.let_go(given_up).await;
                 Ok(Some(stored))
             }

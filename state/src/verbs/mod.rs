@@ -10,3 +10,4 @@ pub mod read;
 pub mod review;
 pub mod update;
 pub mod watch;
+mod webhooks;

@@ -22,7 +22,7 @@ impl Pipeline {
     }
 
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let binding = request_context::object(body)?;
+        let binding = self.admit_action(call, Subresource::BINDING, request_context::object(body)?).await?;
         self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
         Ok(success(201, None))
     }
@@ -30,6 +30,7 @@ impl Pipeline {
     /// An eviction is a deletion that the pod's disruption budgets would have a say in.
     async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let eviction = request_context::optional_object(body)?.unwrap_or_default();
+        let eviction = self.admit_action(call, Subresource::EVICTION, eviction).await?;
         if !eviction.name().is_empty() && eviction.name() != &*call.name {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
@@ -45,7 +46,7 @@ impl Pipeline {
     }
 
     async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let request = request_context::object(body)?;
+        let request = self.admit_action(call, Subresource::TOKEN, request_context::object(body)?).await?;
         let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
         self.store().barrier("", "pods").await?;
         let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;

@@ -7,7 +7,7 @@ use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
-use model::{ApiError, Kind, Stored, Subresource};
+use model::{ApiError, Kind, Object, Stored, Subresource};
 use serde_json::Value;
 use state_client::connect::{self, Target};
 use state_client::{Body, ListReply, Reply, Verb};
@@ -66,7 +66,7 @@ impl Pipeline {
         match call.sub {
             None | Some(Subresource::STATUS) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
             Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(|object| scale::of(&call.row, object)).0), 200)),
-            Some(sub) => connected(sub, stored, Body::None),
+            Some(sub) => connected(sub, stored, Object::default()),
         }
     }
 
@@ -75,7 +75,9 @@ impl Pipeline {
         self.freshen(&call.row, Freshness::Latest).await?;
         self.allow_again(call).await?;
         let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
-        connected(sub, pod, body)
+        let options = request_context::optional_object(body)?.unwrap_or_default();
+        self.admit_connection(call, sub, &options).await?;
+        connected(sub, pod, options)
     }
 
     pub(crate) async fn list(&self, call: &RequestContext) -> Result<Reply, ApiError> {
@@ -112,8 +114,8 @@ impl Pipeline {
     }
 }
 
-fn connected(sub: Subresource, pod: Arc<Stored>, body: Body) -> Result<Reply, ApiError> {
-    let target: Target = request_context::optional_object(body)?.map(|o| o.to_typed()).transpose()?.unwrap_or_default();
+fn connected(sub: Subresource, pod: Arc<Stored>, options: Object) -> Result<Reply, ApiError> {
+    let target: Target = options.to_typed()?;
     let pod = pod.own();
     connect::check(sub, pod.object(), &target.container)?;
     Ok(object_reply(pod, false, Vec::new()))

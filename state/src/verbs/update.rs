@@ -115,10 +115,12 @@ impl Pipeline {
         write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
         let mut new = write::cover(&of, new, old);
-        let held = self.admit(call, &mut new, Some(old)).await?;
         write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
+        let held = self.admit(call, &mut new, Some(old)).await?;
+        let held = self.mutate(call, &mut new, Some(old), held).await?;
         write::finish_change(&of, &mut new, old)?;
         let held = self.judge(call, &new, Some(old), held).await?;
+        let held = self.validate(call, &new, Some(old), held).await?;
         Ok((new, held))
     }
 }

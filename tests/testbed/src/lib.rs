@@ -12,7 +12,7 @@ pub mod cluster;
 pub mod lab;
 pub mod machine;
 
-pub use cluster::Cluster;
+pub use cluster::{Answer, Cluster};
 pub use lab::Lab;
 pub use machine::Machine;
 

@@ -83,7 +83,7 @@ impl PodSecurityAdmission {
             return;
         }
         let Some((policy, wrong)) = self.policy(request, namespace) else {
-            return held.note("error", format!("failed to lookup namespace \"{namespace}\""));
+            return held.note("pod-security.kubernetes.io/error", format!("failed to lookup namespace \"{namespace}\""));
         };
         if wrong.is_empty() && policy.warn.level == Level::Privileged && policy.audit.level == Level::Privileged {
             return;
@@ -108,19 +108,19 @@ impl PodSecurityAdmission {
         } else {
             return false;
         };
-        held.note("exempt", why);
+        held.note("pod-security.kubernetes.io/exempt", why);
         true
     }
 
     /// Why a pod is refused. What else there is to say of it is left in `held`.
     fn evaluate(&self, policy: &Policy, wrong: &[Cause], subject: &Subject<'_>, enforce: bool, held: &mut Effects) -> Option<String> {
         if self.0.is_exempt_class(subject.spec) {
-            held.note("exempt", "runtimeClass");
+            held.note("pod-security.kubernetes.io/exempt", "runtimeClass");
             return None;
         }
         if !wrong.is_empty() {
             let list = wrong.iter().map(|c| format!("{}: {}", c.field, c.message)).collect::<Vec<_>>().join(", ");
-            held.note("error", format!("Failed to parse policy: {list}"));
+            held.note("pod-security.kubernetes.io/error", format!("Failed to parse policy: {list}"));
         }
         let mut known: Vec<(Standard, Vec<Violation>)> = Vec::new();
         let mut found = |standard: Standard| match known.iter().find(|(s, _)| *s == standard) {
@@ -135,10 +135,10 @@ impl PodSecurityAdmission {
         let would = |standard, violations: &[Violation]| format!("would violate PodSecurity \"{standard}\": {}", details(violations));
         let audited = found(policy.audit);
         if !audited.is_empty() {
-            held.note("audit-violations", would(policy.audit, &audited));
+            held.note("pod-security.kubernetes.io/audit-violations", would(policy.audit, &audited));
         }
         if !refused.is_empty() {
-            held.note("enforce-policy", policy.enforce.to_string());
+            held.note("pod-security.kubernetes.io/enforce-policy", policy.enforce.to_string());
             return Some(format!("violates PodSecurity \"{}\": {}", policy.enforce, details(&refused)));
         }
         let warned = found(policy.warn);

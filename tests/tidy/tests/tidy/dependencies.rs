@@ -9,8 +9,9 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("bus", &[]),
+    ("webhooks", &["model"]),
     ("state-client", &["model", "bus"]),
-    ("state", &["model", "bus", "state-client"]),
+    ("state", &["model", "bus", "webhooks", "state-client"]),
     ("api-gateway", &["model", "bus", "state-client"]),
     ("scheduler", &["model", "bus", "state-client"]),
     ("controllers", &["model", "bus", "state-client"]),

@@ -1,0 +1,84 @@
+//! One webhook is asked about one write.
+use crate::pipeline::Pipeline;
+use crate::webhooks::matching;
+use crate::webhooks::question::{Concerned, Question};
+use crate::webhooks::services::Endpoints;
+use crate::webhooks::table::Purpose;
+use model::{ApiError, Object};
+use serde_json::Value;
+use webhooks::review::{self, Answer};
+use webhooks::{FailurePolicy, Webhook};
+
+impl Pipeline {
+    /// Those webhooks whose rules concern what is asked; others aren't asked.
+    pub(super) fn concerned(&self, purpose: Purpose, question: &Question<'_>) -> Vec<Concerned> {
+        let all = self.webhooks().table.of(purpose);
+        if all.is_empty() { Vec::new() } else { matching::concerned(&all, &self.kinds(), question.call, question.operation) }
+    }
+
+    /// Asks one webhook. Returns its answer where it admits; nothing where it isn't concerned, or can't be asked and needn't be.
+    ///
+    /// # Errors
+    /// Its refusal, or 500 when it can't be asked and must be.
+    pub(super) async fn ask(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Option<Answer>, ApiError> {
+        let webhook = &to.webhook;
+        if !self.is_selected(to, question).await? {
+            return Ok(None);
+        }
+        if question.call.options.dry_run && !webhook.dry_run {
+            return Err(ApiError::bad_request(format!("admission webhook {:?} does not support dry run", webhook.name)));
+        }
+        match self.ask_remote(to, question, purpose).await {
+            Ok(answer) if answer.allowed => Ok(Some(answer)),
+            Ok(answer) => Err(ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0))),
+            Err(why) => failed(webhook, &why).map(|()| None),
+        }
+    }
+
+    /// The namespace of what is asked about may be newer than the cache.
+    async fn is_selected(&self, to: &Concerned, question: &Question<'_>) -> Result<bool, ApiError> {
+        match matching::selected(to, question, self.store()) {
+            Err(absent) if absent.is_not_found() => {
+                self.store().barrier("", "namespaces").await?;
+                matching::selected(to, question, self.store())
+            }
+            selected => selected,
+        }
+    }
+
+    async fn ask_remote(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Answer, String> {
+        let webhook = &to.webhook;
+        let version = webhook.version.ok_or("webhook does not accept known AdmissionReview versions (v1, v1beta1)")?;
+        let client = webhook.client.as_ref().map_err(Clone::clone)?;
+        let (shown, uid) = (question.shown(to), uuid::Uuid::new_v4().to_string());
+        let body = question.request(to, &shown, uid.clone()).review(version)?;
+        let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
+        let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
+        review::answer(version, &uid, purpose == Purpose::Mutating, &answer).map_err(|e| format!("received invalid webhook response: {e}"))
+    }
+}
+
+/// What becomes of a write whose webhook can't be asked.
+pub(super) fn failed(webhook: &Webhook, why: &str) -> Result<(), ApiError> {
+    let said = format!("failed calling webhook {:?}: {why}", webhook.name);
+    match webhook.failure_policy {
+        FailurePolicy::Fail => Err(ApiError::internal(said)),
+        FailurePolicy::Ignore => {
+            tracing::warn!(configuration = &*webhook.configuration, "{said}");
+            Ok(())
+        }
+    }
+}
+
+/// The object that a webhook's patch makes, in the form in which it saw it; `None` where it changes nothing.
+pub(super) fn patched(webhook: &Webhook, shown: Option<&Object>, patch: &[u8]) -> Result<Option<Object>, ApiError> {
+    if serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(patch).is_ok_and(|operations| operations.is_empty()) {
+        return Ok(None);
+    }
+    let Some(object) = shown else {
+        let why = format!("admission webhook {:?} attempted to modify the object, which is not supported for this operation", webhook.name);
+        return Err(ApiError::internal(why));
+    };
+    let next = model::patch::apply_json(object, patch).map_err(|e| ApiError::internal(e.message))?;
+    Ok(Some(next).filter(|next| next != object))
+}

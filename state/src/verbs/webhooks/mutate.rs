@@ -1,0 +1,160 @@
+//! Mutating webhooks: each may change what is written, one after the other. When one did, the cluster's own steps look at it again, and then once more those
+//! webhooks that ask for it.
+use super::ask::patched;
+use crate::admission::{AuditAnnotation, Effects};
+use crate::pipeline::Pipeline;
+use crate::request_context::RequestContext;
+use crate::webhooks::question::{Concerned, Question};
+use crate::webhooks::table::Purpose;
+use crate::write;
+use model::subresource::Effect;
+use model::{ApiError, Object, Subresource};
+use webhooks::rules::Operation;
+
+/// What is written, as far as webhooks have brought it.
+struct Draft<'a> {
+    call: &'a RequestContext,
+    operation: Operation,
+    object: Object,
+    old: Option<&'a Object>,
+}
+
+impl Draft<'_> {
+    fn question(&self) -> Question<'_> {
+        let (call, operation, old) = (self.call, self.operation, self.old);
+        let name = if call.name.is_empty() { self.object.name() } else { &call.name };
+        Question { call, operation, name, object: Some(&self.object), old }
+    }
+}
+
+/// Whether it does something with an object, of which webhooks were asked by what the request carries.
+fn is_action(call: &RequestContext) -> bool {
+    call.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection))
+}
+
+impl Pipeline {
+    /// Asks the webhooks that may change a create or an update which the cluster's own steps have admitted.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn mutate(&self, call: &RequestContext, object: &mut Object, old: Option<&Object>, held: Effects) -> Result<Effects, ApiError> {
+        if self.webhooks().table.of(Purpose::Mutating).is_empty() || is_action(call) {
+            return Ok(held);
+        }
+        let operation = if old.is_some() { Operation::Update } else { Operation::Create };
+        let concerned = self.concerned(Purpose::Mutating, &Question { call, operation, name: &call.name, object: Some(object), old });
+        if concerned.is_empty() {
+            return Ok(held);
+        }
+        let mut draft = Draft { call, operation, object: std::mem::take(object), old };
+        let held = Box::pin(self.mutate_by(&concerned, &mut draft, held)).await?;
+        *object = draft.object;
+        Ok(held)
+    }
+
+    async fn mutate_by(&self, concerned: &[Concerned], draft: &mut Draft<'_>, mut held: Effects) -> Result<Effects, ApiError> {
+        let (mut asked, mut due, mut changed): (Vec<&Concerned>, Vec<&Concerned>, bool) = Default::default();
+        for to in concerned {
+            if self.ask_to_change(to, draft, &mut held).await? {
+                (changed, due) = (true, asked.clone());
+            }
+            asked.extend(to.webhook.reinvoked.then_some(to));
+        }
+        if !changed {
+            return Ok(held);
+        }
+        // what the steps hold for the object as it was is given up before they look at what it is
+        let Effects { warnings, notes, .. } = held;
+        let before = draft.object.clone();
+        let mut held = self.admit(draft.call, &mut draft.object, draft.old).await?;
+        held.warnings.extend(warnings);
+        held.notes.extend(notes);
+        if draft.object != before {
+            due = asked;
+        }
+        for to in due {
+            self.ask_to_change(to, draft, &mut held).await?;
+        }
+        Ok(held)
+    }
+
+    /// Asks one webhook, and makes the change that it wants. Returns whether there is one.
+    async fn ask_to_change(&self, to: &Concerned, draft: &mut Draft<'_>, held: &mut Effects) -> Result<bool, ApiError> {
+        let answer = {
+            let _aside = draft.call.admitted.park()?;
+            self.ask(to, &draft.question(), Purpose::Mutating).await?
+        };
+        draft.call.admitted.take_seat().await?;
+        let Some(answer) = answer else { return Ok(false) };
+        held.warnings.extend(answer.warnings);
+        held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
+        let Some(patch) = answer.patch else { return Ok(false) };
+        let (call, of) = (draft.call, draft.call.write());
+        let shown = to.form.show(&call.row, &draft.object);
+        let Some(next) = patched(&to.webhook, Some(&shown), &patch)? else { return Ok(false) };
+        let stored = to.form.take(&call.row, next, &draft.object)?;
+        let next = write::taken(&of, stored, &draft.object, draft.old)?;
+        let changed = next != draft.object;
+        draft.object = next;
+        Ok(changed)
+    }
+
+    /// Asks the webhooks about what a request does with an object, by what it carries: a Binding, the options of a connection. Returns that as they make it.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn admit_action(&self, call: &RequestContext, sub: Subresource, body: Object) -> Result<Object, ApiError> {
+        if self.webhooks().table.is_empty() {
+            return Ok(body);
+        }
+        let operation = if sub.connects() { Operation::Connect } else { Operation::Create };
+        let mut draft = Draft { call, operation, object: body, old: None };
+        for to in self.concerned(Purpose::Mutating, &draft.question()) {
+            self.ask_to_change(&to, &mut draft, &mut Effects::default()).await?;
+        }
+        self.validate_question(&draft.question(), &mut Effects::default()).await?;
+        Ok(draft.object)
+    }
+
+    /// Asks the webhooks about a stream to a pod, by its options. What they make of these is not asked of the pod's node.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn admit_connection(&self, call: &RequestContext, sub: Subresource, options: &Object) -> Result<(), ApiError> {
+        let Some(exchanged) = sub.exchanged() else { return Ok(()) };
+        if self.webhooks().table.is_empty() {
+            return Ok(());
+        }
+        let mut document = options.clone();
+        document.set(&["apiVersion"], "v1");
+        document.set(&["kind"], exchanged.kind);
+        let admitted = Box::pin(self.admit_action(call, sub, document.clone())).await?;
+        let changed = || ApiError::internal("a webhook attempted to modify the options of a connection, which is not supported for this operation");
+        if admitted == document { Ok(()) } else { Err(changed()) }
+    }
+
+    /// Asks the webhooks about a deletion of `old`. None can change it.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn admit_removal(&self, call: &RequestContext, old: &Object) -> Result<(), ApiError> {
+        if self.webhooks().table.is_empty() { Ok(()) } else { Box::pin(self.ask_of_removal(call, old)).await }
+    }
+
+    async fn ask_of_removal(&self, call: &RequestContext, old: &Object) -> Result<(), ApiError> {
+        let question = Question { call, operation: Operation::Delete, name: old.name(), object: None, old: Some(old) };
+        let mutating = self.concerned(Purpose::Mutating, &question);
+        if !mutating.is_empty() {
+            let aside = call.admitted.park()?;
+            for to in &mutating {
+                let answer = self.ask(to, &question, Purpose::Mutating).await?;
+                if let Some(patch) = answer.and_then(|answer| answer.patch) {
+                    patched(&to.webhook, None, &patch)?;
+                }
+            }
+            drop(aside);
+            call.admitted.take_seat().await?;
+        }
+        self.validate_question(&question, &mut Effects::default()).await
+    }
+}

@@ -1,0 +1,51 @@
+//! Validating webhooks: all that are concerned are asked at the same time about what is going to be written.
+use crate::admission::{AuditAnnotation, Effects};
+use crate::pipeline::Pipeline;
+use crate::request_context::RequestContext;
+use crate::webhooks::question::Question;
+use crate::webhooks::table::Purpose;
+use futures::future::join_all;
+use model::subresource::Effect;
+use model::{ApiError, Object};
+use webhooks::rules::Operation;
+
+/// So many webhooks are asked about one write at once.
+const AT_ONCE: usize = 16;
+
+impl Pipeline {
+    /// Asks the webhooks about a create or an update that is right by its kind's rules; `held` comes back with what they have to say of it.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn validate(&self, call: &RequestContext, object: &Object, old: Option<&Object>, mut held: Effects) -> Result<Effects, ApiError> {
+        let action = call.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
+        if self.webhooks().table.of(Purpose::Validating).is_empty() || action {
+            return Ok(held);
+        }
+        let operation = if old.is_some() { Operation::Update } else { Operation::Create };
+        let name = if call.name.is_empty() { object.name() } else { &call.name };
+        Box::pin(self.validate_question(&Question { call, operation, name, object: Some(object), old }, &mut held)).await?;
+        Ok(held)
+    }
+
+    pub(super) async fn validate_question(&self, question: &Question<'_>, held: &mut Effects) -> Result<(), ApiError> {
+        let concerned = self.concerned(Purpose::Validating, question);
+        if concerned.is_empty() {
+            return Ok(());
+        }
+        let aside = question.call.admitted.park()?;
+        let mut answers = Vec::with_capacity(concerned.len());
+        for some in concerned.chunks(AT_ONCE) {
+            let asked: Vec<_> = some.iter().map(|to| self.ask(to, question, Purpose::Validating)).collect();
+            answers.extend(join_all(asked).await);
+        }
+        drop(aside);
+        question.call.admitted.take_seat().await?;
+        for (to, answer) in concerned.iter().zip(answers) {
+            let Some(answer) = answer? else { continue };
+            held.warnings.extend(answer.warnings);
+            held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
+        }
+        Ok(())
+    }
+}

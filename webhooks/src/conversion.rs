@@ -1,0 +1,195 @@
+//! ConversionReview of `apiextensions.k8s.io/v1`: custom resources are sent to a webhook to get another version, and what comes back is held against them.
+use model::Object;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A version of the review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewVersion {
+    /// `v1`.
+    V1,
+    /// `v1beta1`.
+    V1Beta1,
+}
+
+impl ReviewVersion {
+    /// The first known one of `conversionReviewVersions`.
+    pub fn first_of(versions: &Value) -> Option<Self> {
+        versions.as_array()?.iter().find_map(|version| match version.as_str() {
+            Some("v1") => Some(Self::V1),
+            Some("v1beta1") => Some(Self::V1Beta1),
+            _ => None,
+        })
+    }
+
+    fn api_version(self) -> &'static str {
+        match self {
+            Self::V1 => "apiextensions.k8s.io/v1",
+            Self::V1Beta1 => "apiextensions.k8s.io/v1beta1",
+        }
+    }
+}
+
+/// What a webhook is asked to convert.
+#[derive(Clone, Debug)]
+pub struct ConversionRequest<'a> {
+    /// In which version it is asked.
+    pub version: ReviewVersion,
+    /// Of this question: the answer repeats it.
+    pub uid: &'a str,
+    /// The version that is wanted: `stable.example.com/v1`.
+    pub desired: &'a str,
+    /// What to convert.
+    pub objects: &'a [&'a Object],
+}
+
+impl ConversionRequest<'_> {
+    /// The review that is sent.
+    ///
+    /// # Errors
+    /// One sentence, when it doesn't serialise.
+    pub fn review(&self) -> Result<Vec<u8>, String> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Request<'a> {
+            uid: &'a str,
+            #[serde(rename = "desiredAPIVersion")]
+            desired: &'a str,
+            objects: Vec<&'a Map<String, Value>>,
+        }
+        #[derive(Serialize)]
+        struct Review<'a> {
+            kind: &'a str,
+            #[serde(rename = "apiVersion")]
+            api_version: &'a str,
+            request: Request<'a>,
+        }
+        let request = Request { uid: self.uid, desired: self.desired, objects: self.objects.iter().map(|object| &object.0).collect() };
+        serde_json::to_vec(&Review { kind: "ConversionReview", api_version: self.version.api_version(), request }).map_err(|e| e.to_string())
+    }
+
+    /// Reads an answer: the objects in the version wanted, in the order of the request. Of metadata a webhook may change labels and annotations only.
+    ///
+    /// # Errors
+    /// One sentence about what is wrong with the answer, or what the webhook says that went wrong.
+    pub fn answer(&self, body: &[u8]) -> Result<Vec<Object>, String> {
+        let review: Reviewed = serde_json::from_slice(body).map_err(|e| format!("the answer is no ConversionReview: {e}"))?;
+        let response = review.response.ok_or("no response provided")?;
+        // the older version asks nobody to repeat anything
+        if self.version == ReviewVersion::V1 {
+            if response.uid != self.uid {
+                return Err(format!("expected response.uid={:?}, got {:?}", self.uid, response.uid));
+            }
+            let (group_version, kind) = (review.api_version, review.kind);
+            if kind != "ConversionReview" || group_version != self.version.api_version() {
+                return Err(format!("expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got {group_version}, Kind={kind}"));
+            }
+        }
+        let result = Object(response.result.unwrap_or_default());
+        match (result.str_at(&["status"]), result.str_at(&["message"])) {
+            ("Success", _) => {}
+            (status, "") => return Err(format!("response.result.status was '{status}', not 'Success'")),
+            (_, why) => return Err(why.to_owned()),
+        }
+        let converted = response.converted_objects.unwrap_or_default();
+        if converted.len() != self.objects.len() {
+            return Err(format!("returned {} objects, expected {}", converted.len(), self.objects.len()));
+        }
+        converted.into_iter().zip(self.objects).enumerate().map(|(i, (new, old))| self.checked(i, Object(new), old)).collect()
+    }
+
+    /// What came back for one object: the same object, of the version wanted.
+    fn checked(&self, i: usize, mut new: Object, old: &Object) -> Result<Object, String> {
+        if new.api_version() != self.desired {
+            return Err(format!(
+                "returned invalid converted object at index {i}: invalid groupVersion (expected {}, received {})",
+                self.desired,
+                new.api_version()
+            ));
+        }
+        if new.kind() != old.kind() {
+            return Err(format!("returned invalid converted object at index {i}: invalid kind (expected {}, received {})", old.kind(), new.kind()));
+        }
+        let Some(Value::Object(given)) = new.0.remove("metadata") else {
+            return Err(format!("returned invalid converted object at index {i}: missing metadata in converted object"));
+        };
+        for (key, what) in [("name", "name"), ("namespace", "namespace"), ("uid", "UID")] {
+            let (was, is) = (old.str_at(&["metadata", key]), given.get(key).and_then(Value::as_str).unwrap_or_default());
+            if was != is {
+                return Err(format!("returned invalid converted object at index {i}: must have the same {what}: {was} != {is}"));
+            }
+        }
+        new.set(&["metadata"], metadata(given, old));
+        Ok(new)
+    }
+}
+
+/// The metadata of `old` with the labels and annotations of `given`.
+fn metadata(mut given: Map<String, Value>, old: &Object) -> Map<String, Value> {
+    let mut metadata = old.at(&["metadata"]).and_then(Value::as_object).cloned().unwrap_or_default();
+    for key in ["labels", "annotations"] {
+        match given.remove(key).filter(|words| !words.is_null()) {
+            Some(words) => _ = metadata.insert(key.to_owned(), words),
+            None => _ = metadata.remove(key),
+        }
+    }
+    metadata
+}
+
+#[derive(Deserialize)]
+struct Reviewed {
+    #[serde(default)]
+    kind: String,
+    #[serde(default, rename = "apiVersion")]
+    api_version: String,
+    response: Option<Response>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Response {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    result: Option<Map<String, Value>>,
+    #[serde(default)]
+    converted_objects: Option<Vec<Map<String, Value>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_comes_back_is_the_same_object() {
+        let old = Object::from_value(
+            json!({"apiVersion": "x.y/v1", "kind": "T", "metadata": {"name": "a", "uid": "1", "labels": {"a": "b"}, "resourceVersion": "7"}, "spec": 1}),
+        );
+        let old = old.unwrap();
+        let objects = [&old];
+        let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects };
+        let answer = |uid: &str, result: Value, converted: Value| {
+            let review = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+                "response": {"uid": uid, "result": result, "convertedObjects": converted}});
+            request.answer(review.to_string().as_bytes())
+        };
+        let well = json!({"status": "Success"});
+        let new = |name: &str, version: &str| json!([{"apiVersion": version, "kind": "T", "metadata": {"name": name, "uid": "1", "labels": {"c": "d"}, "resourceVersion": "8", "generation": 9}, "spec": 2}]);
+        let got = answer("u", well.clone(), new("a", "x.y/v2")).unwrap();
+        let want = json!({"apiVersion": "x.y/v2", "kind": "T", "metadata": {"name": "a", "uid": "1", "labels": {"c": "d"}, "resourceVersion": "7"}, "spec": 2});
+        assert_eq!(Value::Object(got[0].0.clone()), want);
+        for (uid, result, converted, why) in [
+            ("v", well.clone(), new("a", "x.y/v2"), "expected response.uid"),
+            ("u", json!({"status": "Failure", "message": "no"}), json!([]), "no"),
+            ("u", Value::Null, json!([]), "not 'Success'"),
+            ("u", well.clone(), json!([]), "returned 0 objects, expected 1"),
+            ("u", well.clone(), new("a", "x.y/v1"), "invalid groupVersion"),
+            ("u", well.clone(), new("b", "x.y/v2"), "must have the same name: a != b"),
+            ("u", well, json!([{"apiVersion": "x.y/v2", "kind": "T"}]), "missing metadata"),
+        ] {
+            let error = answer(uid, result, converted).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

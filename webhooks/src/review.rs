@@ -137,6 +137,29 @@ pub struct Answer {
     pub audit: Vec<(String, String)>,
 }
 
+/// Bytes as Go's decoder takes them: base64, or a list of numbers, as serde writes them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Base64(String),
+    Numbers(Vec<u8>),
+}
+
+impl Bytes {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Base64(text) => text.is_empty(),
+            Self::Numbers(bytes) => bytes.is_empty(),
+        }
+    }
+    fn decode(self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Base64(text) => STANDARD.decode(text).map_err(|e| format!("response.patch is not base64: {e}")),
+            Self::Numbers(bytes) => Ok(bytes),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Reviewed {
     #[serde(default)]
@@ -156,7 +179,7 @@ struct Response {
     #[serde(default)]
     status: Option<Map<String, Value>>,
     #[serde(default)]
-    patch: Option<String>,
+    patch: Option<Bytes>,
     #[serde(default)]
     patch_type: Option<String>,
     #[serde(default)]
@@ -184,7 +207,7 @@ pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) ->
         check_patch(mutating, &response)?;
     }
     let patch = response.patch.filter(|patch| mutating && !patch.is_empty());
-    let patch = patch.map(|patch| STANDARD.decode(patch)).transpose().map_err(|e| format!("response.patch is not base64: {e}"))?;
+    let patch = patch.map(Bytes::decode).transpose()?;
     let audit = response.audit_annotations.unwrap_or_default();
     Ok(Answer {
         allowed: response.allowed,
@@ -241,6 +264,8 @@ mod tests {
         assert_eq!(of(true, json!({"uid": "u", "allowed": true})), Ok(Answer { allowed: true, ..Answer::default() }));
         let patched = of(true, json!({"uid": "u", "allowed": true, "patch": "W10=", "patchType": "JSONPatch", "warnings": ["w"]})).unwrap();
         assert_eq!((patched.patch.as_deref(), patched.warnings), (Some(&b"[]"[..]), vec!["w".to_owned()]));
+        let listed = of(true, json!({"uid": "u", "allowed": true, "patch": [91, 93], "patchType": "JSONPatch"})).unwrap();
+        assert_eq!(listed.patch.as_deref(), Some(&b"[]"[..]));
         let refused = [
             (true, json!({"uid": "v", "allowed": true}), "expected response.uid=\"u\", got \"v\""),
             (true, json!({"uid": "u", "patch": "W10="}), "webhook returned response.patch but not response.patchType"),

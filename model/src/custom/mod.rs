@@ -17,7 +17,7 @@ pub mod structural;
 mod table;
 mod validate;
 
-pub use custom_schema::CustomSchema;
+pub use custom_schema::{CustomSchema, StoredObjects};
 pub use path::PrintedPath;
 pub use prune::{default, prune};
 pub use rows::rows;

@@ -101,18 +101,18 @@ const MAX_CAUSE_BYTES: usize = 4 << 20;
 
 /// Collects refused fields.
 #[derive(Default)]
-pub(super) struct Checks(pub(super) Vec<Cause>, usize);
+pub(crate) struct Checks(pub(crate) Vec<Cause>, usize);
 
 impl Checks {
     /// One more refused field.
-    pub(super) fn add(&mut self, cause: Cause) {
+    pub(crate) fn add(&mut self, cause: Cause) {
         if self.0.len() < MAX_CAUSES && self.1 < MAX_CAUSE_BYTES {
             self.1 += cause.field.len() + cause.message.len();
             self.0.push(cause);
         }
     }
     /// More of them.
-    pub(super) fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+    pub(crate) fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
         causes.into_iter().for_each(|cause| self.add(cause));
     }
     /// Refuses a value for each of these sentences.
@@ -130,7 +130,7 @@ impl Checks {
         }
     }
     /// A value that isn't there and must be.
-    pub(super) fn required(&mut self, path: impl Display, detail: &str) {
+    pub(crate) fn required(&mut self, path: impl Display, detail: &str) {
         self.add(Cause::required(path, detail));
     }
     /// A text that must not be empty.

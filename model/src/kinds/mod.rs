@@ -11,7 +11,7 @@ mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 pub mod event;
-mod fields;
+pub(crate) mod fields;
 mod job;
 mod lease;
 mod namespace;
@@ -32,7 +32,7 @@ mod stateful_set;
 mod storage;
 mod storage_migration;
 mod volume;
-mod webhooks;
+pub(crate) mod webhooks;
 mod workload;
 
 use crate::custom::definition;

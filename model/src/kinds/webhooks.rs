@@ -83,7 +83,7 @@ fn conditions(checks: &mut Checks, path: &dyn Display, of: &Value) {
 }
 
 /// How a webhook is reached: by one of a URL and a Service.
-pub(super) fn client(checks: &mut Checks, path: &dyn Display, client: &Value) {
+pub(crate) fn client(checks: &mut Checks, path: &dyn Display, client: &Value) {
     match (client.get("url").and_then(Value::as_str), client.get("service")) {
         (Some(_), Some(_)) | (None, None) => checks.required(path, "exactly one of url or service is required"),
         (Some(url), None) => self::url(checks, &format_args!("{path}.url"), url),

@@ -1,12 +1,11 @@
 //! Server-side apply: a configuration is merged into the object by its schema, or becomes one where there is none.
-use super::update::accept;
-use crate::form;
+use super::update::{Proposal, accept};
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, object_reply};
 use crate::request_context::RequestContext;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Object, Stored, Subresource, managed, time};
+use model::{ApiError, Object, Subresource, managed, time};
 use serde_json::Value;
 use state_client::Reply;
 
@@ -16,18 +15,18 @@ impl Pipeline {
         let mut configuration = parsed(configuration)?;
         if call.sub == Some(Subresource::SCALE) {
             let wanted = scale::configuration(&call.row, &configuration)?;
-            let scaled = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &wanted)).await?;
+            let scaled = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &wanted))).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
         let mut warnings = accept(call, &mut configuration, None)?;
-        let configuration = call.kind.inward(configuration);
-        let written = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &configuration)).await;
+        let configuration = self.inward(call, configuration).await?;
+        let written = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &configuration))).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && call.sub.is_none() => (self.create_by_put(call, merged(call, None, &configuration)?).await?, true),
             written => (written?, false),
         };
         warnings.extend(written.warnings);
-        Ok(object_reply(form::outward(&call.kind, written.stored)?, created, warnings))
+        Ok(object_reply(self.outward_stored(call, written.stored).await?, created, warnings))
     }
 }
 

@@ -2,7 +2,6 @@
 use super::check;
 use crate::admission::Effects;
 use crate::claims;
-use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{Written, object_reply};
@@ -27,7 +26,7 @@ impl Pipeline {
         let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
         check::not_yet_stored(&given)?;
-        let mut given = call.kind.inward(given);
+        let mut given = self.inward(call, given).await?;
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
             attempts -= 1;
@@ -37,7 +36,7 @@ impl Pipeline {
                 (Err(e), _) => return Err(e),
                 (Ok(written), _) => {
                     warnings.extend(written.warnings);
-                    return Ok(object_reply(form::outward(&call.kind, written.stored)?, true, warnings));
+                    return Ok(object_reply(self.outward_stored(call, written.stored).await?, true, warnings));
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! Delete and deletecollection: a plan for each object, carried out by compare-and-swap.
 use crate::admission::Admit;
 use crate::deletion::{self, DeletionOptions, DeletionPlan};
-use crate::form;
 use crate::pipeline::Pipeline;
 use crate::reply::{object_reply, success};
 use crate::request_context::{self, RequestContext};
@@ -37,7 +36,7 @@ impl Pipeline {
                 let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.uid()});
                 Ok(success(200, Some((&call.kind.group, details))))
             }
-            Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(form::outward(&call.kind, object)?, false, Vec::new())),
+            Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(self.outward_stored(call, object).await?, false, Vec::new())),
         }
     }
 

@@ -64,8 +64,11 @@ impl Pipeline {
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         self.check_read(call, &stored)?;
         match call.sub {
-            None | Some(Subresource::STATUS) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(|object| scale::of(&call.row, object)).0), 200)),
+            None | Some(Subresource::STATUS) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
+            Some(Subresource::SCALE) => {
+                let stored = stored.own();
+                Ok(json_reply(&Value::Object(scale::of(&call.row, &*self.current(call, &stored).await?).0), 200))
+            }
             Some(sub) => connected(sub, stored, Object::default()),
         }
     }
@@ -106,11 +109,17 @@ impl Pipeline {
             Some(other) => s.read(|stored| selection.matches(&other.conversion.outward(stored))),
             None => selection.selects(s),
         };
-        let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
+        // what only a webhook can show is selected when it has
+        let selects_later = !selection.is_everything() && form::is_remote(&call.kind);
+        let filter: Option<Matches<'_>> = if selection.is_everything() || selects_later { None } else { Some(&matches) };
         let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;
-        let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;
-        Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining: page.remaining })
+        let mut items = self.outward_all(call, page.items).await?;
+        if selects_later {
+            items.retain(|shown| selection.selects(shown));
+        }
+        let remaining = page.remaining.filter(|_| !selects_later);
+        Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining })
     }
 }
 

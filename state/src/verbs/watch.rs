@@ -38,8 +38,9 @@ struct Ready {
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
-    /// Asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
-    judge: Option<Pipeline>,
+    pipeline: Pipeline,
+    /// Whether it is asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
+    judged: bool,
 }
 
 impl Pipeline {
@@ -85,8 +86,8 @@ impl Pipeline {
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
         call.admitted.charge(initial.len() * size_of::<Arc<Stored>>())?;
-        let judge = call.node().filter(|_| !call.of_pods()).map(|_| self.clone());
-        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true), judge })
+        let (pipeline, judged, announced) = (self.clone(), call.node().is_some() && !call.of_pods(), asked.initial_events == Some(true));
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced, pipeline, judged })
     }
 }
 
@@ -159,17 +160,21 @@ impl Ready {
     }
 
     async fn judged(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
-        let events = self.events(changes)?;
-        if let Some(pipeline) = self.judge.as_ref().filter(|_| !events.is_empty()) {
-            pipeline.allow_again(&self.call).await?;
+        let events = if form::is_as_stored(&self.call.kind) {
+            changes.iter().filter_map(|change| self.selection.event(change)).collect()
+        } else {
+            Box::pin(self.converted(changes)).await?
+        };
+        if self.judged && !events.is_empty() {
+            self.pipeline.allow_again(&self.call).await?;
         }
         Ok(events)
     }
 
-    fn events(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
+    async fn converted(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
         let mut events = Vec::with_capacity(changes.len());
         for change in changes {
-            events.extend(self.selection.event(&*form::outward_change(&self.call.kind, change)?));
+            events.extend(self.selection.event(&self.pipeline.outward_change(&self.call, change).await?));
         }
         Ok(events)
     }
@@ -177,18 +182,15 @@ impl Ready {
     /// Sends the objects that exist.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         let mut events = Vec::new();
-        for (n, stored) in std::mem::take(&mut self.initial).into_iter().enumerate() {
-            if n % FRAME == FRAME - 1 {
-                // others get a turn while a selection looks for what it has nothing of
-                tokio::task::yield_now().await;
-            }
-            let shown = form::outward(&self.call.kind, stored)?;
-            if self.selection.selects(&shown) {
-                events.push(Event::Added(shown));
-            }
-            if events.len() == FRAME {
+        let mut initial = std::mem::take(&mut self.initial).into_iter();
+        while initial.len() > 0 {
+            let some = self.pipeline.outward_all(&self.call, initial.by_ref().take(FRAME).collect()).await?;
+            events.extend(some.into_iter().filter(|shown| self.selection.selects(shown)).map(Event::Added));
+            if events.len() >= FRAME {
                 self.send(sender, std::mem::take(&mut events)).await?;
             }
+            // others get a turn while a selection looks for what it has nothing of
+            tokio::task::yield_now().await;
         }
         if self.announced {
             events.push(Event::Bookmark { revision: self.revision, initial_events_end: true });

@@ -45,12 +45,6 @@ pub struct Shown<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Its objects in the form that a webhook sees.
-    pub fn shown(&self, to: &Concerned) -> Shown<'a> {
-        let show = |object: &'a Object| to.form.show(&self.call.row, object);
-        Shown { object: self.object.map(show), old: self.old.map(show) }
-    }
-
     /// The document that a webhook gets, but for its frame.
     pub fn request<'b>(&'b self, to: &'b Concerned, shown: &'b Shown<'a>, uid: String) -> AdmissionRequest<'b> {
         let call = self.call;

@@ -1,7 +1,7 @@
 //! One webhook is asked about one write.
 use crate::pipeline::Pipeline;
 use crate::webhooks::matching;
-use crate::webhooks::question::{Concerned, Question};
+use crate::webhooks::question::{Concerned, Question, Shown};
 use crate::webhooks::services::Endpoints;
 use crate::webhooks::table::Purpose;
 use model::{ApiError, Object};
@@ -46,11 +46,23 @@ impl Pipeline {
         }
     }
 
+    /// The objects of a question in the form that a webhook sees.
+    async fn shown<'a>(&self, to: &Concerned, question: &Question<'a>) -> Result<Shown<'a>, ApiError> {
+        let mut shown = Shown { object: None, old: None };
+        for (of, place) in [(question.object, &mut shown.object), (question.old, &mut shown.old)] {
+            if let Some(object) = of {
+                *place = Some(self.show(question.call, &to.form, object).await?);
+            }
+        }
+        Ok(shown)
+    }
+
     async fn ask_remote(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Answer, String> {
         let webhook = &to.webhook;
         let version = webhook.version.ok_or("webhook does not accept known AdmissionReview versions (v1, v1beta1)")?;
         let client = webhook.client.as_ref().map_err(Clone::clone)?;
-        let (shown, uid) = (question.shown(to), uuid::Uuid::new_v4().to_string());
+        let uid = uuid::Uuid::new_v4().to_string();
+        let shown = self.shown(to, question).await.map_err(|e| e.message)?;
         let body = question.request(to, &shown, uid.clone()).review(version)?;
         let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;

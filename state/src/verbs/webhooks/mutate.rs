@@ -80,19 +80,15 @@ impl Pipeline {
 
     /// Asks one webhook, and makes the change that it wants. Returns whether there is one.
     async fn ask_to_change(&self, to: &Concerned, draft: &mut Draft<'_>, held: &mut Effects) -> Result<bool, ApiError> {
-        let answer = {
-            let _aside = draft.call.admitted.park()?;
-            self.ask(to, &draft.question(), Purpose::Mutating).await?
-        };
-        draft.call.admitted.take_seat().await?;
+        let answer = draft.call.admitted.without_seat(self.ask(to, &draft.question(), Purpose::Mutating)).await??;
         let Some(answer) = answer else { return Ok(false) };
         held.warnings.extend(answer.warnings);
         held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
         let Some(patch) = answer.patch else { return Ok(false) };
         let (call, of) = (draft.call, draft.call.write());
-        let shown = to.form.show(&call.row, &draft.object);
+        let shown = self.show(call, &to.form, &draft.object).await?;
         let Some(next) = patched(&to.webhook, Some(&shown), &patch)? else { return Ok(false) };
-        let stored = to.form.take(&call.row, next, &draft.object)?;
+        let stored = self.take(call, &to.form, next, &draft.object).await?;
         let next = write::taken(&of, stored, &draft.object, draft.old)?;
         let changed = next != draft.object;
         draft.object = next;
@@ -143,17 +139,11 @@ impl Pipeline {
 
     async fn ask_of_removal(&self, call: &RequestContext, old: &Object) -> Result<(), ApiError> {
         let question = Question { call, operation: Operation::Delete, name: old.name(), object: None, old: Some(old) };
-        let mutating = self.concerned(Purpose::Mutating, &question);
-        if !mutating.is_empty() {
-            let aside = call.admitted.park()?;
-            for to in &mutating {
-                let answer = self.ask(to, &question, Purpose::Mutating).await?;
-                if let Some(patch) = answer.and_then(|answer| answer.patch) {
-                    patched(&to.webhook, None, &patch)?;
-                }
+        for to in self.concerned(Purpose::Mutating, &question) {
+            let answer = call.admitted.without_seat(self.ask(&to, &question, Purpose::Mutating)).await??;
+            if let Some(patch) = answer.and_then(|answer| answer.patch) {
+                patched(&to.webhook, None, &patch)?;
             }
-            drop(aside);
-            call.admitted.take_seat().await?;
         }
         self.validate_question(&question, &mut Effects::default()).await
     }

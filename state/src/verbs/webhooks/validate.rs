@@ -33,14 +33,11 @@ impl Pipeline {
         if concerned.is_empty() {
             return Ok(());
         }
-        let aside = question.call.admitted.park()?;
         let mut answers = Vec::with_capacity(concerned.len());
         for some in concerned.chunks(AT_ONCE) {
             let asked: Vec<_> = some.iter().map(|to| self.ask(to, question, Purpose::Validating)).collect();
-            answers.extend(join_all(asked).await);
+            answers.extend(question.call.admitted.without_seat(join_all(asked)).await?);
         }
-        drop(aside);
-        question.call.admitted.take_seat().await?;
         for (to, answer) in concerned.iter().zip(answers) {
             let Some(answer) = answer? else { continue };
             held.warnings.extend(answer.warnings);

@@ -77,6 +77,29 @@ impl Api {
         }
     }
 
+    /// Answers a request that names its resource otherwise than by a path.
+    pub(crate) async fn answer_about(&self, asked: ApiRequest, path: ResourcePath) -> Response<Body> {
+        let started = Instant::now();
+        let encoding = negotiate::of_status(header_text(asked.request.headers(), header::ACCEPT));
+        let mut labels = RequestLabels { verb: "", group: String::new(), resource: String::new(), code: 0 };
+        let response = self.impersonated(asked, path, &mut labels).await.unwrap_or_else(|error| respond::error(&error, encoding));
+        labels.code = response.status().as_u16();
+        self.context.metrics.request(labels, started.elapsed());
+        response
+    }
+
+    async fn impersonated(&self, mut asked: ApiRequest, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+        asked.user = impersonate::apply(&self.context.client, asked.user, asked.request.headers()).await?;
+        self.resource(asked, path, labels).await
+    }
+
+    /// The version of a resource that is meant where none is named: the one that is stored, or another one that is served.
+    pub(crate) fn version_of(&self, group: &str, resource: &str) -> Option<String> {
+        let kinds = self.kinds.load();
+        let stored = kinds.resource(group, resource)?;
+        kinds.forms(stored).first().map(|kind| kind.version.to_string())
+    }
+
     /// Discovery is for everybody who is known.
     fn discovery(&self, asked: &ApiRequest, path: &str, root: &Path) -> Result<Response<Body>, ApiError> {
         read_only(&asked.request)?;

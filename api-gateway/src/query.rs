@@ -27,6 +27,10 @@ impl Query {
     pub fn parse(query: &str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
+    /// From parameters that come one by one.
+    pub fn of(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
+    }
     /// The first value of a parameter; `""` when absent.
     pub fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)

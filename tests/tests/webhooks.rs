@@ -165,7 +165,8 @@ fn unreliable(scene: &Scene) {
 /// Webhooks that ask the cluster before they answer, that want to be asked again, and that are reached by a Service.
 #[test]
 fn asked_again_and_by_service() {
-    let (pki, order): (Arc<Mutex<Option<(String, String)>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+    let pki: Arc<Mutex<Option<(String, String)>>> = Arc::default();
+    let order: Arc<Mutex<Vec<String>>> = Arc::default();
     let (own, seen) = (pki.clone(), order.clone());
     let scene = Scene::start(move |path, review| {
         seen.lock().unwrap().push(path.to_owned());

@@ -115,8 +115,7 @@ impl Check<'_> {
 
     fn text(&mut self, text: &str, rule: &Rule, path: &Path<'_>) {
         if !rule.choices.is_empty() && !rule.choices.iter().any(|c| **c == *text) {
-            let mut supported: Vec<&str> = rule.choices.iter().map(|c| &**c).collect();
-            supported.sort_unstable();
+            let supported: Vec<&str> = rule.choices.iter().map(|c| &**c).collect();
             self.causes.push(Cause::not_supported(path, &text.into(), &supported));
         }
         let longest = rule.max_length.filter(|max| text.chars().count() > *max).or(rule.max_bytes.filter(|max| text.len() > *max));

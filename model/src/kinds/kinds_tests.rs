@@ -130,19 +130,67 @@ fn daemon_sets_and_replication_controllers() {
 
 #[test]
 fn autoscalers() {
-    let scaler = |change: Value| with(json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}), change);
+    let scaler = |change: Value| with(json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}), change);
     let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
     check_kind(
         "autoscaling",
         "horizontalpodautoscalers",
         vec![
             (scaler(json!({})), ""),
+            (scaler(json!({"scaleTargetRef": {"apiVersion": "v1", "kind": "ReplicationController"}})), ""),
+            (
+                scaler(json!({"scaleTargetRef": {"apiVersion": "v1"}})),
+                "spec.scaleTargetRef.apiVersion: Invalid value: \"v1\": apiVersion must specify API group",
+            ),
+            (
+                scaler(json!({"scaleTargetRef": {"apiVersion": "a/b/c"}})),
+                "spec.scaleTargetRef.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c",
+            ),
+            (
+                scaler(json!({"maxReplicas": 0})),
+                "spec.maxReplicas: Required value | spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`",
+            ),
+            (scaler(json!({"minReplicas": -1})), "spec.minReplicas: Invalid value: -1: must be greater than or equal to 0"),
+            (
+                scaler(json!({"minReplicas": 0})),
+                "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas",
+            ),
+            (
+                metric(json!({"type": "Pods", "resource": {"name": "cpu", "target": {"type": "X", "averageUtilization": 0}}})),
+                "spec.metrics[0].resource.target.type: Invalid value: \"X\": must be either Utilization, Value, or AverageValue | spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0 | spec.metrics[0].pods: Required value: must populate information for the given metric source",
+            ),
+            (
+                metric(
+                    json!({"type": "ContainerResource", "containerResource": {"name": "x", "container": "A", "target": {"type": "Value", "averageValue": "1"}}}),
+                ),
+                "spec.metrics[0].containerResource.name: Invalid value: \"x\": must be a standard resource type or fully qualified | spec.metrics[0].containerResource.name: Invalid value: \"x\": must be a standard resource for containers | spec.metrics[0].containerResource.container: Invalid value: \"A\": a lowercase RFC 1123 label…",
+            ),
+            (
+                metric(
+                    json!({"type": "External", "external": {"metric": {"name": "a/b"}, "target": {"type": "Value", "value": "0", "averageValue": "1"}}, "pods": {}}),
+                ),
+                "spec.metrics[0].external.metric.name: Invalid value: \"a/b\": may not contain '/' | spec.metrics[0].external.target.value: Invalid value: \"0\": must be positive | spec.metrics[0].external.target.value: Forbidden: may not set both a target value for metric and a per-pod target | spec.metrics[0].pods: Forbidden: must populate the given metric source only",
+            ),
+            (
+                metric(
+                    json!({"type": "Object", "object": {"describedObject": {"kind": "Service", "name": "s"}, "metric": {"name": "a"}, "target": {"type": "Value"}}}),
+                ),
+                "spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue",
+            ),
+            (
+                scaler(json!({"behavior": {"scaleDown": {"policies": [{"type": "X", "periodSeconds": 1801}], "tolerance": "-1"}}})),
+                "spec.behavior.scaleDown.policies[0].type: Unsupported value: \"X\": supported values: \"Percent\", \"Pods\" | spec.behavior.scaleDown.policies[0].value: Invalid value: 0: must be greater than zero | spec.behavior.scaleDown.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800 | spec.behavior.scaleDown.tolerance: Invalid value: \"-1\": must be greater than or equal to 0",
+            ),
+            (
+                scaler(json!({"behavior": {"scaleDown": {"policies": []}}})),
+                "spec.behavior.scaleDown.policies: Required value: must specify at least one Policy",
+            ),
             (scaler(json!({"minReplicas": 5})), "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
             (
                 metric(json!({"type": "X"})),
                 "spec.metrics[0].type: Unsupported value: \"X\": supported values: \"ContainerResource\", \"External\", \"Object\", \"Pods\", \"Resource\"",
             ),
-            (metric(json!({"type": "Pods"})), "spec.metrics[0].pods: Required value: must populate information for the given metric source (Pods)"),
+            (metric(json!({"type": "Pods"})), "spec.metrics[0].pods: Required value: must populate information for the given metric source"),
             (
                 metric(json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}})),
                 "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization",
@@ -205,13 +253,34 @@ fn budgets() {
 #[test]
 fn quotas_and_limits() {
     let quota = |hard: Value| json!({"spec": {"hard": hard}});
+    let scoped = |change: Value| {
+        let mut quota = quota(json!({"cpu": "1"}));
+        merge(&mut quota["spec"], change);
+        quota
+    };
     check_kind(
         "",
         "resourcequotas",
         vec![
             (quota(json!({"pods": "10", "requests.cpu": "1", "count/jobs.batch": "2"})), ""),
+            (quota(json!({"a.b/gpu": "500m"})), "spec.hard[a.b/gpu]: Invalid value: \"500m\": must be an integer"),
+            (
+                scoped(json!({"scopes": ["BestEffort", "NotBestEffort", "X"]})),
+                "spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\",\"X\"]: unsupported scope applied to resource | spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\",\"X\"]: unsupported scope | spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\",\"X\"]: conflicting scopes",
+            ),
+            (
+                scoped(json!({"scopeSelector": {"matchExpressions": [{"scopeName": "Terminating", "operator": "In", "values": []}]}})),
+                "spec.scopeSelector.matchExpressions.operator: Invalid value: \"In\": must be 'Exists' when scope is any of… | spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+            ),
+            (
+                scoped(json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists", "values": ["a"]}]}})),
+                "spec.scopeSelector.matchExpressions.values: Invalid value: [\"a\"]: must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
+            ),
             (quota(json!({"pods": "1500m"})), "spec.hard[pods]: Invalid value: \"1500m\": must be an integer"),
-            (quota(json!({"things": "1"})), "spec.hard[things]: Invalid value: \"things\": must be a standard resource for quota"),
+            (
+                quota(json!({"things": "1"})),
+                "spec.hard[things]: Invalid value: \"things\": must be a standard resource type or fully qualified | spec.hard[things]: Invalid value: \"things\": must be a standard resource for quota",
+            ),
         ],
     );
     let limit = |limit: Value| json!({"spec": {"limits": [limit]}});
@@ -224,7 +293,24 @@ fn quotas_and_limits() {
                 limit(json!({"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}})),
                 "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1",
             ),
-            (limit(json!({"type": "X"})), "spec.limits[0].type: Unsupported value: \"X\": supported values: \"Container\", \"PersistentVolumeClaim\", \"Pod\""),
+            (limit(json!({"type": "Pod", "default": {"cpu": "1"}})), "spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"),
+            (
+                limit(json!({"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "2"}, "defaultRequest": {"cpu": "3"}})),
+                "spec.limits[0].defaultRequest[cpu]: Invalid value: \"3\": default request value 3 is greater than max value 1 | spec.limits[0].defaultRequest[cpu]: Invalid value: \"3\": default request value 3 is greater than default limit value 2 | spec.limits[0].default[cpu]: Invalid value: \"1\": default value 2 is greater than max value 1",
+            ),
+            (
+                limit(json!({"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "500m"}, "maxLimitRequestRatio": {"cpu": "3"}})),
+                "spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: \"3\": ratio 3 is greater than max/min = 2.000000",
+            ),
+            (
+                limit(json!({"type": "Pod", "max": {"a.b/gpu": "1"}, "min": {"things": "1"}})),
+                "spec.limits[0].min[things]: Invalid value: \"things\": must be a standard resource type or fully qualified | spec.limits[0].min[things]: Invalid value: \"things\": must be a standard resource for containers",
+            ),
+            (
+                limit(json!({"type": "PersistentVolumeClaim"})),
+                "spec.limits[0].limits: Required value: either minimum or maximum storage value is required, but neither was provided",
+            ),
+            (limit(json!({"type": "X"})), "spec.limits[0].type: Invalid value: \"X\": must be a standard limit type or fully qualified"),
         ],
     );
     check_defaults(

@@ -3,6 +3,7 @@ mod amounts;
 mod autoscaler;
 mod certificates;
 pub(crate) mod columns;
+mod conditions;
 mod config;
 mod cron_job;
 mod daemon_set;
@@ -14,6 +15,7 @@ pub mod event;
 mod fields;
 mod job;
 mod lease;
+mod limit_range;
 mod namespace;
 mod networking;
 mod node;
@@ -184,7 +186,7 @@ fn volumes() -> Vec<Row> {
             .short(["pvc"])
             .status(),
         row("", "v1", "ResourceQuota", "resourcequotas").columns(columns::quota()).strategy(&quotas::QUOTA).short(["quota"]).status(),
-        row("", "v1", "LimitRange", "limitranges").columns(columns::limits()).strategy(&quotas::LIMITS).short(["limits"]),
+        row("", "v1", "LimitRange", "limitranges").columns(columns::limits()).strategy(&limit_range::LIMITS).short(["limits"]),
     ]
 }
 
@@ -203,7 +205,8 @@ fn batch() -> Vec<Row> {
 
 fn scaling() -> Vec<Row> {
     let (group, resource) = ("autoscaling", "horizontalpodautoscalers");
-    let scaler = |version: &str| row(group, version, "HorizontalPodAutoscaler", resource).strategy(&autoscaler::STRATEGY).short(["hpa"]).all().status();
+    let scaler =
+        |version: &str| row(group, version, "HorizontalPodAutoscaler", resource).strategy(&autoscaler::STRATEGY).short(["hpa"]).all().status().generation();
     vec![
         scaler("v2").columns(columns::autoscaler()),
         scaler("v1").columns(columns::autoscaler_v1()).stored_as(group, resource, autoscaler::CONVERSION),

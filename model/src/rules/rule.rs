@@ -12,6 +12,8 @@ pub struct Rule {
     pub default: Option<Value>,
     /// Whether it must be there; an empty text, list or map isn't.
     pub required: bool,
+    /// Whether a number of 0 isn't there, as in those of Go's types that aren't pointers.
+    pub zero_is_none: bool,
     /// Why it may not be there.
     pub forbidden: Option<Box<str>>,
     /// The texts that it may be.

@@ -338,7 +338,7 @@ fn webhooks_and_requests() {
             (hook(json!({"timeoutSeconds": 31})), "webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds"),
             (
                 hook(json!({"clientConfig": {"url": "http://x"}})),
-                "webhooks[0].clientConfig.url: Invalid value: \"http://x\": 'https' is the only allowed URL scheme; desired format: https://host[/path]",
+                "webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path]",
             ),
             (hook(json!({"clientConfig": {"url": null}})), "webhooks[0].clientConfig: Required value: exactly one of url or service is required"),
             (

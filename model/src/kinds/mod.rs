@@ -1,4 +1,5 @@
 //! **The** table of kinds that are built in. Adding a plain kind is one row here; a kind with rules of its own names its strategy in the row.
+mod admission_rule;
 mod amounts;
 mod autoscaler;
 mod certificates;
@@ -21,6 +22,7 @@ mod networking;
 mod node;
 pub mod pod;
 mod pod_template;
+mod policies;
 pub mod priority_class;
 mod quotas;
 mod rbac;
@@ -269,22 +271,26 @@ fn admission() -> Vec<Row> {
             .generation(),
         row(group, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
             .columns(columns::policy())
-            .observed()
+            .strategy(&policies::VALIDATING)
+            .status()
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
             .columns(columns::policy_binding())
+            .strategy(&policies::VALIDATING_BINDING)
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies")
             .columns(columns::mutating_policy())
+            .strategy(&policies::MUTATING)
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")
             .columns(columns::policy_binding())
+            .strategy(&policies::MUTATING_BINDING)
             .category("api-extensions")
             .cluster()
             .generation(),
@@ -382,5 +388,7 @@ fn others() -> Vec<Row> {
 mod fixture;
 #[cfg(test)]
 mod kinds_tests;
+#[cfg(test)]
+mod policies_tests;
 #[cfg(test)]
 mod tests;

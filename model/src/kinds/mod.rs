@@ -14,6 +14,7 @@ mod endpoint_slice;
 mod endpoints;
 pub mod event;
 mod fields;
+mod flow_schema;
 mod job;
 mod lease;
 mod limit_range;
@@ -24,6 +25,7 @@ pub mod pod;
 mod pod_template;
 mod policies;
 pub mod priority_class;
+mod priority_level;
 mod quotas;
 mod rbac;
 mod replica_set;
@@ -310,21 +312,27 @@ fn certificates() -> Vec<Row> {
             .select(&[("spec.signerName", &["spec", "signerName"])]),
         row(group, "v1", "ClusterTrustBundle", "clustertrustbundles")
             .columns(columns::trust_bundle())
+            .strategy(&certificates::BUNDLE)
             .cluster()
             .select(&[("spec.signerName", &["spec", "signerName"])]),
-        row(group, "v1", "PodCertificateRequest", "podcertificaterequests").columns(columns::pod_certificate()).observed().select(&[
-            ("spec.signerName", &["spec", "signerName"]),
-            ("spec.podName", &["spec", "podName"]),
-            ("spec.nodeName", &["spec", "nodeName"]),
-        ]),
+        row(group, "v1", "PodCertificateRequest", "podcertificaterequests")
+            .columns(columns::pod_certificate())
+            .strategy(&certificates::POD)
+            .status()
+            .select(&[("spec.signerName", &["spec", "signerName"]), ("spec.podName", &["spec", "podName"]), ("spec.nodeName", &["spec", "nodeName"])]),
     ]
 }
 
 fn flow_control() -> Vec<Row> {
     let group = "flowcontrol.apiserver.k8s.io";
     vec![
-        row(group, "v1", "FlowSchema", "flowschemas").columns(columns::flow_schema()).observed().cluster().generation(),
-        row(group, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations").columns(columns::priority_level()).observed().cluster().generation(),
+        row(group, "v1", "FlowSchema", "flowschemas").columns(columns::flow_schema()).strategy(&flow_schema::STRATEGY).status().cluster().generation(),
+        row(group, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
+            .columns(columns::priority_level())
+            .strategy(&priority_level::STRATEGY)
+            .status()
+            .cluster()
+            .generation(),
     ]
 }
 

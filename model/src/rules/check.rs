@@ -92,7 +92,7 @@ impl Check<'_> {
 
     /// What is declared of one value.
     fn value(&mut self, value: Option<&Value>, rule: &Rule, node: Option<&Node>, path: &Path<'_>) {
-        let Some(value) = value.filter(|v| is_set(Some(v)) && !(rule.zero_is_none && v.as_i64() == Some(0))) else {
+        let Some(value) = value.filter(|v| rule.sets(Some(v))) else {
             if rule.required {
                 self.causes.push(Cause::required(path, ""));
             }

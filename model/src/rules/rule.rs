@@ -53,6 +53,13 @@ pub struct Rule {
     pub at_most_one_of: Vec<Box<str>>,
 }
 
+impl Rule {
+    /// Whether a value is there, as this field's type sees it.
+    pub fn sets(&self, value: Option<&Value>) -> bool {
+        is_set(value) && !(self.zero_is_none && value.and_then(Value::as_i64) == Some(0))
+    }
+}
+
 /// A change of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Change {

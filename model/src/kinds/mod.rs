@@ -9,6 +9,7 @@ mod config;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod devices;
 mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
@@ -339,12 +340,13 @@ fn flow_control() -> Vec<Row> {
 fn resource() -> Vec<Row> {
     let group = "resource.k8s.io";
     vec![
-        row(group, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
-        row(group, "v1", "DeviceTaintRule", "devicetaintrules").observed().cluster().generation(),
-        row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).observed(),
-        row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+        row(group, "v1", "DeviceClass", "deviceclasses").strategy(&devices::CLASS).cluster().generation(),
+        row(group, "v1", "DeviceTaintRule", "devicetaintrules").strategy(&devices::TAINT_RULE).status().cluster().generation(),
+        row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).strategy(&devices::CLAIM).status(),
+        row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates").strategy(&devices::TEMPLATE),
         row(group, "v1", "ResourceSlice", "resourceslices")
             .columns(columns::resource_slice())
+            .strategy(&devices::SLICE)
             .cluster()
             .generation()
             .select(&[("spec.nodeName", &["spec", "nodeName"]), ("spec.driver", &["spec", "driver"])]),

@@ -29,6 +29,9 @@ pub static LIMITS: LimitRange = LimitRange;
 pub struct LimitRange;
 
 impl Strategy for LimitRange {
+    fn create_on_update(&self) -> bool {
+        true
+    }
     fn default(&self, range: &mut Object) {
         let Some(limits) = range.at_mut(&["spec", "limits"]).and_then(Value::as_array_mut) else { return };
         for limit in limits.iter_mut().filter(|l| text(l, "type") == "Container") {

@@ -1,5 +1,5 @@
 //! ClusterTrustBundles: certificates to begin trust with.
-use super::{pem, signer};
+use super::{der, pem, signer};
 use crate::error::Cause;
 use crate::kinds::fields::Checks;
 use crate::names;
@@ -59,6 +59,12 @@ fn certificates(checks: &mut Checks, text: &str) {
             refused.push(format!("entry {i} has bad block type: {}", block.label));
         } else if block.headers {
             refused.push(format!("entry {i} has PEM block headers"));
+        } else if let Some(why) = match der::is_authority(&block.bytes) {
+            None => Some("does not parse as X.509"),
+            Some(false) => Some("does not have the CA bit set"),
+            Some(true) => None,
+        } {
+            refused.push(format!("entry {i} {why}"));
         } else {
             places.entry(block.bytes).or_default().push(i);
         }

@@ -1,4 +1,5 @@
 //! What is refused of requests for certificates, and of bundles of them.
+use super::der;
 use crate::kinds::fixture::{check_kind, check_kind_change, check_kind_status, merge};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -6,8 +7,11 @@ use serde_json::{Value, json};
 const GROUP: &str = "certificates.k8s.io";
 const KIND: &str = "certificatesigningrequests";
 
+fn armoured(label: &str, content: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(content))
+}
 fn block(label: &str) -> String {
-    format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")
+    armoured(label, &if label == "CERTIFICATE" { der::made::certificate(true) } else { der::made::request() })
 }
 fn of(change: Value) -> Value {
     let mut spec = json!({"request": STANDARD.encode(block("CERTIFICATE REQUEST")), "signerName": "a.b/c", "usages": ["client auth"]});
@@ -28,6 +32,7 @@ fn requests() {
             (of(json!({"request": null})), &format!("spec.request: Invalid value: null: {kind}")),
             (of(json!({"request": "AAAA"})), &format!("spec.request: Invalid value: \"AAAA\": {kind}")),
             (pem("CERTIFICATE"), &format!("spec.request: Invalid value: \"{}\": {kind}", STANDARD.encode(block("CERTIFICATE")))),
+            (of(json!({"request": STANDARD.encode(armoured("CERTIFICATE REQUEST", &[0]))})), "spec.request: Invalid value: …"),
             (of(json!({"usages": []})), "spec.usages: Required value"),
             (of(json!({"usages": ["any", "any"]})), "spec.usages[1]: Duplicate value: \"any\""),
             (of(json!({"usages": ["X"]})), "spec.usages[0]: Unsupported value: \"X\": supported values: \"any\", \"cert sign\"…"),
@@ -74,6 +79,11 @@ fn decisions() {
             ),
             (with(&[]), status(json!([{}]), ""), "status.conditions[0].type: Required value | status.conditions[0].status: Required value"),
             (certified(""), certified(&block("CERTIFICATE")), ""),
+            (
+                certified(""),
+                certified(&armoured("CERTIFICATE", &[0])),
+                "status.certificate: Invalid value: \"<certificate data>\": x509: malformed certificate",
+            ),
             (certified(""), certified("x"), "status.certificate: Invalid value: \"<certificate data>\": must contain at least one CERTIFICATE PEM block"),
             (
                 certified(""),
@@ -100,6 +110,8 @@ fn bundles() {
             (named("a.b:c:d", "a.b/c", &one), ""),
             (named("d", "a.b/c", &one), "metadata.name: Invalid value: \"d\": ClusterTrustBundle for signerName a.b/c must be named with prefix a.b:c:"),
             (named("a:b", "", &one), "metadata.name: Invalid value: \"a:b\": ClusterTrustBundle without signer name must not have \":\" in its name"),
+            (named("a", "", &armoured("CERTIFICATE", &[0])), &format!("{at}: entry 0 does not parse as X.509")),
+            (named("a", "", &armoured("CERTIFICATE", &der::made::certificate(false))), &format!("{at}: entry 0 does not have the CA bit set")),
             (named("a", "", "x"), &format!("{at}: at least one trust anchor must be provided")),
             (named("a", "", &one.repeat(2)), &format!("{at}: duplicate trust anchor (indices [0 1])")),
             (named("a", "", &block("X")), &format!("{at}: entry 0 has bad block type: X")),

@@ -80,7 +80,7 @@ fn range(checks: &mut Checks, path: &dyn Display, range: &Value, default: &Quant
     if step.is_negative() || step.is_zero() {
         return refuse(true, "step", &step, &"must be greater than zero");
     }
-    let first = least.clone() + step.clone();
+    let first = least + step;
     refuse(first > *whole, "step", &step, &format_args!("one step {first} is larger than capacity value: {whole}"));
     for value in [Some(default), most.as_ref()].into_iter().flatten() {
         let whole_steps = step.milli() == 0 || (value.milli() - least.milli()) % step.milli() == 0;

@@ -114,6 +114,10 @@ impl Cause {
     pub fn invalid(field: impl fmt::Display, value: &Value, detail: impl fmt::Display) -> Self {
         Self { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: format!("Invalid value: {value}: {detail}") }
     }
+    /// `Invalid value: detail`, where the value is left out.
+    pub fn wrong(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: format!("Invalid value: {detail}") }
+    }
     /// `Required value`, with `detail` when it isn't empty.
     pub fn required(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
         let detail = detail.to_string();

@@ -129,6 +129,20 @@ impl Checks {
             self.all(path, value, rule(value));
         }
     }
+    /// A name within a domain: `acme.io/foo`.
+    pub(super) fn domain_path(&mut self, path: impl Display, value: &str) {
+        let Some((domain, rest)) = value.split_once('/').filter(|(domain, rest)| !domain.is_empty() && !rest.is_empty()) else {
+            return match value {
+                "" => self.required(path, ""),
+                value => self.add(Cause::invalid(path, &value.into(), "must be a domain-prefixed path (such as \"acme.io/foo\")")),
+            };
+        };
+        self.all(&path, domain, crate::names::dns_subdomain(domain));
+        if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+            let why = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+            self.add(Cause::invalid(path, &rest.into(), why));
+        }
+    }
     /// A value that isn't there and must be.
     pub(crate) fn required(&mut self, path: impl Display, detail: &str) {
         self.add(Cause::required(path, detail));

@@ -140,8 +140,8 @@ func metadataOnly(ctx context.Context, c *clients) error {
 	}
 	for _, held := range informer.GetStore().List() {
 		object := held.(*metav1.PartialObjectMetadata)
-		if object.Labels["test"] != "yes" || object.Kind != "PartialObjectMetadata" {
-			return fmt.Errorf("%s is a %s with labels %v", object.Name, object.Kind, object.Labels)
+		if object.Labels["test"] != "yes" || object.UID == "" {
+			return fmt.Errorf("%s has uid %q and labels %v", object.Name, object.UID, object.Labels)
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ type requests struct {
 	mutex sync.Mutex
 	lists []string
 	feeds []string
-	types []string
+	types []string // of the feeds
 }
 
 type transport func(*http.Request) (*http.Response, error)
@@ -32,9 +32,9 @@ func (r *requests) wrap(next http.RoundTripper) http.RoundTripper {
 func (r *requests) note(request *http.Request, response *http.Response) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	r.types = append(r.types, response.Header.Get("Content-Type"))
 	if request.URL.Query().Get("watch") == "true" {
 		r.feeds = append(r.feeds, request.URL.RawQuery)
+		r.types = append(r.types, response.Header.Get("Content-Type"))
 	} else {
 		r.lists = append(r.lists, request.URL.RequestURI())
 	}
@@ -47,13 +47,13 @@ func (r *requests) streamed() bool {
 	return len(r.lists) == 0 && len(r.feeds) > 0 && strings.Contains(r.feeds[0], "sendInitialEvents=true")
 }
 
-// answeredAs looks whether each answer was of a content type.
+// answeredAs looks whether each watch was of a content type.
 func (r *requests) answeredAs(contentType string) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for _, t := range r.types {
 		if !strings.HasPrefix(t, contentType) {
-			return fmt.Errorf("an answer was %s, not %s", t, contentType)
+			return fmt.Errorf("a watch was %s, not %s", t, contentType)
 		}
 	}
 	return nil

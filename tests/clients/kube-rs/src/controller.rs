@@ -60,7 +60,8 @@ async fn reconcile(lamp: Arc<Lamp>, context: Arc<Context>) -> Result<Action, Fai
 
 async fn shine(lamp: &Lamp, context: &Context) -> Result<Action, Failed> {
     let (name, namespace) = (lamp.name_any(), lamp.namespace().unwrap_or_default());
-    let metadata = ObjectMeta { name: Some(name.clone()), owner_references: Some(lamp.controller_owner_ref(&()).into_iter().collect()), ..ObjectMeta::default() };
+    let metadata =
+        ObjectMeta { name: Some(name.clone()), owner_references: Some(lamp.controller_owner_ref(&()).into_iter().collect()), ..ObjectMeta::default() };
     let data = BTreeMap::from([("colour".to_owned(), format!("{:?} {}", lamp.spec.colour, lamp.spec.brightness))]);
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &namespace);
     let map = ConfigMap { metadata, data: Some(data), ..ConfigMap::default() };

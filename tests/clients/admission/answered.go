@@ -69,11 +69,11 @@ func denials(ctx context.Context, b *bench) error {
 
 // order: mutating webhooks see each other's changes, one after the other; validating ones what came of them.
 func order(ctx context.Context, b *bench) error {
-	b.hooks.answers["one"] = patches(`[{"op": "add", "path": "/data/one", "value": "1"}]`)
-	b.hooks.answers["two"] = patches(`[{"op": "test", "path": "/data/one", "value": "1"}, {"op": "add", "path": "/data/two", "value": "2"}]`)
 	if err := b.configure(ctx, mutatesMaps("one"), mutatesMaps("two"), onMaps); err != nil {
 		return err
 	}
+	b.hooks.answers["one"] = patches(`[{"op": "add", "path": "/data/one", "value": "1"}]`)
+	b.hooks.answers["two"] = patches(`[{"op": "test", "path": "/data/one", "value": "1"}, {"op": "add", "path": "/data/two", "value": "2"}]`)
 	made, err := b.make(ctx, "a")
 	if err != nil {
 		return err
@@ -90,7 +90,6 @@ func order(ctx context.Context, b *bench) error {
 
 // reinvocation: who asks for it is asked again when a later one has changed something.
 func reinvocation(ctx context.Context, b *bench) error {
-	b.hooks.answers["later"] = patches(`[{"op": "add", "path": "/data/later", "value": "1"}]`)
 	again := mutatesMaps("again")
 	again.more = func(m *registration.MutatingWebhook) {
 		policy := registration.IfNeededReinvocationPolicy
@@ -99,6 +98,7 @@ func reinvocation(ctx context.Context, b *bench) error {
 	if err := b.configure(ctx, mutatesMaps("never"), again, mutatesMaps("later")); err != nil {
 		return err
 	}
+	b.hooks.answers["later"] = patches(`[{"op": "add", "path": "/data/later", "value": "1"}]`)
 	if _, err := b.make(ctx, "a"); err != nil {
 		return err
 	}
@@ -112,10 +112,10 @@ func reinvocation(ctx context.Context, b *bench) error {
 
 // patchedIsDefaulted: what a webhook adds gets its defaults.
 func patchedIsDefaulted(ctx context.Context, b *bench) error {
-	b.hooks.answers["pods"] = patches(`[{"op": "add", "path": "/spec/containers/-", "value": {"name": "side", "image": "localhost/busybox:1"}}]`)
 	if err := b.configure(ctx, hook{name: "pods", mutating: true, resources: []string{"pods"}, operations: []registration.OperationType{registration.Create}}); err != nil {
 		return err
 	}
+	b.hooks.answers["pods"] = patches(`[{"op": "add", "path": "/spec/containers/-", "value": {"name": "side", "image": "localhost/busybox:1"}}]`)
 	made, err := b.typed.CoreV1().Pods(b.namespace).Create(ctx, pod(), metav1.CreateOptions{})
 	if err != nil {
 		return err
@@ -131,10 +131,10 @@ func patchedIsDefaulted(ctx context.Context, b *bench) error {
 }
 
 func patchedIsValidated(ctx context.Context, b *bench) error {
-	b.hooks.answers["breaks"] = patches(`[{"op": "add", "path": "/metadata/labels", "value": {"a": "not valid!"}}]`)
 	if err := b.configure(ctx, mutatesMaps("breaks")); err != nil {
 		return err
 	}
+	b.hooks.answers["breaks"] = patches(`[{"op": "add", "path": "/metadata/labels", "value": {"a": "not valid!"}}]`)
 	_, err := b.make(ctx, "a")
 	if !apierrors.IsInvalid(err) {
 		return fmt.Errorf("want Invalid, got %v", err)
@@ -278,10 +278,10 @@ func warned(ctx context.Context, b *bench) error {
 
 // managed: what a webhook adds belongs to nobody.
 func managed(ctx context.Context, b *bench) error {
-	b.hooks.answers["adds"] = patches(`[{"op": "add", "path": "/data/added", "value": "1"}]`)
 	if err := b.configure(ctx, mutatesMaps("adds")); err != nil {
 		return err
 	}
+	b.hooks.answers["adds"] = patches(`[{"op": "add", "path": "/data/added", "value": "1"}]`)
 	made, err := b.make(ctx, "a")
 	if err != nil {
 		return err

@@ -175,7 +175,7 @@ func asksOfUpdate(ctx context.Context, b *bench) error {
 	if r, err = b.only("sees"); err != nil {
 		return err
 	}
-	return first(equal("operation", admissionv1.Update, r.Operation), equal("options", "meta.k8s.io/v1 PatchOptions", kindOf(r.Options.Raw)))
+	return first(equal("operation", admissionv1.Update, r.Operation), equal("options of a patch", "meta.k8s.io/v1 UpdateOptions", kindOf(r.Options.Raw)))
 }
 
 func asksOfDelete(ctx context.Context, b *bench) error {
@@ -254,7 +254,7 @@ func asksOfApply(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		options := "meta.k8s.io/v1 PatchOptions"
+		options := "meta.k8s.io/v1 UpdateOptions"
 		if operation == admissionv1.Create {
 			options = "meta.k8s.io/v1 CreateOptions"
 		}
@@ -409,7 +409,10 @@ func asksOfControllers(ctx context.Context, b *bench) error {
 	if len(all) == 0 {
 		return fmt.Errorf("nobody asked about the replica set")
 	}
-	return equal("user", "system:serviceaccount:kube-system:deployment-controller", all[0].UserInfo.Username)
+	if user := all[0].UserInfo.Username; user != "system:kube-controller-manager" && user != "system:serviceaccount:kube-system:deployment-controller" {
+		return fmt.Errorf("%s asked", user)
+	}
+	return nil
 }
 
 func scaler(version string) *unstructured.Unstructured {

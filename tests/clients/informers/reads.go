@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/pager"
@@ -170,9 +171,10 @@ func conflicts(ctx context.Context, c *clients) error {
 		return err
 	}
 	failed := make(chan error, 8)
+	patience := wait.Backoff{Steps: 100, Duration: 10 * time.Millisecond, Factor: 1.1, Jitter: 0.5, Cap: time.Second}
 	for n := range 8 {
 		go func() {
-			failed <- retry.OnError(retry.DefaultBackoff, apierrors.IsConflict, func() error { return add(ctx, c, namespace, fmt.Sprint("by-", n)) })
+			failed <- retry.OnError(patience, apierrors.IsConflict, func() error { return add(ctx, c, namespace, fmt.Sprint("by-", n)) })
 		}()
 	}
 	for range 8 {

@@ -12,6 +12,8 @@ mod checker;
 mod compare;
 mod environment;
 mod error;
+mod estimate;
+mod estimated_calls;
 mod eval;
 mod formats;
 mod functions;

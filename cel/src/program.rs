@@ -41,6 +41,11 @@ impl Program {
         self.checked.variables.iter().any(|name| &**name == variable)
     }
 
+    /// The most that evaluating it may cost, by how large the variables may be that the environment declares: the one that it was compiled with.
+    pub fn estimate(&self, env: &Environment) -> u64 {
+        crate::estimate::estimate(&self.expr, &self.checked, env)
+    }
+
     /// Its value with these variables.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Tables over the language and its libraries.
-use cel::{Budget, Declaration, Environment, EvalError, PER_CALL, Program, Type, Value};
+use cel::{Budget, Declaration, DeclaredShape, Environment, EvalError, Merge, PER_CALL, Program, Type, Value};
 use serde_json::json;
 
 fn environment() -> Environment {
@@ -204,4 +204,31 @@ fn budgets_hold() {
     let mut types = "optional.of([1])".to_owned();
     (0..40).for_each(|_| types += ".optMap(x, {x: x})");
     assert!(evaluated(&format!("{types}.hasValue()")).is_err());
+}
+
+#[test]
+fn estimates_are_those_of_kubernetes() {
+    let list = |items: Declaration, max_elements: u64| Declaration { shape: DeclaredShape::List(items.into(), Merge::Atomic), max_elements };
+    let text = |max_elements: u64| Declaration { shape: DeclaredShape::Simple(Type::String), max_elements };
+    let int = Declaration { shape: DeclaredShape::Simple(Type::Int), max_elements: 0 };
+    let env = Environment::new().with("s", text(1000)).with("l", list(int, 10)).with("t", list(text(50), 20));
+    // from cel-go: a variable is 1, a constant 0; `all` is 1 for its result, and 3 beside the step for each element
+    let table = [
+        ("true", 0),
+        ("s == 'abc'", 2),
+        ("s.startsWith('abcdefghijklmnopqrst')", 3),
+        ("s.matches('[a-z]+')", 1 + 101 * 2),
+        ("s.contains('abc')", 1 + 100),
+        ("l.all(x, x > 0)", 1 + 1 + 10 * (3 + 2)),
+        ("l.exists(x, x > 0)", 1 + 1 + 10 * (4 + 2)),
+        ("t.all(x, x.startsWith('a'))", 1 + 1 + 20 * (3 + 2)),
+        ("l.all(x, l.all(y, x == y))", 2 + 10 * (3 + 2 + 10 * (3 + 2))),
+        ("l.map(x, x + 1).size() > 0", 1 + 11 + 10 * (12 + 2) + 1 + 1),
+        ("1 in l", 1 + 10),
+        ("s.size() > 1 ? s.size() < 5 : true", 3 + 3),
+    ];
+    for (text, cost) in table {
+        let program = Program::compile(&env, text).unwrap();
+        assert_eq!(program.estimate(&env), cost, "{text}");
+    }
 }

@@ -25,7 +25,7 @@ impl<'e> Part<'e> {
         match (self.size, self.declared, self.of) {
             (Some((_, most)), ..) => most,
             (_, Some(declared), _) => declared.max_elements,
-            (_, _, Some(Type::Bool | Type::Int | Type::Uint | Type::Double | Type::Duration | Type::Timestamp)) => 1,
+            (_, _, Some(Type::Bool | Type::Int | Type::Uint | Type::Double | Type::Duration | Type::Timestamp | Type::Type(_) | Type::Null)) => 1,
             _ => u64::MAX,
         }
     }

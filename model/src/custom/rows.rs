@@ -1,5 +1,6 @@
 //! The rows of the table of kinds that a definition makes: one for each of its versions.
 use super::custom_schema::CustomSchema;
+use super::expressions::Rules;
 use super::names;
 use super::path::PrintedPath;
 use super::schema::Schema;
@@ -64,7 +65,14 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
             resource: resource.into(),
             conversion: Conversion::Rename { stored: format!("{group}/{stored}").into(), shown: format!("{group}/{name}").into() },
         }),
-        schema: KindSchema::Custom(Arc::new(CustomSchema { name: schema_name.into(), node, schema, fingerprint: content_hash(&raw).into(), raw })),
+        schema: KindSchema::Custom(Arc::new(CustomSchema {
+            name: schema_name.into(),
+            node,
+            rules: Rules::of(&schema),
+            schema,
+            fingerprint: content_hash(&raw).into(),
+            raw,
+        })),
         scale: scale.map(scale_paths).unwrap_or_default(),
         strategy,
     })

@@ -1,4 +1,5 @@
 //! The schema of one version of a custom resource, in the forms in which it is used.
+use super::expressions::Rules;
 use super::schema::Schema;
 use crate::schema::Node;
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub struct CustomSchema {
     pub node: Node,
     /// All of it.
     pub schema: Schema,
+    /// Its rules in CEL, where it has some.
+    pub rules: Option<Rules>,
     /// As it was written, for documents.
     pub raw: Value,
     /// Changes when that does.

@@ -242,24 +242,12 @@ fn schema(version: &Value, path: &str) -> Vec<Cause> {
     }
     match Schema::parse(raw) {
         Err(e) => causes.push(Cause::invalid(format!("{at}.{}", e.path), &Value::Null, e.why)),
-        Ok(parsed) => defaults(&parsed, &at, &mut causes),
-    }
-    if let Some(place) = with_rules(raw, &at) {
-        let why = "rules in CEL are not supported by this version";
-        causes.push(Cause::forbidden(format!("{place}.x-kubernetes-validations"), why));
+        Ok(parsed) => {
+            defaults(&parsed, &at, &mut causes);
+            causes.extend(super::expressions::definition::check(&parsed, &at));
+        }
     }
     causes
-}
-
-/// Where a schema has rules in CEL.
-fn with_rules(schema: &Value, path: &str) -> Option<String> {
-    let map = schema.as_object()?;
-    if map.get("x-kubernetes-validations").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty()) {
-        return Some(path.to_owned());
-    }
-    let fields = map.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let inside = ["items", "additionalProperties"].iter().filter_map(|key| with_rules(map.get(*key)?, &format!("{path}.{key}"))).next();
-    inside.or_else(|| fields.filter_map(|(field, inner)| with_rules(inner, &format!("{path}.properties[{field}]"))).next())
 }
 
 /// Defaults are what the schema itself accepts, and have nothing that it doesn't know.

@@ -1,5 +1,6 @@
 //! The rows of the table of kinds that a definition makes: one for each of its versions.
 use super::custom_schema::{CustomSchema, StoredObjects};
+use super::expressions::Rules;
 use super::names;
 use super::path::PrintedPath;
 use super::schema::Schema;
@@ -67,6 +68,7 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
         schema: KindSchema::Custom(Arc::new(CustomSchema {
             name: schema_name.into(),
             node,
+            rules: Rules::of(&schema),
             schema,
             fingerprint: content_hash(&raw).into(),
             stored: stored_objects(crd, &raw),

@@ -169,6 +169,9 @@ pub struct Details {
     /// With an expired `continue` token: one that goes on with the present. It is rendered as the Status's `metadata.continue`.
     #[serde(default)]
     pub continue_token: String,
+    /// Sentences for the client's `Warning` headers, of those who were asked before it was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The `Status` of somebody who was asked, which the client is shown as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -279,6 +282,14 @@ impl ApiError {
     pub fn passed_on(status: Value) -> Self {
         let message = status["message"].as_str().unwrap_or_default().to_owned();
         Self { reason: Reason::Forbidden, message, details: Some(Box::new(Details { status: Some(status), ..Details::default() })) }
+    }
+    /// The same with what the client is warned of besides.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        if !warnings.is_empty() {
+            self.details.get_or_insert_default().warnings = warnings;
+        }
+        self
     }
     fn about(reason: Reason, group: &str, kind: &str, name: &str, message: String) -> Self {
         let details = Details { name: name.to_owned(), group: group.to_owned(), kind: kind.to_owned(), ..Details::default() };

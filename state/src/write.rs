@@ -116,6 +116,9 @@ pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Ob
         meta::check_name(&mut new, before.name())?;
     }
     meta::keep(&mut new, before);
+    if new.name().is_empty() {
+        new.set(&["metadata", "name"], before.name());
+    }
     let mut new = old.map_or_else(|| new.clone(), |old| part(of, new.clone(), old));
     if of.sub.is_none() {
         default(of, &mut new);

@@ -1,5 +1,6 @@
 //! Create: what a client asks for, named, defaulted, admitted and checked, and written where nothing is.
 use super::check;
+use super::webhooks::Drafted;
 use crate::admission::Effects;
 use crate::claims;
 use crate::meta;
@@ -56,14 +57,14 @@ impl Pipeline {
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         let of = call.write();
-        let owners = managed::before(&mut object, None);
+        let (owners, generated) = (managed::before(&mut object, None), object.name().is_empty());
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
-        let held = self.mutate(call, &mut object, None, held).await?;
+        let held = self.mutate(call, Drafted { object: &mut object, old: None, generated }, held).await?;
         write::finish_new(&of, &mut object)?;
         let held = self.judge(call, &object, None, held).await?;
         let mut held = self.validate(call, &object, None, held).await?;

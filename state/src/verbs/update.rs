@@ -1,5 +1,6 @@
 //! Update and patch: what a client makes of the present object, checked, and written when it differs.
 use super::check;
+use super::webhooks::Drafted;
 use crate::admission::Effects;
 use crate::authz::Attributes;
 use crate::claims::Made;
@@ -137,7 +138,7 @@ impl Pipeline {
         let mut new = write::cover(&of, new, old);
         write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
         let held = self.admit(call, &mut new, Some(old)).await?;
-        let held = self.mutate(call, &mut new, Some(old), held).await?;
+        let held = self.mutate(call, Drafted { object: &mut new, old: Some(old), generated: false }, held).await?;
         write::finish_change(&of, &mut new, old)?;
         let held = self.judge(call, &new, Some(old), held).await?;
         let held = self.validate(call, &new, Some(old), held).await?;

@@ -1,5 +1,6 @@
 //! One webhook is asked about one write.
 use crate::pipeline::Pipeline;
+use crate::warnings;
 use crate::webhooks::matching;
 use crate::webhooks::question::{Concerned, Question, Shown};
 use crate::webhooks::services::Endpoints;
@@ -30,7 +31,10 @@ impl Pipeline {
         }
         match self.ask_remote(to, question, purpose).await {
             Ok(answer) if answer.allowed => Ok(Some(answer)),
-            Ok(answer) => Err(ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0))),
+            Ok(answer) => {
+                let refusal = ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0));
+                Err(refusal.with_warnings(warnings::bounded(answer.warnings)))
+            }
             Err(why) => failed(webhook, &why).map(|()| None),
         }
     }
@@ -66,7 +70,7 @@ impl Pipeline {
         let body = question.request(to, &shown, uid.clone()).review(version)?;
         let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
-        review::answer(version, &uid, purpose == Purpose::Mutating, &answer).map_err(|e| format!("received invalid webhook response: {e}"))
+        review::answer(version, &uid, purpose == Purpose::Mutating, &answer)
     }
 }
 

@@ -103,7 +103,8 @@ pub enum CauseReason {
 pub struct Cause {
     /// Why.
     pub reason: CauseReason,
-    /// The path, as Kubernetes writes it: `spec.containers[0].name`.
+    /// The path, as Kubernetes writes it: `spec.containers[0].name`; empty where it is of none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
     /// The sentence without the path: `Invalid value: "A": must be lower case`.
     pub message: String,
@@ -341,7 +342,9 @@ impl ApiError {
             if d.retry_after_seconds > 0 {
                 details["retryAfterSeconds"] = json!(d.retry_after_seconds);
             }
-            status["details"] = details;
+            if d.continue_token.is_empty() {
+                status["details"] = details;
+            }
             if !d.continue_token.is_empty() {
                 status["metadata"]["continue"] = json!(d.continue_token);
             }

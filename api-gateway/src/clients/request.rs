@@ -58,9 +58,6 @@ pub fn read(api: &Api, message: &ClientRequest) -> Result<Asked, ApiError> {
     }
     // the subject alone says what is done: a key may be allowed one verb and not another
     parameters.retain(|(name, _)| name != "watch");
-    if watches {
-        parameters.push(("watch".to_owned(), "true".to_owned()));
-    }
     let version = headers.remove(VERSION).and_then(|version| version.to_str().ok().map(str::to_owned));
     let version = version.or_else(|| api.version_of(&wanted.group, &wanted.resource)).ok_or_else(ApiError::not_served)?;
     let mut request = Request::new(Upload::whole(body));
@@ -73,6 +70,7 @@ pub fn read(api: &Api, message: &ClientRequest) -> Result<Asked, ApiError> {
         namespace: wanted.namespace.clone(),
         name: wanted.name.clone(),
         subresource: wanted.subresource.clone(),
+        watch: watches,
     };
     let stream = watches || wanted.subresource == "log";
     Ok(Asked { request: ApiRequest { request, user, query: Query::of(parameters) }, path, stream })

@@ -100,6 +100,8 @@ fn core() -> Vec<Row> {
             .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
+                // its name in the first versions
+                ("spec.host", &["spec", "nodeName"]),
                 ("spec.restartPolicy", &["spec", "restartPolicy"]),
                 ("spec.schedulerName", &["spec", "schedulerName"]),
                 ("spec.serviceAccountName", &["spec", "serviceAccountName"]),
@@ -344,12 +346,11 @@ fn resource() -> Vec<Row> {
         row(group, "v1", "DeviceTaintRule", "devicetaintrules").strategy(&devices::TAINT_RULE).status().cluster().generation(),
         row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).strategy(&devices::CLAIM).status(),
         row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates").strategy(&devices::TEMPLATE),
-        row(group, "v1", "ResourceSlice", "resourceslices")
-            .columns(columns::resource_slice())
-            .strategy(&devices::SLICE)
-            .cluster()
-            .generation()
-            .select(&[("spec.nodeName", &["spec", "nodeName"]), ("spec.driver", &["spec", "driver"])]),
+        row(group, "v1", "ResourceSlice", "resourceslices").columns(columns::resource_slice()).strategy(&devices::SLICE).cluster().generation().select(&[
+            ("spec.nodeName", &["spec", "nodeName"]),
+            ("spec.driver", &["spec", "driver"]),
+            ("spec.pool.name", &["spec", "pool", "name"]),
+        ]),
     ]
 }
 

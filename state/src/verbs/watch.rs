@@ -2,6 +2,7 @@
 use super::read::revision;
 use crate::form;
 use crate::identity;
+use crate::list_options;
 use crate::node_name;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
@@ -18,6 +19,10 @@ use std::time::Duration;
 
 /// How often a bookmark says how far a quiet watch has come.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// So long before a watch ends a bookmark says how far it has come.
+const BEFORE_END: Duration = Duration::from_secs(2);
+/// When a watch ends that ends with its client only.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// So many initial events travel in one frame.
 const FRAME: usize = 500;
 /// Bytes of objects in one frame.
@@ -38,6 +43,8 @@ struct Ready {
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
+    /// How long it is going to be open.
+    lifetime: Option<Duration>,
     pipeline: Pipeline,
     /// Whether it is asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
     judged: bool,
@@ -66,7 +73,8 @@ impl Pipeline {
         self.allow(&call).await?;
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
-        let from = match (call.options.resource_version.as_str(), asked.initial_events) {
+        let initial_events = list_options::check_watch(&call.options, asked.initial_events)?;
+        let from = match (call.options.resource_version.as_str(), initial_events) {
             ("" | "0", Some(false)) => WatchFrom::Now,
             ("" | "0", _) => WatchFrom::Initial,
             (text, Some(true)) => {
@@ -86,8 +94,8 @@ impl Pipeline {
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
         call.admitted.charge(initial.len() * size_of::<Arc<Stored>>())?;
-        let (pipeline, judged, announced) = (self.clone(), call.node().is_some() && !call.of_pods(), asked.initial_events == Some(true));
-        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced, pipeline, judged })
+        let (pipeline, judged, announced) = (self.clone(), call.node().is_some() && !call.of_pods(), asked.bookmarks && initial_events == Some(true));
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced, pipeline, judged, lifetime: asked.lifetime })
     }
 }
 
@@ -124,15 +132,39 @@ impl Ready {
 
     async fn follow(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         self.begin(sender).await?;
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + BOOKMARK, BOOKMARK);
+        let begun = tokio::time::Instant::now();
+        let mut ticks = tokio::time::interval_at(begun + BOOKMARK, BOOKMARK);
+        let mut last = std::pin::pin!(tokio::time::sleep_until(begun + self.lifetime.unwrap_or(FOREVER).saturating_sub(BEFORE_END)));
+        let (mut ends, mut kinds) = (self.bookmarks && self.lifetime.is_some(), self.pipeline.definitions());
+        let custom = self.call.kind.schema.custom().is_some();
         loop {
             let events = tokio::select! {
                 () = sender.closed() => return Err(End::Closed),
                 changes = self.source.next() => self.judged(&changes?).await?,
-                _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
+                _ = ticks.tick(), if self.bookmarks => vec![self.bookmark()],
+                () = &mut last, if ends => {
+                    ends = false;
+                    vec![self.bookmark()]
+                }
+                Ok(()) = kinds.changed(), if custom => {
+                    if self.is_gone() {
+                        return Err(End::Closed);
+                    }
+                    continue;
+                }
             };
             self.send(sender, events).await?;
         }
+    }
+
+    fn bookmark(&mut self) -> Event {
+        Event::Bookmark { revision: self.source.progress(), initial_events_end: false }
+    }
+
+    /// Whether the definition of what is watched no longer serves it.
+    fn is_gone(&self) -> bool {
+        let kind = &self.call.kind;
+        self.pipeline.kinds().served(&kind.group, &kind.version, &kind.resource).is_none()
     }
 
     /// Sends events in as many frames as their sizes ask for. Who leaves them where they are is charged for them, and left after a while: they aren't held

@@ -3,8 +3,8 @@
 use super::ask::patched;
 use crate::admission::{AuditAnnotation, Effects};
 use crate::pipeline::Pipeline;
-use crate::warnings;
 use crate::request_context::RequestContext;
+use crate::warnings;
 use crate::webhooks::question::{Concerned, Question};
 use crate::webhooks::table::Purpose;
 use crate::write;

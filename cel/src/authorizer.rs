@@ -51,6 +51,8 @@ pub struct Authorizing<'a> {
     pub authorizer: &'a dyn Authorizer,
     /// Whom it is asked about, if not the user of the request.
     pub service_account: Option<Arc<(Box<str>, Box<str>)>>,
+    /// The resource of the request, which expressions have as `authorizer.requestResource`.
+    pub request: Option<Arc<Check>>,
 }
 
 impl fmt::Debug for Authorizing<'_> {

@@ -3,7 +3,7 @@ use crate::ast::{Comprehension, Expr, Fold, Kind, Literal, Name};
 use crate::environment::Environment;
 use crate::position::Issue;
 use crate::signatures::{self, Overload};
-use crate::types::Type;
+use crate::types::{Type, opaque};
 use crate::unify::Substitution;
 
 /// What is known of an expression once it has been checked.
@@ -112,6 +112,7 @@ impl Checker<'_> {
                 already @ Type::Optional(_) => already,
                 other => Type::optional(other),
             },
+            Type::Opaque(opaque::AUTHORIZER) if field == opaque::REQUEST_RESOURCE => Type::Opaque(opaque::RESOURCE_CHECK),
             Type::Dyn => Type::Dyn,
             Type::Error => Type::Error,
             unbound @ Type::Param(_) => {

@@ -4,7 +4,9 @@ use crate::ast::{Comprehension, Expr, Fold, Kind, Literal, Name};
 use crate::budget::Budget;
 use crate::error::EvalError;
 use crate::functions::{self, Context};
+use crate::opaque::Opaque;
 use crate::types::Type;
+use crate::types::opaque::REQUEST_RESOURCE;
 use crate::value::{Entries, List, Map, Text, Value};
 use std::collections::BTreeMap;
 use std::mem::size_of;
@@ -402,6 +404,10 @@ fn select<'a>(operand: &Value<'a>, field: &str) -> Evaluated<'a> {
     match operand {
         Value::Map(map) => map.field(field).unwrap_or_else(|| Err(EvalError::value(format!("no such key: {field}")))),
         Value::Optional(_) => optional_index(operand, &Value::String(Text::Shared(field.into()))),
+        Value::Opaque(Opaque::Authorizer(who)) => match &who.request {
+            Some(request) if field == REQUEST_RESOURCE => Ok(Value::Opaque(Opaque::ResourceCheck(who.clone(), request.clone()))),
+            _ => Err(EvalError::value(format!("no such key: {field}"))),
+        },
         _ => Err(EvalError::value(format!("no such key: {field}"))),
     }
 }

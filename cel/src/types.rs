@@ -68,6 +68,8 @@ pub mod opaque {
     pub const RESOURCE_CHECK: &str = "kubernetes.authorization.ResourceCheck";
     /// What a check said.
     pub const DECISION: &str = "kubernetes.authorization.Decision";
+    /// What of the authorizer is a check of the request's resource.
+    pub const REQUEST_RESOURCE: &str = "requestResource";
     /// All of them.
     pub const ALL: [&str; 11] = [IP, CIDR, URL, QUANTITY, SEMVER, FORMAT, AUTHORIZER, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK, DECISION];
 }

@@ -15,7 +15,7 @@ pub fn call<'a>(function: &str, args: &[Value<'a>]) -> Option<Value<'a>> {
         ("path", Opaque::Authorizer(who)) => Opaque::PathCheck(who.clone(), Arc::new(Check { path: Some(text(0)), ..check(who) })),
         ("group", Opaque::Authorizer(who)) => Opaque::GroupCheck(who.clone(), Arc::new(Check { group: text(0), ..check(who) })),
         ("serviceAccount", Opaque::Authorizer(who)) => {
-            Opaque::Authorizer(Authorizing { authorizer: who.authorizer, service_account: Some(Arc::new((text(0), text(1)))) })
+            Opaque::Authorizer(Authorizing { authorizer: who.authorizer, service_account: Some(Arc::new((text(0), text(1)))), request: None })
         }
         ("resource", Opaque::GroupCheck(who, check)) => Opaque::ResourceCheck(who.clone(), Arc::new(Check { resource: text(0), ..(**check).clone() })),
         ("check", Opaque::PathCheck(who, check) | Opaque::ResourceCheck(who, check)) => {

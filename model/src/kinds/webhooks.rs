@@ -3,6 +3,7 @@ use super::admission_rule;
 use super::fields::{Checks, int, items, list, text, top_items};
 use super::pod::selector_causes;
 use crate::error::Cause;
+use crate::match_conditions;
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -92,7 +93,7 @@ fn reviews(checks: &mut Checks, path: &dyn Display, versions: &[Value]) {
     }
 }
 
-/// Match conditions have names of their own; their expressions are compiled where they are evaluated.
+/// Match conditions have names of their own, and expressions that can be compiled.
 fn conditions(checks: &mut Checks, path: &dyn Display, of: &Value) {
     let all = list(of, "matchConditions");
     if all.len() > CONDITIONS_MAX {
@@ -101,7 +102,11 @@ fn conditions(checks: &mut Checks, path: &dyn Display, of: &Value) {
     let mut seen = HashSet::new();
     for (i, condition) in all.iter().enumerate() {
         let (place, name) = (format!("{path}.matchConditions[{i}]"), text(condition, "name"));
-        checks.filled(format_args!("{place}.expression"), text(condition, "expression"));
+        let expression = text(condition, "expression");
+        checks.filled(format_args!("{place}.expression"), expression.trim());
+        if let Some(why) = match_conditions::wrong(expression.trim()) {
+            checks.add(Cause::invalid(format_args!("{place}.expression"), &expression.trim().into(), why));
+        }
         checks.name(format_args!("{place}.name"), name, names::qualified_name);
         checks.unique(format_args!("{place}.name"), &name.into(), &mut seen);
     }

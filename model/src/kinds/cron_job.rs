@@ -12,6 +12,9 @@ const NAME_MAX: usize = 52;
 /// Longest part of a time zone's name.
 const ZONE_PART_MAX: usize = 14;
 
+/// Where a CronJob's job is.
+const JOB: [&str; 3] = ["spec", "jobTemplate", "spec"];
+
 /// The rules of CronJobs.
 pub static STRATEGY: CronJob = CronJob;
 
@@ -26,9 +29,11 @@ impl Strategy for CronJob {
     }
     fn prepare_create(&self, cron: &mut Object) {
         cron.set(&["status"], json!({}));
+        job::drop_disabled(cron, None, &JOB);
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
+        job::drop_disabled(new, Some(old), &JOB);
     }
     fn validate(&self, cron: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();

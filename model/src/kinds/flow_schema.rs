@@ -213,21 +213,16 @@ mod tests {
         json!({"metadata": {"name": "x"}, "spec": spec})
     }
 
+    fn rule(change: Value) -> Value {
+        let resources = json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["a"]}]);
+        let mut rule = json!({"subjects": [{"kind": "User", "user": {"name": "u"}}], "resourceRules": resources});
+        merge(&mut rule, change);
+        of(json!({"rules": [rule]}))
+    }
+
     #[test]
     fn schemas() {
-        let rule = |change: Value| {
-            let resources = json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["a"]}]);
-            let mut rule = json!({"subjects": [{"kind": "User", "user": {"name": "u"}}], "resourceRules": resources});
-            merge(&mut rule, change);
-            of(json!({"rules": [rule]}))
-        };
         let subject = |subject: Value| rule(json!({"subjects": [subject]}));
-        let path = |path: &str| rule(json!({"nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": [path]}]}));
-        let resources = |change: Value| {
-            let mut one = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "clusterScope": true});
-            merge(&mut one, change);
-            rule(json!({"resourceRules": [one]}))
-        };
         let at = "spec.rules[0]";
         check_kind(
             GROUP,
@@ -260,6 +255,23 @@ mod tests {
                     subject(json!({"kind": "ServiceAccount", "serviceAccount": {"name": "*"}})),
                     &format!("{at}.subjects[0].serviceAccount.namespace: Required value: must specify namespace for service account"),
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn rules() {
+        let path = |path: &str| rule(json!({"nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": [path]}]}));
+        let resources = |change: Value| {
+            let mut one = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "clusterScope": true});
+            merge(&mut one, change);
+            rule(json!({"resourceRules": [one]}))
+        };
+        let at = "spec.rules[0]";
+        check_kind(
+            GROUP,
+            KIND,
+            vec![
                 (
                     resources(json!({"verbs": ["*", "get"]})),
                     &format!("{at}.resourceRules[0].verbs: Invalid value: [\"*\",\"get\"]: if '*' is present, must not specify other verbs"),
@@ -286,6 +298,10 @@ mod tests {
                 (json!({"metadata": {"name": "catch-all"}, "spec": {"priorityLevelConfiguration": {"name": "a"}}}), "spec: Invalid value: …"),
             ],
         );
+    }
+
+    #[test]
+    fn defaults_and_statuses() {
         check_defaults(GROUP, KIND, json!({"spec": {"matchingPrecedence": 0}}), json!({"spec": {"matchingPrecedence": 1_000}}));
         check_kind_status(
             GROUP,

@@ -128,10 +128,12 @@ fn daemon_sets_and_replication_controllers() {
     );
 }
 
+fn scaler(change: Value) -> Value {
+    with(json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}), change)
+}
+
 #[test]
 fn autoscalers() {
-    let scaler = |change: Value| with(json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}), change);
-    let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
     check_kind(
         "autoscaling",
         "horizontalpodautoscalers",
@@ -156,6 +158,30 @@ fn autoscalers() {
                 "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas",
             ),
             (
+                scaler(json!({"behavior": {"scaleDown": {"policies": [{"type": "X", "periodSeconds": 1801}], "tolerance": "-1"}}})),
+                "spec.behavior.scaleDown.policies[0].type: Unsupported value: \"X\": supported values: \"Percent\", \"Pods\" | spec.behavior.scaleDown.policies[0].value: Invalid value: 0: must be greater than zero | spec.behavior.scaleDown.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800 | spec.behavior.scaleDown.tolerance: Invalid value: \"-1\": must be greater than or equal to 0",
+            ),
+            (
+                scaler(json!({"behavior": {"scaleDown": {"policies": []}}})),
+                "spec.behavior.scaleDown.policies: Required value: must specify at least one Policy",
+            ),
+            (scaler(json!({"minReplicas": 5})), "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
+            (
+                scaler(json!({"behavior": {"scaleUp": {"stabilizationWindowSeconds": 4000}}})),
+                "spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn metrics() {
+    let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
+    check_kind(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        vec![
+            (
                 metric(json!({"type": "Pods", "resource": {"name": "cpu", "target": {"type": "X", "averageUtilization": 0}}})),
                 "spec.metrics[0].resource.target.type: Invalid value: \"X\": must be either Utilization, Value, or AverageValue | spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0 | spec.metrics[0].pods: Required value: must populate information for the given metric source",
             ),
@@ -178,15 +204,6 @@ fn autoscalers() {
                 "spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue",
             ),
             (
-                scaler(json!({"behavior": {"scaleDown": {"policies": [{"type": "X", "periodSeconds": 1801}], "tolerance": "-1"}}})),
-                "spec.behavior.scaleDown.policies[0].type: Unsupported value: \"X\": supported values: \"Percent\", \"Pods\" | spec.behavior.scaleDown.policies[0].value: Invalid value: 0: must be greater than zero | spec.behavior.scaleDown.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800 | spec.behavior.scaleDown.tolerance: Invalid value: \"-1\": must be greater than or equal to 0",
-            ),
-            (
-                scaler(json!({"behavior": {"scaleDown": {"policies": []}}})),
-                "spec.behavior.scaleDown.policies: Required value: must specify at least one Policy",
-            ),
-            (scaler(json!({"minReplicas": 5})), "spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`"),
-            (
                 metric(json!({"type": "X"})),
                 "spec.metrics[0].type: Unsupported value: \"X\": supported values: \"ContainerResource\", \"External\", \"Object\", \"Pods\", \"Resource\"",
             ),
@@ -194,10 +211,6 @@ fn autoscalers() {
             (
                 metric(json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}})),
                 "spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization",
-            ),
-            (
-                scaler(json!({"behavior": {"scaleUp": {"stabilizationWindowSeconds": 4000}}})),
-                "spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600",
             ),
         ],
     );
@@ -251,7 +264,7 @@ fn budgets() {
 }
 
 #[test]
-fn quotas_and_limits() {
+fn quotas() {
     let quota = |hard: Value| json!({"spec": {"hard": hard}});
     let scoped = |change: Value| {
         let mut quota = quota(json!({"cpu": "1"}));
@@ -283,6 +296,10 @@ fn quotas_and_limits() {
             ),
         ],
     );
+}
+
+#[test]
+fn limits() {
     let limit = |limit: Value| json!({"spec": {"limits": [limit]}});
     check_kind(
         "",

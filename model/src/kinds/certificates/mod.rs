@@ -1,6 +1,7 @@
 //! CertificateSigningRequests and what else belongs to certificates.
 mod bundle;
 mod der;
+mod issued;
 mod pem;
 mod pod;
 mod signer;

@@ -1,5 +1,5 @@
 //! PodCertificateRequests: certificates for pods.
-use super::signer;
+use super::{issued, signer};
 use crate::error::Cause;
 use crate::kinds::conditions;
 use crate::kinds::fields::{Checks, int, keep, list, map, text};
@@ -77,11 +77,28 @@ impl Strategy for Pod {
             checks.choice(format_args!("{path}.status"), Some(&text(condition, "status").into()), &["True"]);
         }
         conditions::of_status(&mut checks, status);
-        let decided = old.list_at(&["status", "conditions"]).iter().any(|c| DECISIONS.contains(&text(c, "type")));
-        if checks.0.is_empty() && decided && new.at(&["status"]) != old.at(&["status"]) {
-            checks.add(Cause::wrong("status", "immutable after PodCertificateRequest is issued, denied, or failed"));
+        if checks.0.is_empty() {
+            decided(&mut checks, new, old);
         }
         checks.0
+    }
+}
+
+/// What goes with a decision: it is the last word, and a certificate comes with one alone.
+fn decided(checks: &mut Checks, new: &Object, old: &Object) {
+    let has = |request: &Object, kinds: &[&str]| request.list_at(&["status", "conditions"]).iter().any(|c| kinds.contains(&text(c, "type")));
+    let status = new.at(&["status"]).unwrap_or(&Value::Null);
+    let others = status.as_object().is_some_and(|status| status.keys().any(|field| field != "conditions"));
+    if has(old, &DECISIONS) {
+        if new.at(&["status"]) != old.at(&["status"]) {
+            checks.add(Cause::wrong("status", "immutable after PodCertificateRequest is issued, denied, or failed"));
+        }
+    } else if has(new, &["Denied", "Failed"]) {
+        if others {
+            checks.add(Cause::wrong("status", "non-condition status fields must be empty when denying or failing the PodCertificateRequest"));
+        }
+    } else if has(new, &["Issued"]) {
+        issued::validate(checks, status);
     }
 }
 

@@ -119,3 +119,85 @@ fn bundles() {
         ],
     );
 }
+
+fn for_pod(change: Value) -> Value {
+    let mut spec = json!({"signerName": "a.b/c", "podName": "p", "podUID": "1", "serviceAccountName": "s", "serviceAccountUID": "2",
+        "nodeName": "n", "nodeUID": "3", "stubPKCS10Request": "AAAA"});
+    merge(&mut spec, change);
+    json!({"metadata": {"name": "x"}, "spec": spec})
+}
+
+#[test]
+fn certificates_of_pods() {
+    let one = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set";
+    check_kind(
+        GROUP,
+        "podcertificaterequests",
+        vec![
+            (for_pod(json!({})), ""),
+            (for_pod(json!({"podUID": ""})), "spec.podUID: Invalid value: \"\": must not be empty"),
+            (for_pod(json!({"nodeUID": "x".repeat(129)})), "spec.nodeUID: Too long: may not be more than 128 bytes"),
+            (for_pod(json!({"maxExpirationSeconds": 60})), "spec.maxExpirationSeconds: Invalid value: 60: must be in the range [3600, 7862400]"),
+            (
+                for_pod(json!({"signerName": "kubernetes.io/x", "maxExpirationSeconds": 86_401})),
+                "spec.maxExpirationSeconds: Invalid value: 86401: must be in the range [3600, 86400]",
+            ),
+            (for_pod(json!({"pkixPublicKey": "AAAA"})), &format!("spec: Invalid value: {one}")),
+            (
+                for_pod(json!({"unverifiedUserAnnotations": {"a": "b"}})),
+                "spec.unverifiedUserAnnotations: Invalid value: \"a\": must be a domain-prefixed key (such as \"acme.io/foo\")",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn decisions_on_certificates_of_pods() {
+    let status = |kind: &str, more: Value| {
+        let condition = json!({"type": kind, "status": "True", "reason": "R", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let mut request = for_pod(json!({}));
+        request["status"] = json!({"conditions": [condition]});
+        merge(&mut request["status"], more);
+        request
+    };
+    let issued = json!({"certificateChain": block("CERTIFICATE"), "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2026-01-02T00:00:00Z",
+        "beginRefreshAt": "2026-01-01T12:00:00Z"});
+    let at = |time: &str| {
+        let mut issued = issued.clone();
+        issued["beginRefreshAt"] = time.into();
+        status("Issued", issued)
+    };
+    check_kind_status(
+        GROUP,
+        "podcertificaterequests",
+        vec![
+            (for_pod(json!({})), status("Issued", issued.clone()), ""),
+            (for_pod(json!({})), status("Denied", json!({})), ""),
+            (
+                for_pod(json!({})),
+                status("X", json!({})),
+                "status.conditions.[0].type: Unsupported value: \"X\": supported values: \"Issued\", \"Denied\", \"Failed\"",
+            ),
+            (
+                for_pod(json!({})),
+                status("Denied", issued.clone()),
+                "status: Invalid value: non-condition status fields must be empty when denying or failing the PodCertificateRequest",
+            ),
+            (
+                for_pod(json!({})),
+                status("Issued", json!({})),
+                "status.certificateChain: Invalid value: \"\": issued certificate chain must contain at least one certificate",
+            ),
+            (
+                for_pod(json!({})),
+                at("2026-01-01T00:01:00Z"),
+                "status.beginRefreshAt: Invalid value: \"2026-01-01T00:01:00Z\": must be at least 10 minutes after status.notBefore",
+            ),
+            (
+                status("Denied", json!({})),
+                status("Failed", json!({})),
+                "status: Invalid value: immutable after PodCertificateRequest is issued, denied, or failed",
+            ),
+        ],
+    );
+}

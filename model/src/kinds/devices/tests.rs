@@ -17,14 +17,6 @@ fn exactly(change: Value) -> Value {
 #[test]
 fn claims() {
     let at = "spec.devices.requests[0]";
-    let with = |more: Value| {
-        let mut devices =
-            json!({"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}, {"name": "s", "firstAvailable": [{"name": "t", "deviceClassName": "c"}]}]});
-        merge(&mut devices, more);
-        claim(devices)
-    };
-    let config = |config: Value| with(json!({"config": [config]}));
-    let constraint = |constraint: Value| with(json!({"constraints": [constraint]}));
     let tolerated = |toleration: Value| exactly(json!({"tolerations": [toleration]}));
     let one = "exactly one of `exactly` or `firstAvailable` is required";
     check_kind(
@@ -56,6 +48,24 @@ fn claims() {
                 tolerated(json!({"operator": "Equal", "value": "a b"})),
                 &format!("{at}.exactly.tolerations[0].value: Invalid value: \"a b\": a valid label must be…"),
             ),
+        ],
+    );
+}
+
+#[test]
+fn constraints_and_configurations() {
+    let with = |more: Value| {
+        let mut devices =
+            json!({"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}, {"name": "s", "firstAvailable": [{"name": "t", "deviceClassName": "c"}]}]});
+        merge(&mut devices, more);
+        claim(devices)
+    };
+    let config = |config: Value| with(json!({"config": [config]}));
+    let constraint = |constraint: Value| with(json!({"constraints": [constraint]}));
+    check_kind(
+        GROUP,
+        "resourceclaims",
+        vec![
             (constraint(json!({"matchAttribute": "a.b/c", "requests": ["r", "s/t"]})), ""),
             (
                 constraint(json!({"matchAttribute": "a.b/c", "requests": ["s/r"]})),
@@ -82,6 +92,10 @@ fn claims() {
             ),
         ],
     );
+}
+
+#[test]
+fn claims_stay() {
     let other = exactly(json!({"deviceClassName": "d"}));
     check_kind_change(GROUP, "resourceclaims", vec![(exactly(json!({})), exactly(json!({})), ""), (exactly(json!({})), other, "spec: Invalid value: …")]);
     check_defaults(GROUP, "resourceclaims", exactly(json!({})), exactly(json!({"allocationMode": "ExactCount", "count": 1})));

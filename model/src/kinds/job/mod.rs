@@ -40,9 +40,11 @@ impl Strategy for Job {
             generate_selector(job);
         }
         job.set(&["status"], json!({}));
+        drop_disabled(job, None, &["spec"]);
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
+        drop_disabled(new, Some(old), &["spec"]);
     }
     fn validate(&self, job: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
@@ -64,6 +66,14 @@ impl Strategy for Job {
     }
     fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
         status::validate(new, old)
+    }
+}
+
+/// Drops from the job's spec at `path` how its pods are scheduled together, a feature that isn't on, unless it was there before.
+pub(super) fn drop_disabled(object: &mut Object, old: Option<&Object>, path: &[&str]) {
+    let field = [path, &["scheduling"]].concat();
+    if object.at(&field).is_some() && old.and_then(|old| old.at(&field)).is_none() {
+        object.remove(&field);
     }
 }
 

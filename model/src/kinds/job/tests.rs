@@ -85,15 +85,14 @@ fn what_is_made_of_jobs() {
 }
 
 #[test]
-fn policies() {
+fn failure_policies() {
     let failure = |rule: Value| job(json!({"podFailurePolicy": {"rules": [rule]}}));
     let codes = |change: Value| {
         let mut codes = json!({"operator": "In", "values": [1]});
         merge(&mut codes, change);
         failure(json!({"action": "Count", "onExitCodes": codes}))
     };
-    let success = |rule: Value| indexed(json!({"successPolicy": {"rules": [rule]}}));
-    let (rule, at) = ("spec.podFailurePolicy.rules[0]", "spec.successPolicy.rules[0]");
+    let rule = "spec.podFailurePolicy.rules[0]";
     check_kind(
         "batch",
         "jobs",
@@ -127,6 +126,18 @@ fn policies() {
                 job(json!({"podFailurePolicy": {"rules": []}, "template": {"spec": {"restartPolicy": "OnFailure"}}})),
                 "spec.template.spec.restartPolicy: Invalid value: \"OnFailure\": only \"Never\" is supported when podFailurePolicy is specified",
             ),
+        ],
+    );
+}
+
+#[test]
+fn success_policies() {
+    let success = |rule: Value| indexed(json!({"successPolicy": {"rules": [rule]}}));
+    let at = "spec.successPolicy.rules[0]";
+    check_kind(
+        "batch",
+        "jobs",
+        vec![
             (
                 job(json!({"successPolicy": {"rules": [{"succeededCount": 1}]}})),
                 "spec.successPolicy: Invalid value: {\"Rules\":[{\"SucceededIndexes\":null,\"SucceededCount\":1}]}: requires indexed completion mode",
@@ -234,27 +245,30 @@ fn conditions(of: &[&str]) -> Value {
     of.iter().map(|kind| json!({"type": kind, "status": "True"})).collect()
 }
 
+const START: &str = "2026-01-01T00:00:00Z";
+const END: &str = "2026-01-01T00:01:00Z";
+const CONDITIONS: &str = "status.conditions: Invalid value";
+
+/// The status of a job that is complete, with this changed.
+fn complete_but(change: Value) -> Value {
+    let mut status = json!({"conditions": conditions(&["SuccessCriteriaMet", "Complete"]), "startTime": START, "completionTime": END, "succeeded": 1});
+    merge(&mut status, change);
+    status
+}
+
 #[test]
-fn statuses() {
-    let (start, end) = ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z");
-    let complete = json!({"conditions": conditions(&["SuccessCriteriaMet", "Complete"]), "startTime": start, "completionTime": end, "succeeded": 1});
-    let but = |change: Value| {
-        let mut status = complete.clone();
-        merge(&mut status, change);
-        status
-    };
-    let none = json!({});
-    let at = "status.conditions: Invalid value";
+fn ends() {
+    let (none, but) = (json!({}), complete_but);
     check_statuses(
         json!({}),
         vec![
-            (none.clone(), complete.clone(), ""),
+            (none.clone(), complete_but(json!({})), ""),
             (none.clone(), but(json!({"completionTime": null})), "status.completionTime: Required value: completionTime is required for Complete jobs"),
             (none.clone(), but(json!({"startTime": null})), "status.startTime: Required value: startTime is required for finished job"),
             (
                 none.clone(),
                 but(json!({"startTime": "2027-01-01T00:00:00Z"})),
-                &format!("status.completionTime: Invalid value: \"{end}\": must be equal to or after `startTime`"),
+                &format!("status.completionTime: Invalid value: \"{END}\": must be equal to or after `startTime`"),
             ),
             (none.clone(), but(json!({"active": 1})), "status.active: Invalid value: 1: active>0 is invalid for finished job"),
             (
@@ -271,25 +285,35 @@ fn statuses() {
             (
                 none.clone(),
                 but(json!({"conditions": conditions(&["Complete"])})),
-                &format!("{at}: cannot set Complete=True condition without the SuccessCriteriaMet=true condition"),
+                &format!("{CONDITIONS}: cannot set Complete=True condition without the SuccessCriteriaMet=true condition"),
             ),
             (
                 none.clone(),
-                json!({"conditions": conditions(&["Failed"]), "startTime": start}),
-                &format!("{at}: cannot set Failed=True condition without the FailureTarget=true condition"),
+                json!({"conditions": conditions(&["Failed"]), "startTime": START}),
+                &format!("{CONDITIONS}: cannot set Failed=True condition without the FailureTarget=true condition"),
             ),
             (
                 none.clone(),
-                json!({"conditions": conditions(&["Failed", "FailureTarget", "SuccessCriteriaMet"]), "startTime": start}),
+                json!({"conditions": conditions(&["Failed", "FailureTarget", "SuccessCriteriaMet"]), "startTime": START}),
                 &format!(
-                    "{at}: cannot set SuccessCriteriaMet=True and Failed=true conditions | {at}: cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"
+                    "{CONDITIONS}: cannot set SuccessCriteriaMet=True and Failed=true conditions | {CONDITIONS}: cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"
                 ),
             ),
             (
                 none.clone(),
-                json!({"completionTime": end}),
-                &format!("status.completionTime: Invalid value: \"{end}\": cannot set completionTime when there is no Complete=True condition"),
+                json!({"completionTime": END}),
+                &format!("status.completionTime: Invalid value: \"{END}\": cannot set completionTime when there is no Complete=True condition"),
             ),
+        ],
+    );
+}
+
+#[test]
+fn statuses() {
+    let (none, but) = (json!({}), complete_but);
+    check_statuses(
+        json!({}),
+        vec![
             (
                 none.clone(),
                 json!({"failed": -1}),
@@ -310,24 +334,31 @@ fn statuses() {
                 json!({"failedIndexes": "0"}),
                 "status.failedIndexes: Invalid value: \"0\": cannot set non-null failedIndexes when backoffLimitPerIndex is null",
             ),
-            (complete.clone(), but(json!({"succeeded": 0})), "status.succeeded: Invalid value: 0: cannot decrease the succeeded counter"),
+            (complete_but(json!({})), but(json!({"succeeded": 0})), "status.succeeded: Invalid value: 0: cannot decrease the succeeded counter"),
             (
-                complete.clone(),
+                complete_but(json!({})),
                 but(json!({"completionTime": "2026-01-02T00:00:00Z"})),
                 "status.completionTime: Invalid value: \"2026-01-02T00:00:00Z\": field is immutable",
             ),
             (
-                complete.clone(),
+                complete_but(json!({})),
                 but(json!({"conditions": [], "completionTime": null})),
-                &format!("{at}: cannot disable the terminal Complete=True condition | {at}: cannot disable the SuccessCriteriaMet=True condition"),
+                &format!(
+                    "{CONDITIONS}: cannot disable the terminal Complete=True condition | {CONDITIONS}: cannot disable the SuccessCriteriaMet=True condition"
+                ),
             ),
             (
-                json!({"startTime": start}),
-                json!({"startTime": end}),
-                &format!("status.startTime: Invalid value: \"{end}\": field is immutable for unsuspended job once set"),
+                json!({"startTime": START}),
+                json!({"startTime": END}),
+                &format!("status.startTime: Invalid value: \"{END}\": field is immutable for unsuspended job once set"),
             ),
         ],
     );
+}
+
+#[test]
+fn statuses_of_indexed_jobs() {
+    let none = json!({});
     check_statuses(
         json!({"completionMode": "Indexed", "completions": 4, "parallelism": 2, "backoffLimitPerIndex": 1}),
         vec![

@@ -117,5 +117,6 @@ func (b *bench) clean(ctx context.Context) {
 	api := b.typed.AdmissionregistrationV1()
 	_ = api.MutatingWebhookConfigurations().Delete(ctx, b.namespace, metav1.DeleteOptions{})
 	_ = api.ValidatingWebhookConfigurations().Delete(ctx, b.namespace, metav1.DeleteOptions{})
+	_ = b.kinds.ApiextensionsV1().CustomResourceDefinitions().Delete(ctx, "pairs."+b.namespace+".whalesong.dev", metav1.DeleteOptions{})
 	_ = b.typed.CoreV1().Namespaces().Delete(ctx, b.namespace, metav1.DeleteOptions{})
 }

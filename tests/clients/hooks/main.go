@@ -73,7 +73,7 @@ func main() {
 	b, err := newBench(ctx, os.Args[1])
 	if err == nil {
 		err = checks[os.Args[1]](ctx, b)
-		b.clean(ctx)
+		b.clean()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -3,7 +3,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
-use kube::{Client, CustomResource, CustomResourceExt};
+use kube::{Client, CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{error::Error, time::Duration};
@@ -12,9 +12,11 @@ use std::{error::Error, time::Duration};
 pub const MANAGER: &str = "kube-rs-operator";
 
 /// What is wanted of a lamp.
-#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, KubeSchema)]
 #[kube(group = "clients.whalesong.dev", version = "v1", kind = "Lamp", namespaced, status = "LampStatus", shortname = "lmp")]
 #[kube(printcolumn = r#"{"name": "Colour", "type": "string", "jsonPath": ".spec.colour"}"#)]
+#[x_kube(validation = Rule::new("self.colour != 'red' || self.brightness != 99").message("red lamps are never at 99"))]
+#[x_kube(validation = Rule::new("self.brightness >= oldSelf.brightness / 10").message("dim it slowly").field_path(".brightness"))]
 #[serde(rename_all = "camelCase")]
 pub struct LampSpec {
     /// What it shines in.

@@ -1,5 +1,5 @@
-// What webhooks are asked, and what becomes of what they answer, as Kubernetes' own server has it. One check a run, which ends with an error
-// if it fails: `admission CHECK`.
+// What webhooks of admission and conversion are asked, and what becomes of what they answer, as Kubernetes' own server has it. One check a
+// run, which ends with an error if it fails: `hooks CHECK`.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -17,6 +18,7 @@ import (
 // bench is what a check works with: clients, the webhooks' server and a namespace.
 type bench struct {
 	typed     kubernetes.Interface
+	kinds     apiextensions.Interface
 	dynamic   dynamic.Interface
 	hooks     *hooks
 	warnings  *warnings
@@ -51,11 +53,19 @@ var checks = map[string]func(context.Context, *bench) error{
 	"warnings":      warned,
 	"managed":       managed,
 	"configuration": configurations,
+
+	"conversion":         conversion,
+	"converted-list":     convertedList,
+	"unconverted":        unconverted,
+	"converted-write":    convertedWrite,
+	"converted-watch":    convertedWatch,
+	"converted-metadata": convertedMetadata,
+	"misconverted":       misconverted,
 }
 
 func main() {
 	if len(os.Args) != 2 || checks[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: admission CHECK")
+		fmt.Fprintln(os.Stderr, "usage: hooks CHECK")
 		os.Exit(2)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -63,7 +73,7 @@ func main() {
 	b, err := newBench(ctx, os.Args[1])
 	if err == nil {
 		err = checks[os.Args[1]](ctx, b)
-		b.clean(ctx)
+		b.clean()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -80,6 +90,9 @@ func newBench(ctx context.Context, name string) (*bench, error) {
 	config.WarningHandler = b.warnings
 	config.QPS = -1
 	if b.typed, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	if b.kinds, err = apiextensions.NewForConfig(config); err != nil {
 		return nil, err
 	}
 	plain := rest.CopyConfig(config)

@@ -112,10 +112,13 @@ func (b *bench) makeNamespace(ctx context.Context) error {
 	return err
 }
 
-// clean takes away what stands in others' way.
-func (b *bench) clean(ctx context.Context) {
+// clean takes away what stands in others' way, whatever became of the check.
+func (b *bench) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 	api := b.typed.AdmissionregistrationV1()
 	_ = api.MutatingWebhookConfigurations().Delete(ctx, b.namespace, metav1.DeleteOptions{})
 	_ = api.ValidatingWebhookConfigurations().Delete(ctx, b.namespace, metav1.DeleteOptions{})
+	_ = b.kinds.ApiextensionsV1().CustomResourceDefinitions().Delete(ctx, "pairs."+b.namespace+".whalesong.dev", metav1.DeleteOptions{})
 	_ = b.typed.CoreV1().Namespaces().Delete(ctx, b.namespace, metav1.DeleteOptions{})
 }

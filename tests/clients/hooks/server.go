@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	conversionv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
 // answer is what a webhook says to a request; nil allows.
@@ -24,6 +25,8 @@ type hooks struct {
 	answers   map[string]answer
 	raw       map[string]http.HandlerFunc
 	asked     map[string][]admissionv1.AdmissionRequest
+	converts  func(*conversionv1.ConversionRequest, *conversionv1.ConversionResponse)
+	converted []conversionv1.ConversionRequest
 	queries   []string
 }
 
@@ -38,6 +41,10 @@ func serve() (*hooks, error) {
 
 func (h *hooks) handle(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
+	if name == "convert" {
+		h.convert(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	review := &admissionv1.AdmissionReview{}
 	if err == nil {
@@ -76,7 +83,7 @@ func (h *hooks) requests(name string) []admissionv1.AdmissionRequest {
 func (h *hooks) forget() {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
-	h.asked, h.queries = map[string][]admissionv1.AdmissionRequest{}, nil
+	h.asked, h.queries, h.converted = map[string][]admissionv1.AdmissionRequest{}, nil, nil
 }
 
 // patches answers with a JSON patch.

@@ -207,6 +207,7 @@ impl Schema {
             items: self.items.as_ref().map(|inner| Box::new(inner.node(false))),
             int_or_string: self.int_or_string,
             default: self.default.clone(),
+            preserves: self.preserves,
             list_type: self.list_type,
             list_keys: self.list_keys.clone(),
             map_type: self.map_type,

@@ -1,9 +1,10 @@
 //! What differs between an object before and after.
 use super::key;
-use super::of_object::{below, child, is_atomic, is_unowned};
-use super::set::FieldSet;
+use super::set::{FieldSet, Part};
+use super::types::{Form, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// What a write did to an object.
 #[derive(Debug, Default, PartialEq)]
@@ -14,113 +15,143 @@ pub struct Comparison {
     pub removed: FieldSet,
 }
 
-/// Compares two forms of an object, of the fields that `covers` takes at the top.
-pub fn compare(old: &Map<String, Value>, new: &Map<String, Value>, node: &Node, covers: fn(&str) -> bool) -> Comparison {
+/// Compares two forms of an object, of the fields that `covers` takes. `whole` says that the new one is a whole object, whose types hold what isn't set, rather
+/// than one that a configuration was merged into.
+pub fn compare(old: &Map<String, Value>, new: &Map<String, Value>, node: &Node, covers: fn(&str) -> bool, whole: bool) -> Comparison {
     let mut out = Comparison::default();
-    fields(old, new, Some(node), &mut out, &|field| covers(field) && !is_unowned(0, false, field), 0);
-    out
+    Walk { whole }.fields((Some(old), Some(new)), Type::of(node), &mut out, &covers);
+    Comparison { changed: out.changed.stripped(), removed: out.removed.stripped() }
 }
 
-fn fields(old: &Map<String, Value>, new: &Map<String, Value>, node: Option<&Node>, out: &mut Comparison, wanted: &dyn Fn(&str) -> bool, depth: usize) {
-    for (field, value) in new.iter().filter(|(field, _)| wanted(field)) {
-        let inner = child(node, field);
-        let metadata = depth == 0 && field == "metadata";
-        match old.get(field) {
-            Some(before) if before == value => {}
-            Some(before) => {
-                let difference = values(before, value, inner, metadata, depth);
-                put(&mut out.changed, field, difference.changed);
-                put(&mut out.removed, field, difference.removed);
-            }
-            None if metadata => {
-                let difference = values(&Value::Object(Map::new()), value, inner, true, depth);
-                put(&mut out.changed, field, difference.changed);
-            }
-            None => {
-                let mut all = below(value, inner);
-                // a map of free keys is owned itself by who made it
-                if !all.is_empty() && inner.is_some_and(|n| n.resolve().1.values.is_some()) {
-                    all.insert_itself();
-                }
-                let nothing = matches!(value, Value::Array(items) if items.is_empty()) && !is_atomic(value, inner);
-                if !nothing {
-                    out.changed.insert(format!("f:{field}"), all);
-                }
-            }
-        }
-    }
-    for (field, value) in old.iter().filter(|(field, _)| wanted(field) && !new.contains_key(*field)) {
-        let mut all = below(value, child(node, field));
-        if !all.is_empty() {
-            all.insert_itself();
-        }
-        out.removed.insert(format!("f:{field}"), all);
-    }
-}
-
-/// Adds what is below a field, if it is anything: alone, or as a whole where the mark says so.
-fn put(set: &mut FieldSet, field: &str, below: Option<FieldSet>) {
-    if let Some(below) = below {
-        set.insert(format!("f:{field}"), below);
-    }
-}
-
-/// What differs below a value; `Some` of an empty set is the value itself.
+/// What differs of a value: itself, and what is below it.
 #[derive(Default)]
 struct Difference {
-    changed: Option<FieldSet>,
-    removed: Option<FieldSet>,
+    changed: Part,
+    removed: Part,
 }
 
-impl From<Comparison> for Difference {
-    fn from(found: Comparison) -> Self {
-        let some = |set: FieldSet| (!set.is_empty()).then_some(set);
-        Self { changed: some(found.changed), removed: some(found.removed) }
+impl Difference {
+    fn of(below: Comparison) -> Self {
+        Self { changed: Part { member: false, below: below.changed }, removed: Part { member: false, below: below.removed } }
+    }
+
+    /// The difference of a value that is compared as one.
+    fn whole(old: Option<&Value>, new: Option<&Value>) -> Self {
+        let mut out = Self::default();
+        match (old, new) {
+            (Some(old), Some(new)) => out.changed.member = old != new,
+            (None, Some(_)) => out.changed.member = true,
+            (Some(_), None) => out.removed.member = true,
+            (None, None) => {}
+        }
+        out
+    }
+
+    /// The difference of a value that is nothing but there.
+    fn itself(changed: bool) -> Self {
+        let part = |member: bool| Part { member, below: FieldSet::default() };
+        Self { changed: part(changed), removed: part(!changed) }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { changed: self.changed.and(&other.changed), removed: self.removed.and(&other.removed) }
     }
 }
 
-fn values(old: &Value, new: &Value, node: Option<&Node>, metadata: bool, depth: usize) -> Difference {
-    let whole = || Difference { changed: Some(FieldSet::default()), removed: None };
-    match (old, new) {
-        (Value::Object(before), Value::Object(after)) if !is_atomic(new, node) => {
-            let mut out = Comparison::default();
-            fields(before, after, node, &mut out, &|field| !(metadata && is_unowned(1, true, field)), depth + 1);
-            out.into()
+impl Comparison {
+    fn put(&mut self, field: &str, difference: Difference) {
+        if !difference.changed.is_empty() || !difference.removed.is_empty() {
+            self.put_element(format!("f:{field}"), difference);
         }
-        (Value::Array(before), Value::Array(after)) if !is_atomic(new, node) => items(before, after, node, depth).into(),
-        _ => whole(),
+    }
+
+    fn put_element(&mut self, element: String, difference: Difference) {
+        if !difference.removed.is_empty() {
+            self.removed.put(element.clone(), difference.removed);
+        }
+        self.changed.put(element, difference.changed);
     }
 }
 
-fn items(old: &[Value], new: &[Value], node: Option<&Node>, depth: usize) -> Comparison {
-    let mut out = Comparison::default();
-    let Some(list) = node.map(|n| n.resolve().1) else { return out };
-    let inner = list.items.as_deref();
-    let keyed = |items: &[Value]| -> Vec<Option<String>> { items.iter().map(|item| key::element(item, list)).collect() };
-    let (before, after) = (keyed(old), keyed(new));
-    let all = |item: &Value| {
-        let mut all = below(item, inner);
-        if !all.is_empty() {
-            all.insert_itself();
-        }
-        all
-    };
-    for (element, item) in after.iter().zip(new) {
-        let Some(element) = element else { continue };
-        match before.iter().position(|e| e.as_ref() == Some(element)).and_then(|at| old.get(at)) {
-            Some(same) if same == item => {}
-            Some(other) => {
-                let difference = values(other, item, inner, false, depth + 1);
-                difference.changed.into_iter().for_each(|set| out.changed.insert(element.clone(), set));
-                difference.removed.into_iter().for_each(|set| out.removed.insert(element.clone(), set));
+fn differ(one: Form<'_>, other: Form<'_>) -> bool {
+    std::mem::discriminant(&one) != std::mem::discriminant(&other)
+}
+
+fn map(value: Option<&Value>) -> Option<&Map<String, Value>> {
+    value.and_then(Value::as_object)
+}
+
+fn listed(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A value before and after; `None` where it isn't there.
+type Sides<'v, T> = (Option<&'v T>, Option<&'v T>);
+
+struct Walk {
+    whole: bool,
+}
+
+impl Walk {
+    fn values(&self, (old, new): Sides<'_, Value>, kind: Type<'_>) -> Difference {
+        match (old, new) {
+            (Some(old), Some(new)) if old == new => Difference::default(),
+            (Some(before), Some(after)) if !before.is_null() && !after.is_null() && differ(kind.form(before), kind.form(after)) => {
+                // a value of another form: what was below one is gone, and what is below the other is new
+                self.taken((old, new), kind.form(before), kind).and(self.taken((old, new), kind.form(after), kind))
             }
-            None => out.changed.insert(element.clone(), all(item)),
+            (Some(value), Some(Value::Null) | None) | (_, Some(value)) => self.taken((old, new), kind.form(value), kind),
+            (None, None) => Difference::default(),
         }
     }
-    for (element, item) in before.iter().zip(old) {
-        if let Some(element) = element.as_ref().filter(|e| !after.iter().any(|a| a.as_ref() == Some(*e))) {
-            out.removed.insert(element.clone(), all(item));
+
+    /// Compares values as `form` takes them apart; a value of another form is none.
+    fn taken(&self, (old, new): Sides<'_, Value>, form: Form<'_>, kind: Type<'_>) -> Difference {
+        let mut below = Comparison::default();
+        match form {
+            Form::Map if map(old).is_some_and(|m| !m.is_empty()) || map(new).is_some_and(|m| !m.is_empty()) => {
+                self.fields((map(old), map(new)), kind, &mut below, &|_| true);
+            }
+            Form::List(list) if !listed(old).is_empty() || !listed(new).is_empty() => self.items((listed(old), listed(new)), list, kind, &mut below),
+            _ => return Difference::whole(old, new),
+        }
+        let mut out = Difference::of(below);
+        out.changed.member |= old.is_none();
+        out.removed.member |= new.is_none();
+        out
+    }
+
+    fn fields(&self, (old, new): Sides<'_, Map<String, Value>>, kind: Type<'_>, out: &mut Comparison, wanted: &dyn Fn(&str) -> bool) {
+        let get = |map: Option<&'_ Map<String, Value>>, field: &str| map.is_some_and(|map| map.contains_key(field));
+        let gone = old.into_iter().flatten().filter(|(field, _)| !get(new, field)).map(|(field, _)| field.as_str());
+        // what a type always has is there with its map, and isn't new in one that was there
+        let held = kind.zeros().filter(|_| new.is_none() || (old.is_none() && self.whole)).filter(|field| !get(old, field) && !get(new, field));
+        for field in new.into_iter().flatten().map(|(field, _)| field.as_str()).chain(gone).chain(held).filter(|field| wanted(field)) {
+            let before = old.and_then(|map| map.get(field).or_else(|| kind.zero(field)));
+            let after = new.and_then(|map| map.get(field).or_else(|| kind.zero(field).filter(|_| self.whole || old.is_some())));
+            out.put(field, self.values((before, after), kind.field(field).0));
         }
     }
-    out
+
+    fn items(&self, (old, new): (&[Value], &[Value]), list: &Node, kind: Type<'_>, out: &mut Comparison) {
+        let mut found: BTreeMap<String, [Vec<&Value>; 2]> = BTreeMap::new();
+        for (element, item) in key::elements(old, list) {
+            found.entry(element).or_default()[0].push(item);
+        }
+        for (element, item) in key::elements(new, list) {
+            found.entry(element).or_default()[1].push(item);
+        }
+        for (element, [old, new]) in found {
+            let (before, after) = (old.first().copied(), new.first().copied());
+            let difference = match (old.len(), new.len()) {
+                (0 | 1, 0 | 1) => self.values((before, after), kind.items()),
+                // items that are there several times are one value
+                (2.., 2..) if old == new => continue,
+                (2.., 2..) => Difference::itself(true),
+                (2.., _) => self.values((None, after), kind.items()).and(Difference::itself(false)),
+                _ => self.values((before, None), kind.items()).and(Difference::itself(true)),
+            };
+            out.put_element(element, difference);
+        }
+    }
 }

@@ -2,7 +2,9 @@
 use super::Writer;
 use super::set::FieldSet;
 use crate::object::Object;
-use serde_json::{Map, Value, json};
+use crate::time;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Most entries of ordinary writes; older ones become one.
 const UPDATES_MAX: usize = 10;
@@ -12,18 +14,24 @@ const ANCIENT: &str = "ancient-changes";
 pub const BEFORE: &str = "before-first-apply";
 const PATH: [&str; 2] = ["metadata", "managedFields"];
 
-/// The owners before a write: those of the object as it is, unless its client sent others with it. An empty list, or one with an empty entry, stands for
-/// nobody; a list that can't be read for those of the object. They are taken out of `new`, which is cheaper than to copy them.
-pub fn before(new: &mut Object, old: Option<&Object>) -> Option<Value> {
+/// The owners before a write: those of the object as it is, unless its client sent others with it, which counts for writes of the whole object only. An empty
+/// list, or one with an empty entry, stands for nobody; a list that can't be read, or that has nothing, for those of the object. They are taken out of `new`,
+/// which is cheaper than to copy them.
+pub fn before(new: &mut Object, old: Option<&Object>, subresource: bool) -> Option<Value> {
     let given = new.remove(&PATH);
     let present = old.and_then(|old| old.at(&PATH));
-    let readable = |list: &[Value]| list.iter().all(|entry| Entry::parse(entry).is_some());
-    match given {
-        Some(Value::Array(list)) if list.is_empty() || *list == [Value::Object(Map::new())] => None,
+    match given.filter(|_| !subresource) {
+        Some(Value::Array(list)) if list.is_empty() || is_reset(&list) => None,
         Some(given) if Some(&given) == present => Some(given),
-        Some(Value::Array(list)) if readable(&list) => Some(Value::Array(list)),
+        Some(Value::Array(list)) if list.iter().all(|entry| Entry::parse(entry).is_some()) => Some(Value::Array(list)),
         _ => present.cloned(),
     }
+}
+
+/// Whether a list has one entry that says nothing.
+fn is_reset(list: &[Value]) -> bool {
+    let nothing = |value: &Value| matches!(value, Value::Null) || value.as_str().is_some_and(str::is_empty);
+    matches!(list, [Value::Object(entry)] if entry.values().all(nothing))
 }
 
 /// Puts owners into an object as they are.
@@ -32,12 +40,6 @@ pub fn put_value(object: &mut Object, owners: Option<Value>) {
         Some(Value::Array(list)) if !list.is_empty() => object.set(&PATH, Value::Array(list)),
         _ => _ = object.remove(&PATH),
     }
-}
-
-/// Whether an entry is that of a writer's ordinary writes.
-pub fn is_of(entry: &Value, writer: &Writer<'_>) -> bool {
-    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-    text("operation") == "Update" && text("manager") == writer.manager && text("subresource") == writer.subresource && text("apiVersion") == writer.api_version
 }
 
 /// One manager's fields.
@@ -77,6 +79,9 @@ impl Entry {
             "Update" => false,
             _ => return None,
         };
+        if text("fieldsType") != "FieldsV1" {
+            return None;
+        }
         let fields = match entry.get("fieldsV1") {
             None | Some(Value::Null) => FieldSet::default(),
             Some(fields) => FieldSet::parse(fields)?,
@@ -98,9 +103,15 @@ impl Entry {
         entry
     }
 
-    /// Whether it is this writer's.
+    /// Whether it is this writer's. Who applies is the same in all versions.
     pub fn is_of(&self, writer: &Writer<'_>, applied: bool) -> bool {
-        self.applied == applied && self.manager == writer.manager && self.subresource == writer.subresource && self.api_version == writer.api_version
+        let same = self.applied == applied && self.manager == writer.manager && self.subresource == writer.subresource;
+        same && (applied || self.api_version == writer.api_version)
+    }
+
+    /// When, in seconds.
+    fn seconds(&self) -> i64 {
+        time::parse(&self.time).map_or(0, |time| time.as_second())
     }
 }
 
@@ -114,17 +125,22 @@ impl Entries {
         object.at(&PATH).map(Self::parse).unwrap_or_default()
     }
 
-    /// The entries of a list; what can't be read is left out.
+    /// The entries of a list; what can't be read is left out, and of several of the same manager the last counts.
     pub fn parse(list: &Value) -> Self {
-        Self(list.as_array().into_iter().flatten().filter_map(Entry::parse).collect())
+        let mut out: BTreeMap<(bool, String, String, String), Entry> = BTreeMap::new();
+        for entry in list.as_array().into_iter().flatten().filter_map(Entry::parse) {
+            let version = if entry.applied { String::new() } else { entry.api_version.clone() };
+            out.insert((!entry.applied, entry.manager.clone(), version, entry.subresource.clone()), entry);
+        }
+        Self(out.into_values().collect())
     }
 
     /// Puts them into an object.
     pub fn put(mut self, object: &mut Object) {
         self.0.retain(|entry| !entry.fields.is_empty());
-        self.cap();
         self.0.sort_by(|a, b| {
-            (!a.applied, &a.time, &a.manager, &a.api_version, &a.subresource).cmp(&(!b.applied, &b.time, &b.manager, &b.api_version, &b.subresource))
+            let order = |e: &Entry| (!e.applied, e.seconds());
+            order(a).cmp(&order(b)).then_with(|| (&a.manager, &a.api_version, &a.subresource).cmp(&(&b.manager, &b.api_version, &b.subresource)))
         });
         if self.0.is_empty() {
             object.remove(&PATH);
@@ -133,19 +149,30 @@ impl Entries {
         }
     }
 
-    /// The oldest of too many ordinary writes become one entry.
-    fn cap(&mut self) {
-        let updates = self.0.iter().filter(|e| !e.applied && e.subresource.is_empty()).count();
-        let Some(surplus) = updates.checked_sub(UPDATES_MAX).filter(|n| *n > 0) else { return };
-        self.0.sort_by(|a, b| (a.applied, !a.subresource.is_empty(), &a.time).cmp(&(b.applied, !b.subresource.is_empty(), &b.time)));
-        let old: Vec<Entry> = self.0.drain(..=surplus).collect();
-        let mut merged: Option<Entry> = None;
-        for entry in old {
-            merged = Some(match merged {
-                None => Entry { manager: ANCIENT.to_owned(), ..entry },
-                Some(m) => Entry { fields: m.fields.clone().union(&entry.fields), time: entry.time, ..m },
-            });
+    /// The oldest of too many ordinary writes become one entry, for each version.
+    pub fn cap(&mut self) {
+        self.0.retain(|entry| !entry.fields.is_empty());
+        let mut count = self.0.iter().filter(|entry| !entry.applied).count();
+        if count <= UPDATES_MAX {
+            return;
         }
-        self.0.extend(merged);
+        // in the order of the names by which Kubernetes keeps them, where times are equal
+        let name = |e: &Entry| (e.manager.clone(), e.api_version.clone(), e.subresource.clone());
+        self.0.sort_by(|a, b| (a.applied, a.seconds(), name(a)).cmp(&(b.applied, b.seconds(), name(b))));
+        let (updates, mut rest): (Vec<Entry>, Vec<Entry>) = std::mem::take(&mut self.0).into_iter().partition(|entry| !entry.applied);
+        let mut oldest: BTreeMap<String, Entry> = BTreeMap::new();
+        for entry in updates {
+            match oldest.get_mut(&entry.api_version).filter(|_| count > UPDATES_MAX) {
+                Some(old) => {
+                    count -= 1;
+                    let fields = std::mem::take(&mut old.fields).union(&entry.fields);
+                    *old = Entry { manager: ANCIENT.to_owned(), subresource: String::new(), time: entry.time, fields, ..old.clone() };
+                }
+                None if count > UPDATES_MAX => _ = oldest.insert(entry.api_version.clone(), entry),
+                None => rest.push(entry),
+            }
+        }
+        self.0 = oldest.into_values().collect();
+        self.0.append(&mut rest);
     }
 }

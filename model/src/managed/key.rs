@@ -1,34 +1,49 @@
 //! What tells the items of a list from each other.
-use crate::schema::{ListType, Node};
+use crate::schema::Node;
 use serde_json::{Map, Value};
 
-/// Fields of keys that Kubernetes' own API fills in where they are left out: ports' protocol.
-const DEFAULTS: [(&str, &str); 1] = [("protocol", "TCP")];
+/// The path element of an item: `k:{"name":"c"}`, or `v:"x"` in a set.
+///
+/// # Errors
+/// Why the item can't be told from others.
+pub fn element(item: &Value, list: &Node) -> Result<String, String> {
+    if list.list_keys.is_empty() { value(item) } else { keyed(item, list) }
+}
 
-/// The path element of an item: `k:{"name":"c"}`, or `v:"x"` in a set. `None` where the list is one value, or the item has no key.
-pub fn element(item: &Value, list: &Node) -> Option<String> {
-    match list.list_type {
-        ListType::Atomic => None,
-        ListType::Set => Some(format!("v:{item}")),
-        ListType::Map => {
-            let map = item.as_object()?;
-            let mut keys = Map::new();
-            for key in &list.list_keys {
-                let value = map.get(&**key).filter(|v| !v.is_null()).cloned().or_else(|| default(list, key));
-                keys.insert(key.to_string(), value?);
-            }
-            keys.sort_keys();
-            Some(format!("k:{}", Value::Object(keys)))
-        }
+fn value(item: &Value) -> Result<String, String> {
+    match item {
+        Value::Object(_) => Err("associative list without keys has an element that's a map type".to_owned()),
+        Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
+        Value::Null => Err("associative list without keys has an element that's an explicit null".to_owned()),
+        scalar => Ok(format!("v:{scalar}")),
     }
 }
 
-fn default(list: &Node, key: &str) -> Option<Value> {
-    let own = list.items.as_deref().and_then(|items| items.resolve().1.properties.get(key)).and_then(|field| field.default.clone());
-    own.or_else(|| DEFAULTS.iter().find(|(field, _)| *field == key).map(|(_, value)| (*value).into()))
+fn keyed(item: &Value, list: &Node) -> Result<String, String> {
+    let Value::Object(map) = item else {
+        let what = if item.is_null() { "may not have a null element" } else { "may not have non-map elements" };
+        return Err(format!("associative list with keys {what}"));
+    };
+    let mut keys = Map::new();
+    for key in &list.list_keys {
+        let value = map.get(&**key).or_else(|| default(list, key));
+        value.into_iter().for_each(|value| _ = keys.insert(key.to_string(), value.clone()));
+    }
+    if keys.is_empty() {
+        let names = list.list_keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(" ");
+        return Err(format!("associative list with keys has an element that omits all key fields [{names}] (and doesn't have default values for any key fields)"));
+    }
+    keys.sort_keys();
+    Ok(format!("k:{}", Value::Object(keys)))
 }
 
-/// Whether the field of an item is a part of its key.
-pub fn is_key(list: &Node, field: &str) -> bool {
-    list.list_keys.iter().any(|key| **key == *field)
+/// What a key is where an item leaves it out.
+fn default<'n>(list: &'n Node, key: &str) -> Option<&'n Value> {
+    let field = list.items.as_deref().and_then(|items| items.resolve().1.properties.get(key))?;
+    field.default.as_ref().or(field.zero.as_ref())
+}
+
+/// The elements of a list, with the items of each in their order. Items that can't be told apart are left out.
+pub fn elements<'v>(items: &'v [Value], list: &Node) -> Vec<(String, &'v Value)> {
+    items.iter().filter_map(|item| Some((element(item, list).ok()?, item))).collect()
 }

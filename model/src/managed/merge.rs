@@ -1,87 +1,108 @@
 //! Puts an applied configuration over an object, by the schema.
 use super::key;
-use super::of_object::{child, is_atomic};
+use super::types::{Form, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Merges what is applied into what is there.
-///
-/// # Errors
-/// A sentence about items of an applied list that have no key, or the same.
-pub fn merge(into: &mut Map<String, Value>, applied: &Map<String, Value>, node: &Node) -> Result<(), String> {
-    maps(into, applied, Some(node), "")
+/// Merges what is applied into what is there. What is applied was checked before.
+pub fn merge(into: &mut Map<String, Value>, applied: &Map<String, Value>, node: &Node) {
+    fields(into, applied, Type::of(node));
 }
 
-fn maps(into: &mut Map<String, Value>, applied: &Map<String, Value>, node: Option<&Node>, path: &str) -> Result<(), String> {
+fn fields(into: &mut Map<String, Value>, applied: &Map<String, Value>, kind: Type<'_>) {
     for (field, value) in applied {
-        let at = format!("{path}.{field}");
         match into.get_mut(field) {
-            Some(present) => values(present, value, child(node, field), &at)?,
-            None => {
-                // what is new is checked as well: its lists may hold an item twice
-                let mut fresh = match value {
-                    Value::Object(_) => Value::Object(Map::new()),
-                    Value::Array(_) => Value::Array(Vec::new()),
-                    other => other.clone(),
-                };
-                values(&mut fresh, value, child(node, field), &at)?;
-                into.insert(field.clone(), fresh);
+            Some(present) => values(present, value, kind.field(field).0),
+            None => _ = into.insert(field.clone(), value.clone()),
+        }
+    }
+}
+
+fn values(into: &mut Value, applied: &Value, kind: Type<'_>) {
+    match (kind.form(applied), &mut *into, applied) {
+        (Form::Map, Value::Object(into), Value::Object(applied)) if !into.is_empty() => fields(into, applied, kind),
+        // nothing in place of a map or a list that has something leaves it as it is
+        (Form::Map, Value::Object(into), Value::Null) if !into.is_empty() => {}
+        (Form::List(_), Value::Array(into), Value::Null) if !into.is_empty() => {}
+        (Form::List(list), Value::Array(present), Value::Array(applied)) if !present.is_empty() => {
+            let merged = items(std::mem::take(present), applied, list, kind);
+            *into = Value::Array(merged);
+        }
+        _ => *into = applied.clone(),
+    }
+}
+
+/// The items of two lists while they are merged.
+struct Lists<'a> {
+    kind: Type<'a>,
+    /// The items that are there, in their order; those that can't be told from others have an element of their own.
+    present: VecDeque<(String, Value)>,
+    /// The first item of each element that is there once, as it was.
+    single: HashMap<String, Value>,
+    applied: HashSet<&'a str>,
+    done: HashSet<&'a str>,
+    out: Vec<Value>,
+}
+
+/// Merges lists. Items that only one of them has stay between the items that both have, in the order of what is applied; those that were there come first.
+fn items(into: Vec<Value>, applied: &[Value], list: &Node, kind: Type<'_>) -> Vec<Value> {
+    let applied: Vec<(String, &Value)> = key::elements(applied, list);
+    let mut count: HashMap<String, usize> = HashMap::new();
+    let present: VecDeque<(String, Value)> = into.into_iter().enumerate().map(|(i, item)| (key::element(&item, list).unwrap_or_else(|_| format!("{i}")), item)).collect();
+    present.iter().for_each(|(element, _)| *count.entry(element.clone()).or_default() += 1);
+    let names: HashSet<&str> = applied.iter().map(|(element, _)| element.as_str()).collect();
+    let single = present.iter().filter(|(element, _)| count.get(element) == Some(&1) && names.contains(element.as_str())).cloned().collect();
+    let mut shared: VecDeque<&str> = applied.iter().map(|(element, _)| element.as_str()).filter(|element| count.contains_key(*element)).collect();
+    let mut lists = Lists { kind, present, single, applied: names, done: HashSet::new(), out: Vec::new() };
+    let mut next = shared.pop_front();
+    let mut rest = applied.iter().peekable();
+    while !lists.present.is_empty() || rest.peek().is_some() {
+        let wanted = rest.peek().map(|(element, _)| element.as_str());
+        let meet = wanted.is_some() && lists.present.front().map(|(front, _)| front.as_str()) == wanted;
+        if meet {
+            lists.present.pop_front();
+        } else if lists.take_present(wanted, next) {
+            continue;
+        }
+        let Some((element, item)) = rest.next() else { continue };
+        if meet || next == Some(element) {
+            next = shared.pop_front();
+        }
+        lists.take_applied(element, item);
+    }
+    lists.out
+}
+
+impl<'a> Lists<'a> {
+    /// Takes the next item that is there, unless it is the turn of what is applied. Whether it did something.
+    fn take_present(&mut self, wanted: Option<&str>, next: Option<&str>) -> bool {
+        let Some((element, _)) = self.present.front() else { return false };
+        let shared = self.applied.contains(element.as_str());
+        // an item that both have comes when its turn is there, or has come
+        if shared && wanted.is_some() && next.is_some_and(|next| next != element) {
+            self.present.pop_front();
+            return true;
+        }
+        if !shared {
+            self.out.extend(self.present.pop_front().map(|(_, item)| item));
+            return true;
+        }
+        if self.done.contains(element.as_str()) {
+            self.present.pop_front();
+        }
+        wanted.is_none()
+    }
+
+    fn take_applied(&mut self, element: &'a str, item: &Value) {
+        self.done.insert(element);
+        let merged = match self.single.remove(element) {
+            Some(mut present) => {
+                values(&mut present, item, self.kind.items());
+                present
             }
-        }
+            None => item.clone(),
+        };
+        self.out.push(merged);
     }
-    Ok(())
-}
-
-fn values(into: &mut Value, applied: &Value, node: Option<&Node>, path: &str) -> Result<(), String> {
-    match (into, applied) {
-        (Value::Object(into), Value::Object(applied)) if !is_atomic_map(applied, node) => maps(into, applied, node, path),
-        (Value::Array(into), Value::Array(applied)) if !is_atomic(&Value::Array(Vec::new()), node) => match node.map(|n| n.resolve().1) {
-            Some(list) => lists(into, applied, list, path),
-            None => Ok(()),
-        },
-        (into, applied) => {
-            *into = applied.clone();
-            Ok(())
-        }
-    }
-}
-
-fn is_atomic_map(_: &Map<String, Value>, node: Option<&Node>) -> bool {
-    is_atomic(&Value::Object(Map::new()), node)
-}
-
-/// Merges lists by key: in the order of what is applied, with the other items where they were between those that both have.
-fn lists(into: &mut Vec<Value>, applied: &[Value], list: &Node, path: &str) -> Result<(), String> {
-    let mut keys: Vec<String> = Vec::new();
-    for item in applied {
-        let element = key::element(item, list).ok_or_else(|| unkeyed(item, list, path))?;
-        if keys.contains(&element) {
-            return Err(format!("{path}: duplicate entries for key [{}]", element.get(2..).unwrap_or_default()));
-        }
-        keys.push(element);
-    }
-    let mut present: Vec<(Option<String>, Option<Value>)> = into.drain(..).map(|item| (key::element(&item, list), Some(item))).collect();
-    let mut next = 0;
-    for (element, item) in keys.iter().zip(applied) {
-        let at = present.iter().position(|(e, _)| e.as_ref() == Some(element));
-        if let Some(at) = at.filter(|at| *at >= next) {
-            into.extend(
-                present.iter_mut().take(at).skip(next).filter(|(e, _)| !e.as_ref().is_some_and(|e| keys.contains(e))).filter_map(|(_, item)| item.take()),
-            );
-            next = at + 1;
-        }
-        let mut merged = at.and_then(|at| present.get_mut(at)).and_then(|(_, item)| item.take()).unwrap_or_else(|| match item {
-            Value::Object(_) => Value::Object(Map::new()),
-            other => other.clone(),
-        });
-        values(&mut merged, item, list.items.as_deref(), &format!("{path}[{}]", element.get(2..).unwrap_or_default()))?;
-        into.push(merged);
-    }
-    into.extend(present.into_iter().filter(|(e, _)| !e.as_ref().is_some_and(|e| keys.contains(e))).filter_map(|(_, item)| item));
-    Ok(())
-}
-
-fn unkeyed(item: &Value, list: &Node, path: &str) -> String {
-    let missing = list.list_keys.iter().find(|key| item.get(&***key).is_none()).map_or("", |key| key);
-    format!("{path}: element 0: associative list with keys has an element that omits key field {missing:?} (and doesn't have default value)")
 }

@@ -10,15 +10,22 @@
 //! Sets are of the stored form of an object, whatever form a client uses.
 mod apply;
 mod compare;
+mod conflict;
 mod entries;
 mod key;
+mod last_applied;
 mod merge;
 mod of_object;
 mod prune;
+mod reconcile;
+mod remove;
 mod set;
+mod typed;
+mod types;
 mod update;
 
-pub use apply::{ApplyError, Conflict, applied};
+pub use apply::applied;
+pub use conflict::{ApplyError, Conflict};
 pub use entries::{Entries, Entry, before, put_value};
 pub use set::FieldSet;
 pub use update::updated;

@@ -1,98 +1,48 @@
 //! The set of all fields of a value, by its schema.
 use super::key;
-use super::set::FieldSet;
-use crate::schema::{ListType, MapType, Node};
+use super::set::{FieldSet, Part};
+use super::types::{Form, Type};
+use crate::schema::Node;
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 
-/// Fields that nobody owns, of the object and of its metadata.
-pub fn is_unowned(depth: usize, in_metadata: bool, field: &str) -> bool {
-    match depth {
-        0 => matches!(field, "apiVersion" | "kind"),
-        1 if in_metadata => matches!(
-            field,
-            "name" | "namespace" | "creationTimestamp" | "selfLink" | "uid" | "clusterName" | "generation" | "managedFields" | "resourceVersion"
-        ),
-        _ => false,
+/// All fields of an object.
+pub fn of_object(object: &Map<String, Value>, node: &Node) -> FieldSet {
+    fields(object, Type::of(node))
+}
+
+/// What a value is for its owners: itself where it is one value, and what is below it.
+fn value(value: &Value, kind: Type<'_>) -> Part {
+    match (kind.form(value), value) {
+        (Form::Map, Value::Object(map)) => Part { member: false, below: fields(map, kind) },
+        (Form::List(list), Value::Array(items)) => Part { member: false, below: self::items(items, list, kind) },
+        (Form::Leaf, _) => Part::leaf(),
+        _ => Part::default(),
     }
 }
 
-/// All fields of an object that `covers` takes at the top.
-pub fn of_object(object: &Map<String, Value>, node: &Node, covers: fn(&str) -> bool) -> FieldSet {
+/// The fields of a map. Those that have no name in the schema, and those without anything below, are there themselves.
+fn fields(map: &Map<String, Value>, kind: Type<'_>) -> FieldSet {
     let mut set = FieldSet::default();
-    for (field, value) in object.iter().filter(|(field, _)| covers(field) && !is_unowned(0, false, field)) {
-        let inner = node.properties.get(field.as_str());
-        let below = match value {
-            Value::Object(map) if field == "metadata" => {
-                let owned = map.iter().filter(|(field, _)| !is_unowned(1, true, field));
-                let mut below = FieldSet::default();
-                for (field, value) in owned {
-                    enter(&mut below, field, value, child(inner, field), true);
-                }
-                if below.is_empty() {
-                    continue;
-                }
-                below
-            }
-            _ => {
-                enter(&mut set, field, value, inner, true);
-                continue;
-            }
-        };
-        set.insert(format!("f:{field}"), below);
+    for (field, inner) in map {
+        let (kind, named) = kind.field(field);
+        let mut part = value(inner, kind);
+        part.member |= !named || inner.is_null() || inner.as_object().is_some_and(Map::is_empty);
+        set.put(format!("f:{field}"), part);
     }
     set
 }
 
-/// The schema of a field.
-pub fn child<'n>(node: Option<&'n Node>, field: &str) -> Option<&'n Node> {
-    let node = node?.resolve().1;
-    node.properties.get(field).or(node.values.as_deref())
-}
-
-/// What a schema says of a value, and whether it is one value for its owners.
-pub fn is_atomic(value: &Value, node: Option<&Node>) -> bool {
-    // how a list merges stands beside the reference, how a map does with the definition as well
-    let (outer, inner) = (node, node.map(|n| n.resolve().1));
-    match value {
-        Value::Object(_) => [outer, inner].into_iter().flatten().any(|n| n.map_type == MapType::Atomic),
-        Value::Array(_) => inner.is_none_or(|n| n.list_type == ListType::Atomic),
-        _ => true,
-    }
-}
-
-/// Adds a field with all that is below it. `known`: whether the map around it has fields of its own rather than free keys.
-fn enter(set: &mut FieldSet, field: &str, value: &Value, node: Option<&Node>, known: bool) {
-    let below = below(value, node);
-    let alone = matches!(value, Value::Array(items) if items.is_empty()) && !is_atomic(value, node);
-    if !below.is_empty() || !known || !alone {
-        set.insert(format!("f:{field}"), below);
-    }
-}
-
-/// What is below a value: nothing where it is one value.
-pub fn below(value: &Value, node: Option<&Node>) -> FieldSet {
+/// The items of a list: each is there itself, and those that are there twice are nothing but that.
+fn items(items: &[Value], list: &Node, kind: Type<'_>) -> FieldSet {
+    let found = key::elements(items, list);
+    let mut count: HashMap<&str, usize> = HashMap::with_capacity(found.len());
+    found.iter().for_each(|(element, _)| *count.entry(element).or_default() += 1);
+    let twice: HashSet<String> = count.iter().filter(|(_, n)| **n > 1).map(|(element, _)| (*element).to_owned()).collect();
     let mut set = FieldSet::default();
-    if is_atomic(value, node) {
-        return set;
-    }
-    match value {
-        Value::Object(map) => {
-            for (field, value) in map {
-                enter(&mut set, field, value, child(node, field), true);
-            }
-        }
-        Value::Array(items) => {
-            let Some(list) = node.map(|n| n.resolve().1) else { return set };
-            for item in items {
-                let Some(element) = key::element(item, list) else { continue };
-                let mut inner = below(item, list.items.as_deref());
-                if !inner.is_empty() {
-                    inner.insert_itself();
-                }
-                set.insert(element, inner);
-            }
-        }
-        _ => {}
+    for (element, item) in found {
+        let part = if twice.contains(&element) { Part::leaf() } else { Part { member: true, ..value(item, kind.items()) } };
+        set.put(element, part);
     }
     set
 }

@@ -1,51 +1,48 @@
 //! Takes out of an object what its applier no longer applies and nobody else owns.
-use super::key;
-use super::of_object::{child, is_atomic};
-use super::set::FieldSetRef;
+use super::entries::Entries;
+use super::of_object::of_object;
+use super::remove::{remove, sweep};
+use super::set::FieldSet;
+use super::types::Type;
 use crate::schema::Node;
 use serde_json::{Map, Value};
 
-/// Takes the members of `gone` out. A map or an item that is left without anything goes with them, unless `kept` has it.
-pub fn prune(object: &mut Map<String, Value>, node: &Node, gone: FieldSetRef<'_>, kept: FieldSetRef<'_>) {
-    fields(object, Some(node), gone, Some(kept), &|_| false);
+/// What is taken out of a merged object: fields that its applier had (`last`), and that neither it nor anybody else owns now (`all`). With what is left empty
+/// as `null`, until [`Pruned::swept`] takes it out as well: the comparison that follows tells them apart.
+pub struct Pruned(Option<FieldSet>);
+
+/// Takes them out.
+pub fn prune(merged: &mut Map<String, Value>, node: &Node, last: &FieldSet, entries: &Entries) -> Pruned {
+    let kind = Type::of(node);
+    let owned = entries.0.iter().fold(FieldSet::default(), |all, entry| all.union(&entry.fields)).with_named(kind);
+    let last = last.clone().with_named(kind);
+    let whole = of_object(merged, node).with_named(kind);
+    let rest = |removed: &FieldSet| {
+        let mut pruned = merged.clone();
+        remove(&mut pruned, node, removed.view());
+        of_object(&pruned, node).with_named(kind)
+    };
+    // without what it had, whatever is in it; then again with what is owned of that
+    let mut unowned = whole.clone().difference(&rest(&last).union(&owned));
+    unowned = whole.difference(&rest(&unowned));
+    let gone = unowned.intersection(&last);
+    if gone.is_empty() {
+        return Pruned(None);
+    }
+    remove(merged, node, gone.view());
+    Pruned(Some(gone))
 }
 
-fn fields(map: &mut Map<String, Value>, node: Option<&Node>, gone: FieldSetRef<'_>, kept: Option<FieldSetRef<'_>>, spared: &dyn Fn(&str) -> bool) {
-    for (element, below) in gone.elements() {
-        let Some(field) = element.strip_prefix("f:").filter(|field| !spared(field)) else { continue };
-        let kept = kept.and_then(|k| k.below(element));
-        let Some(value) = map.get_mut(field) else { continue };
-        if inside(value, child(node, field), below, kept) {
-            map.remove(field);
+impl Pruned {
+    /// Nothing was taken out.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Takes out of `merged` what was left empty.
+    pub fn swept(self, merged: &mut Map<String, Value>, node: &Node) {
+        if let Some(gone) = self.0 {
+            sweep(merged, node, gone.view());
         }
     }
-}
-
-/// Takes what is gone out of a value. Whether nothing is left of it.
-fn inside(value: &mut Value, node: Option<&Node>, gone: FieldSetRef<'_>, kept: Option<FieldSetRef<'_>>) -> bool {
-    let atomic = is_atomic(value, node);
-    let owned = kept.is_some();
-    match value {
-        Value::Object(map) if !atomic => {
-            fields(map, node, gone, kept, &|_| false);
-            map.is_empty() && !owned
-        }
-        Value::Array(items) if !atomic => {
-            let Some(list) = node.map(|n| n.resolve().1) else { return false };
-            items.retain_mut(|item| {
-                let Some(element) = key::element(item, list) else { return true };
-                let Some(below) = gone.below(&element) else { return true };
-                !item_gone(item, list, below, kept.and_then(|k| k.below(&element)))
-            });
-            items.is_empty() && !owned
-        }
-        _ => gone.is_member(),
-    }
-}
-
-/// Whether an item of a list goes: it was owned, and nothing but its key is left.
-fn item_gone(item: &mut Value, list: &Node, gone: FieldSetRef<'_>, kept: Option<FieldSetRef<'_>>) -> bool {
-    let Value::Object(map) = item else { return gone.is_member() };
-    fields(map, list.items.as_deref(), gone, kept, &|field| key::is_key(list, field));
-    gone.is_member() && kept.is_none() && map.keys().all(|field| key::is_key(list, field))
 }

@@ -1,8 +1,22 @@
 //! A set of fields, as `fieldsV1` writes it: a tree of path elements (`f:name`, `k:{"name":"c"}`, `v:"x"`, `i:0`), where an element is a member if nothing is
 //! below it, or `.` is.
+use super::types::Type;
 use serde_json::{Map, Value};
 
 const ITSELF: &str = ".";
+const METADATA: &str = "f:metadata";
+/// Fields of metadata that nobody owns.
+const UNOWNED: [&str; 9] = [
+    "f:name",
+    "f:namespace",
+    "f:creationTimestamp",
+    "f:selfLink",
+    "f:uid",
+    "f:clusterName",
+    "f:generation",
+    "f:managedFields",
+    "f:resourceVersion",
+];
 
 /// A set of fields.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,12 +33,7 @@ fn map(value: &Value) -> Option<&Map<String, Value>> {
 impl FieldSet {
     /// The set that a `fieldsV1` writes; `None` when it is none.
     pub fn parse(fields: &Value) -> Option<Self> {
-        fn whole(map: &Map<String, Value>, depth: usize) -> bool {
-            let element = |key: &str| key == ITSELF || ["f:", "k:", "v:", "i:"].iter().any(|prefix| key.starts_with(prefix));
-            depth < crate::object::MAX_DEPTH && map.iter().all(|(key, below)| element(key) && below.as_object().is_some_and(|below| whole(below, depth + 1)))
-        }
-        let map = fields.as_object()?;
-        whole(map, 0).then(|| Self(map.clone()))
+        parsed(fields.as_object()?, 0).map(Self)
     }
 
     /// As `fieldsV1`.
@@ -37,17 +46,23 @@ impl FieldSet {
         self.0.is_empty()
     }
 
+    /// Adds an element: itself, and what is below it. Nothing is added of what is neither.
+    pub fn put(&mut self, element: String, part: Part) {
+        let Part { member, mut below } = part;
+        if member && !below.is_empty() {
+            below.0.insert(ITSELF.to_owned(), Value::Object(Map::new()));
+        }
+        if member || !below.is_empty() {
+            self.insert(element, below);
+        }
+    }
+
     /// Adds what is below an element; an empty set makes the element itself a member.
     pub fn insert(&mut self, element: String, below: Self) {
         match self.0.get_mut(&element) {
             Some(Value::Object(present)) => add(present, below.0),
             _ => _ = self.0.insert(element, Value::Object(below.0)),
         }
-    }
-
-    /// Marks the place that this set is of as a member itself.
-    pub fn insert_itself(&mut self) {
-        self.0.insert(ITSELF.to_owned(), Value::Object(Map::new()));
     }
 
     /// What is in one of them.
@@ -80,9 +95,51 @@ impl FieldSet {
         touch(&self.0, &other.0)
     }
 
-    /// The elements here, and what is below each.
-    pub fn elements(&self) -> impl Iterator<Item = (&str, FieldSetRef<'_>)> {
-        FieldSetRef(&self.0).elements()
+    /// Without the fields that nobody owns.
+    #[must_use]
+    pub fn stripped(mut self) -> Self {
+        self.0.remove("f:apiVersion");
+        self.0.remove("f:kind");
+        if let Some(Value::Object(metadata)) = self.0.get_mut(METADATA) {
+            metadata.remove(ITSELF);
+            UNOWNED.iter().for_each(|field| _ = metadata.remove(*field));
+            if metadata.is_empty() {
+                self.0.remove(METADATA);
+            }
+        }
+        self
+    }
+
+    /// Only what a write covers of the fields at the top.
+    #[must_use]
+    pub fn covered(mut self, covers: fn(&str) -> bool) -> Self {
+        self.0.retain(|element, _| element.strip_prefix("f:").is_none_or(covers));
+        self
+    }
+
+    /// With the fields above members as members, where the schema has a name for them.
+    #[must_use]
+    pub fn with_named(mut self, kind: Type<'_>) -> Self {
+        named(&mut self.0, kind);
+        self
+    }
+
+    /// With what `change` makes of what is below each element that has something below.
+    #[must_use]
+    pub fn map(mut self, change: impl Fn(&str, Self) -> Self) -> Self {
+        for (element, below) in self.0.iter_mut().filter(|(element, _)| *element != ITSELF) {
+            let Value::Object(below) = below else { continue };
+            if below.is_empty() {
+                continue;
+            }
+            let member = below.remove(ITSELF);
+            let mut changed = change(element, Self(std::mem::take(below)));
+            if let Some(itself) = member.filter(|_| !changed.is_empty()) {
+                changed.0.insert(ITSELF.to_owned(), itself);
+            }
+            *below = changed.0;
+        }
+        self
     }
 
     /// As borrowed.
@@ -95,6 +152,79 @@ impl FieldSet {
         let mut out = Vec::new();
         paths(&self.0, &mut String::new(), &mut out);
         out
+    }
+}
+
+/// What a value is for a set: a member itself, and what is below it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Whether it is a member.
+    pub member: bool,
+    /// What is below.
+    pub below: FieldSet,
+}
+
+impl Part {
+    /// A member with nothing below.
+    pub fn leaf() -> Self {
+        Self { member: true, below: FieldSet::default() }
+    }
+
+    /// Whether it is nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.member && self.below.is_empty()
+    }
+
+    /// What is in one of two.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self { member: self.member || other.member, below: self.below.union(&other.below) }
+    }
+}
+
+/// Checks what a client wrote. Numbers and keys are brought into one form; elements of kinds that aren't known are left out.
+fn parsed(map: &Map<String, Value>, depth: usize) -> Option<Map<String, Value>> {
+    let mut out = Map::new();
+    if depth > crate::object::MAX_DEPTH {
+        return None;
+    }
+    for (element, below) in map {
+        let element = match element.split_at_checked(2) {
+            _ if element == ITSELF => element.clone(),
+            Some(("f:", _)) => element.clone(),
+            Some(("k:", key)) => format!("k:{}", canonical(serde_json::from_str::<Map<String, Value>>(key).ok()?.into())),
+            Some(("v:", value)) => format!("v:{}", canonical(serde_json::from_str(value).ok()?)),
+            Some(("i:", index)) => format!("i:{}", index.parse::<i64>().ok()?),
+            Some((kind, _)) if kind.ends_with(':') => continue,
+            _ => return None,
+        };
+        let mut below = parsed(below.as_object()?, depth + 1)?;
+        if below.len() == 1 && below.contains_key(ITSELF) {
+            below.clear();
+        }
+        match out.get_mut(&element) {
+            Some(Value::Object(present)) => add(present, below),
+            _ => _ = out.insert(element, Value::Object(below)),
+        }
+    }
+    Some(out)
+}
+
+/// One form for each value: whole numbers without a fraction, and the fields of a key in order.
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Number(n) if n.is_f64() => match n.as_f64() {
+            // exact up to here
+            #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+            Some(f) if f.fract() == 0.0 && f.abs() < 9e15 => (f as i64).into(),
+            _ => Value::Number(n),
+        },
+        Value::Object(map) => {
+            let mut map: Map<String, Value> = map.into_iter().map(|(key, value)| (key, canonical(value))).collect();
+            map.sort_keys();
+            Value::Object(map)
+        }
+        other => other,
     }
 }
 
@@ -119,6 +249,10 @@ impl<'a> FieldSetRef<'a> {
     pub fn elements(self) -> impl Iterator<Item = (&'a str, FieldSetRef<'a>)> {
         self.0.iter().filter(|(key, _)| *key != ITSELF).filter_map(|(key, below)| Some((key.as_str(), FieldSetRef(map(below)?))))
     }
+    /// Whether nothing is below.
+    pub fn is_empty(self) -> bool {
+        self.elements().next().is_none()
+    }
     /// What is below an element.
     pub fn below(self, element: &str) -> Option<FieldSetRef<'a>> {
         self.0.get(element).and_then(map).map(FieldSetRef)
@@ -126,6 +260,23 @@ impl<'a> FieldSetRef<'a> {
     /// Whether the place that this is of is a member itself.
     pub fn is_member(self) -> bool {
         is_member(self.0)
+    }
+}
+
+fn named(map: &mut Map<String, Value>, kind: Type<'_>) {
+    for (element, below) in map.iter_mut().filter(|(element, _)| *element != ITSELF) {
+        let Value::Object(below) = below else { continue };
+        if below.is_empty() {
+            continue;
+        }
+        let (inner, named_here) = match element.strip_prefix("f:") {
+            Some(field) => kind.field(field),
+            None => (kind.items(), false),
+        };
+        named(below, inner);
+        if named_here {
+            below.insert(ITSELF.to_owned(), Value::Object(Map::new()));
+        }
     }
 }
 
@@ -181,6 +332,7 @@ fn meet(into: &mut Map<String, Value>, other: &Map<String, Value>) {
     });
 }
 
+/// Whether all of `part`, which is of the same place, is in `all`.
 fn has_all(all: &Map<String, Value>, part: &Map<String, Value>) -> bool {
     part.iter().all(|(element, below)| match (all.get(element), below) {
         (_, _) if element == ITSELF => true,
@@ -197,29 +349,46 @@ fn touch(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
     })
 }
 
+/// Members before what is below them, as Kubernetes lists them: first all of a place, in the order of fields, keys, values and indices.
 fn paths(of: &Map<String, Value>, prefix: &mut String, out: &mut Vec<String>) {
-    for (element, below) in of {
-        let Value::Object(below) = below else { continue };
-        if element == ITSELF {
-            continue;
-        }
-        let length = prefix.len();
-        match element.split_at_checked(2) {
-            Some(("f:", name)) => {
-                prefix.push('.');
-                prefix.push_str(name);
+    let rank = |element: &str| ["f:", "k:", "v:"].iter().position(|kind| element.starts_with(kind)).unwrap_or(3);
+    let mut elements: Vec<(&String, &Map<String, Value>)> =
+        of.iter().filter(|(element, _)| *element != ITSELF).filter_map(|(element, below)| Some((element, below.as_object()?))).collect();
+    elements.sort_by_key(|(element, _)| rank(element));
+    let length = prefix.len();
+    for members in [true, false] {
+        for (element, below) in &elements {
+            step(element, prefix);
+            if members && is_member(below) {
+                out.push(prefix.clone());
             }
-            Some(("k:", key)) => prefix.push_str(&format!("[{}]", keys(key))),
-            Some(("v:", value)) => prefix.push_str(&format!("[={value}]")),
-            Some((_, rest)) => prefix.push_str(&format!("[{rest}]")),
-            None => {}
+            if !members {
+                paths(below, prefix, out);
+            }
+            prefix.truncate(length);
         }
-        if is_member(below) {
-            out.push(prefix.clone());
-        }
-        paths(below, prefix, out);
-        prefix.truncate(length);
     }
+}
+
+/// Adds an element to a path.
+fn step(element: &str, path: &mut String) {
+    match element.split_at_checked(2) {
+        Some(("f:", name)) => {
+            path.push('.');
+            path.push_str(name);
+        }
+        Some(("k:", key)) => path.push_str(&format!("[{}]", keys(key))),
+        Some(("v:", value)) => path.push_str(&format!("[={value}]")),
+        Some((_, rest)) => path.push_str(&format!("[{rest}]")),
+        None => {}
+    }
+}
+
+/// An element as paths write it: `.name`, `[name="c"]`.
+pub fn path_step(element: &str) -> String {
+    let mut path = String::new();
+    step(element, &mut path);
+    path
 }
 
 /// `{"name":"c"}` as `name="c"`.

@@ -33,7 +33,7 @@ fn apply(live: Option<&Object>, configuration: &Object, manager: &str) -> Object
 fn update(live: &Object, change: impl FnOnce(&mut Object), manager: &str) -> Object {
     let mut new = live.clone();
     change(&mut new);
-    let present = before(&mut new, Some(live));
+    let present = before(&mut new, Some(live), false);
     updated(&mut new, Some(live), present, node(), &writer(manager));
     new
 }
@@ -45,13 +45,13 @@ fn field_set(value: Value) -> FieldSet {
 fn sets() {
     let a = field_set(json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}, "f:d": {}}));
     let b = field_set(json!({"f:a": {"f:b": {}}, "f:d": {}, "f:e": {}}));
-    assert_eq!(a.paths(), [".a", ".a.b", ".a.c", ".d"]);
+    assert_eq!(a.paths(), [".a", ".d", ".a.b", ".a.c"]);
     assert_eq!(a.clone().difference(&b), field_set(json!({"f:a": {".": {}, "f:c": {}}})));
     assert_eq!(b.clone().difference(&a), field_set(json!({"f:e": {}})));
     assert_eq!(a.clone().intersection(&b), field_set(json!({"f:a": {"f:b": {}}, "f:d": {}})));
-    assert_eq!(a.clone().union(&b).paths(), [".a", ".a.b", ".a.c", ".d", ".e"]);
+    assert_eq!(a.clone().union(&b).paths(), [".a", ".d", ".e", ".a.b", ".a.c"]);
     let item = field_set(json!({"f:l": {"k:{\"name\":\"c\"}": {".": {}, "f:name": {}}, "v:\"x\"": {}, "i:0": {}}}));
-    assert_eq!(item.paths(), [".l[0]", ".l[name=\"c\"]", ".l[name=\"c\"].name", ".l[=\"x\"]"]);
+    assert_eq!(item.paths(), [".l[name=\"c\"]", ".l[=\"x\"]", ".l[0]", ".l[name=\"c\"].name"]);
     for bad in [json!({"x": {}}), json!({"f:a": 1}), json!([])] {
         assert_eq!(FieldSet::parse(&bad), None);
     }
@@ -103,7 +103,7 @@ fn conflicts_are_named() {
     assert_eq!(left.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("c", "a")])));
     let updater = update(&live, |o| o.set(&["spec", "replicas"], 3), "hand");
     let error = applied(Some(&updater), &deployment(json!({"replicas": 4})), node(), &writer("one"), false).unwrap_err().to_api();
-    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"hand\" using apps/v1 at 2026-01-01T00:00:00Z: .spec.replicas");
+    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"hand\" using apps/v1: .spec.replicas");
 }
 
 #[test]
@@ -112,10 +112,14 @@ fn what_is_left_out_goes() {
     let live = apply(None, &both, "one");
     let less = apply(Some(&live), &with(&[container("a", "x")]), "one");
     assert_eq!(less.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x")])));
-    // what others added to an item keeps it
+    // an item goes with what others added to it, unless they own the item itself
     let more = update(&live, |o| o.0["spec"]["template"]["spec"]["containers"][1]["tty"] = json!(true), "hand");
     let kept = apply(Some(&more), &with(&[container("a", "x")]), "one");
-    assert_eq!(kept.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x"), {"name": "b", "tty": true}])));
+    assert_eq!(kept.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x")])));
+    let item = json!({"name": "b", "tty": true});
+    let shared = apply(Some(&live), &with(&[item.clone()]), "two");
+    let kept = apply(Some(&shared), &with(&[container("a", "x")]), "one");
+    assert_eq!(kept.at(&["spec", "template", "spec", "containers"]), Some(&json!([container("a", "x"), item])));
     // what nobody owns stays
     let mut defaulted = live.clone();
     defaulted.0["spec"]["template"]["spec"]["restartPolicy"] = "Always".into();
@@ -130,7 +134,7 @@ fn what_is_left_out_goes() {
 fn lists_keep_their_order() {
     let names = |o: &Object| o.list_at(&["spec", "template", "spec", "containers"]).iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect::<String>();
     let of = |names: &str| with(&names.chars().map(|c| container(&c.to_string(), "i")).collect::<Vec<_>>());
-    for (live, applied, want) in [("abc", "abc", "abc"), ("abc", "cb", "acb"), ("ab", "ca", "cab"), ("abc", "bd", "abdc"), ("", "ab", "ab")] {
+    for (live, applied, want) in [("abc", "abc", "abc"), ("abc", "cb", "acb"), ("ab", "ca", "cab"), ("abc", "bd", "abcd"), ("", "ab", "ab")] {
         let before = apply(None, &of(live), "one");
         assert_eq!(names(&apply(Some(&before), &of(applied), "two")), want, "{live} {applied}");
     }
@@ -145,28 +149,28 @@ fn ordinary_writes() {
     let mut made = deployment(json!({"replicas": 1, "template": {"metadata": {"labels": {"a": "b"}}}}));
     made.set(&["status"], json!({"replicas": 1}));
     updated(&mut made, None, None, node(), &writer("create"));
-    assert_eq!(owners(&made), ["create: .spec.replicas .spec.template.metadata.labels.a"]);
+    assert_eq!(owners(&made), ["create: .spec.replicas .spec.template.metadata.labels .spec.template.metadata.labels.a"]);
     let scaled = update(&made, |o| o.set(&["spec", "replicas"], 2), "scale");
-    assert_eq!(owners(&scaled), ["create: .spec.template.metadata.labels.a", "scale: .spec.replicas"]);
+    assert_eq!(owners(&scaled), ["create: .spec.template.metadata.labels .spec.template.metadata.labels.a", "scale: .spec.replicas"]);
     let removed = update(&scaled, |o| _ = o.remove(&["spec", "replicas"]), "hand");
-    assert_eq!(owners(&removed), ["create: .spec.template.metadata.labels.a"]);
+    assert_eq!(owners(&removed), ["create: .spec.template.metadata.labels .spec.template.metadata.labels.a"]);
     let same = update(&removed, |_| {}, "other");
     assert_eq!(same, removed);
     // who only says again what is there keeps his time, and others get nothing
     let later = Writer { time: "2026-02-01T00:00:00Z", ..writer("create") };
     let mut again = removed.clone();
-    let present = before(&mut again, Some(&removed));
+    let present = before(&mut again, Some(&removed), false);
     updated(&mut again, Some(&removed), present, node(), &later);
     assert_eq!(again, removed);
     // a client's own entries replace those that are stored
     let mut reset = removed.clone();
     reset.set(&["metadata", "managedFields"], json!([{}]));
-    let present = before(&mut reset, Some(&removed));
+    let present = before(&mut reset, Some(&removed), false);
     updated(&mut reset, Some(&removed), present, node(), &writer("hand"));
     assert_eq!(owners(&reset), Vec::<String>::new());
     let mut bad = removed.clone();
     bad.set(&["metadata", "managedFields"], json!([{"operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {"x": {}}}]));
-    assert_eq!(before(&mut bad, Some(&removed)).as_ref(), removed.at(&["metadata", "managedFields"]));
+    assert_eq!(before(&mut bad, Some(&removed), false).as_ref(), removed.at(&["metadata", "managedFields"]));
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn objects_that_nobody_owned() {
     assert_eq!(owners(&same), ["one*: .spec.replicas", "before-first-apply: .spec.replicas"]);
     // what kubectl applied by itself before is no conflict with what it applies now
     let mut mine = live.clone();
-    mine.set(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"], r#"{"spec":{"replicas":1}}"#);
+    mine.set(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"], r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":1}}"#);
     let next = apply(Some(&mine), &deployment(json!({"replicas": 2})), "kubectl");
     assert_eq!(next.int_at(&["spec", "replicas"]), Some(2));
     assert!(next.str_at(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]).contains("\"replicas\":2"));
@@ -282,13 +286,13 @@ proptest! {
         let mut object = forced(Some(&forced(None, &a, "one")), &b, "two");
         let live = object.clone();
         object.0.insert("spec".into(), c.at(&["spec"]).cloned().unwrap_or_default());
-        let present = before(&mut object, Some(&live));
+        let present = before(&mut object, Some(&live), false);
         updated(&mut object, Some(&live), present, node(), &writer("three"));
-        let all = super::of_object::of_object(&object.0, node(), |_| true);
+        let all = super::of_object::of_object(&object.0, node());
         for entry in Entries::of(&object).0 {
             let strays: Vec<String> = entry.fields.clone().difference(&all).paths();
             // maps are members where their maker says so, which the set of an object doesn't
-            prop_assert!(strays.iter().all(|p| p.ends_with("labels") || p.ends_with(']') || p.ends_with("spec") || p.ends_with("template") || p.ends_with("ports")), "{strays:?}");
+            prop_assert!(strays.iter().all(|p| p.ends_with("labels") || p.ends_with(']') || p.ends_with("spec") || p.ends_with("template") || p.ends_with("ports") || p.ends_with("resources")), "{strays:?}");
         }
     }
 
@@ -298,6 +302,6 @@ proptest! {
         let mut live = forced(None, &config, "one");
         live.set(&["metadata", "managedFields"], json!([{"manager": text, "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": {text: {}}}]));
         forced(Some(&live), &config, "one");
-        before(&mut live, None);
+        before(&mut live, None, false);
     }
 }

@@ -9,6 +9,10 @@ use std::sync::OnceLock;
 /// Made by `cargo run -p xtask --features schema -- schema <swagger.json>`.
 static FILE: &[u8] = include_bytes!("../../schema/kubernetes.json.gz");
 
+/// What Kubernetes' Go types hold of fields that aren't set: structs that are no pointers, and whatever has no `omitempty` (`=`), and
+/// of the defaults of list keys (`~`). Each line has a definition and its fields. Read from the types in `k8s.io/api` and the defaults in the OpenAPI v3 documents of Kubernetes 1.37.
+static ZEROS: &str = include_str!("../../schema/zeros.txt");
+
 /// The JSON type of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,9 +83,15 @@ pub struct Node {
     /// Whether it is a number or a text.
     #[serde(rename = "x-kubernetes-int-or-string", default)]
     pub int_or_string: bool,
-    /// What it is when it isn't given, of custom resources.
+    /// What it is when it isn't given, of custom resources and of the keys of lists.
     #[serde(skip)]
     pub default: Option<Value>,
+    /// What Kubernetes' own types hold of a field that isn't set, where they hold anything: `{}`, `null`, `""`.
+    #[serde(skip)]
+    pub zero: Option<Value>,
+    /// Whether a map, or a map below it, keeps fields that aren't known, of custom resources.
+    #[serde(skip)]
+    pub preserves: bool,
     /// How server-side apply merges a list.
     #[serde(rename = "x-kubernetes-list-type", default)]
     pub list_type: ListType,
@@ -138,7 +148,20 @@ fn decompress() -> Vec<u8> {
 
 fn nodes() -> &'static HashMap<Box<str>, Node> {
     static NODES: OnceLock<HashMap<Box<str>, Node>> = OnceLock::new();
-    NODES.get_or_init(|| serde_json::from_slice(&decompress()).unwrap_or_default())
+    NODES.get_or_init(|| {
+        let mut nodes: HashMap<Box<str>, Node> = serde_json::from_slice(&decompress()).unwrap_or_default();
+        for line in ZEROS.lines() {
+            let mut words = line.split(' ');
+            let Some(node) = words.next().and_then(|name| nodes.get_mut(name)) else { continue };
+            for word in words {
+                let Some((name, value)) = word.split_once(['=', '~']) else { continue };
+                let Some(field) = node.properties.get_mut(name) else { continue };
+                let value = serde_json::from_str(value).ok();
+                if word.as_bytes().get(name.len()) == Some(&b'=') { field.zero = value } else { field.default = value }
+            }
+        }
+        nodes
+    })
 }
 
 /// A definition by its full name: `io.k8s.api.core.v1.PodSpec`.
@@ -174,6 +197,16 @@ mod tests {
         let pod = definition("io.k8s.api.core.v1.Pod").unwrap();
         assert_eq!(pod.properties["spec"].resolve().0, Some("io.k8s.api.core.v1.PodSpec"));
         assert_eq!(nodes().len(), raw_definitions().len());
+    }
+
+    #[test]
+    fn zeros() {
+        let zero = |name: &str, field: &str| definition(name).unwrap().properties.get(field).unwrap().zero.clone();
+        assert_eq!(zero("io.k8s.api.apps.v1.DeploymentSpec", "strategy"), Some(serde_json::json!({})));
+        assert_eq!(zero("io.k8s.api.core.v1.PodSpec", "containers"), Some(Value::Null));
+        assert_eq!(definition("io.k8s.api.core.v1.ContainerPort").unwrap().properties.get("protocol").unwrap().default, Some("TCP".into()));
+        assert_eq!(zero("io.k8s.api.apps.v1.DeploymentSpec", "replicas"), None);
+        assert!(ZEROS.lines().all(|line| definition(line.split(' ').next().unwrap()).is_some()));
     }
 
     /// A key that no item has would silently merge nothing.

@@ -1,12 +1,14 @@
 //! Match conditions: expressions in CEL that say of a request whether a webhook is asked about it
 //! (`k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions`).
-use cel::authorizer::{Authorizer, Authorizing, Check};
+use cel::authorizer::Authorizing;
 use cel::{
     Budget, DYN, Declaration, DeclaredShape, Environment, Field, MATCH_CONDITIONS, Map as CelMap, Merge, ObjectDeclaration, Opaque, PER_CALL, Program, Type,
     Value as CelValue, opaque_types,
 };
 use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
+
+pub use cel::authorizer::{Authorizer, Check, Decision};
 
 /// What conditions are about.
 pub struct Input<'a> {
@@ -100,6 +102,11 @@ impl MatchConditions {
         let all = webhook["matchConditions"].as_array().into_iter().flatten();
         let conditions = all.map(|condition| (text(condition, "name").into(), compile(text(condition, "expression").trim())));
         Self { conditions: conditions.collect() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
     }
 
     /// Whether a webhook is asked: unless a condition is false.

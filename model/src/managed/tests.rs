@@ -195,7 +195,10 @@ fn objects_that_nobody_owned() {
     assert_eq!(owners(&same), ["one*: .spec.replicas", "before-first-apply: .spec.replicas"]);
     // what kubectl applied by itself before is no conflict with what it applies now
     let mut mine = live.clone();
-    mine.set(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"], r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":1}}"#);
+    mine.set(
+        &["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
+        r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":1}}"#,
+    );
     let next = apply(Some(&mine), &deployment(json!({"replicas": 2})), "kubectl");
     assert_eq!(next.int_at(&["spec", "replicas"]), Some(2));
     assert!(next.str_at(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]).contains("\"replicas\":2"));

@@ -238,8 +238,8 @@ fn definition(scene: &Scene, storage: &str, path: &str) -> String {
         "group": "example.com", "scope": "Namespaced", "names": {"plural": "links", "kind": "Link"},
         "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": scene.url(path), "conversionReviewVersions": ["v1"]}},
         "versions": [
-            version("v1", json!({"hostPort": {"type": "string"}})),
-            version("v2", json!({"host": {"type": "string"}, "port": {"type": "string"}})),
+            version("v1", json!({"hostPort": {"type": "string", "maxLength": 12}})),
+            version("v2", json!({"host": {"type": "string", "maxLength": 20}, "port": {"type": "string", "default": "80"}})),
         ],
     }})
     .to_string()
@@ -284,6 +284,12 @@ fn conversions() {
     });
     let made = post("v2", link("v2", "b", json!({"host": "two", "port": "2", "unknown": 1})));
     assert_eq!((made.code, &made.body["spec"]), (201, &json!({"host": "two", "port": "2"})), "{}", made.text);
+    // each version judges and completes what is written in it
+    let long = post("v2", link("v2", "long", json!({"host": "fifteen-letters"})));
+    assert_eq!((long.code, &long.body["spec"]["port"]), (201, &json!("80")), "{}", long.text);
+    let longer = post("v2", link("v2", "longer", json!({"host": "twenty-one-letters-ok"})));
+    assert!(longer.code == 422 && longer.text.contains("spec.host"), "{}", longer.text);
+    assert_eq!(cluster.http("DELETE", &format!("{}/long", links("v2")), &[], None).code, 200);
     let get = |version: &str, name: &str| cluster.http("GET", &format!("{}/{name}", links(version)), &[], None);
     assert_eq!(get("v1", "b").body["spec"], json!({"hostPort": "two:2"}));
     assert_eq!(get("v2", "a").body["spec"], json!({"host": "one", "port": "1"}));

@@ -45,6 +45,7 @@ spec:
   - name: v1beta1
     served: true
     storage: false
+    deprecated: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
@@ -72,6 +73,8 @@ fn custom_resources() {
     assert_eq!(cluster.http("PATCH", &format!("{tabs}/a"), strategic, Some(b"{}")).code, 415);
     let strict = cluster.http("POST", &format!("{tabs}?fieldValidation=Strict"), JSON, Some(cron_tab(&json!({"cronSpec": "* * * * *", "x": 1})).as_bytes()));
     assert!(strict.code == 400 && strict.text.contains("unknown field \\\"spec.x\\\""), "{}", strict.text);
+    let old = cluster.kubectl(&["get", "crontabs.v1beta1.stable.example.com"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&old.stderr).contains("stable.example.com/v1beta1 CronTab is deprecated"), "{old:?}");
     shown_by_kubectl(&cluster);
     versions_and_parts(&cluster, tabs);
     ended(&cluster, tabs);

@@ -1,5 +1,6 @@
 //! What Kubernetes 1.37's own library makes of sequences of applies and updates, compared with what we make of them. `data/managed_fields.json.gz` has sequences
 //! and, beside each step, what that library answered: the owners without their times, and the object.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use flate2::read::GzDecoder;
 use model::managed::{self, Writer};
 use model::schema::{Node, definition};

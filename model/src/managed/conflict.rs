@@ -56,7 +56,7 @@ impl ApplyError {
     /// As the API says it: 409 with a cause for each field, or 500.
     pub fn to_api(&self) -> ApiError {
         let conflicts = match self {
-            Self::Mistyped(why) => return ApiError::internal(why.clone()),
+            Self::Mistyped(why) => return ApiError::new(Reason::InternalError, why.clone()),
             Self::Conflicts(conflicts) => conflicts,
         };
         let named: Vec<(String, Vec<String>)> = conflicts.iter().map(|conflict| (conflict.whose(), conflict.fields.paths())).collect();

@@ -157,8 +157,7 @@ impl Entries {
             return;
         }
         // in the order of the names by which Kubernetes keeps them, where times are equal
-        let name = |e: &Entry| (e.manager.clone(), e.api_version.clone(), e.subresource.clone());
-        self.0.sort_by(|a, b| (a.applied, a.seconds(), name(a)).cmp(&(b.applied, b.seconds(), name(b))));
+        self.0.sort_by_cached_key(|e| (e.applied, e.seconds(), e.manager.clone(), e.api_version.clone(), e.subresource.clone()));
         let (updates, mut rest): (Vec<Entry>, Vec<Entry>) = std::mem::take(&mut self.0).into_iter().partition(|entry| !entry.applied);
         let mut oldest: BTreeMap<String, Entry> = BTreeMap::new();
         for entry in updates {

@@ -31,7 +31,9 @@ fn keyed(item: &Value, list: &Node) -> Result<String, String> {
     }
     if keys.is_empty() {
         let names = list.list_keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(" ");
-        return Err(format!("associative list with keys has an element that omits all key fields [{names}] (and doesn't have default values for any key fields)"));
+        return Err(format!(
+            "associative list with keys has an element that omits all key fields [{names}] (and doesn't have default values for any key fields)"
+        ));
     }
     keys.sort_keys();
     Ok(format!("k:{}", Value::Object(keys)))

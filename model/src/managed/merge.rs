@@ -49,7 +49,8 @@ struct Lists<'a> {
 fn items(into: Vec<Value>, applied: &[Value], list: &Node, kind: Type<'_>) -> Vec<Value> {
     let applied: Vec<(String, &Value)> = key::elements(applied, list);
     let mut count: HashMap<String, usize> = HashMap::new();
-    let present: VecDeque<(String, Value)> = into.into_iter().enumerate().map(|(i, item)| (key::element(&item, list).unwrap_or_else(|_| format!("{i}")), item)).collect();
+    let present: VecDeque<(String, Value)> =
+        into.into_iter().enumerate().map(|(i, item)| (key::element(&item, list).unwrap_or_else(|_| format!("{i}")), item)).collect();
     present.iter().for_each(|(element, _)| *count.entry(element.clone()).or_default() += 1);
     let names: HashSet<&str> = applied.iter().map(|(element, _)| element.as_str()).collect();
     let single = present.iter().filter(|(element, _)| count.get(element) == Some(&1) && names.contains(element.as_str())).cloned().collect();

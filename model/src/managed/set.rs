@@ -6,17 +6,8 @@ use serde_json::{Map, Value};
 const ITSELF: &str = ".";
 const METADATA: &str = "f:metadata";
 /// Fields of metadata that nobody owns.
-const UNOWNED: [&str; 9] = [
-    "f:name",
-    "f:namespace",
-    "f:creationTimestamp",
-    "f:selfLink",
-    "f:uid",
-    "f:clusterName",
-    "f:generation",
-    "f:managedFields",
-    "f:resourceVersion",
-];
+const UNOWNED: [&str; 9] =
+    ["f:name", "f:namespace", "f:creationTimestamp", "f:selfLink", "f:uid", "f:clusterName", "f:generation", "f:managedFields", "f:resourceVersion"];
 
 /// A set of fields.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -26,7 +26,11 @@ pub fn check(configuration: &Object, node: &Node) -> Result<(), ApplyError> {
     };
     let (version, kind) = (configuration.api_version(), configuration.kind());
     let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
-    Err(ApplyError::Mistyped(format!("failed to create typed patch object ({}/{}; {version}, Kind={kind}): {why}", configuration.namespace(), configuration.name())))
+    Err(ApplyError::Mistyped(format!(
+        "failed to create typed patch object ({}/{}; {version}, Kind={kind}): {why}",
+        configuration.namespace(),
+        configuration.name()
+    )))
 }
 
 #[derive(Default)]
@@ -105,7 +109,10 @@ fn expected(known: Known<'_>, value: &Value) -> Option<String> {
         return (!scalar).then(|| format!("expected any scalar, got &{{{}}}", plain(value)));
     };
     match (shape, value) {
-        (Shape::Object, Value::Object(_)) | (Shape::Array, Value::Array(_)) | (Shape::Boolean, Value::Bool(_)) | (Shape::Integer | Shape::Number, Value::Number(_)) => None,
+        (Shape::Object, Value::Object(_))
+        | (Shape::Array, Value::Array(_))
+        | (Shape::Boolean, Value::Bool(_))
+        | (Shape::Integer | Shape::Number, Value::Number(_)) => None,
         (Shape::String, Value::String(_)) => None,
         // texts with a format may be any scalar
         (Shape::String, Value::Bool(_) | Value::Number(_)) if !is_text(known.node) => None,

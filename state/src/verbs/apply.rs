@@ -1,26 +1,26 @@
 //! Server-side apply: a configuration is merged into the object by its schema, or becomes one where there is none.
-use super::update::accept;
+use super::check;
 use crate::form;
+use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, object_reply};
 use crate::request_context::RequestContext;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Object, Stored, Subresource, managed, time};
+use model::{ApiError, Object, Stored, Subresource, managed, schema, time};
 use serde_json::Value;
 use state_client::Reply;
 
 impl Pipeline {
     /// Applies a configuration.
     pub(crate) async fn apply(&self, call: &RequestContext, configuration: &[u8]) -> Result<Reply, ApiError> {
-        let mut configuration = parsed(configuration)?;
+        let configuration = parsed(configuration)?;
         if call.sub == Some(Subresource::SCALE) {
             let wanted = scale::configuration(&call.row, &configuration)?;
             let scaled = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &wanted)).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
-        let mut warnings = accept(call, &mut configuration, None)?;
-        let configuration = call.kind.inward(configuration);
+        let (configuration, mut warnings) = accepted(call, configuration)?;
         let written = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &configuration)).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && call.sub.is_none() => (self.create_by_put(call, merged(call, None, &configuration)?).await?, true),
@@ -43,11 +43,29 @@ fn parsed(configuration: &[u8]) -> Result<Object, ApiError> {
     Ok(object)
 }
 
+/// Checks a configuration: first whether it is what the schema says, which merging needs to know. It stays as its client wrote it, unless objects are stored in
+/// another form than the client's. Returns warnings with it.
+fn accepted(call: &RequestContext, mut configuration: Object) -> Result<(Object, Vec<String>), ApiError> {
+    meta::check_kind(&call.kind, &mut configuration)?;
+    meta::check_name(&mut configuration, &call.name)?;
+    meta::check_namespace(&call.kind, &mut configuration, &call.namespace)?;
+    if let Some(node) = call.kind.schema.node() {
+        managed::check(&configuration, node).map_err(|e| e.to_api())?;
+    }
+    let mut shaped = configuration.clone();
+    let warnings = check::shape(call, &mut shaped, None)?;
+    let as_stored = call.kind.api_version() == call.row.api_version();
+    Ok((if as_stored { configuration } else { call.kind.inward(shaped) }, warnings))
+}
+
 /// What a configuration makes of an object, or of nothing.
 fn merged(call: &RequestContext, old: Option<&Object>, configuration: &Object) -> Result<Object, ApiError> {
     let of = call.write();
     let node = of.row.schema.node().ok_or_else(|| ApiError::internal(format!("no schema of {}", of.row.kind)))?;
     let (now, api_version) = (time::format(call.now), of.row.api_version());
     let writer = write::writer(&of, &call.recorded_as(&now), &api_version);
-    managed::applied(old, configuration, node, &writer, call.options.force).map_err(|e| e.to_api())
+    let mut object = managed::applied(old, configuration, node, &writer, call.options.force).map_err(|e| e.to_api())?;
+    schema::validate_and_prune(of.row, &mut object)?;
+    managed::same_time(&mut object, old);
+    Ok(object)
 }

@@ -57,7 +57,7 @@ impl Pipeline {
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         let of = call.write();
-        let owners = managed::before(&mut object, None);
+        let owners = managed::before(&mut object, None, false);
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
         let held = match self.admit(call, &mut object, None).await {

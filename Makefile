@@ -40,6 +40,14 @@ unit: build
 e2e: build
 	RUST_TEST_THREADS=2 cargo test --workspace --locked $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
 
+## make test-clients other people's clients against the debug build: Helm 3 and 4, kubectl, client-go, operators of controller-runtime and kube-rs,
+##                   the Python client (Go 1.26 or later is needed for these); SUITES="kubectl helm4" for some
+.PHONY: test-clients
+test-clients:
+	@scripts/install kubectl
+	cargo build --locked -p whalesong
+	tests/clients/run $(SUITES)
+
 ## make fuzz         one fuzz target, or all in turn, with coverage: make fuzz TARGET=x SECONDS=60 (without a target: lists them)
 fuzz:
 	@fuzz/run '$(TARGET)' '$(or $(SECONDS),60)'

@@ -1,6 +1,6 @@
 //! Objects, lists and events in the form that a client asked for. Plain objects go out as the bytes that the log holds; nothing is parsed.
 use crate::encoding::Encoding;
-use crate::negotiate::Form;
+use crate::negotiate::{Form, MetaVersion};
 use crate::transcode;
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
@@ -122,7 +122,6 @@ struct MetadataOf<'a> {
 
 /// What a line of a watch has beside its object, and a little more.
 pub(crate) const LINE: usize = 40;
-const META_VERSION: &str = "meta.k8s.io/v1";
 
 fn internal(e: serde_json::Error) -> ApiError {
     ApiError::internal(e.to_string())
@@ -132,9 +131,9 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(internal)
 }
 
-fn partial(stored: &Stored) -> Result<Partial<'_>, ApiError> {
+fn partial(stored: &Stored, version: MetaVersion) -> Result<Partial<'_>, ApiError> {
     let of: MetadataOf<'_> = serde_json::from_slice(stored.json()).map_err(internal)?;
-    Ok(Partial { kind: "PartialObjectMetadata", api_version: META_VERSION, metadata: of.metadata })
+    Ok(Partial { kind: "PartialObjectMetadata", api_version: version.api_version(), metadata: of.metadata })
 }
 
 fn list_meta(list: &ListReply) -> Value {
@@ -173,8 +172,8 @@ impl Encoder {
     pub fn object(&self, stored: &Stored, now: Timestamp) -> Result<Bytes, ApiError> {
         match self.form {
             Form::Object => Ok(stored.json().clone()),
-            Form::Metadata => to_bytes(&partial(stored)?),
-            Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), true, now)?),
+            Form::Metadata(version) => to_bytes(&partial(stored, version)?),
+            Form::Table(version) => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), version, true, now)?),
         }
     }
 
@@ -189,12 +188,12 @@ impl Encoder {
                 let items: Vec<Bytes> = list.items.iter().map(|i| i.json().clone()).collect();
                 self.items(&self.kind.list_kind(), &self.api_version, &meta, &items)
             }
-            Form::Metadata => {
-                let items = list.items.iter().map(|i| to_bytes(&partial(i)?)).collect::<Result<Vec<_>, _>>()?;
-                self.items("PartialObjectMetadataList", META_VERSION, &meta, &items)
+            Form::Metadata(version) => {
+                let items = list.items.iter().map(|i| to_bytes(&partial(i, version)?)).collect::<Result<Vec<_>, _>>()?;
+                self.items("PartialObjectMetadataList", version.api_version(), &meta, &items)
             }
-            Form::Table => {
-                let table = to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, true, now)?)?;
+            Form::Table(version) => {
+                let table = to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, version, true, now)?)?;
                 Ok(transcode::document(&table, self.encoding)?.0)
             }
         }
@@ -213,7 +212,7 @@ impl Encoder {
     /// As [`Encoder::object`].
     pub fn event(&self, out: &mut BytesMut, change: EventType, stored: &Stored, first: bool, now: Timestamp) -> Result<(), ApiError> {
         let body = match self.form {
-            Form::Table => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), first, now)?)?,
+            Form::Table(version) => to_bytes(&self.table([stored], json!({"resourceVersion": stored.revision.to_string()}), version, first, now)?)?,
             _ => self.object(stored, now)?,
         };
         if self.encoding != Encoding::Json {
@@ -237,11 +236,12 @@ impl Encoder {
         }
         let object = match self.form {
             Form::Object => json!({"kind": self.kind.kind, "apiVersion": self.api_version, "metadata": metadata}),
-            Form::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": metadata}),
-            Form::Table => {
-                let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": metadata});
+            Form::Metadata(version) => json!({"kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata}),
+            Form::Table(version) => {
+                let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata});
                 let rows = json!([{"cells": [], "object": partial}]);
-                json!({"kind": "Table", "apiVersion": META_VERSION, "metadata": metadata, "columnDefinitions": null, "rows": rows})
+                let metadata = json!({"resourceVersion": revision.to_string()});
+                json!({"kind": "Table", "apiVersion": version.api_version(), "metadata": metadata, "columnDefinitions": null, "rows": rows})
             }
         };
         self.other(out, "BOOKMARK", &object)
@@ -258,17 +258,24 @@ impl Encoder {
         }
     }
 
-    fn table<'a>(&self, objects: impl IntoIterator<Item = &'a Stored>, metadata: Value, columns: bool, now: Timestamp) -> Result<Table<'a>, ApiError> {
-        let rows = objects.into_iter().map(|o| self.row(o, now)).collect::<Result<_, _>>()?;
+    fn table<'a>(
+        &self,
+        objects: impl IntoIterator<Item = &'a Stored>,
+        metadata: Value,
+        version: MetaVersion,
+        columns: bool,
+        now: Timestamp,
+    ) -> Result<Table<'a>, ApiError> {
+        let rows = objects.into_iter().map(|o| self.row(o, version, now)).collect::<Result<_, _>>()?;
         let column_definitions = columns.then(|| table::definitions(&self.kind));
-        Ok(Table { kind: "Table", api_version: META_VERSION, metadata, column_definitions, rows })
+        Ok(Table { kind: "Table", api_version: version.api_version(), metadata, column_definitions, rows })
     }
 
-    fn row<'a>(&self, stored: &'a Stored, now: Timestamp) -> Result<Row<'a>, ApiError> {
+    fn row<'a>(&self, stored: &'a Stored, version: MetaVersion, now: Timestamp) -> Result<Row<'a>, ApiError> {
         let cells = stored.read(|object| table::cells(&self.kind, object, now));
         let object = match self.include {
             Include::None => None,
-            Include::Metadata => Some(RowObject::Partial(partial(stored)?)),
+            Include::Metadata => Some(RowObject::Partial(partial(stored, version)?)),
             Include::Object => Some(RowObject::Whole(serde_json::from_slice(stored.json()).map_err(internal)?)),
         };
         Ok(Row { cells, object })
@@ -315,7 +322,7 @@ mod tests {
     #[test]
     fn tables_have_rows_with_metadata() {
         let list = ListReply { items: vec![pod("a", 5)], revision: 7, ..ListReply::default() };
-        let got = value(&encoder(Form::Table).list(&list, Timestamp::UNIX_EPOCH).unwrap());
+        let got = value(&encoder(Form::Table(MetaVersion::V1)).list(&list, Timestamp::UNIX_EPOCH).unwrap());
         assert_eq!(got["kind"], "Table");
         assert_eq!(got["columnDefinitions"][0]["name"], "Name");
         assert_eq!(got["rows"][0]["cells"][0], "a");
@@ -327,7 +334,7 @@ mod tests {
     #[test]
     fn events_are_lines() {
         let mut out = BytesMut::new();
-        let e = encoder(Form::Table);
+        let e = encoder(Form::Table(MetaVersion::V1));
         e.event(&mut out, EventType::Added, &pod("a", 5), true, Timestamp::UNIX_EPOCH).unwrap();
         e.event(&mut out, EventType::Modified, &pod("a", 6), false, Timestamp::UNIX_EPOCH).unwrap();
         e.bookmark(&mut out, 9, true).unwrap();
@@ -341,7 +348,7 @@ mod tests {
 
     #[test]
     fn metadata_alone() {
-        let got = value(&encoder(Form::Metadata).object(&pod("a", 5), Timestamp::UNIX_EPOCH).unwrap());
+        let got = value(&encoder(Form::Metadata(MetaVersion::V1)).object(&pod("a", 5), Timestamp::UNIX_EPOCH).unwrap());
         assert_eq!(got["kind"], "PartialObjectMetadata");
         assert!(got.get("spec").is_none());
     }

@@ -1,6 +1,7 @@
 //! The listener: TLS, connections, and how they end.
 use crate::auth::certificate_user;
 use crate::auth::tokens::{StaticTokens, TokenFileError, Tokens};
+use crate::clients;
 use crate::coalesce::coalesce;
 use crate::definitions;
 use crate::handler::{Api, Peer};
@@ -8,7 +9,7 @@ use crate::io::Timed;
 use crate::pki::Pki;
 use crate::upload::Upload;
 use arc_swap::ArcSwap;
-use bus::Bus;
+use bus::{Bus, BusError};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -73,6 +74,9 @@ pub enum GatewayError {
         /// Why.
         why: String,
     },
+    /// NATS refuses to let it listen to users' programs.
+    #[error("users' programs can't be served over NATS: {0}")]
+    Bus(#[from] BusError),
     /// The static tokens can't be used.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
@@ -114,7 +118,8 @@ impl Gateway {
             let follow = definitions::follow(Client::new(bus.clone()), kinds.clone());
             tasks.spawn(stop.clone().run_until_cancelled_owned(follow));
         }
-        let api = Arc::new(Api::new(bus, kinds, tokens, stop.clone(), tasks.clone()));
+        let api = Arc::new(Api::new(bus.clone(), kinds, tokens, stop.clone(), tasks.clone()));
+        clients::serve(&bus, &api, stop.clone()).await?;
         tasks.spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), api, stop.clone(), tasks.clone()));
         tasks.close();
         tracing::info!(%address, "the API is served");

@@ -77,6 +77,29 @@ impl Api {
         }
     }
 
+    /// Answers a request that names its resource otherwise than by a path.
+    pub(crate) async fn answer_about(&self, asked: ApiRequest, path: ResourcePath) -> Response<Body> {
+        let started = Instant::now();
+        let encoding = negotiate::of_status(header_text(asked.request.headers(), header::ACCEPT));
+        let mut labels = RequestLabels { verb: "", group: String::new(), resource: String::new(), code: 0 };
+        let response = self.impersonated(asked, path, &mut labels).await.unwrap_or_else(|error| respond::error(&error, encoding));
+        labels.code = response.status().as_u16();
+        self.context.metrics.request(labels, started.elapsed());
+        response
+    }
+
+    async fn impersonated(&self, mut asked: ApiRequest, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+        asked.user = impersonate::apply(&self.context.client, asked.user, asked.request.headers()).await?;
+        self.resource(asked, path, labels).await
+    }
+
+    /// The version of a resource that is meant where none is named: the one that is stored, or another one that is served.
+    pub(crate) fn version_of(&self, group: &str, resource: &str) -> Option<String> {
+        let kinds = self.kinds.load();
+        let stored = kinds.resource(group, resource)?;
+        kinds.forms(stored).first().map(|kind| kind.version.to_string())
+    }
+
     /// Discovery is for everybody who is known.
     fn discovery(&self, asked: &ApiRequest, path: &str, root: &Path) -> Result<Response<Body>, ApiError> {
         read_only(&asked.request)?;
@@ -134,7 +157,11 @@ impl Api {
     }
 
     /// Every verb of every kind.
-    async fn resource(&self, asked: ApiRequest, path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+    async fn resource(&self, mut asked: ApiRequest, mut path: ResourcePath, labels: &mut RequestLabels) -> Result<Response<Body>, ApiError> {
+        if path.watch {
+            read_only(&asked.request)?;
+            asked.query.watch(&std::mem::take(&mut path.name));
+        }
         let (kind, sub) = path::resolve(&self.kinds.load(), &path)?;
         let watching = asked.query.flag("watch").unwrap_or_default();
         let verb = path::verb(asked.request.method().as_str(), &kind, &path, sub, watching)?;
@@ -166,9 +193,10 @@ impl Api {
             request: resolved.request(asked.user, options),
             bookmarks: asked.query.flag("allowWatchBookmarks").unwrap_or_default(),
             initial_events: asked.query.flag("sendInitialEvents"),
+            lifetime: Some(watch::lifetime(timeout)),
         };
         let open = self.context.metrics.open(&resolved.path.group, &resolved.path.resource);
-        watch::respond(&self.context.client, request, encoder, timeout, open, self.context.stop.clone()).await
+        watch::respond(&self.context.client, request, encoder, open, self.context.stop.clone()).await
     }
 
     async fn call(&self, asked: ApiRequest, resolved: Resolved) -> Result<Response<Body>, ApiError> {
@@ -190,7 +218,13 @@ fn encoder(asked: &ApiRequest, resolved: &Resolved) -> Result<Encoder, ApiError>
     let version_of = |(group, version): (&str, &str)| discovery::group_version(group, version);
     let answered = exchanged.map(|e| (e.group_version.map_or_else(|| api_version.clone(), version_of), e.kind));
     let kind = answered.as_ref().map_or((&*api_version, &*resolved.kind.kind), |(version, kind)| (&**version, *kind));
-    let offer = Offer { kind: Some(kind), forms: true, tables: has_table(resolved), watch: resolved.verb == Verb::Watch };
+    let offer = Offer {
+        kind: Some(kind),
+        forms: true,
+        tables: has_table(resolved),
+        watch: resolved.verb == Verb::Watch,
+        list: matches!(resolved.verb, Verb::List | Verb::DeleteCollection),
+    };
     let (form, encoding) = negotiate::wanted(header_text(asked.request.headers(), header::ACCEPT), offer)?;
     let include = Include::parse(asked.query.text("includeObject"))?;
     Ok(Encoder { kind: resolved.kind.clone(), api_version, form, encoding, include })

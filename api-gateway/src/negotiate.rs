@@ -9,10 +9,37 @@ use state_client::PatchKind;
 pub enum Form {
     /// As they are.
     Object,
-    /// `meta.k8s.io/v1` Table: what `kubectl get` prints.
-    Table,
-    /// `meta.k8s.io/v1` PartialObjectMetadata: metadata alone.
-    Metadata,
+    /// Table of `meta.k8s.io`: what `kubectl get` prints.
+    Table(MetaVersion),
+    /// PartialObjectMetadata of `meta.k8s.io`: metadata alone.
+    Metadata(MetaVersion),
+}
+
+/// A version of `meta.k8s.io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetaVersion {
+    /// `v1`.
+    V1,
+    /// `v1beta1`, whose forms are the same.
+    V1Beta1,
+}
+
+impl MetaVersion {
+    fn of(group: &str, version: &str) -> Option<Self> {
+        match (group, version) {
+            ("meta.k8s.io", "v1") => Some(Self::V1),
+            ("meta.k8s.io", "v1beta1") => Some(Self::V1Beta1),
+            _ => None,
+        }
+    }
+
+    /// As objects name it.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::V1 => "meta.k8s.io/v1",
+            Self::V1Beta1 => "meta.k8s.io/v1beta1",
+        }
+    }
 }
 
 /// One media range: type, parameters, weight.
@@ -68,6 +95,8 @@ pub struct Offer<'a> {
     pub tables: bool,
     /// Whether it is a watch.
     pub watch: bool,
+    /// Whether it is a list.
+    pub list: bool,
 }
 
 impl Offer<'_> {
@@ -80,10 +109,12 @@ impl Offer<'_> {
         if self.watch && encoding.stream_type().is_none() || !self.streams(range, encoding) {
             return None;
         }
-        match (range.param("as"), range.param("g"), range.param("v")) {
-            ("", "", "") => self.has(encoding).then_some(Form::Object),
-            ("Table", "meta.k8s.io", "v1") if self.tables && matches!(encoding, Encoding::Json | Encoding::Yaml) => Some(Form::Table),
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") if self.forms => Some(Form::Metadata),
+        let version = MetaVersion::of(range.param("g"), range.param("v"));
+        match (range.param("as"), version) {
+            ("", None) if range.param("g").is_empty() && range.param("v").is_empty() => self.has(encoding).then_some(Form::Object),
+            ("Table", Some(version)) if self.tables && matches!(encoding, Encoding::Json | Encoding::Yaml) => Some(Form::Table(version)),
+            ("PartialObjectMetadata", Some(version)) if self.forms && !self.list => Some(Form::Metadata(version)),
+            ("PartialObjectMetadataList", Some(version)) if self.forms && self.list => Some(Form::Metadata(version)),
             _ => None,
         }
     }
@@ -208,8 +239,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PODS: Offer<'_> = Offer { kind: Some(("v1", "Pod")), forms: true, tables: true, watch: false };
-    const CUSTOM: Offer<'_> = Offer { kind: Some(("example.com/v1", "Pod")), forms: true, tables: true, watch: false };
+    const PODS: Offer<'_> = Offer { kind: Some(("v1", "Pod")), forms: true, tables: true, watch: false, list: false };
+    const CUSTOM: Offer<'_> = Offer { kind: Some(("example.com/v1", "Pod")), forms: true, tables: true, watch: false, list: false };
     const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
     const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 
@@ -222,17 +253,17 @@ mod tests {
             (Some(""), Some((Form::Object, Encoding::Json))),
             (Some("*/*"), Some((Form::Object, Encoding::Json))),
             (Some("application/*;q=0.1"), Some((Form::Object, Encoding::Json))),
-            (Some(KUBECTL), Some((Form::Table, Encoding::Json))),
+            (Some(KUBECTL), Some((Form::Table(MetaVersion::V1), Encoding::Json))),
             (Some("application/vnd.kubernetes.protobuf,application/json"), Some((Form::Object, Encoding::Protobuf))),
             (Some("application/json, application/vnd.kubernetes.protobuf"), Some((Form::Object, Encoding::Json))),
             (Some("application/json;q=0.9, application/cbor"), Some((Form::Object, Encoding::Cbor))),
             (Some("*/*, application/yaml"), Some((Form::Object, Encoding::Yaml))),
             (Some("text/html, application/xml;q=0.9, */*;q=0.8"), Some((Form::Object, Encoding::Json))),
-            (Some("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"), Some((Form::Metadata, Encoding::Json))),
-            (Some(&*metadata), Some((Form::Metadata, Encoding::Protobuf))),
+            (Some("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"), Some((Form::Metadata(MetaVersion::V1), Encoding::Json))),
+            (Some(&*metadata), Some((Form::Metadata(MetaVersion::V1), Encoding::Protobuf))),
             (Some(&*table), None),
-            (Some("application/yaml;as=Table;v=v1;g=meta.k8s.io"), Some((Form::Table, Encoding::Yaml))),
-            (Some("application/json;q=0.5,application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9"), Some((Form::Table, Encoding::Json))),
+            (Some("application/yaml;as=Table;v=v1;g=meta.k8s.io"), Some((Form::Table(MetaVersion::V1), Encoding::Yaml))),
+            (Some("application/json;q=0.5,application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9"), Some((Form::Table(MetaVersion::V1), Encoding::Json))),
             (Some("application/json;as=Table;v=v9;g=meta.k8s.io"), None),
             (Some("application/json;g=meta.k8s.io"), None),
             (Some(PROTOBUF), Some((Form::Object, Encoding::Protobuf))),
@@ -252,7 +283,7 @@ mod tests {
         assert_eq!(wanted(Some(PROTOBUF), CUSTOM).map_err(|e| e.code()), Err(406));
         assert_eq!(wanted(Some("application/vnd.kubernetes.protobuf,application/json"), CUSTOM), Ok((Form::Object, Encoding::Json)));
         let metadata = format!("{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
-        assert_eq!(wanted(Some(&metadata), CUSTOM), Ok((Form::Metadata, Encoding::Protobuf)));
+        assert_eq!(wanted(Some(&metadata), CUSTOM), Ok((Form::Metadata(MetaVersion::V1), Encoding::Protobuf)));
     }
 
     #[test]

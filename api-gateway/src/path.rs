@@ -39,6 +39,8 @@ pub struct ResourcePath {
     pub name: String,
     /// Subresource; `""` for none.
     pub subresource: String,
+    /// Whether it is one of the older paths of watches, `/api/v1/watch/pods`.
+    pub watch: bool,
 }
 
 /// Subresources of a namespace: `namespaces/x/status` is a part of `x`, where `namespaces/x/pods` is a collection within it.
@@ -66,6 +68,10 @@ pub fn parse(path: &str) -> Option<Path> {
 }
 
 fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
+    let (watch, rest) = match rest {
+        ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+        _ => (false, rest),
+    };
     let within = |inner: &[&str]| inner.first().is_some_and(|s| !(group.is_empty() && OF_NAMESPACES.contains(s)));
     let (namespace, rest) = match rest {
         ["namespaces", namespace, inner @ ..] if within(inner) => (*namespace, inner),
@@ -84,6 +90,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         subresource: subresource.to_owned(),
+        watch,
     }))
 }
 
@@ -179,6 +186,19 @@ mod tests {
         check("/api/v1/namespaces/a/pods/p/log", ["", "v1", "pods", "a", "p", "log"]);
         check("/apis/apps/v1/namespaces/a/deployments/d/scale", ["apps", "v1", "deployments", "a", "d", "scale"]);
         check("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", ["rbac.authorization.k8s.io", "v1", "clusterroles", "", "system:node", ""]);
+    }
+
+    #[test]
+    fn older_paths_of_watches() {
+        let of = |path: &str| match parse(path) {
+            Some(Path::Resource(r)) => Some((r.resource, r.namespace, r.name, r.watch)),
+            _ => None,
+        };
+        let want = |resource: &str, namespace: &str, name: &str| Some((resource.to_owned(), namespace.to_owned(), name.to_owned(), true));
+        assert_eq!(of("/api/v1/watch/namespaces"), want("namespaces", "", ""));
+        assert_eq!(of("/api/v1/watch/namespaces/x/secrets"), want("secrets", "x", ""));
+        assert_eq!(of("/apis/apps/v1/watch/namespaces/x/deployments/d"), want("deployments", "x", "d"));
+        assert_eq!(of("/api/v1/watch"), Some(("watch".to_owned(), String::new(), String::new(), false)));
     }
 
     #[test]

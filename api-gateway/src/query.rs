@@ -27,6 +27,23 @@ impl Query {
     pub fn parse(query: &str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
+    /// From parameters that come one by one.
+    pub fn of(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
+    }
+    /// Makes it a watch, of the object of this name where there is one.
+    pub fn watch(&mut self, name: &str) {
+        self.0.retain(|(n, _)| n != "watch");
+        self.0.push(("watch".to_owned(), "true".to_owned()));
+        if name.is_empty() {
+            return;
+        }
+        let escaped = name.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=");
+        let others = self.text("fieldSelector").to_owned();
+        let only = if others.is_empty() { format!("metadata.name={escaped}") } else { format!("{others},metadata.name={escaped}") };
+        self.0.retain(|(n, _)| n != "fieldSelector");
+        self.0.push(("fieldSelector".to_owned(), only));
+    }
     /// The first value of a parameter; `""` when absent.
     pub fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
@@ -46,7 +63,8 @@ impl Query {
     pub fn int(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.text(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("parameter {name}: \"{text}\" is not a whole number"))),
+            // the words of Go's parser, by which clients tell what is wrong
+            text => text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))),
         }
     }
 
@@ -87,6 +105,7 @@ impl Query {
             force: self.flag("force").unwrap_or_default(),
             grace_period_seconds: grace,
             propagation: propagation(self.text("propagationPolicy"), self.flag("orphanDependents"))?,
+            send_initial_events: self.flag("sendInitialEvents").filter(|_| matches!(verb, Verb::List | Verb::DeleteCollection)),
             ..Options::default()
         })
     }

@@ -69,6 +69,7 @@ pub fn document(code: u16, document: &Bytes, encoding: Encoding, headers: &Heade
 
 /// An error as a `Status`, with `Retry-After` where it says so.
 pub fn error(error: &ApiError, encoding: Encoding) -> Response<Body> {
+    let warnings = error.details.as_ref().map(|details| details.warnings.as_slice()).unwrap_or_default();
     let status = text_of(&error.to_status());
     let encoded = transcode::document(&status, encoding);
     let (body, content_type) = encoded.unwrap_or((status, JSON));
@@ -77,7 +78,7 @@ pub fn error(error: &ApiError, encoding: Encoding) -> Response<Body> {
     if seconds > 0 || error.code() == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    response
+    warned(response, warnings)
 }
 
 /// The same response with `Warning` headers: `299 - "sentence"`.

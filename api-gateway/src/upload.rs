@@ -12,6 +12,7 @@ const READ_ON_FOR: Duration = Duration::from_secs(30);
 /// A request's body, as it arrives.
 pub struct Upload {
     body: Option<Incoming>,
+    whole: Option<Bytes>,
     leave: Option<oneshot::Sender<Incoming>>,
 }
 
@@ -22,7 +23,12 @@ impl Upload {
     /// A body to be read, and what will be left of it.
     pub fn new(body: Incoming) -> (Self, Rest) {
         let (leave, left) = oneshot::channel();
-        (Self { body: Some(body), leave: Some(leave) }, Rest(left))
+        (Self { body: Some(body), whole: None, leave: Some(leave) }, Rest(left))
+    }
+
+    /// A body that is here already.
+    pub fn whole(body: Bytes) -> Self {
+        Self { body: None, whole: Some(body), leave: None }
     }
 
     /// The next piece; `None` at the end.
@@ -32,7 +38,7 @@ impl Upload {
     pub async fn next(&mut self) -> Result<Option<Bytes>, hyper::Error> {
         match &mut self.body {
             Some(body) => next(body).await,
-            None => Ok(None),
+            None => Ok(self.whole.take()),
         }
     }
 }

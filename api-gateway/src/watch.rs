@@ -33,7 +33,7 @@ struct Lines {
 }
 
 /// When a watch ends: as the client says, otherwise in 30 to 60 minutes, spread so that clients don't come back all at once.
-fn lifetime(asked: Option<i64>) -> Duration {
+pub fn lifetime(asked: Option<i64>) -> Duration {
     let asked = asked.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
     let spread = || uuid::Uuid::new_v4().as_u128() % u128::from(DEFAULT_SECONDS);
     Duration::from_secs(asked.unwrap_or_else(|| DEFAULT_SECONDS + u64::try_from(spread()).unwrap_or_default()))
@@ -43,21 +43,17 @@ fn lifetime(asked: Option<i64>) -> Duration {
 ///
 /// # Errors
 /// What `state` answers when it doesn't open it; a revision that is no longer held is told as an event instead, as Kubernetes does.
-pub async fn respond(
-    client: &Client,
-    request: WatchRequest,
-    encoder: Encoder,
-    timeout_seconds: Option<i64>,
-    open: Open,
-    stop: CancellationToken,
-) -> Result<Response<Body>, ApiError> {
+pub async fn respond(client: &Client, request: WatchRequest, encoder: Encoder, open: Open, stop: CancellationToken) -> Result<Response<Body>, ApiError> {
+    let (lifetime, begins) = (request.lifetime.unwrap_or_else(|| lifetime(None)), request.initial_events == Some(true));
     let (watch, failed) = match client.watch(request).await {
         Ok(watch) => (Some(watch), None),
         Err(e) if matches!(e.reason, Reason::Expired | Reason::Gone) => (None, Some(e)),
+        // who begins with what there is at a revision is told by an event that this hasn't come yet
+        Err(e) if begins && e.reason == Reason::Timeout => (None, Some(e)),
         Err(e) => return Err(e),
     };
     let content_type = encoder.encoding.stream_type().unwrap_or(JSON);
-    let lines = Lines { watch, failed, encoder, first: true, deadline: Instant::now() + lifetime(timeout_seconds), stop, _open: open };
+    let lines = Lines { watch, failed, encoder, first: true, deadline: Instant::now() + lifetime, stop, _open: open };
     let frames = stream::unfold(lines, |mut lines| async move { lines.next().await.map(|bytes| (Ok::<_, io::Error>(Frame::data(bytes)), lines)) });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

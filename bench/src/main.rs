@@ -67,6 +67,8 @@ enum Command {
     Failure(load::failure::Options),
     /// The server killed and started again on many objects, on a cluster of its own
     Restart(load::restart::Options),
+    /// Many definitions of custom resources with many objects, on a cluster of its own
+    Definitions(load::definitions::Options),
     /// The same pods on few nodes and on many, on clusters of its own
     Growth(load::growth::Options),
 }
@@ -129,6 +131,7 @@ async fn run(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
         Command::Rest(options) => println!("{}", load::rest::run(options).await?),
         Command::Failure(options) => println!("{}", load::failure::run(options).await?),
         Command::Restart(options) => println!("{}", load::restart::run(options).await?),
+        Command::Definitions(options) => println!("{}", load::definitions::run(options).await?),
         Command::Growth(options) => println!("{}", load::growth::run(options).await?),
         _ => println!("{}", measured(cli).await?),
     }

@@ -20,11 +20,13 @@ pub enum Role {
     Admin,
     /// A machine that wants to become a node, with a join token; its name is the token's public key. It may ask for that and nothing else.
     Join,
+    /// A program of a user; its name is the user's. It asks a gateway, by subjects of its own, and speaks none of this crate's types.
+    Client,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 7] = [Self::State, Self::Gateway, Self::Scheduler, Self::Controllers, Self::Agent, Self::Admin, Self::Join];
+    pub const ALL: [Self; 8] = [Self::State, Self::Gateway, Self::Scheduler, Self::Controllers, Self::Agent, Self::Admin, Self::Join, Self::Client];
     /// As it stands in subjects.
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +37,7 @@ impl Role {
             Self::Agent => "agent",
             Self::Admin => "admin",
             Self::Join => "join",
+            Self::Client => "client",
         }
     }
     /// With whom it competes.
@@ -42,7 +45,7 @@ impl Role {
         match self {
             Self::State | Self::Scheduler | Self::Controllers => Class::Control,
             Self::Agent | Self::Join => Class::Nodes,
-            Self::Gateway | Self::Admin => Class::Users,
+            Self::Gateway | Self::Admin | Self::Client => Class::Users,
         }
     }
     /// From a subject's token.

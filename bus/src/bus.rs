@@ -8,6 +8,7 @@ use crate::message::{Call, Incoming, Open};
 use crate::micro::Announcements;
 use crate::nats::answer;
 use crate::nats::ask;
+use crate::nats::client_requests::{self, ClientRequest};
 use crate::nats::multiplexer::Multiplexer;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
 use crate::opening::Opening;
@@ -276,6 +277,21 @@ impl Bus {
             self.announce().await;
         }
         Ok(service)
+    }
+
+    /// Answers users' own programs, one process of several for each request, until `stop`. Without NATS there are none.
+    ///
+    /// # Errors
+    /// When NATS refuses the subscription.
+    pub async fn serve_clients<F, R>(&self, stop: CancellationToken, handler: F) -> Result<(), BusError>
+    where
+        F: Fn(ClientRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        match self.multiplexer().await? {
+            Some(mux) => client_requests::serve(mux, stop, handler).await,
+            None => Ok(()),
+        }
     }
 
     fn service(&self, registration: Registration, permits: Arc<Semaphore>, concurrency: u32, stats: Arc<Stats>, what: (Verb, &'static str, &str)) -> Service {

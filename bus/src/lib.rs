@@ -38,8 +38,9 @@ pub mod wire {
     pub use crate::nats::wire::{PART, Parts, decode, encode};
 }
 
+pub use nats::client_requests::{ClientGone, ClientRequest};
 pub use nats::{ConnectError, ConnectOptions, Credentials, Pin, SERVER_NAME, Trust, connect_system};
 pub use opening::Opening;
-pub use permissions::{Permissions, permissions, reply_permissions};
+pub use permissions::{Permissions, client_permissions, permissions, reply_permissions};
 pub use service::Service;
 pub use stream::Duplex;

@@ -37,6 +37,8 @@ fn row(role: Role) -> Row {
         Role::Agent => Row { serves: &["node", "process"], any: false, asks: &["state"], leases: false, discovers: false },
         Role::Admin => Row { serves: &[], any: false, asks: &["*"], leases: false, discovers: true },
         Role::Join => Row { serves: &[], any: false, asks: &["process.join"], leases: false, discovers: false },
+        // it speaks by subjects of another form: see client_permissions
+        Role::Client => Row { serves: &[], any: false, asks: &[], leases: false, discovers: false },
     }
 }
 
@@ -61,8 +63,10 @@ pub(crate) fn may_answer(from: &Caller, service: &str, to: &To) -> bool {
 /// Nobody has response permissions: a key that has them makes any subject its own by sending itself a message that names the subject for replies.
 pub fn permissions(role: Role, name: &str, cluster: &str) -> Permissions {
     let (subjects, caller, row) = (Subjects::new(cluster), Caller::new(role, name), row(role));
-    if role == Role::State {
-        return everything(&subjects);
+    match role {
+        Role::State => return everything(&subjects),
+        Role::Client => return client_permissions(name, cluster, &[]),
+        _ => {}
     }
     let mut publish: Vec<String> = row.asks.iter().flat_map(|service| subjects.requests_by(&caller, service)).collect();
     let mut subscribe = vec![subjects.inboxes(&caller), subjects.packets_to(&caller)];
@@ -84,6 +88,10 @@ pub fn permissions(role: Role, name: &str, cluster: &str) -> Permissions {
     if role == Role::Admin {
         subscribe.push(FOREIGN_INBOXES.to_owned());
     }
+    if role == Role::Gateway {
+        publish.push(subjects.client_inboxes());
+        subscribe.extend([subjects.client_requests(), subjects.acks(&caller)]);
+    }
     if row.leases {
         let locks = subjects.locks();
         subscribe.extend([locks.all(), subjects.jetstream_inboxes(&caller)]);
@@ -92,6 +100,18 @@ pub fn permissions(role: Role, name: &str, cluster: &str) -> Permissions {
         publish.extend(["STREAM.CREATE", "STREAM.INFO", "STREAM.MSG.GET"].map(|api| format!("$JS.API.{api}.{stream}")));
     }
     Permissions { publish, subscribe }
+}
+
+/// What the key of a user's program may do: ask what it is `allowed`, patterns of [`crate::subject::client_pattern`]'s; anything where there are none, which
+/// is then as much as the cluster's roles and bindings let the user do.
+pub fn client_permissions(user: &str, cluster: &str, allowed: &[String]) -> Permissions {
+    let (subjects, caller) = (Subjects::new(cluster), Caller::new(Role::Client, user));
+    let asks = if allowed.is_empty() {
+        vec![subjects.client_requests_of(user, ">")]
+    } else {
+        allowed.iter().map(|of| subjects.client_requests_of(user, of)).collect()
+    };
+    Permissions { publish: [asks, vec![subjects.acks_of(user)]].concat(), subscribe: vec![subjects.inboxes(&caller)] }
 }
 
 /// What the key may do by which a process of `state` answers: whatever subject a request names for its reply, nothing but an inbox or a stream is reached.

@@ -9,6 +9,8 @@
 //! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>.<from role>.<from name>` | that reply, from who gives it |
 //! | `ws.<cluster>.js.<role>.<name>.<connection>.>` | what JetStream answers and delivers |
 //! | `ws.<cluster>.stream.<role>.<name>.<connection>.<n>.<from role>.<from name>` | packets to an end of a stream |
+//! | `ws.<cluster>.api.<user>.<verb>.<group>.<resource>.<namespace>.<name>[.<subresource>]` | a request of a user's program; the core group is `core` |
+//! | `ws.<cluster>.ack.<user>.<gateway>.<n>` | where such a program says that it has what it was sent |
 //! | `$KV.ws-<cluster>-locks.<name>` | a lease |
 //! | `$KV.ws-<cluster>-objects.<key>`, `…-events.…`, `…-leases.…` | what `state` stores: key-value buckets, as NATS has them |
 //!
@@ -301,6 +303,108 @@ impl Subjects {
     }
 }
 
+/// The core group in the subjects of users' programs: no group can have this name, as one without a dot is one of Kubernetes' own.
+const CORE: &str = "core";
+
+/// What a user's program wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSubject {
+    /// Kubernetes' verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    pub verb: String,
+    /// API group; `""` for the core group.
+    pub group: String,
+    /// Plural resource name.
+    pub resource: String,
+    /// Namespace; `""` for none or all.
+    pub namespace: String,
+    /// Name; `""` for none.
+    pub name: String,
+    /// Subresource; `""` for none.
+    pub subresource: String,
+}
+
+impl Subjects {
+    /// All requests of users' programs, as a pattern.
+    pub(crate) fn client_requests(&self) -> String {
+        format!("{}.api.>", self.prefix)
+    }
+
+    /// Those of one user that match `pattern`, which is one of what follows the user.
+    pub(crate) fn client_requests_of(&self, user: &str, pattern: &str) -> String {
+        format!("{}.api.{}.{pattern}", self.prefix, escape(user))
+    }
+
+    /// Which user wants what.
+    pub fn client_request(&self, subject: &str) -> Option<(String, ClientSubject)> {
+        let tokens: Vec<&str> = subject.strip_prefix(&self.prefix)?.strip_prefix(".api.")?.split('.').collect();
+        let (start, subresource) = match tokens.as_slice() {
+            [start @ .., subresource] if start.len() == 6 => (start, *subresource),
+            all => (all, "="),
+        };
+        let &[user, verb, group, resource, namespace, name] = start else { return None };
+        let text = |token: &str| unescape(token).map(Cow::into_owned);
+        let group = if group == CORE { String::new() } else { text(group)? };
+        let (resource, namespace, name, subresource) = (text(resource)?, text(namespace)?, text(name)?, text(subresource)?);
+        Some((text(user)?, ClientSubject { verb: text(verb)?, group, resource, namespace, name, subresource }))
+    }
+
+    /// All inboxes of users' programs, as a pattern.
+    pub(crate) fn client_inboxes(&self) -> String {
+        format!("{}.inbox.{}.>", self.prefix, Role::Client.name())
+    }
+
+    /// Whether a subject is an inbox of a caller, however its library names inboxes below what is the caller's; a pattern is none.
+    pub fn is_inbox_of(&self, subject: &str, owner: &Caller) -> bool {
+        let plain = |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        let rest = subject.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix(".inbox."));
+        let rest = rest.and_then(|rest| rest.strip_prefix(&tokens(owner))?.strip_prefix('.'));
+        rest.is_some_and(|rest| rest.split('.').all(plain))
+    }
+
+    /// Where a user's program acknowledges message `number` of a gateway.
+    pub(crate) fn ack(&self, user: &str, gateway: &Caller, number: u64) -> String {
+        format!("{}.ack.{}.{}.{number}", self.prefix, escape(user), escape(&gateway.name))
+    }
+
+    /// All acknowledgements for a gateway, as a pattern.
+    pub(crate) fn acks(&self, gateway: &Caller) -> String {
+        format!("{}.ack.*.{}.*", self.prefix, escape(&gateway.name))
+    }
+
+    /// All acknowledgements of a user, as a pattern.
+    pub(crate) fn acks_of(&self, user: &str) -> String {
+        format!("{}.ack.{}.>", self.prefix, escape(user))
+    }
+
+    /// Which message of a gateway was acknowledged, and by whom.
+    pub(crate) fn acknowledged(&self, subject: &str, gateway: &Caller) -> Option<(String, u64)> {
+        let mut tokens = subject.strip_prefix(&self.prefix)?.strip_prefix(".ack.")?.split('.');
+        let (user, of, number) = (tokens.next()?, tokens.next()?, tokens.next()?);
+        let ours = unescape(of)? == gateway.name && tokens.next().is_none();
+        Some((unescape(user)?.into_owned(), number.parse().ok().filter(|_| ours)?))
+    }
+}
+
+/// The subjects that a rule of a user's key allows, as a pattern of what follows the user: `VERB:GROUP/RESOURCE[/SUBRESOURCE][:NAMESPACE[/NAME]]`, with `*`
+/// for anything in each place, as `get:core/pods:web`. A resource without subresource is that alone.
+///
+/// # Errors
+/// One sentence, for what has another form.
+pub fn client_pattern(rule: &str) -> Result<String, String> {
+    let form = || format!("{rule:?} is no rule: use VERB:GROUP/RESOURCE[/SUBRESOURCE][:NAMESPACE[/NAME]], such as get:core/pods:web");
+    let (verb, rest) = rule.split_once(':').ok_or_else(form)?;
+    let (what, place) = rest.split_once(':').unwrap_or((rest, "*"));
+    let (group, resource) = what.split_once('/').ok_or_else(form)?;
+    let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
+    let (namespace, name) = place.split_once('/').unwrap_or((place, "*"));
+    let all = [Some(verb), Some(group), Some(resource), Some(namespace), Some(name), subresource];
+    if all.iter().flatten().any(|part| part.is_empty() || part.contains(['/', ':', ' '])) {
+        return Err(form());
+    }
+    let token = |part: &str| if part == "*" { "*".to_owned() } else { escape(part).into_owned() };
+    Ok(all.iter().flatten().map(|part| token(part)).collect::<Vec<_>>().join("."))
+}
+
 /// The empty instance name stands for all of a role.
 fn any_instance(instance: &str) -> bool {
     instance.is_empty()
@@ -321,6 +425,61 @@ pub fn answered(subject: &str, inbox: &str) -> Option<(u64, Option<Caller>)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_programs_want() {
+        let subjects = Subjects::new("c");
+        let of = |subject: &str| subjects.client_request(subject).map(|(user, wanted)| (user, format!("{wanted:?}").replace("\\\"", "\"")));
+        let wanted = |verb: &str, group: &str, resource: &str, namespace: &str, name: &str, subresource: &str| {
+            let [verb, group, resource, namespace, name, subresource] = [verb, group, resource, namespace, name, subresource].map(str::to_owned);
+            format!("{:?}", ClientSubject { verb, group, resource, namespace, name, subresource })
+        };
+        let rows = [
+            ("ws.c.api.ci.get.core.pods.web.a", Some(("ci", wanted("get", "", "pods", "web", "a", "")))),
+            ("ws.c.api.ci.list.apps.deployments.=.=", Some(("ci", wanted("list", "apps", "deployments", "", "", "")))),
+            ("ws.c.api.a=2Eb.get.example=2Ecom.things.=.x.status", Some(("a.b", wanted("get", "example.com", "things", "", "x", "status")))),
+            ("ws.c.api.ci.get.core.pods.web", None),
+            ("ws.c.api.ci.get.core.pods.web.a.b.c", None),
+            ("ws.d.api.ci.get.core.pods.web.a", None),
+            ("ws.c.api.ci.get.core.pods.web.a=2", None),
+        ];
+        for (subject, want) in rows {
+            assert_eq!(of(subject), want.map(|(user, wanted)| (user.to_owned(), wanted)), "{subject}");
+        }
+        let client = Caller::new(Role::Client, "ci");
+        let inboxes = [
+            ("ws.c.inbox.client.ci.a.1", true),
+            ("ws.c.inbox.client.ci", false),
+            ("ws.c.inbox.client.ci.>", false),
+            ("ws.c.inbox.client.ci2.a", false),
+            ("ws.c.inbox.agent.ci.a", false),
+            ("_INBOX.a", false),
+        ];
+        for (subject, is) in inboxes {
+            assert_eq!(subjects.is_inbox_of(subject, &client), is, "{subject}");
+        }
+        let gateway = Caller::new(Role::Gateway, "g.1");
+        assert_eq!(subjects.acknowledged(&subjects.ack("c.i", &gateway, 7), &gateway), Some(("c.i".to_owned(), 7)));
+        assert_eq!(subjects.acknowledged(&subjects.ack("ci", &Caller::new(Role::Gateway, "h"), 7), &gateway), None);
+    }
+
+    #[test]
+    fn rules_of_programs_are_patterns() {
+        let rows = [
+            ("get:core/pods", Ok("get.core.pods.*.*")),
+            ("*:apps/deployments:web", Ok("*.apps.deployments.web.*")),
+            ("get:core/pods/log:web/a", Ok("get.core.pods.web.a.log")),
+            ("watch:example.com/*:*/x", Ok("watch.example=2Ecom.*.*.x")),
+            ("get:pods", Err(())),
+            ("get", Err(())),
+            ("get:core/", Err(())),
+            ("get:core/pods:a b", Err(())),
+        ];
+        for (rule, want) in rows {
+            assert_eq!(client_pattern(rule).map_err(|_| ()), want.map(str::to_owned), "{rule}");
+        }
+        assert_eq!(client_pattern("get:>/>"), Ok("get.=3E.=3E.*.*".to_owned()));
+    }
 
     #[test]
     fn names_become_one_token() {

@@ -3,6 +3,7 @@
 //! [`TARGETS`] is the one table. `cargo test` runs each target over its seeds and mutations of them (`tests/smoke.rs`);
 //! `make fuzz TARGET=x` runs one with coverage (`libfuzzer/`). An input that once failed becomes a seed in `seeds/<target>/`.
 mod bodies;
+mod expressions;
 mod gateway;
 mod input;
 mod messages;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "field_selector", run: selectors::fields },
     Target { name: "quantity", run: selectors::quantity },
     Target { name: "time", run: selectors::time },
+    Target { name: "cel", run: expressions::expression },
     Target { name: "path", run: gateway::path },
     Target { name: "query", run: gateway::query },
     Target { name: "media_types", run: gateway::media_types },

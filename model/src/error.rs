@@ -103,7 +103,8 @@ pub enum CauseReason {
 pub struct Cause {
     /// Why.
     pub reason: CauseReason,
-    /// The path, as Kubernetes writes it: `spec.containers[0].name`.
+    /// The path, as Kubernetes writes it: `spec.containers[0].name`; empty where it is of none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
     /// The sentence without the path: `Invalid value: "A": must be lower case`.
     pub message: String,
@@ -113,6 +114,10 @@ impl Cause {
     /// `Invalid value: …: detail`; `value` is rendered as JSON.
     pub fn invalid(field: impl fmt::Display, value: &Value, detail: impl fmt::Display) -> Self {
         Self { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: format!("Invalid value: {value}: {detail}") }
+    }
+    /// `Invalid value: detail`, where the value is left out.
+    pub fn wrong(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self { reason: CauseReason::FieldValueInvalid, field: field.to_string(), message: format!("Invalid value: {detail}") }
     }
     /// `Required value`, with `detail` when it isn't empty.
     pub fn required(field: impl fmt::Display, detail: impl fmt::Display) -> Self {
@@ -165,6 +170,9 @@ pub struct Details {
     /// With an expired `continue` token: one that goes on with the present. It is rendered as the Status's `metadata.continue`.
     #[serde(default)]
     pub continue_token: String,
+    /// Sentences for the client's `Warning` headers, of those who were asked before it was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The `Status` of somebody who was asked, which the client is shown as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -276,6 +284,14 @@ impl ApiError {
         let message = status["message"].as_str().unwrap_or_default().to_owned();
         Self { reason: Reason::Forbidden, message, details: Some(Box::new(Details { status: Some(status), ..Details::default() })) }
     }
+    /// The same with what the client is warned of besides.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        if !warnings.is_empty() {
+            self.details.get_or_insert_default().warnings = warnings;
+        }
+        self
+    }
     fn about(reason: Reason, group: &str, kind: &str, name: &str, message: String) -> Self {
         let details = Details { name: name.to_owned(), group: group.to_owned(), kind: kind.to_owned(), ..Details::default() };
         Self { reason, message, details: Some(Box::new(details)) }
@@ -326,7 +342,9 @@ impl ApiError {
             if d.retry_after_seconds > 0 {
                 details["retryAfterSeconds"] = json!(d.retry_after_seconds);
             }
-            status["details"] = details;
+            if d.continue_token.is_empty() {
+                status["details"] = details;
+            }
             if !d.continue_token.is_empty() {
                 status["metadata"]["continue"] = json!(d.continue_token);
             }

@@ -23,6 +23,7 @@ pub mod hash;
 pub mod kind;
 pub mod kinds;
 pub mod managed;
+pub mod match_conditions;
 pub mod meta;
 pub mod names;
 pub mod object;

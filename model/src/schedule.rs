@@ -54,7 +54,7 @@ impl Schedule {
         };
         let words: Vec<&str> = fields.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = words.as_slice() else {
-            return Err(format!("expected exactly 5 fields, found {}: {words:?}", words.len()));
+            return Err(format!("expected exactly 5 fields, found {}: [{}]", words.len(), words.join(" ")));
         };
         let [a, b, c, d, e] = FIELDS;
         Ok(Self::Fields([values(minute, a)?, values(hour, b)?, values(day, c)?, values(month, d)?, values(weekday, e)?]))
@@ -64,7 +64,7 @@ impl Schedule {
 /// The values of a field: parts with commas between.
 fn values(text: &str, field: Field) -> Result<Values, String> {
     let mut all = Values { bits: 0, any: false };
-    for part in text.split(',') {
+    for part in text.split(',').filter(|part| !part.is_empty()) {
         let (bits, any) = range(part, field)?;
         all.bits |= bits;
         all.any |= any;
@@ -74,6 +74,13 @@ fn values(text: &str, field: Field) -> Result<Values, String> {
 
 /// `*`, `5`, `1-5`, each perhaps with a step: `*/15`.
 fn range(text: &str, (least, most, names): Field) -> Result<(u64, bool), String> {
+    let (hyphens, slashes) = (text.split('/').next().map_or(0, |span| span.matches('-').count()), text.matches('/').count());
+    if hyphens > 1 {
+        return Err(format!("too many hyphens: {text}"));
+    }
+    if slashes > 1 {
+        return Err(format!("too many slashes: {text}"));
+    }
     let (span, step) = text.split_once('/').map_or((text, None), |(span, step)| (span, Some(step)));
     let any = matches!(span, "*" | "?");
     let value = |word: &str| -> Result<u32, String> {
@@ -150,6 +157,8 @@ mod tests {
             ("5-1 * * * *", "beginning of range (5) beyond end of range (1): 5-1"),
             ("*/0 * * * *", "step of range should be a positive number: */0"),
             ("x * * * *", "failed to parse int from x"),
+            ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
+            ("1/2/3 * * * *", "too many slashes: 1/2/3"),
             ("@sometimes", "unrecognized descriptor: @sometimes"),
             ("@every soon", "failed to parse duration @every soon"),
         ] {

@@ -45,6 +45,8 @@ impl fmt::Display for Key {
 const SLOT: &[u8] = br#""resourceVersion":""#;
 /// What stands before the metadata; the same is true of it.
 const METADATA: &[u8] = br#""metadata":"#;
+/// What stands before the version; before it, there is only the kind.
+const API_VERSION: &[u8] = br#""apiVersion":""#;
 /// The revision in a log value.
 static NO_REVISION: Value = Value::String(String::new());
 
@@ -163,6 +165,13 @@ impl Stored {
     pub fn metadata<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let metadata = after(&self.json, METADATA).and_then(|at| self.json.get(at..)).unwrap_or_default();
         T::deserialize(&mut serde_json::Deserializer::from_slice(metadata))
+    }
+
+    /// `apiVersion`, without parsing anything; empty where it is missing.
+    pub fn api_version(&self) -> &str {
+        let text = after(&self.json, API_VERSION).and_then(|at| self.json.get(at..)).unwrap_or_default();
+        let end = memchr::memchr(b'"', text).unwrap_or_default();
+        text.get(..end).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 
     /// `metadata.uid`; empty where it is missing.

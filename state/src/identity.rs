@@ -19,6 +19,7 @@ pub fn resolve(caller: &Caller, named: Option<User>) -> Result<User, ApiError> {
         Role::Controllers => user("system:kube-controller-manager", &[AUTHENTICATED]),
         Role::Agent => user(format!("{NODE_PREFIX}{}", caller.name), &[NODES, AUTHENTICATED]),
         Role::Join => return Err(ApiError::new(Reason::Forbidden, format!("{caller} may only ask to join"))),
+        Role::Client => return Err(ApiError::new(Reason::Forbidden, format!("{caller} may only ask a gateway"))),
     };
     match named {
         Some(other) if other.name != own.name => Err(ApiError::new(Reason::Forbidden, format!("{caller} may not speak for \"{}\" on the bus", other.name))),

@@ -1,4 +1,5 @@
 //! Custom resources: their definitions are watched, and the table of kinds changes with them.
+use crate::pipeline::Pipeline;
 use crate::store::{Store, WatchFrom};
 use arc_swap::ArcSwap;
 use model::{Kinds, custom};
@@ -13,7 +14,8 @@ pub(crate) fn load(store: &Store, kinds: &ArcSwap<Kinds>) {
 }
 
 /// Keeps the table current with the definitions in the log.
-pub(crate) async fn follow(store: Store, kinds: Arc<ArcSwap<Kinds>>) {
+pub(crate) async fn follow(store: Store, pipeline: Pipeline) {
+    let kinds = pipeline.table();
     let (group, resource) = custom::DEFINITIONS;
     loop {
         let mut feed = match store.watch(group, resource, "", WatchFrom::Now) {
@@ -24,7 +26,8 @@ pub(crate) async fn follow(store: Store, kinds: Arc<ArcSwap<Kinds>>) {
             }
         };
         // between the last look and the new feed something may have changed
-        load(&store, &kinds);
+        load(&store, kinds);
+        pipeline.definitions_changed();
         let error = loop {
             match feed.next().await {
                 Ok(changes) => {
@@ -37,6 +40,7 @@ pub(crate) async fn follow(store: Store, kinds: Arc<ArcSwap<Kinds>>) {
                         };
                     }
                     kinds.store(Arc::new(table));
+                    pipeline.definitions_changed();
                 }
                 Err(error) => break error,
             }

@@ -20,6 +20,7 @@ mod handle;
 pub mod identity;
 mod kinds_watch;
 mod known;
+mod list_options;
 pub mod lookup;
 pub mod meta;
 pub mod metrics;

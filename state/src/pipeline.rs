@@ -19,6 +19,7 @@ use model::Kinds;
 use state_client::token::TokenError;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// What a pipeline is told.
 #[derive(Clone)]
@@ -50,6 +51,7 @@ impl PipelineOptions {
 struct Inner {
     store: Store,
     kinds: Arc<ArcSwap<Kinds>>,
+    definitions: watch::Sender<()>,
     authorizer: Authorizer,
     admission: Admission,
     webhooks: Arc<Webhooks>,
@@ -81,6 +83,7 @@ impl Pipeline {
         Ok(Self(Arc::new(Inner {
             store,
             kinds: options.kinds,
+            definitions: watch::Sender::new(()),
             authorizer,
             admission,
             webhooks: Arc::default(),
@@ -140,6 +143,14 @@ impl Pipeline {
     /// The table of kinds, which changes as definitions come and go.
     pub(crate) fn table(&self) -> &Arc<ArcSwap<Kinds>> {
         &self.0.kinds
+    }
+    /// Tells when definitions of custom resources have changed that table.
+    pub(crate) fn definitions(&self) -> watch::Receiver<()> {
+        self.0.definitions.subscribe()
+    }
+    /// Says that they have.
+    pub(crate) fn definitions_changed(&self) {
+        self.0.definitions.send_replace(());
     }
     pub(crate) fn kinds(&self) -> Guard<Arc<Kinds>> {
         self.0.kinds.load()

@@ -67,7 +67,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     let (group, resource) = model::custom::DEFINITIONS;
     store.barrier(group, resource).await.map_err(|e| ServeError::Bootstrap(e.into()))?;
     kinds_watch::load(&store, pipeline.table());
-    store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.table().clone()));
+    store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.clone()));
     store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
     store.vital("claims", &stop, pipeline.clone().sweep_claims());
     pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;

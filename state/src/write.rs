@@ -79,6 +79,7 @@ fn default(of: &WriteOf<'_>, object: &mut Object) {
 pub fn finish_new(of: &WriteOf<'_>, object: &mut Object) -> Result<(), ApiError> {
     of.row.strategy.prepare_create(object);
     let mut causes = wrong(of, object);
+    causes.extend(refused_by_expressions(of, object, None, &causes));
     causes.extend(of.kind.strategy.validate_create(object));
     refuse(of, object, causes)
 }
@@ -115,6 +116,9 @@ pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Ob
         meta::check_name(&mut new, before.name())?;
     }
     meta::keep(&mut new, before);
+    if new.name().is_empty() {
+        new.set(&["metadata", "name"], before.name());
+    }
     let mut new = old.map_or_else(|| new.clone(), |old| part(of, new.clone(), old));
     if of.sub.is_none() {
         default(of, &mut new);
@@ -201,7 +205,13 @@ fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object) -> Vec<Cause> {
         let before = wrong(of, old);
         causes.retain(|cause| !before.contains(cause));
     }
+    causes.extend(refused_by_expressions(of, new, Some(old), &causes));
     causes
+}
+
+/// What the rules in CEL of a custom resource refuse; `causes` are known already.
+fn refused_by_expressions(of: &WriteOf<'_>, new: &Object, old: Option<&Object>, causes: &[Cause]) -> Vec<Cause> {
+    of.row.schema.custom().map(|custom| custom::expressions::refused(custom, new, old, causes)).unwrap_or_default()
 }
 
 /// Refuses a change that was made to another object of the same name, or to an older form of it.

@@ -208,3 +208,46 @@ fn with_kubectl(cluster: &Cluster) {
     let difference = cluster.k(&["diff", "--server-side", "-f", path]);
     assert!(difference.is_empty(), "{difference}");
 }
+
+/// What an older definition let be written gets the defaults of the newer one when it is read, and the version that is stored now.
+#[test]
+fn definitions_change() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let definition = |storage: &str, properties: &str| {
+        let version = |name: &str| {
+            format!(
+                "{{name: {name}, served: true, storage: {}, schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {{type: object, default: {{}}, properties: {properties}}}}}}}}}}}",
+                name == storage
+            )
+        };
+        format!(
+            "{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: things.example.com}}, spec: {{group: example.com, scope: Cluster, names: {{plural: things, kind: Thing}}, versions: [{}, {}]}}}}",
+            version("v1"),
+            version("v2")
+        )
+    };
+    cluster.apply(&definition("v1", "{a: {type: string}}"));
+    cluster.k(&["wait", "--for=condition=Established", "crd/things.example.com", "--timeout=10s"]);
+    eventually("things are served", Duration::from_secs(5), || {
+        let made = cluster.http(
+            "POST",
+            "/apis/example.com/v1/things",
+            JSON,
+            Some(br#"{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"t"},"spec":{"a":"x"}}"#),
+        );
+        if made.code == 201 { Ok(()) } else { Err(made.text) }
+    });
+    cluster.apply(&definition("v2", "{a: {type: string}, b: {type: string, default: why}}"));
+    eventually("it is read as it would be stored now", Duration::from_secs(5), || {
+        let (thing, list) = (cluster.http("GET", "/apis/example.com/v2/things/t", &[], None), cluster.http("GET", "/apis/example.com/v1/things", &[], None));
+        let right = thing.body["spec"] == json!({"a": "x", "b": "why"}) && list.body["items"][0]["spec"]["b"] == "why";
+        let versions = thing.body["apiVersion"] == "example.com/v2" && list.body["items"][0]["apiVersion"] == "example.com/v1";
+        if right && versions { Ok(()) } else { Err(format!("{} {}", thing.text, list.text)) }
+    });
+    let watched = cluster.http("GET", "/apis/example.com/v2/things?watch=true&timeoutSeconds=1", &[], None).text;
+    assert!(watched.contains("\"b\":\"why\"") && watched.contains("\"apiVersion\":\"example.com/v2\""), "{watched}");
+    // a write of it as it is brings it into the form that is stored now
+    let before = cluster.get(&["things.v2.example.com", "t"]);
+    let written = cluster.http("PUT", "/apis/example.com/v2/things/t", JSON, Some(before.to_string().as_bytes()));
+    assert!(written.code == 200 && written.body["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], "{}", written.text);
+}

@@ -165,7 +165,8 @@ fn unreliable(scene: &Scene) {
 /// Webhooks that ask the cluster before they answer, that want to be asked again, and that are reached by a Service.
 #[test]
 fn asked_again_and_by_service() {
-    let (pki, order): (Arc<Mutex<Option<(String, String)>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+    let pki: Arc<Mutex<Option<(String, String)>>> = Arc::default();
+    let order: Arc<Mutex<Vec<String>>> = Arc::default();
     let (own, seen) = (pki.clone(), order.clone());
     let scene = Scene::start(move |path, review| {
         seen.lock().unwrap().push(path.to_owned());
@@ -224,4 +225,109 @@ fn parts(scene: &Scene) {
         assert_eq!((&request["resource"]["resource"], &request["oldObject"]["spec"]["replicas"]), (&json!("deployments"), &json!(0)));
         Ok(())
     });
+}
+
+/// A custom resource of two versions: `v1` has `hostPort`, `v2` has `host` and `port`.
+fn definition(scene: &Scene, storage: &str, path: &str) -> String {
+    let version = |name: &str, properties: Value| {
+        json!({"name": name, "served": true, "storage": name == storage,
+            "selectableFields": if name == "v2" { json!([{"jsonPath": ".spec.host"}]) } else { json!([]) },
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}}})
+    };
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "links.example.com"}, "spec": {
+        "group": "example.com", "scope": "Namespaced", "names": {"plural": "links", "kind": "Link"},
+        "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": scene.url(path), "conversionReviewVersions": ["v1"]}},
+        "versions": [
+            version("v1", json!({"hostPort": {"type": "string"}})),
+            version("v2", json!({"host": {"type": "string"}, "port": {"type": "string"}})),
+        ],
+    }})
+    .to_string()
+}
+
+/// Converts between the two versions, and marks what it made.
+fn converts(path: &str, review: &Value) -> Option<String> {
+    let request = &review["request"];
+    let desired = request["desiredAPIVersion"].as_str().unwrap();
+    let convert = |object: &Value| {
+        let mut new = object.clone();
+        new["apiVersion"] = json!(desired);
+        let spec = &object["spec"];
+        new["spec"] = if desired.ends_with("v2") {
+            let (host, port) = spec["hostPort"].as_str().unwrap_or_default().split_once(':').unwrap_or_default();
+            json!({"host": host, "port": port})
+        } else {
+            json!({"hostPort": format!("{}:{}", spec["host"].as_str().unwrap_or_default(), spec["port"].as_str().unwrap_or_default())})
+        };
+        if path == "/rename" {
+            new["metadata"]["name"] = json!("other");
+        }
+        new
+    };
+    let converted: Vec<Value> = request["objects"].as_array().unwrap().iter().map(convert).collect();
+    let response = json!({"uid": request["uid"], "convertedObjects": converted, "result": {"status": "Success"}});
+    Some(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "response": response}).to_string())
+}
+
+#[test]
+fn conversions() {
+    let scene = Scene::start(converts);
+    let cluster = &scene.cluster;
+    cluster.apply(&definition(&scene, "v1", "/convert"));
+    cluster.k(&["wait", "--for=condition=Established", "crd/links.example.com", "--timeout=10s"]);
+    let links = |version: &str| format!("/apis/example.com/{version}/namespaces/default/links");
+    let link = |version: &str, name: &str, spec: Value| json!({"apiVersion": format!("example.com/{version}"), "kind": "Link", "metadata": {"name": name}, "spec": spec});
+    let post = |version: &str, object: Value| cluster.http("POST", &links(version), JSON, Some(object.to_string().as_bytes()));
+    eventually("links are served", Duration::from_secs(5), || {
+        let made = post("v1", link("v1", "a", json!({"hostPort": "one:1"})));
+        if made.code == 201 { Ok(()) } else { Err(made.text) }
+    });
+    let made = post("v2", link("v2", "b", json!({"host": "two", "port": "2", "unknown": 1})));
+    assert_eq!((made.code, &made.body["spec"]), (201, &json!({"host": "two", "port": "2"})), "{}", made.text);
+    let get = |version: &str, name: &str| cluster.http("GET", &format!("{}/{name}", links(version)), &[], None);
+    assert_eq!(get("v1", "b").body["spec"], json!({"hostPort": "two:2"}));
+    assert_eq!(get("v2", "a").body["spec"], json!({"host": "one", "port": "1"}));
+    let listed = cluster.http("GET", &links("v2"), &[], None);
+    let hosts: Vec<&str> = listed.body["items"].as_array().unwrap().iter().map(|item| item["spec"]["host"].as_str().unwrap()).collect();
+    assert_eq!(hosts, ["one", "two"], "{}", listed.text);
+    let selected = cluster.http("GET", &format!("{}?fieldSelector=spec.host%3Dtwo", links("v2")), &[], None);
+    assert_eq!((selected.body["items"].as_array().unwrap().len(), &selected.body["items"][0]["metadata"]["name"]), (1, &json!("b")), "{}", selected.text);
+    let patched = cluster.http("PATCH", &format!("{}/a", links("v2")), MERGE, Some(br#"{"spec":{"port":"9"}}"#));
+    assert_eq!((patched.code, &get("v1", "a").body["spec"]), (200, &json!({"hostPort": "one:9"})), "{}", patched.text);
+    let watched = cluster.http("GET", &format!("{}?watch=true&timeoutSeconds=1", links("v2")), &[], None).text;
+    assert!(watched.lines().count() == 2 && watched.contains("\"port\":\"9\""), "{watched}");
+    stored_anew(&scene, &get);
+}
+
+/// What was stored in one version is still read when another one is stored, and nothing is lost while the webhook can't be asked.
+fn stored_anew(scene: &Scene, get: &dyn Fn(&str, &str) -> e2e::Answer) {
+    let cluster = &scene.cluster;
+    cluster.apply(&definition(scene, "v2", "/convert"));
+    eventually("objects of both stored versions are read", Duration::from_secs(5), || {
+        let (old, new) = (get("v1", "a"), get("v2", "a"));
+        let right = old.body["spec"] == json!({"hostPort": "one:9"}) && new.body["spec"] == json!({"host": "one", "port": "9"});
+        let versions = (&old.body["apiVersion"], &new.body["apiVersion"]) == (&json!("example.com/v1"), &json!("example.com/v2"));
+        if right && versions { Ok(()) } else { Err(format!("{} {}", old.text, new.text)) }
+    });
+    cluster.k(&["label", "links.v2.example.com", "a", "moved=yes"]);
+    assert_eq!(get("v2", "a").body["metadata"]["labels"]["moved"], "yes");
+    for (path, why) in [("/rename", "must have the same name: b != other"), ("/nowhere-to-be-found", "")] {
+        if why.is_empty() {
+            let gone = definition(scene, "v2", path).replace(&format!(":{}", scene.server.address.port()), ":1");
+            cluster.apply(&gone);
+        } else {
+            cluster.apply(&definition(scene, "v2", path));
+        }
+        eventually("the conversion fails", Duration::from_secs(5), || {
+            let failed = get("v2", "b");
+            let told = failed.code == 500 && failed.text.contains("conversion webhook for example.com/v") && failed.text.contains(why);
+            if told { Ok(()) } else { Err(failed.text) }
+        });
+    }
+    cluster.apply(&definition(scene, "v2", "/convert"));
+    eventually("nothing was lost", Duration::from_secs(5), || {
+        let b = get("v2", "b");
+        if b.body["spec"] == json!({"host": "two", "port": "2"}) { Ok(()) } else { Err(b.text) }
+    });
+    cluster.k(&["delete", "crd", "links.example.com", "--timeout=10s"]);
 }

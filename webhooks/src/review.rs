@@ -3,6 +3,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Object;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 
 /// Most warnings and audit annotations of one answer that are kept.
@@ -137,6 +138,29 @@ pub struct Answer {
     pub audit: Vec<(String, String)>,
 }
 
+/// Bytes as Go's decoder takes them: base64, or a list of numbers, as serde writes them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Base64(String),
+    Numbers(Vec<u8>),
+}
+
+impl Bytes {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Base64(text) => text.is_empty(),
+            Self::Numbers(bytes) => bytes.is_empty(),
+        }
+    }
+    fn decode(self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Base64(text) => STANDARD.decode(text).map_err(|e| format!("response.patch is not base64: {e}")),
+            Self::Numbers(bytes) => Ok(bytes),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Reviewed {
     #[serde(default)]
@@ -156,7 +180,7 @@ struct Response {
     #[serde(default)]
     status: Option<Map<String, Value>>,
     #[serde(default)]
-    patch: Option<String>,
+    patch: Option<Bytes>,
     #[serde(default)]
     patch_type: Option<String>,
     #[serde(default)]
@@ -168,9 +192,21 @@ struct Response {
 /// Reads an answer to the question `uid`; one that may change the object has a patch.
 ///
 /// # Errors
-/// One sentence about what is wrong with the answer.
+/// One sentence about what is wrong with the answer, with Kubernetes' words for where that was found.
 pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) -> Result<Answer, String> {
-    let review: Reviewed = serde_json::from_slice(body).map_err(|e| format!("the answer is no AdmissionReview: {e}"))?;
+    let review: Reviewed = serde_json::from_slice(body).map_err(|e| match e.classify() {
+        Category::Data => format!("failed to call webhook: the answer is no AdmissionReview: {e}"),
+        _ => format!("failed to call webhook: couldn't get version/kind; json parse error: {e}"),
+    })?;
+    let answer = response(version, uid, mutating, review).map_err(|e| format!("received invalid webhook response: {e}"))?;
+    let operations = answer.patch.as_deref().map(serde_json::from_slice::<Vec<Map<String, Value>>>);
+    match operations {
+        Some(Err(e)) => Err(format!("received undecodable patch in webhook response: {e}")),
+        _ => Ok(answer),
+    }
+}
+
+fn response(version: ReviewVersion, uid: &str, mutating: bool, review: Reviewed) -> Result<Answer, String> {
     let response = review.response.ok_or("webhook response was absent")?;
     // the older version asks nobody to repeat anything
     if version == ReviewVersion::V1 {
@@ -184,7 +220,7 @@ pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) ->
         check_patch(mutating, &response)?;
     }
     let patch = response.patch.filter(|patch| mutating && !patch.is_empty());
-    let patch = patch.map(|patch| STANDARD.decode(patch)).transpose().map_err(|e| format!("response.patch is not base64: {e}"))?;
+    let patch = patch.map(Bytes::decode).transpose()?;
     let audit = response.audit_annotations.unwrap_or_default();
     Ok(Answer {
         allowed: response.allowed,
@@ -241,6 +277,8 @@ mod tests {
         assert_eq!(of(true, json!({"uid": "u", "allowed": true})), Ok(Answer { allowed: true, ..Answer::default() }));
         let patched = of(true, json!({"uid": "u", "allowed": true, "patch": "W10=", "patchType": "JSONPatch", "warnings": ["w"]})).unwrap();
         assert_eq!((patched.patch.as_deref(), patched.warnings), (Some(&b"[]"[..]), vec!["w".to_owned()]));
+        let listed = of(true, json!({"uid": "u", "allowed": true, "patch": [91, 93], "patchType": "JSONPatch"})).unwrap();
+        assert_eq!(listed.patch.as_deref(), Some(&b"[]"[..]));
         let refused = [
             (true, json!({"uid": "v", "allowed": true}), "expected response.uid=\"u\", got \"v\""),
             (true, json!({"uid": "u", "patch": "W10="}), "webhook returned response.patch but not response.patchType"),
@@ -250,8 +288,10 @@ mod tests {
             (true, Value::Null, "webhook response was absent"),
         ];
         for (mutating, response, why) in refused {
-            assert_eq!(of(mutating, response), Err(why.to_owned()));
+            assert_eq!(of(mutating, response), Err(format!("received invalid webhook response: {why}")));
         }
+        let no_patch = of(true, json!({"uid": "u", "patch": STANDARD.encode("no patch"), "patchType": "JSONPatch"})).unwrap_err();
+        assert!(no_patch.starts_with("received undecodable patch in webhook response: "), "{no_patch}");
         let wrong = json!({"apiVersion": "v1", "kind": "Pod", "response": {"uid": "u"}}).to_string();
         assert!(answer(ReviewVersion::V1, "u", true, wrong.as_bytes()).unwrap_err().contains("got v1, Kind=Pod"));
         assert!(answer(ReviewVersion::V1Beta1, "u", true, wrong.as_bytes()).is_ok());

@@ -490,7 +490,7 @@ pub struct RevokeArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub home: HomeArgs,
-    /// state, gateway, scheduler, controllers, agent, admin, or join for a join token
+    /// state, gateway, scheduler, controllers, agent, admin, client, or join for a join token
     pub role: String,
     /// The instance: a node's name for an agent, a token's public key (see `creds list`)
     pub name: String,
@@ -503,14 +503,19 @@ pub struct CredsArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub home: HomeArgs,
-    /// state, gateway, scheduler, controllers, agent or admin
+    /// state, gateway, scheduler, controllers, agent, admin, or client for a program of a user
     #[arg(required = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The instance: a node's name for an agent
+    /// The instance: a node's name for an agent, the user's for a client
     #[arg(required = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What a client's key may ask for at most, VERB:GROUP/RESOURCE[/SUBRESOURCE][:NAMESPACE[/NAME]] with * for anything in a place, such as
+    /// get:core/pods:web; may be repeated. Roles and bindings count as well [default: anything]
+    #[arg(long, value_name = "RULE")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
     /// Where to write the key, which is nowhere else [default: ROLE@NAME.nk, in this directory]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]

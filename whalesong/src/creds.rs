@@ -17,7 +17,7 @@ const TTL: Duration = Duration::from_secs(24 * 3600);
 const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn role(name: &str) -> Result<Role, Failure> {
-    Role::from_name(name).ok_or_else(|| Failure::new(format!("{name:?} is no role"), "use state, gateway, scheduler, controllers, agent or admin"))
+    Role::from_name(name).ok_or_else(|| Failure::new(format!("{name:?} is no role"), "use state, gateway, scheduler, controllers, agent, admin or client"))
 }
 
 fn registry(home: &HomeArgs) -> (PathBuf, Registry) {
@@ -68,8 +68,17 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     if role == Role::Agent && !model::names::is_dns_subdomain(&name) {
         return Err(Failure::new(format!("{name:?} can't be the name of a node"), "use a lower-case DNS name"));
     }
+    let wrong = |why| Failure::new(why, "see `whalesong creds --help`");
+    let allowed = args.allow.iter().map(|rule| bus::subject::client_pattern(rule)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    if role != Role::Client && !allowed.is_empty() {
+        return Err(Failure::new("--allow is for keys of the role client", "what other roles may do is fixed"));
+    }
+    if role == Role::Client && name.starts_with("system:") && !name.starts_with("system:serviceaccount:") {
+        return Err(Failure::new(format!("no program may be the user {name:?}"), "use a user's name, or system:serviceaccount:NAMESPACE:NAME"));
+    }
     let (root, registry) = registry(&args.home);
-    let authority = join::authority(&root)?;
+    // the tools of NATS read such a file themselves, and are told of the server's CA otherwise
+    let authority = if role == Role::Client { None } else { join::authority(&root)? };
     let caller = Caller::new(role, &name);
     if role != Role::Agent && registry.seeds(role, &name).is_file() {
         return Err(Failure::new(format!("{caller} is one of this machine's own"), "choose another name"));
@@ -86,7 +95,7 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     let keys = KeyFile { authority, ..KeyFile::generate(role == Role::State) };
     keys.write(&file).map_err(|e| Failure::new(e.to_string(), ""))?;
     let replies = keys.replies.as_ref().map(bus::keys::NatsKey::public);
-    let entry = Entry { replies, ..Entry::new(keys.own.public()) };
+    let entry = Entry { replies, allowed, ..Entry::new(keys.own.public()) };
     registry.put(&caller, &entry)?;
     if tell(root, args.home).await? == Told::Foreign {
         let keys = entry.replies.as_ref().map_or_else(|| entry.key.clone(), |replies| format!("{}, and for its replies {replies}", entry.key));

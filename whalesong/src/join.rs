@@ -40,7 +40,7 @@ pub struct Listen<'a> {
 /// When the server doesn't start: its port is in use, it is missing or too old, the directory can't be written.
 pub async fn embedded(data: &Data, cluster: &str, name: &str, listen: Listen<'_>) -> Result<(Server, Bus), Failure> {
     let registry = Registry::new(data.root(), cluster);
-    for role in Role::ALL.into_iter().filter(|r| !matches!(r, Role::Agent | Role::Join)) {
+    for role in Role::ALL.into_iter().filter(|r| !matches!(r, Role::Agent | Role::Join | Role::Client)) {
         let path = registry.seeds(role, name_of(role, name));
         KeyFile::load_or_create(&path, role == Role::State).map_err(|e| Failure::new(e.to_string(), ""))?;
     }

@@ -1,4 +1,5 @@
 //! The loads on an API server. Each returns one line of figures.
+pub mod definitions;
 pub mod failure;
 pub mod fleet;
 pub mod growth;

@@ -14,9 +14,9 @@ const FRAME_OF_A_NODE: usize = 8 << 20;
 /// The largest frame of others, bytes.
 const FRAME_OF_OTHERS: usize = 256 << 20;
 
-/// Whether a role's keys are on machines that aren't the control plane's.
+/// Whether a role's keys are on machines that aren't the control plane's, or with users.
 fn limited(role: Role) -> bool {
-    role.class() == Class::Nodes
+    role.class() == Class::Nodes || role == Role::Client
 }
 
 /// No frame of this role that is put together from packets or parts is larger than so many bytes.

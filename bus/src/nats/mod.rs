@@ -18,6 +18,7 @@
 //!   order, and puts frames together up to the size that `in_flight` allows; [`crate::stream`] decodes them.
 pub(crate) mod answer;
 pub(crate) mod ask;
+pub(crate) mod client_requests;
 pub(crate) mod clients;
 mod connect;
 pub(crate) mod health;

@@ -22,6 +22,7 @@ fn everybody() -> Vec<Caller> {
         (Role::Agent, "n2"),
         (Role::Admin, "admin"),
         (Role::Join, "UTOKEN"),
+        (Role::Client, "ci"),
     ];
     of.map(|(role, name)| Caller::new(role, name)).to_vec()
 }
@@ -41,6 +42,9 @@ fn subjects(root: &str) -> Vec<String> {
         for by in everybody().iter().map(tokens) {
             all.extend([format!("{root}.inbox.{from}.K.7.{by}"), format!("{root}.inbox.{from}.K.7.8.{by}"), format!("{root}.stream.{from}.K.7.{by}")]);
         }
+    }
+    for user in ["ci", "n1"] {
+        all.extend([format!("{root}.api.{user}.get.core.pods.web.a"), format!("{root}.ack.{user}.g.1"), format!("{root}.ack.{user}.h.1")]);
     }
     all.extend(["log.a.b", "other", "inbox"].map(|word| format!("{root}.{word}")));
     all
@@ -67,6 +71,7 @@ fn may_ask(role: Role, service: &str) -> bool {
         Role::Gateway => service.starts_with("state.") || service.starts_with("node.") || service == "process.status",
         Role::Scheduler | Role::Controllers | Role::Agent => service.starts_with("state."),
         Role::Join => service == "process.join",
+        Role::Client => false,
     }
 }
 
@@ -75,7 +80,7 @@ fn may_serve(caller: &Caller, service: &str, target: &str) -> bool {
     match caller.role {
         Role::State => true,
         Role::Agent => matches!(word, "node" | "process") && target == format!("i.{}", caller.name),
-        Role::Admin | Role::Join => false,
+        Role::Admin | Role::Join | Role::Client => false,
         role => word == role.name() || word == "process",
     }
 }
@@ -107,7 +112,11 @@ fn may_publish(caller: &Caller, subject: &str) -> bool {
         return true;
     }
     let words: Vec<&str> = rest.split('.').collect();
+    let client = caller.role == Role::Client;
     match words[0] {
+        "api" | "ack" => client && words[1] == caller.name,
+        "inbox" | "stream" if client => false,
+        "inbox" if caller.role == Role::Gateway && words.get(1) == Some(&"client") => true,
         "call" | "open" => rest.ends_with(&format!(".{own}")) && may_ask(caller.role, &words[1..3].join(".")),
         "inbox" if rest.starts_with(&format!("inbox.{own}.")) => true,
         "inbox" => (control || caller.role == Role::Agent) && words.len() == 7 && rest.ends_with(&format!(".{own}")),
@@ -120,7 +129,7 @@ fn may_hear(caller: &Caller, subject: &str) -> bool {
     let (own, control) = (tokens(caller), CONTROL.contains(&caller.role));
     let state = caller.role == Role::State;
     if subject.starts_with("$SRV.") {
-        return !matches!(caller.role, Role::Admin | Role::Join);
+        return !matches!(caller.role, Role::Admin | Role::Join | Role::Client);
     }
     if subject.starts_with("_INBOX.") {
         return caller.role == Role::Admin;
@@ -135,6 +144,9 @@ fn may_hear(caller: &Caller, subject: &str) -> bool {
     let words: Vec<&str> = rest.split('.').collect();
     match words[0] {
         "call" | "open" => may_serve(caller, &words[1..3].join("."), &words[3..words.len() - 2].join(".")),
+        "api" => caller.role == Role::Gateway,
+        "ack" => caller.role == Role::Gateway && words[2] == caller.name,
+        "stream" if caller.role == Role::Client => false,
         "inbox" | "stream" => rest.starts_with(&format!("{}.{own}.", words[0])),
         "js" => control && rest.starts_with(&format!("js.{own}.")),
         _ => false,

@@ -4,6 +4,8 @@ use super::path::PrintedPath;
 use super::schema::Schema;
 use super::{names, prune, structural, validate};
 use crate::error::Cause;
+use crate::kinds::fields::Checks;
+use crate::kinds::webhooks;
 use crate::names::{dns_1035_label, dns_subdomain};
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -240,24 +242,12 @@ fn schema(version: &Value, path: &str) -> Vec<Cause> {
     }
     match Schema::parse(raw) {
         Err(e) => causes.push(Cause::invalid(format!("{at}.{}", e.path), &Value::Null, e.why)),
-        Ok(parsed) => defaults(&parsed, &at, &mut causes),
-    }
-    if let Some(place) = with_rules(raw, &at) {
-        let why = "rules in CEL are not supported by this version";
-        causes.push(Cause::forbidden(format!("{place}.x-kubernetes-validations"), why));
+        Ok(parsed) => {
+            defaults(&parsed, &at, &mut causes);
+            causes.extend(super::expressions::definition::check(&parsed, &at));
+        }
     }
     causes
-}
-
-/// Where a schema has rules in CEL.
-fn with_rules(schema: &Value, path: &str) -> Option<String> {
-    let map = schema.as_object()?;
-    if map.get("x-kubernetes-validations").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty()) {
-        return Some(path.to_owned());
-    }
-    let fields = map.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let inside = ["items", "additionalProperties"].iter().filter_map(|key| with_rules(map.get(*key)?, &format!("{path}.{key}"))).next();
-    inside.or_else(|| fields.filter_map(|(field, inner)| with_rules(inner, &format!("{path}.properties[{field}]"))).next())
 }
 
 /// Defaults are what the schema itself accepts, and have nothing that it doesn't know.
@@ -363,17 +353,48 @@ fn selectable(version: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
+/// How the webhook of a conversion is reached, and which reviews it understands. Kubernetes names these fields by their places in an older version.
+fn by_webhook(crd: &Object) -> Vec<Cause> {
+    let mut checks = Checks::default();
+    let (path, versions) = ("spec.conversion.webhookClientConfig", "spec.conversion.conversionReviewVersions");
+    match crd.at(&["spec", "conversion", "webhook", "clientConfig"]) {
+        Some(client) => webhooks::client(&mut checks, &path, client),
+        None => checks.required(path, "required when strategy is set to Webhook"),
+    }
+    let given = crd.list_at(&["spec", "conversion", "webhook", "conversionReviewVersions"]);
+    if given.is_empty() {
+        checks.required(versions, "");
+        return checks.0;
+    }
+    let mut seen = BTreeSet::new();
+    for (i, version) in given.iter().enumerate() {
+        let text = version.as_str().unwrap_or_default();
+        if !seen.insert(text) {
+            checks.add(Cause::invalid(format!("{versions}[{i}]"), version, "duplicate version"));
+            continue;
+        }
+        checks.extend(dns_1035_label(text).into_iter().map(|e| Cause::invalid(format!("{versions}[{i}]"), version, e)));
+    }
+    if !given.iter().any(|version| version == "v1" || version == "v1beta1") {
+        checks.add(Cause::invalid(versions, &Value::Array(given.to_vec()), "must include at least one of v1, v1beta1"));
+    }
+    checks.0
+}
+
 fn conversion(crd: &Object) -> Vec<Cause> {
     let path = "spec.conversion";
     let mut causes = Vec::new();
     let webhook = crd.at(&["spec", "conversion", "webhook"]);
     match crd.str_at(&["spec", "conversion", "strategy"]) {
         "" => causes.push(Cause::required(format!("{path}.strategy"), "")),
-        "None" if webhook.is_some() => {
-            causes.push(Cause::forbidden(format!("{path}.webhook"), "should not be set when strategy is not set to Webhook"));
+        "None" => {
+            for (key, field) in [("clientConfig", "webhookClientConfig"), ("conversionReviewVersions", "conversionReviewVersions")] {
+                if webhook.and_then(|webhook| webhook.get(key)).is_some() {
+                    causes.push(Cause::forbidden(format!("{path}.{field}"), "should not be set when strategy is not set to Webhook"));
+                }
+            }
         }
-        "None" => {}
-        "Webhook" => causes.push(Cause::forbidden(format!("{path}.strategy"), "conversion by a webhook is not supported by this version")),
+        "Webhook" => causes.extend(by_webhook(crd)),
         other => causes.push(Cause::not_supported(format!("{path}.strategy"), &other.into(), &["None", "Webhook"])),
     }
     causes

@@ -4,9 +4,11 @@
 //! * [`rows`]: one row for each version of a definition;
 //! * [`with_definition`], [`without_definition`]: the table as definitions come and go;
 //! * [`names`]: which names a definition gets, and the conditions that say so;
+//! * [`expressions`]: rules in CEL;
 //! * [`structural`]: whether a schema is structural.
 mod custom_schema;
 pub mod definition;
+pub mod expressions;
 mod format;
 pub mod names;
 mod path;
@@ -17,10 +19,10 @@ pub mod structural;
 mod table;
 mod validate;
 
-pub use custom_schema::CustomSchema;
+pub use custom_schema::{CustomSchema, StoredObjects};
 pub use path::PrintedPath;
 pub use prune::{default, prune};
 pub use rows::rows;
-pub use schema::{Limits, Schema, SchemaError, Values};
+pub use schema::{Limits, Rule, Schema, SchemaError, Values};
 pub use table::{DEFINITIONS, with_definition, without_definition, without_definitions};
 pub use validate::validate;

@@ -1,5 +1,6 @@
 //! The rows of the table of kinds that a definition makes: one for each of its versions.
-use super::custom_schema::CustomSchema;
+use super::custom_schema::{CustomSchema, StoredObjects};
+use super::expressions::Rules;
 use super::names;
 use super::path::PrintedPath;
 use super::schema::Schema;
@@ -64,10 +65,29 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
             resource: resource.into(),
             conversion: Conversion::Rename { stored: format!("{group}/{stored}").into(), shown: format!("{group}/{name}").into() },
         }),
-        schema: KindSchema::Custom(Arc::new(CustomSchema { name: schema_name.into(), node, schema, fingerprint: content_hash(&raw).into(), raw })),
+        schema: KindSchema::Custom(Arc::new(CustomSchema {
+            name: schema_name.into(),
+            node,
+            rules: Rules::of(&schema),
+            schema,
+            fingerprint: content_hash(&raw).into(),
+            stored: stored_objects(crd, &raw),
+            raw,
+        })),
         scale: scale.map(scale_paths).unwrap_or_default(),
         strategy,
     })
+}
+
+/// What of a definition concerns the objects that are in the log already. Those that were written after the definition have the defaults of its schemas.
+fn stored_objects(crd: &Object, schema: &Value) -> StoredObjects {
+    let by_webhook = crd.str_at(&["spec", "conversion", "strategy"]) == "Webhook";
+    let has_defaults = schema.to_string().contains("\"default\":");
+    StoredObjects {
+        webhook: crd.at(&["spec", "conversion", "webhook"]).filter(|_| by_webhook).cloned().map(Arc::new),
+        mixed: crd.list_at(&["status", "storedVersions"]).len() > 1,
+        without_defaults: crd.resource_version().parse().ok().filter(|_| has_defaults).unwrap_or_default(),
+    }
 }
 
 /// A simple path, `.spec.replicas`, as steps.

@@ -57,6 +57,39 @@ pub struct Schema {
     pub map_type: MapType,
     /// The rules of values.
     pub limits: Limits,
+    /// Rules in CEL: `x-kubernetes-validations`.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule in CEL, as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// What must be true.
+    pub rule: Box<str>,
+    /// What is said where it isn't.
+    pub message: Box<str>,
+    /// An expression of what is said.
+    pub message_expression: Box<str>,
+    /// The reason of the error.
+    pub reason: Option<Box<str>>,
+    /// The field that the error names, beneath the one with the rule.
+    pub field_path: Box<str>,
+    /// Whether `oldSelf` may be absent, so that the rule holds for new objects too.
+    pub optional_old_self: Option<bool>,
+}
+
+impl Rule {
+    fn parse(raw: &Value) -> Self {
+        let text = |key: &str| raw[key].as_str().unwrap_or_default().into();
+        Self {
+            rule: text("rule"),
+            message: text("message"),
+            message_expression: text("messageExpression"),
+            reason: raw["reason"].as_str().map(Into::into),
+            field_path: text("fieldPath"),
+            optional_old_self: raw["optionalOldSelf"].as_bool(),
+        }
+    }
 }
 
 /// The rules of values.
@@ -153,6 +186,7 @@ impl Schema {
             list_keys: strings(map.get("x-kubernetes-list-map-keys")),
             map_type: if text("x-kubernetes-map-type") == "atomic" { MapType::Atomic } else { MapType::Granular },
             limits: Limits::at(map, path)?,
+            rules: map.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten().map(Rule::parse).collect(),
         })
     }
 

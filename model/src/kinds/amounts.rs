@@ -1,5 +1,5 @@
 //! Numbers of pods that may be percentages: `maxUnavailable`, `minAvailable` and the like.
-use super::fields::Checks;
+use super::fields::{Checks, shown};
 use crate::error::Cause;
 use serde_json::Value;
 use std::fmt::Display;
@@ -34,4 +34,14 @@ pub(super) fn at_most_all(checks: &mut Checks, path: &dyn Display, value: Option
     {
         checks.add(Cause::invalid(path, &text.as_str().into(), "must not be greater than 100%"));
     }
+}
+
+/// A strategy of an unknown type, which Kubernetes shows as it has it in memory.
+pub(super) fn unsupported(path: &str, kind: &str, rolling: Option<&Value>, types: &[&str]) -> Cause {
+    let part = |rolling: &Value, key: &str| rolling.get(key).cloned().unwrap_or_else(|| 0.into());
+    let rolling = rolling.map(|r| shown(&[("MaxUnavailable", part(r, "maxUnavailable")), ("MaxSurge", part(r, "maxSurge"))]));
+    let given = format!("{{\"Type\":{},\"RollingUpdate\":{}}}", Value::from(kind), rolling.as_deref().unwrap_or("null"));
+    let mut cause = Cause::not_supported(path, &kind.into(), types);
+    cause.message = cause.message.replacen(&Value::from(kind).to_string(), &given, 1);
+    cause
 }

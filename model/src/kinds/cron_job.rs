@@ -12,6 +12,9 @@ const NAME_MAX: usize = 52;
 /// Longest part of a time zone's name.
 const ZONE_PART_MAX: usize = 14;
 
+/// Where a CronJob's job is.
+const JOB: [&str; 3] = ["spec", "jobTemplate", "spec"];
+
 /// The rules of CronJobs.
 pub static STRATEGY: CronJob = CronJob;
 
@@ -21,27 +24,20 @@ pub struct CronJob;
 impl Strategy for CronJob {
     fn default(&self, cron: &mut Object) {
         with_field(cron, "spec", |spec| {
-            map_mut(spec, "jobTemplate").and_then(|template| map_mut(template, "spec")).into_iter().for_each(|spec| {
-                job::default_spec(spec);
-                // of a template no selector is generated, so that there is nothing to say of it
-                if spec.get("manualSelector") == Some(&Value::Bool(false)) {
-                    spec.as_object_mut().into_iter().for_each(|spec| _ = spec.remove("manualSelector"));
-                }
-            });
+            map_mut(spec, "jobTemplate").and_then(|template| map_mut(template, "spec")).into_iter().for_each(job::default_parts);
         });
     }
     fn prepare_create(&self, cron: &mut Object) {
         cron.set(&["status"], json!({}));
+        job::drop_disabled(cron, None, &JOB);
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
+        job::drop_disabled(new, Some(old), &JOB);
     }
     fn validate(&self, cron: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let spec = cron.at(&["spec"]).unwrap_or(&Value::Null);
-        if cron.name().len() > NAME_MAX {
-            checks.add(Cause::invalid("metadata.name", &cron.name().into(), format!("must be no more than {NAME_MAX} characters")));
-        }
         let schedule = text(spec, "schedule");
         if !schedule.is_empty() {
             if schedule.contains("TZ") {
@@ -55,7 +51,7 @@ impl Strategy for CronJob {
             checks.0.extend(time_zone(zone));
         }
         let template = spec.get("jobTemplate").and_then(|t| t.get("spec")).unwrap_or(&Value::Null);
-        job::spec(&mut checks, &"spec.jobTemplate.spec", template);
+        job::validate_spec(&mut checks, &"spec.jobTemplate.spec", template);
         if let Some(selector) = template.get("selector") {
             checks.add(Cause::invalid("spec.jobTemplate.spec.selector", selector, "`selector` will be auto-generated"));
         }
@@ -63,6 +59,10 @@ impl Strategy for CronJob {
             checks.add(Cause::not_supported("spec.jobTemplate.spec.manualSelector", &true.into(), &["nil", "false"]));
         }
         checks.0
+    }
+    fn validate_create(&self, cron: &Object) -> Vec<Cause> {
+        let why = format_args!("must be no more than {NAME_MAX} characters");
+        (cron.name().len() > NAME_MAX).then(|| Cause::invalid("metadata.name", &cron.name().into(), why)).into_iter().collect()
     }
 }
 
@@ -73,8 +73,13 @@ fn time_zone(zone: &str) -> Option<Cause> {
     let why = match zone {
         "" => "timeZone must be nil or non-empty string".to_owned(),
         zone if zone.eq_ignore_ascii_case("local") => "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned(),
-        zone if !zone.split('/').all(shaped) || jiff::tz::TimeZone::get(zone).is_err() => format!("unknown time zone {zone}"),
+        zone if !zone.split('/').all(shaped) || !is_known(zone) => format!("unknown time zone {zone}"),
         _ => return None,
     };
     Some(Cause::invalid("spec.timeZone", &zone.into(), why))
+}
+
+/// Whether there is a time zone of exactly this name.
+fn is_known(zone: &str) -> bool {
+    jiff::tz::TimeZone::get(zone).is_ok_and(|found| found.iana_name() == Some(zone))
 }

@@ -1,13 +1,13 @@
 //! DaemonSets.
 use super::fields::{Checks, fill, keep, map_mut, text, with_field};
-use super::workload::{self, Named};
+use super::workload::{self, Named, Refuses};
 use super::{amounts, pod};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::{Value, json};
 
-const NAMED: Named = Named { selector: "daemonset", template: "DaemonSet" };
+const NAMED: Named = Named { selector: "daemonset", template: "DaemonSet", refuses: Refuses::Neither };
 /// Which generation of the template old clients work with.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 const COUNTS: [&str; 8] = [
@@ -43,12 +43,12 @@ impl Strategy for DaemonSet {
         });
     }
     fn prepare_create(&self, set: &mut Object) {
-        set.set(&["metadata", "annotations", TEMPLATE_GENERATION], "1");
+        set.set(&["metadata", "annotations", TEMPLATE_GENERATION], generation(set).max(1).to_string());
         set.set(&["status"], json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}));
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
-        let before = old.str_at(&["metadata", "annotations", TEMPLATE_GENERATION]).parse::<i64>().unwrap_or_default();
+        let before = generation(old);
         let changed = new.at(&["spec", "template"]) != old.at(&["spec", "template"]);
         new.set(&["metadata", "annotations", TEMPLATE_GENERATION], (before + i64::from(changed)).to_string());
     }
@@ -61,18 +61,24 @@ impl Strategy for DaemonSet {
             ("RollingUpdate", None) => checks.required("spec.updateStrategy.rollingUpdate", ""),
             ("RollingUpdate", Some(rolling)) => rolling_update(&mut checks, rolling),
             ("OnDelete", _) => {}
-            (other, _) => checks.add(Cause::not_supported("spec.updateStrategy.type", &other.into(), &["RollingUpdate", "OnDelete"])),
+            (other, rolling) => checks.add(amounts::unsupported("spec.updateStrategy", other, rolling, &["RollingUpdate", "OnDelete"])),
         }
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         workload::validate_update(new, old)
     }
-    fn validate_status(&self, new: &Object, _old: &Object) -> Vec<Cause> {
+    fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         COUNTS.iter().for_each(|key| checks.not_negative(format_args!("status.{key}"), new.int_at(&["status", key])));
+        workload::collisions(&mut checks, new, old);
         checks.0
     }
+}
+
+/// The generation of the template, where there is one.
+fn generation(set: &Object) -> i64 {
+    set.str_at(&["metadata", "annotations", TEMPLATE_GENERATION]).parse().unwrap_or_default()
 }
 
 fn rolling_update(checks: &mut Checks, rolling: &Value) {

@@ -7,8 +7,6 @@ use crate::strategy::Strategy;
 use serde_json::Value;
 
 const TYPES: [&str; 2] = ["Recreate", "RollingUpdate"];
-/// How many names of ReplicaSets were taken by others.
-const COLLISIONS: &str = "collisionCount";
 
 /// The rules of Deployments.
 pub static STRATEGY: Deployment = Deployment;
@@ -66,11 +64,8 @@ impl Strategy for Deployment {
     }
     fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::status(&mut checks, new, &["updatedReplicas"], &["unavailableReplicas", COLLISIONS]);
-        let count = |deployment: &Object| deployment.int_at(&["status", COLLISIONS]);
-        if count(new) < count(old) {
-            checks.add(Cause::invalid(format_args!("status.{COLLISIONS}"), &count(new).unwrap_or_default().into(), "cannot be decremented"));
-        }
+        workload::status(&mut checks, new, &["updatedReplicas"], &["unavailableReplicas"], "readyReplicas");
+        workload::collisions(&mut checks, new, old);
         checks.0
     }
 }
@@ -82,22 +77,8 @@ fn strategy(checks: &mut Checks, strategy: &Value) {
         ("Recreate", None) => {}
         ("RollingUpdate", Some(rolling)) => rolling_update(checks, rolling),
         ("RollingUpdate", None) => checks.required("spec.strategy.rollingUpdate", "this should be defaulted and never be nil"),
-        (other, rolling) => checks.add(unsupported(other, rolling)),
+        (other, rolling) => checks.add(amounts::unsupported("spec.strategy", other, rolling, &TYPES)),
     }
-}
-
-/// Kubernetes shows the strategy as it has it in memory.
-fn unsupported(kind: &str, rolling: Option<&Value>) -> Cause {
-    let shown = rolling.map_or_else(
-        || "null".to_owned(),
-        |r| {
-            let part = |key: &str| r.get(key).cloned().unwrap_or_else(|| 0.into());
-            format!("{{\"MaxUnavailable\":{},\"MaxSurge\":{}}}", part("maxUnavailable"), part("maxSurge"))
-        },
-    );
-    let mut cause = Cause::not_supported("spec.strategy", &kind.into(), &TYPES);
-    cause.message = cause.message.replacen(&Value::from(kind).to_string(), &format!("{{\"Type\":{},\"RollingUpdate\":{shown}}}", Value::from(kind)), 1);
-    cause
 }
 
 fn rolling_update(checks: &mut Checks, rolling: &Value) {

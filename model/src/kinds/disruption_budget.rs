@@ -1,6 +1,6 @@
 //! PodDisruptionBudgets.
-use super::amounts;
-use super::fields::{Checks, keep};
+use super::fields::{Checks, keep, shown};
+use super::{amounts, conditions};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
@@ -26,7 +26,10 @@ impl Strategy for DisruptionBudget {
         let mut checks = Checks::default();
         let spec = budget.at(&["spec"]).unwrap_or(&Value::Null);
         if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
-            checks.add(Cause::invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+            let part = |key: &str| spec.get(key).cloned().unwrap_or_default();
+            let fields = ["MinAvailable", "Selector", "MaxUnavailable", "UnhealthyPodEvictionPolicy"];
+            let given = fields.map(|field| (field, part(&format!("{}{}", field[..1].to_ascii_lowercase(), &field[1..]))));
+            checks.add(Cause::wrong("spec", format_args!("{}: minAvailable and maxUnavailable cannot be both set", shown(&given))));
         }
         for key in ["minAvailable", "maxUnavailable"] {
             let path = format!("spec.{key}");
@@ -40,6 +43,7 @@ impl Strategy for DisruptionBudget {
         for key in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
             checks.not_negative(format_args!("status.{key}"), new.int_at(&["status", key]));
         }
+        conditions::of_status(&mut checks, new.at(&["status"]).unwrap_or(&Value::Null));
         checks.0
     }
 }

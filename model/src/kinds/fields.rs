@@ -101,18 +101,18 @@ const MAX_CAUSE_BYTES: usize = 4 << 20;
 
 /// Collects refused fields.
 #[derive(Default)]
-pub(super) struct Checks(pub(super) Vec<Cause>, usize);
+pub(crate) struct Checks(pub(crate) Vec<Cause>, usize);
 
 impl Checks {
     /// One more refused field.
-    pub(super) fn add(&mut self, cause: Cause) {
+    pub(crate) fn add(&mut self, cause: Cause) {
         if self.0.len() < MAX_CAUSES && self.1 < MAX_CAUSE_BYTES {
             self.1 += cause.field.len() + cause.message.len();
             self.0.push(cause);
         }
     }
     /// More of them.
-    pub(super) fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+    pub(crate) fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
         causes.into_iter().for_each(|cause| self.add(cause));
     }
     /// Refuses a value for each of these sentences.
@@ -129,8 +129,22 @@ impl Checks {
             self.all(path, value, rule(value));
         }
     }
+    /// A name within a domain: `acme.io/foo`.
+    pub(super) fn domain_path(&mut self, path: impl Display, value: &str) {
+        let Some((domain, rest)) = value.split_once('/').filter(|(domain, rest)| !domain.is_empty() && !rest.is_empty()) else {
+            return match value {
+                "" => self.required(path, ""),
+                value => self.add(Cause::invalid(path, &value.into(), "must be a domain-prefixed path (such as \"acme.io/foo\")")),
+            };
+        };
+        self.all(&path, domain, crate::names::dns_subdomain(domain));
+        if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+            let why = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+            self.add(Cause::invalid(path, &rest.into(), why));
+        }
+    }
     /// A value that isn't there and must be.
-    pub(super) fn required(&mut self, path: impl Display, detail: &str) {
+    pub(crate) fn required(&mut self, path: impl Display, detail: &str) {
         self.add(Cause::required(path, detail));
     }
     /// A text that must not be empty.

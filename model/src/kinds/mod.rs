@@ -1,25 +1,32 @@
 //! **The** table of kinds that are built in. Adding a plain kind is one row here; a kind with rules of its own names its strategy in the row.
+mod admission_rule;
 mod amounts;
 mod autoscaler;
 mod certificates;
 pub(crate) mod columns;
+mod conditions;
 mod config;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod devices;
 mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 pub mod event;
-mod fields;
+pub(crate) mod fields;
+mod flow_schema;
 mod job;
 mod lease;
+mod limit_range;
 mod namespace;
 mod networking;
 mod node;
 pub mod pod;
 mod pod_template;
+mod policies;
 pub mod priority_class;
+mod priority_level;
 mod quotas;
 mod rbac;
 mod replica_set;
@@ -32,7 +39,7 @@ mod stateful_set;
 mod storage;
 mod storage_migration;
 mod volume;
-mod webhooks;
+pub(crate) mod webhooks;
 mod workload;
 
 use crate::custom::definition;
@@ -93,6 +100,8 @@ fn core() -> Vec<Row> {
             .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
+                // its name in the first versions
+                ("spec.host", &["spec", "nodeName"]),
                 ("spec.restartPolicy", &["spec", "restartPolicy"]),
                 ("spec.schedulerName", &["spec", "schedulerName"]),
                 ("spec.serviceAccountName", &["spec", "serviceAccountName"]),
@@ -184,7 +193,7 @@ fn volumes() -> Vec<Row> {
             .short(["pvc"])
             .status(),
         row("", "v1", "ResourceQuota", "resourcequotas").columns(columns::quota()).strategy(&quotas::QUOTA).short(["quota"]).status(),
-        row("", "v1", "LimitRange", "limitranges").columns(columns::limits()).strategy(&quotas::LIMITS).short(["limits"]),
+        row("", "v1", "LimitRange", "limitranges").columns(columns::limits()).strategy(&limit_range::LIMITS).short(["limits"]),
     ]
 }
 
@@ -203,7 +212,8 @@ fn batch() -> Vec<Row> {
 
 fn scaling() -> Vec<Row> {
     let (group, resource) = ("autoscaling", "horizontalpodautoscalers");
-    let scaler = |version: &str| row(group, version, "HorizontalPodAutoscaler", resource).strategy(&autoscaler::STRATEGY).short(["hpa"]).all().status();
+    let scaler =
+        |version: &str| row(group, version, "HorizontalPodAutoscaler", resource).strategy(&autoscaler::STRATEGY).short(["hpa"]).all().status().generation();
     vec![
         scaler("v2").columns(columns::autoscaler()),
         scaler("v1").columns(columns::autoscaler_v1()).stored_as(group, resource, autoscaler::CONVERSION),
@@ -266,22 +276,26 @@ fn admission() -> Vec<Row> {
             .generation(),
         row(group, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
             .columns(columns::policy())
-            .observed()
+            .strategy(&policies::VALIDATING)
+            .status()
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
             .columns(columns::policy_binding())
+            .strategy(&policies::VALIDATING_BINDING)
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies")
             .columns(columns::mutating_policy())
+            .strategy(&policies::MUTATING)
             .category("api-extensions")
             .cluster()
             .generation(),
         row(group, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")
             .columns(columns::policy_binding())
+            .strategy(&policies::MUTATING_BINDING)
             .category("api-extensions")
             .cluster()
             .generation(),
@@ -301,36 +315,42 @@ fn certificates() -> Vec<Row> {
             .select(&[("spec.signerName", &["spec", "signerName"])]),
         row(group, "v1", "ClusterTrustBundle", "clustertrustbundles")
             .columns(columns::trust_bundle())
+            .strategy(&certificates::BUNDLE)
             .cluster()
             .select(&[("spec.signerName", &["spec", "signerName"])]),
-        row(group, "v1", "PodCertificateRequest", "podcertificaterequests").columns(columns::pod_certificate()).observed().select(&[
-            ("spec.signerName", &["spec", "signerName"]),
-            ("spec.podName", &["spec", "podName"]),
-            ("spec.nodeName", &["spec", "nodeName"]),
-        ]),
+        row(group, "v1", "PodCertificateRequest", "podcertificaterequests")
+            .columns(columns::pod_certificate())
+            .strategy(&certificates::POD)
+            .status()
+            .select(&[("spec.signerName", &["spec", "signerName"]), ("spec.podName", &["spec", "podName"]), ("spec.nodeName", &["spec", "nodeName"])]),
     ]
 }
 
 fn flow_control() -> Vec<Row> {
     let group = "flowcontrol.apiserver.k8s.io";
     vec![
-        row(group, "v1", "FlowSchema", "flowschemas").columns(columns::flow_schema()).observed().cluster().generation(),
-        row(group, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations").columns(columns::priority_level()).observed().cluster().generation(),
+        row(group, "v1", "FlowSchema", "flowschemas").columns(columns::flow_schema()).strategy(&flow_schema::STRATEGY).status().cluster().generation(),
+        row(group, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
+            .columns(columns::priority_level())
+            .strategy(&priority_level::STRATEGY)
+            .status()
+            .cluster()
+            .generation(),
     ]
 }
 
 fn resource() -> Vec<Row> {
     let group = "resource.k8s.io";
     vec![
-        row(group, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
-        row(group, "v1", "DeviceTaintRule", "devicetaintrules").observed().cluster().generation(),
-        row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).observed(),
-        row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
-        row(group, "v1", "ResourceSlice", "resourceslices")
-            .columns(columns::resource_slice())
-            .cluster()
-            .generation()
-            .select(&[("spec.nodeName", &["spec", "nodeName"]), ("spec.driver", &["spec", "driver"])]),
+        row(group, "v1", "DeviceClass", "deviceclasses").strategy(&devices::CLASS).cluster().generation(),
+        row(group, "v1", "DeviceTaintRule", "devicetaintrules").strategy(&devices::TAINT_RULE).status().cluster().generation(),
+        row(group, "v1", "ResourceClaim", "resourceclaims").columns(columns::resource_claim()).strategy(&devices::CLAIM).status(),
+        row(group, "v1", "ResourceClaimTemplate", "resourceclaimtemplates").strategy(&devices::TEMPLATE),
+        row(group, "v1", "ResourceSlice", "resourceslices").columns(columns::resource_slice()).strategy(&devices::SLICE).cluster().generation().select(&[
+            ("spec.nodeName", &["spec", "nodeName"]),
+            ("spec.driver", &["spec", "driver"]),
+            ("spec.pool.name", &["spec", "pool", "name"]),
+        ]),
     ]
 }
 
@@ -379,5 +399,7 @@ fn others() -> Vec<Row> {
 mod fixture;
 #[cfg(test)]
 mod kinds_tests;
+#[cfg(test)]
+mod policies_tests;
 #[cfg(test)]
 mod tests;

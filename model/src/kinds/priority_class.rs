@@ -27,14 +27,14 @@ impl Strategy for PriorityClass {
         let mut checks = Checks::default();
         let (name, value) = (class.name(), class.int_at(&["value"]).unwrap_or_default());
         if name.starts_with("system-") {
-            if !SYSTEM.contains(&(name, value)) {
-                let why = "priority class names with 'system-' prefix are reserved for system use only. error: it is not a known system class with its value";
+            if let Some(why) = not_system(name, value, class.at(&["globalDefault"]) == Some(&true.into())) {
+                let why = format_args!("priority class names with 'system-' prefix are reserved for system use only. error: {why}");
                 checks.add(Cause::forbidden("metadata.name", why));
             }
         } else if value > USER_MAX {
             checks.add(Cause::forbidden("value", format!("maximum allowed value of a user defined priority is {USER_MAX}")));
         }
-        checks.one_of("preemptionPolicy", class.str_at(&["preemptionPolicy"]), &["Never", "PreemptLowerPriority"]);
+        checks.one_of("preemptionPolicy", class.str_at(&["preemptionPolicy"]), &["PreemptLowerPriority", "Never"]);
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
@@ -44,5 +44,15 @@ impl Strategy for PriorityClass {
         }
         checks.immutable("preemptionPolicy", new.at(&["preemptionPolicy"]), old.at(&["preemptionPolicy"]));
         checks.0
+    }
+}
+
+/// Why a class isn't one of the system's.
+fn not_system(name: &str, value: i64, global: bool) -> Option<String> {
+    match SYSTEM.iter().find(|(known, _)| *known == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, known)) if *known != value => Some(format!("value of {name} PriorityClass must be {known}")),
+        Some(_) if global => Some(format!("globalDefault of {name} PriorityClass must be false")),
+        Some(_) => None,
     }
 }

@@ -37,7 +37,7 @@ impl Strategy for ReplicaSet {
     }
     fn validate_status(&self, new: &Object, _old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::status(&mut checks, new, &["fullyLabeledReplicas"], &[]);
+        workload::status(&mut checks, new, &["fullyLabeledReplicas"], &[], "readyReplicas");
         checks.0
     }
 }

@@ -1,5 +1,5 @@
 //! ReplicationControllers.
-use super::fields::{Checks, keep, map, map_mut, with_field};
+use super::fields::{Checks, keep, map, with_field};
 use super::{pod, workload};
 use crate::error::Cause;
 use crate::object::Object;
@@ -14,7 +14,7 @@ pub struct ReplicationController;
 
 impl Strategy for ReplicationController {
     fn default(&self, controller: &mut Object) {
-        with_field(controller, "spec", |spec| map_mut(spec, "template").into_iter().for_each(pod::default_template));
+        with_field(controller, "spec", |spec| spec.get_mut("template").into_iter().for_each(pod::default_template));
         // without a selector it selects its own pods, and without labels it has theirs
         let Some(labels) = controller.at(&["spec", "template", "metadata", "labels"]).cloned() else { return };
         if controller.at(&["spec", "selector"]).and_then(Value::as_object).is_none_or(Map::is_empty) {
@@ -34,18 +34,20 @@ impl Strategy for ReplicationController {
         let mut checks = Checks::default();
         let spec = controller.at(&["spec"]).unwrap_or(&Value::Null);
         let selector = map(spec, "selector").filter(|s| !s.is_empty());
+        if selector.is_none() {
+            checks.required("spec.selector", "");
+        }
         let Some(template) = spec.get("template") else {
             checks.required("spec.template", "");
             return checks.0;
         };
         let labels = template.get("metadata").and_then(|m| map(m, "labels"));
         match selector {
-            None => checks.required("spec.selector", ""),
             Some(selector) if !selector.iter().all(|(key, value)| labels.and_then(|l| l.get(key)) == Some(value)) => {
                 let labels = labels.map_or(Value::Null, |l| Value::Object(l.clone()));
                 checks.add(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"));
             }
-            Some(_) => {}
+            _ => {}
         }
         pod::validate_template(&mut checks, &"spec.template", template);
         workload::restarted(&mut checks, template.get("spec").unwrap_or(&Value::Null), "ReplicationController");
@@ -53,7 +55,7 @@ impl Strategy for ReplicationController {
     }
     fn validate_status(&self, new: &Object, _old: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::status(&mut checks, new, &["fullyLabeledReplicas"], &[]);
+        workload::status(&mut checks, new, &["fullyLabeledReplicas"], &[], "readyReplicas");
         checks.0
     }
 }

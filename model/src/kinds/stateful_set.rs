@@ -1,14 +1,14 @@
 //! StatefulSets.
-use super::fields::{Checks, fill, keep, list, map_mut, put, text, with_field};
-use super::workload::{self, Named};
-use super::{amounts, pod};
+use super::fields::{Checks, fill, items, keep, list, map_mut, put, shown, text, with_field};
+use super::workload::{self, Named, Refuses};
+use super::{amounts, pod, volume};
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::{Value, json};
 
-const NAMED: Named = Named { selector: "statefulset", template: "StatefulSet" };
+const NAMED: Named = Named { selector: "statefulset", template: "StatefulSet", refuses: Refuses::Unreadable };
 const TYPES: &str = "must be 'RollingUpdate' or 'OnDelete'";
 
 /// The rules of StatefulSets.
@@ -18,14 +18,20 @@ pub static STRATEGY: StatefulSet = StatefulSet;
 pub struct StatefulSet;
 
 impl Strategy for StatefulSet {
+    fn name_errors(&self, name: &str) -> Vec<String> {
+        names::dns_label(name)
+    }
     fn default(&self, set: &mut Object) {
         with_field(set, "spec", |spec| {
             if let Some(strategy) = map_mut(spec, "updateStrategy") {
-                fill(strategy, "type", "RollingUpdate");
-                if text(strategy, "type") == "RollingUpdate"
-                    && let Some(rolling) = map_mut(strategy, "rollingUpdate")
-                {
+                let rolls = matches!(text(strategy, "type"), "" | "RollingUpdate");
+                if text(strategy, "type").is_empty() {
+                    fill(strategy, "type", "RollingUpdate");
+                    map_mut(strategy, "rollingUpdate");
+                }
+                if let Some(rolling) = strategy.get_mut("rollingUpdate").filter(|_| rolls) {
                     fill(rolling, "partition", 0);
+                    fill(rolling, "maxUnavailable", 1);
                 }
             }
             if let Some(retention) = map_mut(spec, "persistentVolumeClaimRetentionPolicy") {
@@ -42,7 +48,7 @@ impl Strategy for StatefulSet {
         });
     }
     fn prepare_create(&self, set: &mut Object) {
-        set.set(&["status"], json!({"replicas": 0}));
+        set.set(&["status"], json!({"replicas": 0, "availableReplicas": 0}));
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
@@ -50,18 +56,28 @@ impl Strategy for StatefulSet {
     fn validate(&self, set: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
         let mut spec = set.at(&["spec"]).cloned().unwrap_or_default();
+        let management = text(&spec, "podManagementPolicy");
+        if !matches!(management, "OrderedReady" | "Parallel") {
+            checks.add(Cause::invalid("spec.podManagementPolicy", &management.into(), "must be 'OrderedReady' or 'Parallel'"));
+        }
         update_strategy(&mut checks, &spec);
         checks.optional_name("spec.serviceName", text(&spec, "serviceName"), names::dns_label);
-        add_claims(&mut spec);
+        settle_template(&mut spec);
         workload::validate(&mut checks, &spec, NAMED);
         checks.0
     }
-    fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
-        workload::validate_update(new, old)
-    }
-    fn validate_status(&self, new: &Object, _old: &Object) -> Vec<Cause> {
+    fn validate_create(&self, set: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        workload::status(&mut checks, new, &["currentReplicas", "updatedReplicas"], &["collisionCount"]);
+        let spec = set.at(&["spec"]).unwrap_or(&Value::Null);
+        for (path, claim) in items(spec, &"spec", "volumeClaimTemplates") {
+            volume::validate_claim(&mut checks, &format_args!("{path}.spec"), claim.get("spec").unwrap_or(&Value::Null));
+        }
+        checks.0
+    }
+    fn validate_status(&self, new: &Object, old: &Object) -> Vec<Cause> {
+        let mut checks = Checks::default();
+        workload::status(&mut checks, new, &["currentReplicas", "updatedReplicas"], &[], "status.readyReplicas");
+        workload::collisions(&mut checks, new, old);
         checks.0
     }
 }
@@ -81,12 +97,22 @@ fn update_strategy(checks: &mut Checks, spec: &Value) {
             amounts::at_most_all(checks, &path, rolling.get("maxUnavailable"));
         }
         ("OnDelete" | "RollingUpdate", None) => {}
-        _ => checks.add(Cause::invalid("spec.updateStrategy", strategy, TYPES)),
+        (kind, rolling) => {
+            let part = |key: &str| rolling.and_then(|r| r.get(key)).cloned();
+            let rolling = rolling.map(|_| {
+                shown(&[("Partition", part("partition").unwrap_or_else(|| 0.into())), ("MaxUnavailable", part("maxUnavailable").unwrap_or_default())])
+            });
+            let given = format_args!("{{\"Type\":{},\"RollingUpdate\":{}}}: {TYPES}", Value::from(kind), rolling.as_deref().unwrap_or("null"));
+            checks.add(Cause::wrong("spec.updateStrategy", given));
+        }
     }
 }
 
-/// What pods mount by the name of a claim template is there, as far as the template's own rules go.
-fn add_claims(spec: &mut Value) {
+/// Makes the template what its pods are: they get their name and domain from the set, and what they mount by the name of a claim template is there.
+fn settle_template(spec: &mut Value) {
+    if let Some(pod) = spec.pointer_mut("/template/spec").and_then(Value::as_object_mut) {
+        ["subdomain", "hostname"].iter().for_each(|field| _ = pod.remove(*field));
+    }
     let names: Vec<String> =
         list(spec, "volumeClaimTemplates").iter().map(|claim| claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect();
     let Some(pod) = spec.pointer_mut("/template/spec").filter(|_| !names.is_empty()) else { return };

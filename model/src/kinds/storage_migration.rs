@@ -1,16 +1,14 @@
 //! StorageVersionMigrations: which resource is to be stored anew in its present form.
+use super::conditions;
 use super::fields::{Checks, items, keep, list, text};
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use serde_json::{Value, json};
-use std::fmt::Display;
 
 const CONDITIONS: &str = "status.conditions";
 const REVISION: &str = "status.resourceVersion";
-/// Most bytes of a condition's reason, and of its message.
-const CONDITION_BYTES: (usize, usize) = (1 << 10, 32 << 10);
 
 /// The rules of StorageVersionMigrations.
 pub static STRATEGY: StorageVersionMigration = StorageVersionMigration;
@@ -67,7 +65,7 @@ impl Strategy for StorageVersionMigration {
             checks.add(Cause::invalid(REVISION, &revision.into(), format_args!("resource version is not well formed: {revision}")));
         }
         for (path, condition) in items(new.at(&["status"]).unwrap_or(&Value::Null), &"status", "conditions") {
-            one_condition(&mut checks, &path, condition);
+            conditions::validate(&mut checks, &path, condition);
         }
         if !before.is_empty() && before != revision {
             checks.add(Cause::invalid(REVISION, &revision.into(), "field is immutable"));
@@ -90,25 +88,6 @@ impl Strategy for StorageVersionMigration {
 fn holds(migration: &Object, kind: &str) -> bool {
     let mut of_kind = migration.list_at(&["status", "conditions"]).iter().filter(|c| text(c, "type") == kind);
     of_kind.next().is_some_and(|c| text(c, "status") == "True")
-}
-
-fn one_condition(checks: &mut Checks, path: &dyn Display, condition: &Value) {
-    let (kind, reason) = (text(condition, "type"), text(condition, "reason"));
-    match kind {
-        "" => checks.required(format_args!("{path}.type"), "is required"),
-        kind => checks.all(format_args!("{path}.type"), kind, names::qualified_name(kind)),
-    }
-    checks.one_of(format_args!("{path}.status"), text(condition, "status"), &["False", "True", "Unknown"]);
-    if let Some(generation) = super::fields::int(condition, "observedGeneration").filter(|n| *n < 0) {
-        checks.add(Cause::invalid(format_args!("{path}.observedGeneration"), &generation.into(), "must be greater than or equal to 0"));
-    }
-    checks.filled(format_args!("{path}.lastTransitionTime"), text(condition, "lastTransitionTime"));
-    checks.name(format_args!("{path}.reason"), reason, names::condition_reason);
-    for (field, value, most) in [("reason", reason, CONDITION_BYTES.0), ("message", text(condition, "message"), CONDITION_BYTES.1)] {
-        if value.len() > most {
-            checks.add(Cause::too_long(format_args!("{path}.{field}"), most));
-        }
-    }
 }
 
 #[cfg(test)]

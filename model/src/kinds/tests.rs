@@ -54,7 +54,7 @@ fn create(group: &str, resource: &str, object: Value) -> (Object, Vec<String>) {
     assert_eq!(validate_and_prune(kind, &mut object), Ok(vec![]));
     kind.strategy.default(&mut object);
     kind.strategy.prepare_create(&mut object);
-    let causes = crate::meta::validate(kind, &object).into_iter().chain(kind.strategy.validate(&object));
+    let causes = crate::meta::validate(kind, &object).into_iter().chain(kind.strategy.validate(&object)).chain(kind.strategy.validate_create(&object));
     let causes = causes.map(|c| format!("{}: {}", c.field, c.message)).collect();
     let mut again = object.clone();
     assert_eq!(validate_and_prune(kind, &mut again), Ok(vec![]), "defaults obey the schema");
@@ -87,7 +87,10 @@ fn deployments() {
     assert_eq!(made.at(&["spec", "template", "spec", "enableServiceLinks"]), None);
     for (spec, expected) in [
         (json!({"replicas": -1}), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
-        (json!({"selector": null}), "spec.selector: Required value"),
+        (
+            json!({"selector": null}),
+            r#"spec.selector: Required value | spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`"#,
+        ),
         (json!({"selector": {}}), "spec.selector: Invalid value: {}: empty selector is invalid for deployment"),
         (
             json!({"selector": {"matchLabels": {"a": "c"}}}),
@@ -111,7 +114,7 @@ fn deployments() {
         ),
         (json!({"minReadySeconds": 600}), "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds"),
     ] {
-        assert_eq!(create("apps", "deployments", deployment(spec)).1, [expected]);
+        assert_eq!(create("apps", "deployments", deployment(spec)).1.join(" | "), expected);
     }
     let other = deployment(json!({"selector": {"matchLabels": {"a": "c"}}}));
     assert_eq!(update("apps", "deployments", deployment(json!({})), other), [r#"spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable"#]);

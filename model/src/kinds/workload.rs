@@ -4,7 +4,10 @@ use super::pod;
 use crate::error::Cause;
 use crate::object::Object;
 use crate::selector::LabelSelector;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// How many names of a workload's objects were taken by others.
+pub(super) const COLLISIONS: &str = "collisionCount";
 
 /// How refusals name a kind of workload.
 #[derive(Clone, Copy)]
@@ -13,10 +16,23 @@ pub(super) struct Named {
     pub(super) selector: &'static str,
     /// `ReplicaSet`
     pub(super) template: &'static str,
+    /// What is said where the selector is missing, and where it can't be read: nothing where that is declared.
+    pub(super) refuses: Refuses,
+}
+
+/// What is said of a selector as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refuses {
+    /// That it is missing, or invalid.
+    Both,
+    /// That it is invalid.
+    Unreadable,
+    /// Nothing.
+    Neither,
 }
 
 /// Deployments and ReplicaSets.
-pub(super) const REPLICATED: Named = Named { selector: "deployment", template: "ReplicaSet" };
+pub(super) const REPLICATED: Named = Named { selector: "deployment", template: "ReplicaSet", refuses: Refuses::Both };
 
 /// Checks `spec.selector`, `spec.template`, `spec.replicas` and `spec.minReadySeconds`.
 pub(super) fn validate(checks: &mut Checks, spec: &Value, named: Named) {
@@ -28,20 +44,42 @@ pub(super) fn validate(checks: &mut Checks, spec: &Value, named: Named) {
     if let Some(selector) = spec.get("selector") {
         pod::selector_rules(checks, &"spec.selector", selector);
     }
-    match spec.get("selector") {
-        None | Some(Value::Null) => checks.required("spec.selector", ""),
-        Some(selector) => match LabelSelector::from_json(selector) {
-            Err(_) => checks.add(Cause::invalid("spec.selector", selector, "invalid label selector")),
-            Ok(s) if s.is_empty() => checks.add(Cause::invalid("spec.selector", selector, format!("empty selector is invalid for {}", named.selector))),
-            Ok(s) if !s.matches(labels) => {
-                let labels = labels.map_or(Value::Null, |l| Value::Object(l.clone()));
-                checks.add(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"));
-            }
-            Ok(_) => {}
-        },
+    if selects(checks, spec.get("selector"), labels, named) {
+        pod::validate_template(checks, &"spec.template", template);
     }
-    pod::validate_template(checks, &"spec.template", template);
     restarted(checks, template.get("spec").unwrap_or(&Value::Null), named.template);
+}
+
+/// Checks that the selector selects the pods of the template. Whether the template is to be looked at: not where it can't be told.
+fn selects(checks: &mut Checks, selector: Option<&Value>, labels: Option<&Map<String, Value>>, named: Named) -> bool {
+    let matches = match selector {
+        None | Some(Value::Null) => {
+            if named.refuses == Refuses::Both {
+                checks.required("spec.selector", "");
+            }
+            false
+        }
+        Some(selector) => match LabelSelector::from_json(selector) {
+            Err(_) => {
+                match named.refuses {
+                    Refuses::Both => checks.add(Cause::invalid("spec.selector", selector, "invalid label selector")),
+                    Refuses::Unreadable => checks.add(Cause::wrong("spec.selector", selector)),
+                    Refuses::Neither => {}
+                }
+                return named.refuses == Refuses::Neither;
+            }
+            Ok(s) if s.is_empty() => {
+                checks.add(Cause::invalid("spec.selector", selector, format_args!("empty selector is invalid for {}", named.selector)));
+                true
+            }
+            Ok(s) => s.matches(labels),
+        },
+    };
+    if !matches {
+        let labels = labels.map_or(Value::Null, |l| Value::Object(l.clone()));
+        checks.add(Cause::invalid("spec.template.metadata.labels", &labels, "`selector` does not match template `labels`"));
+    }
+    true
 }
 
 /// The pods are to run for good: only the policy that restarts them is accepted, and no deadline.
@@ -62,8 +100,18 @@ pub(super) fn validate_update(new: &Object, old: &Object) -> Vec<Cause> {
     checks.0
 }
 
-/// Checks the numbers of a status: `parts` are counts of pods that `status.replicas` counts too, `others` any other numbers.
-pub(super) fn status(checks: &mut Checks, workload: &Object, parts: &[&str], others: &[&str]) {
+/// The number of collisions isn't negative, and never falls.
+pub(super) fn collisions(checks: &mut Checks, new: &Object, old: &Object) {
+    let count = |workload: &Object| workload.int_at(&["status", COLLISIONS]);
+    checks.not_negative(format_args!("status.{COLLISIONS}"), count(new));
+    if count(new) < count(old) {
+        checks.add(Cause::invalid(format_args!("status.{COLLISIONS}"), &count(new).unwrap_or_default().into(), "cannot be decremented"));
+    }
+}
+
+/// Checks the numbers of a status: `parts` are counts of pods that `status.replicas` counts too, `others` any other numbers, and
+/// `ready` names the count of those that are ready.
+pub(super) fn status(checks: &mut Checks, workload: &Object, parts: &[&str], others: &[&str], ready: &str) {
     let number = |key: &str| workload.int_at(&["status", key]);
     for key in ["replicas", "readyReplicas", "availableReplicas", "observedGeneration", "terminatingReplicas"].iter().chain(parts).chain(others) {
         checks.not_negative(format_args!("status.{key}"), number(key));
@@ -73,7 +121,7 @@ pub(super) fn status(checks: &mut Checks, workload: &Object, parts: &[&str], oth
         checks.add(Cause::invalid(format_args!("status.{key}"), &count(key).into(), "cannot be greater than status.replicas"));
     }
     if count("availableReplicas") > count("readyReplicas") {
-        checks.add(Cause::invalid("status.availableReplicas", &count("availableReplicas").into(), "cannot be greater than readyReplicas"));
+        checks.add(Cause::invalid("status.availableReplicas", &count("availableReplicas").into(), format_args!("cannot be greater than {ready}")));
     }
 }
 
@@ -110,7 +158,10 @@ mod tests {
                     (expression(json!({"key": "a", "operator": "In", "values": ["b"]})), ""),
                     (with(json!({"replicas": -1})), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
                     (with(json!({"minReadySeconds": -1})), "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"),
-                    (with(json!({"selector": null})), "spec.selector: Required value"),
+                    (
+                        with(json!({"selector": null})),
+                        r#"spec.selector: Required value | spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`"#,
+                    ),
                     (
                         expression(json!({"key": "a", "operator": "In", "values": []})),
                         &invalid(

@@ -92,7 +92,7 @@ impl Check<'_> {
 
     /// What is declared of one value.
     fn value(&mut self, value: Option<&Value>, rule: &Rule, node: Option<&Node>, path: &Path<'_>) {
-        let Some(value) = value.filter(|v| is_set(Some(v))) else {
+        let Some(value) = value.filter(|v| rule.sets(Some(v))) else {
             if rule.required {
                 self.causes.push(Cause::required(path, ""));
             }
@@ -115,8 +115,7 @@ impl Check<'_> {
 
     fn text(&mut self, text: &str, rule: &Rule, path: &Path<'_>) {
         if !rule.choices.is_empty() && !rule.choices.iter().any(|c| **c == *text) {
-            let mut supported: Vec<&str> = rule.choices.iter().map(|c| &**c).collect();
-            supported.sort_unstable();
+            let supported: Vec<&str> = rule.choices.iter().map(|c| &**c).collect();
             self.causes.push(Cause::not_supported(path, &text.into(), &supported));
         }
         let longest = rule.max_length.filter(|max| text.chars().count() > *max).or(rule.max_bytes.filter(|max| text.len() > *max));

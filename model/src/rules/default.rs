@@ -1,5 +1,4 @@
 //! Fills in what a client left out.
-use super::rule::is_set;
 use super::table::Table;
 use crate::object::Object;
 use crate::schema::{self, Node};
@@ -15,7 +14,7 @@ pub fn default(name: &str, object: &mut Object) {
 
 fn map(table: &Table, fields: &mut Map<String, Value>, name: &str, node: &Node) {
     for (field, rule) in table.definition(name).into_iter().flatten() {
-        if let Some(default) = rule.default.as_ref().filter(|_| !is_set(fields.get(&**field))) {
+        if let Some(default) = rule.default.as_ref().filter(|_| !rule.sets(fields.get(&**field))) {
             fields.insert(field.to_string(), default.clone());
         }
     }

@@ -12,6 +12,8 @@ pub struct Rule {
     pub default: Option<Value>,
     /// Whether it must be there; an empty text, list or map isn't.
     pub required: bool,
+    /// Whether a number of 0 isn't there, as in those of Go's types that aren't pointers.
+    pub zero_is_none: bool,
     /// Why it may not be there.
     pub forbidden: Option<Box<str>>,
     /// The texts that it may be.
@@ -49,6 +51,13 @@ pub struct Rule {
     pub one_of: Vec<Box<str>>,
     /// At most one of these fields is there. For a definition as a whole.
     pub at_most_one_of: Vec<Box<str>>,
+}
+
+impl Rule {
+    /// Whether a value is there, as this field's type sees it.
+    pub fn sets(&self, value: Option<&Value>) -> bool {
+        is_set(value) && !(self.zero_is_none && value.and_then(Value::as_i64) == Some(0))
+    }
 }
 
 /// A change of a field.

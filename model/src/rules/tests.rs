@@ -64,7 +64,7 @@ fn what_kubernetes_declares() {
     let spec = |spec: Value| json!({ "spec": spec });
     let cases = [
         ("autoscaling.v2.HorizontalPodAutoscaler", spec(json!({"maxReplicas": 0, "scaleTargetRef": {"kind": "A"}})), {
-            "spec.maxReplicas: Invalid value: 0: must be greater than or equal to 1 | spec.scaleTargetRef.name: Required value"
+            "spec.maxReplicas: Required value | spec.scaleTargetRef.name: Required value"
         }),
         ("node.v1.RuntimeClass", json!({"handler": ""}), "handler: Required value"),
         (

@@ -69,6 +69,9 @@ pub struct Node {
     /// Known fields of a map.
     #[serde(default)]
     pub properties: BTreeMap<Box<str>, Node>,
+    /// Those that an object always has, even where they are empty.
+    #[serde(default)]
+    pub required: Vec<Box<str>>,
     /// The values of a map with free keys.
     #[serde(rename = "additionalProperties")]
     pub values: Option<Box<Node>>,
@@ -117,6 +120,16 @@ impl Node {
     /// Whether strategic merge patches merge it, if it is a list.
     pub fn patch_merges(&self) -> bool {
         self.patch_strategy.as_deref().is_some_and(|s| s.starts_with("merge"))
+    }
+    /// Whether a field is left out where it is an empty list, or an empty map with free keys: Kubernetes' types don't write those that may be absent.
+    pub fn leaves_out(&self, field: &str, value: &Value) -> bool {
+        let child = self.properties.get(field).map(|child| child.resolve().1);
+        let empty = match value {
+            Value::Array(items) => items.is_empty(),
+            Value::Object(map) => map.is_empty() && child.is_some_and(|child| child.values.is_some()),
+            _ => false,
+        };
+        empty && !self.required.iter().any(|required| &**required == field)
     }
     /// Whether it is a map about whose fields nothing is known.
     pub fn is_free(&self) -> bool {

@@ -1,11 +1,11 @@
 //! The paths of a kind in an OpenAPI document.
 use crate::kind::Kind;
+use crate::patch;
 use crate::subresource::Subresource;
 use serde_json::{Map, Value, json};
 
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
-const PATCHES: [&str; 3] = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
 const LISTING: [(&str, &str); 9] = [
     ("allowWatchBookmarks", "boolean"),
     ("continue", "string"),
@@ -71,6 +71,7 @@ struct Operation<'a> {
 /// What a path is about.
 struct Target<'a> {
     version: Version,
+    kind: &'a Kind,
     id: String,
     gvk: Value,
     parameters: &'a [&'a str],
@@ -83,13 +84,13 @@ impl Target<'_> {
             "operationId": format!("{}{}", op.action, self.id), "responses": self.version.response(op.answer),
             "x-kubernetes-action": op.action, "x-kubernetes-group-version-kind": self.gvk,
         });
-        let patch = op.method == "patch";
+        let is_patch = op.method == "patch";
         if let Some(body) = op.body {
-            let schema = if patch { json!({"type": "object"}) } else { self.version.reference(body) };
+            let schema = if is_patch { json!({"type": "object"}) } else { self.version.reference(body) };
             match self.version {
                 Version::V2 => parameters.push(json!({"name": "body", "in": "body", "required": op.method != "delete", "schema": schema})),
                 Version::V3 => {
-                    let types: &[&str] = if patch { &PATCHES } else { &["*/*"] };
+                    let types = if is_patch { patch::media_types(self.kind) } else { vec!["*/*"] };
                     let content: Map<String, Value> = types.iter().map(|t| ((*t).to_owned(), json!({ "schema": schema }))).collect();
                     out["requestBody"] = json!({ "content": content });
                 }
@@ -98,7 +99,7 @@ impl Target<'_> {
         out["parameters"] = parameters.into();
         if self.version == Version::V2 {
             out["produces"] = json!(["application/json"]);
-            out["consumes"] = if patch { json!(PATCHES) } else { json!(["*/*"]) };
+            out["consumes"] = if is_patch { json!(patch::media_types(self.kind)) } else { json!(["*/*"]) };
         }
         out
     }
@@ -123,7 +124,7 @@ pub(super) fn of(kind: &Kind, form: Version) -> Vec<(String, Value)> {
     let gvk = json!({"group": kind.group, "version": version, "kind": kind.kind});
     let list = format!("{}List", kind.schema.name());
     let id = format!("{}{}", kind.group.replace('.', ""), format_args!("{version}{}", kind.kind));
-    let target = |suffix: &str, gvk: &Value, parameters| Target { version: form, id: format!("{id}{suffix}"), gvk: gvk.clone(), parameters };
+    let target = |suffix: &str, gvk: &Value, parameters| Target { version: form, kind, id: format!("{id}{suffix}"), gvk: gvk.clone(), parameters };
     let collection = format!("{base}{within}/{}", kind.resource);
     let mut out: Vec<(String, Option<Value>)> = vec![
         (collection.clone(), target("Collection", &gvk, parameters).path(collection_operations(kind, &list))),

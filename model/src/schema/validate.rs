@@ -197,7 +197,7 @@ impl Walk {
             if !known && self.unknown.len() < MAX_UNKNOWN {
                 self.unknown.push(format!("unknown field \"{}\"", place.below(place.owner, Step::Field(key)).path(true)));
             }
-            known && !value.is_null()
+            known && !value.is_null() && !node.leaves_out(key, value)
         });
         for (key, value) in map.iter_mut() {
             if let Some(child) = node.properties.get(key.as_str()) {
@@ -341,6 +341,17 @@ mod tests {
         assert_eq!(check(POD, pod), (stored, Ok(vec![])));
         let lease = check(("coordination.k8s.io", "leases"), json!({"spec": {"renewTime": "2026-01-01T00:00:00.5Z"}})).0;
         assert_eq!(lease["spec"]["renewTime"], "2026-01-01T00:00:00.500000Z");
+    }
+
+    #[test]
+    fn what_is_empty_and_may_be_absent_is_left_out() {
+        let map = json!({"metadata": {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}, "data": {}});
+        assert_eq!(check(("", "configmaps"), map), (json!({"metadata": {}}), Ok(vec![])));
+        let pod = json!({"metadata": {}, "spec": {"containers": [], "securityContext": {}, "volumes": [{"name": "v", "emptyDir": {}}], "tolerations": []}});
+        let want = json!({"metadata": {}, "spec": {"containers": [], "securityContext": {}, "volumes": [{"name": "v", "emptyDir": {}}]}});
+        assert_eq!(check(POD, pod), (want, Ok(vec![])));
+        let role = json!({"metadata": {}, "rules": [{"verbs": [], "apiGroups": [], "resources": []}]});
+        assert_eq!(check(("rbac.authorization.k8s.io", "roles"), role).0, json!({"metadata": {}, "rules": [{"verbs": []}]}));
     }
 
     #[test]

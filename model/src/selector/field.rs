@@ -76,11 +76,18 @@ impl fmt::Display for FieldSelector {
     }
 }
 
+/// Cluster-scoped kinds of which Kubernetes says itself what may be selected; of others it takes what every kind may have, a namespace as well.
+const OWN_FIELDS: [&str; 4] = ["nodes", "namespaces", "certificatesigningrequests", "resourceslices"];
+
+fn by_default(kind: &Kind) -> bool {
+    kind.schema.builtin().is_some() && !OWN_FIELDS.contains(&&*kind.resource)
+}
+
 fn path(kind: &Kind, label: &str) -> Option<Vec<String>> {
     let of_all = |steps: [&str; 2]| Some(steps.map(str::to_owned).to_vec());
     match label {
         "metadata.name" => of_all(["metadata", "name"]),
-        "metadata.namespace" if kind.namespaced() => of_all(["metadata", "namespace"]),
+        "metadata.namespace" if kind.namespaced() || by_default(kind) => of_all(["metadata", "namespace"]),
         _ => kind.selectable.iter().find(|field| *field.label == *label).map(|field| field.path.iter().map(ToString::to_string).collect()),
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use model::{ApiError, Stored};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who an API request is made for, as authenticated: Kubernetes' `UserInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,8 @@ pub struct Options {
     pub resource_version: String,
     /// `resourceVersionMatch`: `""`, `Exact`, `NotOlderThan`.
     pub resource_version_match: String,
+    /// `sendInitialEvents` of what isn't a watch, which it is refused for.
+    pub send_initial_events: Option<bool>,
     /// `dryRun=All`.
     pub dry_run: bool,
     /// `fieldValidation`: `""` (Warn), `Ignore`, `Warn`, `Strict`.
@@ -251,8 +254,21 @@ pub struct WatchRequest {
     pub request: Request,
     /// `allowWatchBookmarks`.
     pub bookmarks: bool,
-    /// `sendInitialEvents`: begin with the current objects, then a bookmark that says so.
+    /// `sendInitialEvents`: begin with the current objects, then a bookmark that says so; it goes with the `resourceVersionMatch` `NotOlderThan`.
     pub initial_events: Option<bool>,
+    /// How long the watch is going to be open, where its client says that: shortly before, a bookmark tells how far it has come.
+    #[serde(default)]
+    pub lifetime: Option<Duration>,
+}
+
+impl WatchRequest {
+    /// A watch with bookmarks, with the options that belong together.
+    pub fn new(mut request: Request, initial_events: Option<bool>) -> Self {
+        if initial_events.is_some() {
+            "NotOlderThan".clone_into(&mut request.options.resource_version_match);
+        }
+        Self { request, bookmarks: true, initial_events, lifetime: None }
+    }
 }
 
 /// One event of a watch.

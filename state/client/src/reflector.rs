@@ -125,7 +125,7 @@ impl Reflector {
         let mut request = self.request.clone();
         request.options.resource_version = self.revision.map(|r| r.to_string()).unwrap_or_default();
         let initial_events = self.revision.is_none().then_some(true);
-        let watch = self.client.watch(WatchRequest { request, bookmarks: true, initial_events }).await?;
+        let watch = self.client.watch(WatchRequest::new(request, initial_events)).await?;
         Ok(if self.revision.is_none() { Phase::Syncing(watch, BTreeSet::new()) } else { Phase::Following(watch) })
     }
 

@@ -75,6 +75,21 @@ impl InFlightRequest {
         drop(seat);
     }
 
+    /// Waits for something that others do, without a seat meanwhile.
+    ///
+    /// # Errors
+    /// 429 when too much waits so, or no seat is free afterwards.
+    pub async fn without_seat<T>(&self, wait: impl Future<Output = T>) -> Result<T, ApiError> {
+        let had_seat = self.held_seat().is_some();
+        let aside = self.park()?;
+        let done = wait.await;
+        drop(aside);
+        if had_seat {
+            self.take_seat().await?;
+        }
+        Ok(done)
+    }
+
     fn held_seat(&self) -> MutexGuard<'_, Option<Seat>> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -212,7 +212,7 @@ impl Store {
     /// 504 for a revision that isn't there yet.
     pub async fn list_page(&self, group: &str, resource: &str, request: &PageRequest, matches: Option<Matches<'_>>) -> Result<Page, ApiError> {
         let log = &self.shard(group, resource).log;
-        page::read(log, &log.table(group, resource), request, matches).await
+        page::read(log, &log.table(group, resource), request, matches, jiff::Timestamp::now().as_second()).await
     }
 
     /// Watches a resource, in one namespace or (`""`) in all.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// So many objects are looked at under one lock.
 const CHUNK: usize = 512;
+/// Seconds for which a list may be read in pages. Kubernetes forgets what was there after five minutes, and clients are written for that.
+const LIFETIME: i64 = 300;
 
 /// Which objects a list has, and from where to where.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,9 @@ pub struct Token {
     n: String,
     /// How many objects followed.
     c: Option<u64>,
+    /// When the list began, in seconds since 1970.
+    #[serde(default)]
+    t: i64,
 }
 
 impl Token {
@@ -73,7 +78,7 @@ impl Token {
 
     /// 410, with the token that goes on with the present.
     fn expired(&self) -> Result<ApiError, ApiError> {
-        let continue_token = Self { r: 0, c: None, ..self.clone() }.encode()?;
+        let continue_token = Self { r: 0, c: None, t: 0, ..self.clone() }.encode()?;
         let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue \
                        parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided \
                        token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was \
@@ -158,6 +163,14 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// How many objects of the present follow what was read.
+    fn following(&self) -> usize {
+        let data = self.table.read();
+        data.after(self.namespace, self.cursor.as_ref().map(|(s, n)| (&**s, &**n))).count()
+    }
+}
+
 async fn select(found: Vec<Arc<Stored>>, matches: Matches<'_>, items: &mut Vec<Arc<Stored>>) {
     for (n, stored) in found.into_iter().enumerate() {
         if n % CHUNK == CHUNK - 1 {
@@ -172,15 +185,18 @@ async fn select(found: Vec<Arc<Stored>>, matches: Matches<'_>, items: &mut Vec<A
 /// What selects objects of a list.
 pub type Matches<'a> = &'a (dyn Fn(&Stored) -> bool + Send + Sync);
 
-/// Reads one page. `matches` selects objects; it is called without any lock, and others get a turn between so many calls.
+/// Reads one page, at `now` in seconds since 1970. `matches` selects objects; it is called without any lock, and others get a turn between so many calls.
 ///
 /// # Errors
 /// 400 for a token that isn't one of ours, 410 when the revision is no longer held, 504 when it isn't there yet.
-pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matches: Option<Matches<'_>>) -> Result<Page, ApiError> {
+pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matches: Option<Matches<'_>>, now: i64) -> Result<Page, ApiError> {
     let token = (!request.continue_token.is_empty()).then(|| Token::decode(&request.continue_token)).transpose()?;
     let revision = token.as_ref().map_or(request.at, |t| Some(t.r)).filter(|r| *r > 0);
     if let Some(revision) = revision.filter(|r| *r > log.applied()) {
         return Err(too_large(revision, log.applied()));
+    }
+    if let Some(token) = token.as_ref().filter(|token| token.r > 0 && now > token.t.saturating_add(LIFETIME)) {
+        return Err(token.expired()?);
     }
     let cursor = token.as_ref().map(|t| (Arc::from(&*t.s), Arc::from(&*t.n)));
     let mut reader = Reader { log, table, namespace: &request.namespace, revision, cursor };
@@ -199,6 +215,9 @@ pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matche
         if token.is_none() {
             following.get_or_insert(total);
         }
+        if token.as_ref().is_some_and(|token| token.r == 0) && following.is_none() && matches.is_none() {
+            following = Some(reader.following() + found.len());
+        }
         match matches {
             Some(matches) => select(found, matches, &mut items).await,
             None => items.extend(found),
@@ -210,8 +229,9 @@ pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matche
         page.items.truncate(limit);
         page.remaining = following.filter(|_| matches.is_none()).and_then(|n| n.checked_sub(limit)).map(|n| n as u64).filter(|n| *n > 0);
         let last = page.items.last().map(|s| (s.key.namespace.to_string(), s.key.name.to_string())).unwrap_or_default();
+        let began = token.as_ref().map_or(now, |token| token.t);
         let present = token.is_some_and(|t| t.r == 0);
-        page.continue_token = Token { r: if present { 0 } else { revision }, s: last.0, n: last.1, c: page.remaining }.encode()?;
+        page.continue_token = Token { r: if present { 0 } else { revision }, s: last.0, n: last.1, c: page.remaining, t: began }.encode()?;
     }
     Ok(page)
 }

@@ -2,7 +2,7 @@
 use super::log::Log;
 use super::table::Data;
 use model::error::Details;
-use model::{ApiError, Reason};
+use model::{ApiError, Cause, CauseReason, Reason};
 use std::time::Duration;
 
 /// How long a watch from a revision that isn't there yet waits for it; as Kubernetes' API server does.
@@ -10,7 +10,9 @@ pub(crate) const FUTURE: Duration = Duration::from_secs(3);
 
 /// The 504 of reads and watches at a revision that the cluster has not reached.
 pub(crate) fn too_large(revision: u64, current: u64) -> ApiError {
-    let details = Details { retry_after_seconds: 1, ..Details::default() };
+    // clients list anew because of this cause
+    let cause = Cause { reason: CauseReason::ResourceVersionTooLarge, field: String::new(), message: "Too large resource version".to_owned() };
+    let details = Details { retry_after_seconds: 1, causes: vec![cause], ..Details::default() };
     let message = format!("Timeout: Too large resource version: {revision}, current: {current}");
     ApiError { reason: Reason::Timeout, message, details: Some(Box::new(details)) }
 }

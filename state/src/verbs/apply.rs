@@ -1,13 +1,13 @@
 //! Server-side apply: a configuration is merged into the object by its schema, or becomes one where there is none.
 use super::check;
-use crate::form;
+use super::update::Proposal;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, object_reply};
 use crate::request_context::RequestContext;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Object, Stored, Subresource, managed, schema, time};
+use model::{ApiError, Object, Subresource, managed, schema, time};
 use serde_json::Value;
 use state_client::Reply;
 
@@ -17,17 +17,32 @@ impl Pipeline {
         let configuration = parsed(configuration)?;
         if call.sub == Some(Subresource::SCALE) {
             let wanted = scale::configuration(&call.row, &configuration)?;
-            let scaled = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &wanted)).await?;
+            let scaled = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &wanted))).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
-        let (configuration, mut warnings) = accepted(call, configuration)?;
-        let written = self.change(call, &|old: &Stored| merged(call, Some(old.object()), &configuration)).await;
+        let (configuration, mut warnings) = self.accepted(call, configuration).await?;
+        let written = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &configuration))).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && call.sub.is_none() => (self.create_by_put(call, merged(call, None, &configuration)?).await?, true),
             written => (written?, false),
         };
         warnings.extend(written.warnings);
-        Ok(object_reply(form::outward(&call.kind, written.stored)?, created, warnings))
+        Ok(object_reply(self.outward_stored(call, written.stored).await?, created, warnings))
+    }
+
+    /// Checks a configuration: first whether it is what the schema says, which merging needs to know. It stays as its client wrote it, unless objects are stored in
+    /// another form than the client's. Returns warnings with it.
+    async fn accepted(&self, call: &RequestContext, mut configuration: Object) -> Result<(Object, Vec<String>), ApiError> {
+        meta::check_kind(&call.kind, &mut configuration)?;
+        meta::check_name(&mut configuration, &call.name)?;
+        meta::check_namespace(&call.kind, &mut configuration, &call.namespace)?;
+        if let Some(node) = call.kind.schema.node() {
+            managed::check(&configuration, node).map_err(|e| e.to_api())?;
+        }
+        let mut shaped = configuration.clone();
+        let warnings = check::shape(call, &mut shaped, None)?;
+        let as_stored = call.kind.api_version() == call.row.api_version();
+        Ok((if as_stored { configuration } else { self.inward(call, shaped).await? }, warnings))
     }
 }
 
@@ -41,21 +56,6 @@ fn parsed(configuration: &[u8]) -> Result<Object, ApiError> {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     Ok(object)
-}
-
-/// Checks a configuration: first whether it is what the schema says, which merging needs to know. It stays as its client wrote it, unless objects are stored in
-/// another form than the client's. Returns warnings with it.
-fn accepted(call: &RequestContext, mut configuration: Object) -> Result<(Object, Vec<String>), ApiError> {
-    meta::check_kind(&call.kind, &mut configuration)?;
-    meta::check_name(&mut configuration, &call.name)?;
-    meta::check_namespace(&call.kind, &mut configuration, &call.namespace)?;
-    if let Some(node) = call.kind.schema.node() {
-        managed::check(&configuration, node).map_err(|e| e.to_api())?;
-    }
-    let mut shaped = configuration.clone();
-    let warnings = check::shape(call, &mut shaped, None)?;
-    let as_stored = call.kind.api_version() == call.row.api_version();
-    Ok((if as_stored { configuration } else { call.kind.inward(shaped) }, warnings))
 }
 
 /// What a configuration makes of an object, or of nothing.

@@ -1,8 +1,8 @@
 //! Create: what a client asks for, named, defaulted, admitted and checked, and written where nothing is.
 use super::check;
+use super::webhooks::Drafted;
 use crate::admission::Effects;
 use crate::claims;
-use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{Written, object_reply};
@@ -27,7 +27,7 @@ impl Pipeline {
         let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
         check::not_yet_stored(&given)?;
-        let mut given = call.kind.inward(given);
+        let mut given = self.inward(call, given).await?;
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
             attempts -= 1;
@@ -37,7 +37,7 @@ impl Pipeline {
                 (Err(e), _) => return Err(e),
                 (Ok(written), _) => {
                     warnings.extend(written.warnings);
-                    return Ok(object_reply(form::outward(&call.kind, written.stored)?, true, warnings));
+                    return Ok(object_reply(self.outward_stored(call, written.stored).await?, true, warnings));
                 }
             }
         }
@@ -57,14 +57,14 @@ impl Pipeline {
     /// `None` when somebody else has claimed what was chosen.
     async fn try_create(&self, call: &RequestContext, mut object: Object) -> Result<Option<Written>, ApiError> {
         let of = call.write();
-        let owners = managed::before(&mut object, None, false);
+        let (owners, generated) = (managed::before(&mut object, None, false), object.name().is_empty());
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
         write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
-        let held = self.mutate(call, &mut object, None, held).await?;
+        let held = self.mutate(call, Drafted { object: &mut object, old: None, generated }, held).await?;
         write::finish_new(&of, &mut object)?;
         let held = self.judge(call, &object, None, held).await?;
         let mut held = self.validate(call, &object, None, held).await?;

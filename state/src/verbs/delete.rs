@@ -1,7 +1,6 @@
 //! Delete and deletecollection: a plan for each object, carried out by compare-and-swap.
 use crate::admission::Admit;
 use crate::deletion::{self, DeletionOptions, DeletionPlan};
-use crate::form;
 use crate::pipeline::Pipeline;
 use crate::reply::{object_reply, success};
 use crate::request_context::{self, RequestContext};
@@ -10,7 +9,7 @@ use crate::store::StoreOp;
 use futures::StreamExt;
 use model::{ApiError, Stored};
 use serde_json::{Value, json};
-use state_client::{Body, ListReply, Reply};
+use state_client::{Body, Reply};
 use std::sync::Arc;
 
 /// How many deletions of a collection are under way at once.
@@ -37,7 +36,7 @@ impl Pipeline {
                 let details = json!({"name": &*call.name, "kind": &*call.kind.resource, "uid": object.uid()});
                 Ok(success(200, Some((&call.kind.group, details))))
             }
-            Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(form::outward(&call.kind, object)?, false, Vec::new())),
+            Deleted::Gone(object) | Deleted::Marked(object) => Ok(object_reply(self.outward_stored(call, object).await?, false, Vec::new())),
         }
     }
 
@@ -66,15 +65,14 @@ impl Pipeline {
         let selection = Selection::parse(&call.kind, &call.options)?;
         // each deletion takes a place of its own, so that a long collection lets others go between
         call.admitted.give_up_seat();
-        self.store().barrier(&call.row.group, &call.row.resource).await?;
-        let list = self.page(call, &selection, None).await?;
+        let list = self.selected(call, &selection).await?;
         let names: Vec<String> = list.items.iter().map(|s| s.key.name.to_string()).collect();
         let mut deletions = futures::stream::iter(names).map(|name| self.delete_named(call, name, &asked)).buffer_unordered(AT_ONCE);
         let mut failed = None;
         while let Some(result) = deletions.next().await {
             failed = failed.or(result.err().filter(|e| !e.is_not_found()));
         }
-        failed.map_or(Ok(Reply::List(ListReply { items: list.items, revision: list.revision, ..ListReply::default() })), Err)
+        failed.map_or(Ok(Reply::List(list)), Err)
     }
 
     async fn delete_named(&self, call: &RequestContext, name: String, asked: &DeletionOptions) -> Result<Deleted, ApiError> {

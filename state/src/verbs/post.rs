@@ -5,6 +5,7 @@ use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, success};
 use crate::request_context::{self, RequestContext};
 use crate::subresource::{binding, token};
+use crate::verbs::update::Proposal;
 use model::{ApiError, Subresource};
 use state_client::{Body, Reply};
 
@@ -23,7 +24,7 @@ impl Pipeline {
 
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let binding = self.admit_action(call, Subresource::BINDING, request_context::object(body)?).await?;
-        self.change(call, &|old| binding::apply(&binding, old.object(), call.now)).await?;
+        self.change(call, Proposal::Stored(&|old| binding::apply(&binding, old, call.now))).await?;
         Ok(success(201, None))
     }
 

@@ -1,6 +1,7 @@
 //! Get, list and connect.
 use crate::flow_control::Seat;
 use crate::form;
+use crate::list_options;
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, object_reply};
 use crate::request_context::{self, RequestContext};
@@ -28,16 +29,13 @@ enum Freshness {
 
 fn freshness(call: &RequestContext) -> Result<Freshness, ApiError> {
     let options = &call.options;
-    let refuse = |why: String| Err(ApiError::bad_request(format!("resourceVersionMatch: {why}")));
+    let many = call.verb != Verb::Get;
     match (options.resource_version.as_str(), options.resource_version_match.as_str()) {
-        ("", "") => Ok(Freshness::Latest),
-        ("", _) => refuse("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned()),
-        ("0", "Exact") => refuse("Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"".to_owned()),
+        ("", _) => Ok(Freshness::Latest),
         ("0", _) => Ok(Freshness::Any),
-        (text, "Exact") => Ok(Freshness::Exact(revision(text)?)),
-        (text, "") if options.limit > 0 && call.verb == Verb::List => Ok(Freshness::Exact(revision(text)?)),
-        (text, "" | "NotOlderThan") => Ok(Freshness::NotOlderThan(revision(text)?)),
-        (_, other) => refuse(format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\"")),
+        (text, "Exact") if many => Ok(Freshness::Exact(revision(text)?)),
+        (text, "") if options.limit > 0 && many => Ok(Freshness::Exact(revision(text)?)),
+        (text, _) => Ok(Freshness::NotOlderThan(revision(text)?)),
     }
 }
 
@@ -46,7 +44,8 @@ fn freshness(call: &RequestContext) -> Result<Freshness, ApiError> {
 /// # Errors
 /// 400 when it is none.
 pub fn revision(text: &str) -> Result<u64, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request(format!("invalid resource version {text:?}")))
+    let why = || format!("invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+    text.parse().map_err(|_| ApiError::bad_request(why()))
 }
 
 impl Pipeline {
@@ -64,8 +63,11 @@ impl Pipeline {
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         self.check_read(call, &stored)?;
         match call.sub {
-            None | Some(Subresource::STATUS) => Ok(object_reply(form::outward(&call.kind, stored)?, false, Vec::new())),
-            Some(Subresource::SCALE) => Ok(json_reply(&Value::Object(stored.read(|object| scale::of(&call.row, object)).0), 200)),
+            None | Some(Subresource::STATUS) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
+            Some(Subresource::SCALE) => {
+                let stored = stored.own();
+                Ok(json_reply(&Value::Object(scale::of(&call.row, &*self.current(call, &stored).await?).0), 200))
+            }
             Some(sub) => connected(sub, stored, Object::default()),
         }
     }
@@ -82,6 +84,12 @@ impl Pipeline {
 
     pub(crate) async fn list(&self, call: &RequestContext) -> Result<Reply, ApiError> {
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(call)?);
+        self.selected(call, &selection).await.map(Reply::List)
+    }
+
+    /// What a call selects of a resource, as new as it asks for.
+    pub(crate) async fn selected(&self, call: &RequestContext, selection: &Selection) -> Result<ListReply, ApiError> {
+        list_options::check_list(&call.options)?;
         let going_on = !call.options.continue_token.is_empty();
         if going_on && !matches!(call.options.resource_version.as_str(), "" | "0") {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
@@ -90,7 +98,7 @@ impl Pipeline {
         self.freshen(&call.row, wanted).await?;
         self.allow_again(call).await?;
         let at = if let Freshness::Exact(revision) = wanted { Some(revision) } else { None };
-        self.page(call, &selection, at).await.map(Reply::List)
+        self.page(call, selection, at).await
     }
 
     /// Waits for a turn to look through what there is.
@@ -106,11 +114,17 @@ impl Pipeline {
             Some(other) => s.read(|stored| selection.matches(&other.conversion.outward(stored))),
             None => selection.selects(s),
         };
-        let filter: Option<Matches<'_>> = if selection.is_everything() { None } else { Some(&matches) };
+        // what only a webhook can show is selected when it has
+        let selects_later = !selection.is_everything() && form::is_remote(&call.kind);
+        let filter: Option<Matches<'_>> = if selection.is_everything() || selects_later { None } else { Some(&matches) };
         let _turn = if filter.is_some() { Some(self.search(call).await?) } else { None };
         let page = self.store().list_page(&call.row.group, &call.row.resource, &request, filter).await?;
-        let items = page.items.into_iter().map(|s| form::outward(&call.kind, s)).collect::<Result<_, _>>()?;
-        Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining: page.remaining })
+        let mut items = self.outward_all(call, page.items).await?;
+        if selects_later {
+            items.retain(|shown| selection.selects(shown));
+        }
+        let remaining = page.remaining.filter(|_| !selects_later);
+        Ok(ListReply { items, revision: page.revision, continue_token: page.continue_token, remaining })
     }
 }
 

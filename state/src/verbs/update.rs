@@ -1,10 +1,10 @@
 //! Update and patch: what a client makes of the present object, checked, and written when it differs.
 use super::check;
+use super::webhooks::Drafted;
 use crate::admission::Effects;
 use crate::authz::Attributes;
 use crate::claims::Made;
 use crate::deletion;
-use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{Written, json_reply, object_reply};
@@ -12,7 +12,7 @@ use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Cause, Object, Reason, Stored, Subresource, managed, patch, time};
+use model::{ApiError, Cause, Kind, Object, Reason, Stored, Subresource, managed, patch, time};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,25 +21,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 /// How a client's change makes the next object from the present one.
-pub(crate) type Propose<'a> = &'a (dyn Fn(&Stored) -> Result<Object, ApiError> + Send + Sync);
+type Propose<'a> = &'a (dyn Fn(&Object) -> Result<Object, ApiError> + Send + Sync);
+
+/// The same, with the form in which both are.
+#[derive(Clone, Copy)]
+pub(crate) enum Proposal<'a> {
+    /// That in which they are stored.
+    Stored(Propose<'a>),
+    /// That which the client sees.
+    Shown(Propose<'a>),
+}
 
 impl Pipeline {
     pub(crate) async fn update(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let json = check::json(&body);
         let mut given = request_context::object(body)?;
         if call.sub == Some(Subresource::SCALE) {
-            let scaled = self.change(call, &|old| scale::apply(&call.row, &given, old.object())).await?;
+            let scaled = self.change(call, Proposal::Stored(&|old| scale::apply(&call.row, &given, old))).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
         let mut warnings = accept(call, &mut given, json.as_deref())?;
-        let given = call.kind.inward(given);
-        let written = self.change(call, &|old| built_on(call, &given, old)).await;
+        let given = self.inward(call, given).await?;
+        let written = self.change(call, Proposal::Stored(&|old| built_on(call, &given, old))).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && self.is_made_by_put(call) => (self.create_by_put(call, given).await?, true),
             written => (written?, false),
         };
         warnings.extend(written.warnings);
-        Ok(object_reply(form::outward(&call.kind, written.stored)?, created, warnings))
+        Ok(object_reply(self.outward_stored(call, written.stored).await?, created, warnings))
     }
 
     fn is_made_by_put(&self, call: &RequestContext) -> bool {
@@ -60,36 +69,48 @@ impl Pipeline {
             return self.apply(call, &bytes).await;
         }
         if call.sub == Some(Subresource::SCALE) {
-            let propose = |old: &Stored| scale::apply(&call.row, &patched(how, &bytes, &scale::of(&call.row, old.object()), Some(SCALE))?, old.object());
-            let scaled = self.change(call, &propose).await?;
+            let propose = |old: &Object| scale::apply(&call.row, &patched(call, how, &bytes, &scale::of(&call.row, old), Some(SCALE))?, old);
+            let scaled = self.change(call, Proposal::Stored(&propose)).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
         let warnings = Mutex::new(Vec::new());
-        let propose = |old: &Stored| {
-            // a patch is of the form that its client sees
-            let shown = call.kind.outward(old.object());
-            let mut next = patched(how, &bytes, shown.as_ref().unwrap_or_else(|| old.object()), call.kind.schema.builtin())?;
+        let propose = |shown: &Object| {
+            let mut next = patched(call, how, &bytes, shown, call.kind.schema.builtin())?;
             let found = accept(call, &mut next, json.as_deref())?;
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
-            Ok(call.kind.inward(next))
+            Ok(next)
         };
-        let written = self.change(call, &propose).await?;
+        let written = self.change(call, Proposal::Shown(&propose)).await?;
         let mut warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
         warnings.extend(written.warnings);
-        Ok(object_reply(form::outward(&call.kind, written.stored)?, false, warnings))
+        Ok(object_reply(self.outward_stored(call, written.stored).await?, false, warnings))
     }
 
     /// Changes the object that `call` names. Returns it as it is afterwards: the same revision when nothing changed.
     ///
     /// # Errors
-    /// What `propose` answers, a refusal, or 409 when others keep on writing.
-    pub(crate) async fn change(&self, call: &RequestContext, propose: Propose<'_>) -> Result<Written, ApiError> {
-        self.guarded(call, &call.name, |old| self.try_change(call, old, propose)).await
+    /// What the proposal answers, a refusal, or 409 when others keep on writing.
+    pub(crate) async fn change(&self, call: &RequestContext, proposal: Proposal<'_>) -> Result<Written, ApiError> {
+        self.guarded(call, &call.name, |old| self.try_change(call, old, proposal)).await
     }
 
-    async fn try_change(&self, call: &RequestContext, old: Arc<Stored>, propose: Propose<'_>) -> Result<Option<Written>, ApiError> {
-        let proposed = propose(&old)?;
-        let (new, mut held) = self.prepare(call, proposed, old.object()).await?;
+    async fn proposed(&self, call: &RequestContext, present: &Object, proposal: Proposal<'_>) -> Result<Object, ApiError> {
+        match proposal {
+            Proposal::Stored(propose) => propose(present),
+            Proposal::Shown(propose) if call.kind.stored_as.is_none() => propose(present),
+            Proposal::Shown(propose) => {
+                let next = propose(&*self.outward(call, &call.kind, present).await?)?;
+                self.inward(call, next).await
+            }
+        }
+    }
+
+    async fn try_change(&self, call: &RequestContext, old: Arc<Stored>, proposal: Proposal<'_>) -> Result<Option<Written>, ApiError> {
+        let (new, mut held) = {
+            let present = self.current(call, &old).await?;
+            let proposed = self.proposed(call, &present, proposal).await?;
+            self.prepare(call, proposed, &present).await?
+        };
         let warnings = std::mem::take(&mut held.warnings);
         let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
         let Some(made) = made else { return Ok(None) };
@@ -117,7 +138,7 @@ impl Pipeline {
         let mut new = write::cover(&of, new, old);
         write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
         let held = self.admit(call, &mut new, Some(old)).await?;
-        let held = self.mutate(call, &mut new, Some(old), held).await?;
+        let held = self.mutate(call, Drafted { object: &mut new, old: Some(old), generated: false }, held).await?;
         write::finish_change(&of, &mut new, old)?;
         let held = self.judge(call, &new, Some(old), held).await?;
         let held = self.validate(call, &new, Some(old), held).await?;
@@ -134,30 +155,29 @@ pub(super) fn accept(call: &RequestContext, given: &mut Object, json: Option<&[u
     Ok(warnings)
 }
 
-fn unsupported() -> ApiError {
-    let known = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
-    let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
+fn unsupported(kind: &Kind) -> ApiError {
+    let why = format!("the body of the request was in an unknown format - accepted media types include: {}", patch::media_types(kind).join(", "));
     ApiError::new(Reason::UnsupportedMediaType, why)
 }
 
-fn patched(how: PatchKind, bytes: &[u8], old: &Object, schema: Option<&str>) -> Result<Object, ApiError> {
+fn patched(call: &RequestContext, how: PatchKind, bytes: &[u8], old: &Object, schema: Option<&str>) -> Result<Object, ApiError> {
     match how {
         PatchKind::Json => patch::apply_json(old, bytes),
         PatchKind::Merge => patch::apply_merge(old, bytes),
         PatchKind::Strategic => match schema {
             Some(schema) => patch::apply_strategic(old, bytes, schema),
             // custom resources have no strategic merge: their schemas don't say how
-            None => Err(unsupported()),
+            None => Err(unsupported(&call.kind)),
         },
-        PatchKind::Apply => Err(unsupported()),
+        PatchKind::Apply => Err(unsupported(&call.kind)),
     }
 }
 
 /// What a PUT proposes in place of `old`.
-fn built_on(call: &RequestContext, given: &Object, old: &Stored) -> Result<Object, ApiError> {
+fn built_on(call: &RequestContext, given: &Object, old: &Object) -> Result<Object, ApiError> {
     if call.sub.is_none() && !call.row.strategy.unconditional_update() && matches!(given.resource_version(), "" | "0") {
         let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
-        return Err(ApiError::invalid(&call.kind.group, &call.kind.kind, &old.key.name, vec![cause]));
+        return Err(ApiError::invalid(&call.kind.group, &call.kind.kind, old.name(), vec![cause]));
     }
     Ok(given.clone())
 }

@@ -2,6 +2,7 @@
 use super::read::revision;
 use crate::form;
 use crate::identity;
+use crate::list_options;
 use crate::node_name;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
@@ -18,6 +19,10 @@ use std::time::Duration;
 
 /// How often a bookmark says how far a quiet watch has come.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// So long before a watch ends a bookmark says how far it has come.
+const BEFORE_END: Duration = Duration::from_secs(2);
+/// When a watch ends that ends with its client only.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// So many initial events travel in one frame.
 const FRAME: usize = 500;
 /// Bytes of objects in one frame.
@@ -38,8 +43,11 @@ struct Ready {
     bookmarks: bool,
     /// Whether a bookmark ends the initial events.
     announced: bool,
-    /// Asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
-    judge: Option<Pipeline>,
+    /// How long it is going to be open.
+    lifetime: Option<Duration>,
+    pipeline: Pipeline,
+    /// Whether it is asked again before each change is told to a node: what it may see ends with its pods. Of pods the selection sees to that.
+    judged: bool,
 }
 
 impl Pipeline {
@@ -65,7 +73,8 @@ impl Pipeline {
         self.allow(&call).await?;
         let selection = Selection::parse(&call.kind, &call.options)?.limited(self.limit(&call)?);
         let (group, resource) = (&*call.row.group, &*call.row.resource);
-        let from = match (call.options.resource_version.as_str(), asked.initial_events) {
+        let initial_events = list_options::check_watch(&call.options, asked.initial_events)?;
+        let from = match (call.options.resource_version.as_str(), initial_events) {
             ("" | "0", Some(false)) => WatchFrom::Now,
             ("" | "0", _) => WatchFrom::Initial,
             (text, Some(true)) => {
@@ -85,8 +94,8 @@ impl Pipeline {
             None => Source::of(store, routes, (group, resource), &call.namespace, from)?,
         };
         call.admitted.charge(initial.len() * size_of::<Arc<Stored>>())?;
-        let judge = call.node().filter(|_| !call.of_pods()).map(|_| self.clone());
-        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced: asked.initial_events == Some(true), judge })
+        let (pipeline, judged, announced) = (self.clone(), call.node().is_some() && !call.of_pods(), asked.bookmarks && initial_events == Some(true));
+        Ok(Ready { call, selection, initial, revision, source, bookmarks: asked.bookmarks, announced, pipeline, judged, lifetime: asked.lifetime })
     }
 }
 
@@ -123,15 +132,39 @@ impl Ready {
 
     async fn follow(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         self.begin(sender).await?;
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + BOOKMARK, BOOKMARK);
+        let begun = tokio::time::Instant::now();
+        let mut ticks = tokio::time::interval_at(begun + BOOKMARK, BOOKMARK);
+        let mut last = std::pin::pin!(tokio::time::sleep_until(begun + self.lifetime.unwrap_or(FOREVER).saturating_sub(BEFORE_END)));
+        let (mut ends, mut kinds) = (self.bookmarks && self.lifetime.is_some(), self.pipeline.definitions());
+        let custom = self.call.kind.schema.custom().is_some();
         loop {
             let events = tokio::select! {
                 () = sender.closed() => return Err(End::Closed),
                 changes = self.source.next() => self.judged(&changes?).await?,
-                _ = ticks.tick(), if self.bookmarks => vec![Event::Bookmark { revision: self.source.progress(), initial_events_end: false }],
+                _ = ticks.tick(), if self.bookmarks => vec![self.bookmark()],
+                () = &mut last, if ends => {
+                    ends = false;
+                    vec![self.bookmark()]
+                }
+                Ok(()) = kinds.changed(), if custom => {
+                    if self.is_gone() {
+                        return Err(End::Closed);
+                    }
+                    continue;
+                }
             };
             self.send(sender, events).await?;
         }
+    }
+
+    fn bookmark(&mut self) -> Event {
+        Event::Bookmark { revision: self.source.progress(), initial_events_end: false }
+    }
+
+    /// Whether the definition of what is watched no longer serves it.
+    fn is_gone(&self) -> bool {
+        let kind = &self.call.kind;
+        self.pipeline.kinds().served(&kind.group, &kind.version, &kind.resource).is_none()
     }
 
     /// Sends events in as many frames as their sizes ask for. Who leaves them where they are is charged for them, and left after a while: they aren't held
@@ -159,17 +192,21 @@ impl Ready {
     }
 
     async fn judged(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
-        let events = self.events(changes)?;
-        if let Some(pipeline) = self.judge.as_ref().filter(|_| !events.is_empty()) {
-            pipeline.allow_again(&self.call).await?;
+        let events = if form::is_as_stored(&self.call.kind) {
+            changes.iter().filter_map(|change| self.selection.event(change)).collect()
+        } else {
+            Box::pin(self.converted(changes)).await?
+        };
+        if self.judged && !events.is_empty() {
+            self.pipeline.allow_again(&self.call).await?;
         }
         Ok(events)
     }
 
-    fn events(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
+    async fn converted(&self, changes: &[Arc<RecordedChange>]) -> Result<Vec<Event>, ApiError> {
         let mut events = Vec::with_capacity(changes.len());
         for change in changes {
-            events.extend(self.selection.event(&*form::outward_change(&self.call.kind, change)?));
+            events.extend(self.selection.event(&self.pipeline.outward_change(&self.call, change).await?));
         }
         Ok(events)
     }
@@ -177,18 +214,15 @@ impl Ready {
     /// Sends the objects that exist.
     async fn begin(&mut self, sender: &mut Sender<Vec<Event>>) -> Result<(), End> {
         let mut events = Vec::new();
-        for (n, stored) in std::mem::take(&mut self.initial).into_iter().enumerate() {
-            if n % FRAME == FRAME - 1 {
-                // others get a turn while a selection looks for what it has nothing of
-                tokio::task::yield_now().await;
-            }
-            let shown = form::outward(&self.call.kind, stored)?;
-            if self.selection.selects(&shown) {
-                events.push(Event::Added(shown));
-            }
-            if events.len() == FRAME {
+        let mut initial = std::mem::take(&mut self.initial).into_iter();
+        while initial.len() > 0 {
+            let some = self.pipeline.outward_all(&self.call, initial.by_ref().take(FRAME).collect()).await?;
+            events.extend(some.into_iter().filter(|shown| self.selection.selects(shown)).map(Event::Added));
+            if events.len() >= FRAME {
                 self.send(sender, std::mem::take(&mut events)).await?;
             }
+            // others get a turn while a selection looks for what it has nothing of
+            tokio::task::yield_now().await;
         }
         if self.announced {
             events.push(Event::Bookmark { revision: self.revision, initial_events_end: true });

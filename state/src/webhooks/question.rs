@@ -3,7 +3,7 @@ use super::form::Form;
 use crate::request_context::RequestContext;
 use model::{Kind, Object, Subresource};
 use serde_json::{Value, json};
-use state_client::{Options, Propagation, User, Verb};
+use state_client::{Options, Propagation, User};
 use std::borrow::Cow;
 use std::sync::Arc;
 use webhooks::Webhook;
@@ -45,12 +45,6 @@ pub struct Shown<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Its objects in the form that a webhook sees.
-    pub fn shown(&self, to: &Concerned) -> Shown<'a> {
-        let show = |object: &'a Object| to.form.show(&self.call.row, object);
-        Shown { object: self.object.map(show), old: self.old.map(show) }
-    }
-
     /// The document that a webhook gets, but for its frame.
     pub fn request<'b>(&'b self, to: &'b Concerned, shown: &'b Shown<'a>, uid: String) -> AdmissionRequest<'b> {
         let call = self.call;
@@ -71,7 +65,7 @@ impl<'a> Question<'a> {
             object: shown.object.as_ref().map(|object| &object.0),
             old_object: shown.old.as_ref().map(|object| &object.0),
             dry_run: call.options.dry_run,
-            options: options(call.verb, self.operation, &call.options),
+            options: options(self.operation, &call.options),
         }
     }
 }
@@ -103,14 +97,13 @@ fn user_info(user: &User) -> Value {
     info
 }
 
-/// The request's options, as the document that Kubernetes makes of them.
-fn options(verb: Verb, operation: Operation, options: &Options) -> Option<Value> {
-    let kind = match (operation, verb) {
-        (Operation::Connect, _) => return None,
-        (Operation::Delete, _) => "DeleteOptions",
-        (_, Verb::Patch) => "PatchOptions",
-        (_, Verb::Update) => "UpdateOptions",
-        _ => "CreateOptions",
+/// The request's options, as the document that Kubernetes makes of them: a patch, too, creates or updates.
+fn options(operation: Operation, options: &Options) -> Option<Value> {
+    let kind = match operation {
+        Operation::Connect => return None,
+        Operation::Delete => "DeleteOptions",
+        Operation::Update => "UpdateOptions",
+        Operation::Create => "CreateOptions",
     };
     let mut document = json!({"kind": kind, "apiVersion": "meta.k8s.io/v1"});
     if options.dry_run {
@@ -124,9 +117,6 @@ fn options(verb: Verb, operation: Operation, options: &Options) -> Option<Value>
         if !text.is_empty() {
             document[key] = json!(text);
         }
-    }
-    if options.force {
-        document["force"] = json!(true);
     }
     Some(document)
 }

@@ -57,7 +57,7 @@ impl Table {
     }
 
     /// Takes these configurations instead of those before.
-    fn set(&self, purpose: Purpose, configurations: &mut Vec<Arc<Object>>) {
+    fn set(&self, purpose: Purpose, configurations: &mut [Arc<Object>]) {
         configurations.sort_by(|a, b| a.name().cmp(b.name()));
         let all = configurations.iter().flat_map(|configuration| Webhook::of(configuration)).map(Arc::new).collect();
         self.list(purpose).store(Arc::new(all));
@@ -78,7 +78,7 @@ impl Table {
     /// Brings one list to what the cache has.
     pub fn load(&self, store: &Store, purpose: Purpose) {
         let stored = store.list(GROUP, purpose.resource(), "").items;
-        let mut configurations = stored.iter().map(|stored| Arc::new(stored.read(Object::clone))).collect();
+        let mut configurations: Vec<Arc<Object>> = stored.iter().map(|stored| Arc::new(stored.read(Object::clone))).collect();
         self.set(purpose, &mut configurations);
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             Arc::new(Object::from_value(json!({"metadata": {"name": name}, "webhooks": webhooks})).unwrap())
         };
         let table = Table::default();
-        table.set(Purpose::Mutating, &mut vec![configuration("b", ["2", "1"]), configuration("a", ["4", "3"])]);
+        table.set(Purpose::Mutating, &mut [configuration("b", ["2", "1"]), configuration("a", ["4", "3"])]);
         let names: Vec<String> = table.of(Purpose::Mutating).iter().map(|webhook| webhook.name.clone()).collect();
         assert_eq!(names, ["4", "3", "2", "1"]);
         assert!(table.of(Purpose::Validating).is_empty());

@@ -32,7 +32,7 @@ async fn list(speaker: &Speaker, at: At, namespace: &str, selector: &str) -> Res
 
 async fn open(speaker: &Speaker, at: At, namespace: &str, selector: &str) -> Result<Watch, ApiError> {
     let request = Request { options: selecting(selector), ..speaker.ask(Verb::Watch, at, namespace, "") };
-    speaker.client.watch(WatchRequest { request, bookmarks: true, initial_events: Some(true) }).await
+    speaker.client.watch(WatchRequest::new(request, Some(true))).await
 }
 
 /// What a watch begins with.
@@ -177,7 +177,7 @@ async fn a_watch_is_allowed_as_the_watch_that_it_is() {
     ];
     for (verb, at, namespace, name) in asked {
         let request = n1.ask(verb, at, namespace, name);
-        let opened = n1.client.watch(WatchRequest { request, bookmarks: true, initial_events: Some(true) }).await;
+        let opened = n1.client.watch(WatchRequest::new(request, Some(true))).await;
         assert_eq!(opened.err().map(|e| e.code()), Some(400), "{verb:?} {at:?}");
     }
     assert!(n1.get(SECRETS, "default", "mine").await.is_ok());

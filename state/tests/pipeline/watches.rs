@@ -7,7 +7,7 @@ use state_client::{Event, Options, Request, Verb, Watch, WatchRequest};
 
 async fn open(speaker: &Speaker, options: Options, initial_events: Option<bool>) -> Result<Watch, ApiError> {
     let request = Request { options, ..speaker.ask(Verb::Watch, CONFIG_MAPS, "default", "") };
-    speaker.client.watch(WatchRequest { request, bookmarks: true, initial_events }).await
+    speaker.client.watch(WatchRequest::new(request, initial_events)).await
 }
 
 /// The next event, short: `+name`, `~name`, `-name`, `bookmark`, `initial`, `code`.
@@ -77,7 +77,7 @@ async fn nodes_see_their_own_pods_only_and_all_of_them() {
         let agent = cluster.role(Role::Agent, node);
         let options = Options { field_selector: format!("spec.nodeName={node}"), resource_version: revision.to_owned(), ..Options::default() };
         let request = Request { options, ..agent.ask(Verb::Watch, PODS, "", "") };
-        async move { agent.client.watch(WatchRequest { request, bookmarks: true, initial_events: None }).await.unwrap() }
+        async move { agent.client.watch(WatchRequest::new(request, None)).await.unwrap() }
     };
     let first = admin.create(PODS, "default", pod("first")).await.unwrap();
     let bind = |name: &'static str, node: &'static str| admin.post(PODS, "default", name, "binding", json!({"target": {"kind": "Node", "name": node}}));
@@ -126,7 +126,7 @@ async fn nodes_that_come_back_are_told_what_they_missed() {
         let resource_version = if initial { String::new() } else { revision.to_string() };
         let options = Options { field_selector: "spec.nodeName=n1".to_owned(), resource_version, ..Options::default() };
         let request = Request { options, ..agent.ask(Verb::Watch, PODS, "", "") };
-        async move { agent.client.watch(WatchRequest { request, bookmarks: true, initial_events: initial.then_some(true) }).await.unwrap() }
+        async move { agent.client.watch(WatchRequest::new(request, initial.then_some(true))).await.unwrap() }
     };
     let bound = |name: &'static str, node: &'static str| {
         let admin = admin.clone();

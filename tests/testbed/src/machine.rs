@@ -96,6 +96,11 @@ impl Machine {
         c
     }
 
+    /// The file of its network namespace.
+    pub fn netns(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.netns)
+    }
+
     /// A shell script that runs on it; its output.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use bus::keys::{self, KeyFile};
 use bus::server::User;
 use bus::subject::{escape, unescape};
-use bus::{Caller, Role, permissions, reply_permissions};
+use bus::{Caller, Role, client_permissions, permissions, reply_permissions};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -32,6 +32,9 @@ pub struct Entry {
     /// The token (its public key) by which a node's key came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// What a user's program may ask, as patterns of subjects; anything when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
     /// The UID of the Node that was seen with it: when that Node is deleted, the key ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
@@ -40,7 +43,7 @@ pub struct Entry {
 impl Entry {
     /// A key without an end.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), replies: None, expires: None, node: None, used: BTreeSet::new(), token: None, uid: None }
+        Self { key: key.into(), replies: None, expires: None, node: None, used: BTreeSet::new(), token: None, allowed: Vec::new(), uid: None }
     }
 
     /// Whether it has ended.
@@ -166,7 +169,7 @@ impl Registry {
             }
         };
         // whose seeds are here comes first; those of nodes that run on this machine are registered as any other's
-        for owner in self.owners(".nk")?.into_iter().filter(|owner| !matches!(owner.role, Role::Agent | Role::Join)) {
+        for owner in self.owners(".nk")?.into_iter().filter(|owner| !matches!(owner.role, Role::Agent | Role::Join | Role::Client)) {
             let keys = KeyFile::load(&self.seeds(owner.role, &owner.name)).map_err(|e| Failure::new(e.to_string(), ""))?;
             add(keys.own.public(), permissions(owner.role, &owner.name, &self.cluster));
             if let Some(replies) = keys.replies.filter(|_| owner.role == Role::State) {
@@ -174,7 +177,11 @@ impl Registry {
             }
         }
         for (owner, entry) in self.entries()?.into_iter().filter(|(_, entry)| !entry.ended(now)) {
-            add(entry.key, permissions(owner.role, &owner.name, &self.cluster));
+            let may = match owner.role {
+                Role::Client => client_permissions(&owner.name, &self.cluster, &entry.allowed),
+                role => permissions(role, &owner.name, &self.cluster),
+            };
+            add(entry.key, may);
             if let Some(replies) = entry.replies.filter(|_| owner.role == Role::State) {
                 add(replies, reply_permissions(&self.cluster));
             }

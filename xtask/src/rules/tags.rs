@@ -95,6 +95,9 @@ fn field(held: &mut Struct, line: &str, tags: &[String], choices: &BTreeMap<Stri
         }
     }
     if let Some(values) = choices.get(go) {
+        // Kubernetes names those that are declared by tags in their order
+        let mut values = values.clone();
+        values.sort_unstable();
         rule.insert("enum".to_owned(), json!(values));
     }
     if !rule.is_empty() {

@@ -17,26 +17,11 @@ pub(in crate::kinds) struct IngressClass;
 impl Strategy for IngressClass {
     fn validate(&self, class: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        controller(&mut checks, class.str_at(&["spec", "controller"]));
+        checks.domain_path(CONTROLLER, class.str_at(&["spec", "controller"]));
         if let Some(parameters) = class.at(&["spec", "parameters"]) {
             namespace(&mut checks, parameters);
         }
         checks.0
-    }
-}
-
-/// A name within a domain: `acme.io/foo`.
-fn controller(checks: &mut Checks, name: &str) {
-    let Some((domain, path)) = name.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty()) else {
-        return match name {
-            "" => checks.required(CONTROLLER, ""),
-            name => checks.add(Cause::invalid(CONTROLLER, &name.into(), "must be a domain-prefixed path (such as \"acme.io/foo\")")),
-        };
-    };
-    checks.all(CONTROLLER, domain, names::dns_subdomain(domain));
-    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
-        let why = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
-        checks.add(Cause::invalid(CONTROLLER, &path.into(), why));
     }
 }
 

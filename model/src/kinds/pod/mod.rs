@@ -26,7 +26,7 @@ pub(super) use defaults::template as default_template;
 pub use mirror::ANNOTATION as MIRROR;
 pub(super) use placement::{node_selector, tolerations};
 pub use qos::{Amounts, class as qos_class_of, qos_class};
-pub(super) use resources::{COUNTED, is_extended, is_native, validate as validate_resources};
+pub(super) use resources::{COUNTED, container_name, is_extended, is_huge, is_native, may_overcommit, standard_name, validate as validate_resources};
 pub(crate) use selectors::selector_causes;
 pub(super) use selectors::selector_rules;
 pub(super) use validate::template as validate_template;

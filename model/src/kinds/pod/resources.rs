@@ -63,7 +63,7 @@ pub(in crate::kinds) fn validate(checks: &mut Checks, path: &dyn Display, resour
 }
 
 fn one(checks: &mut Checks, path: &dyn Display, name: &str, value: &Value) {
-    resource_name(checks, path, name);
+    container_name(checks, path, name);
     let Some(amount) = checks.amount(path, value) else { return };
     if is_extended(name) && !amount.is_integer() {
         checks.add(Cause::invalid(path, value, "must be an integer"));
@@ -76,15 +76,20 @@ fn one(checks: &mut Checks, path: &dyn Display, name: &str, value: &Value) {
     }
 }
 
-/// Whether a container may ask for a resource of this name.
-fn resource_name(checks: &mut Checks, path: &dyn Display, name: &str) {
+/// Whether a resource can have this name.
+pub(in crate::kinds) fn standard_name(checks: &mut Checks, path: &dyn Display, name: &str) {
     let errors = names::qualified_name(name);
-    let (bare, well_formed) = (!name.contains('/'), errors.is_empty());
+    let known = || name.contains('/') || STANDARD.iter().chain(&COUNTED).any(|known| *known == name) || is_huge(name);
+    if errors.is_empty() && !known() {
+        checks.add(Cause::invalid(path, &name.into(), "must be a standard resource type or fully qualified"));
+    }
     checks.all(path, name, errors);
-    if bare {
-        if well_formed && !STANDARD.iter().chain(&COUNTED).any(|known| *known == name) && !is_huge(name) {
-            checks.add(Cause::invalid(path, &name.into(), "must be a standard resource type or fully qualified"));
-        }
+}
+
+/// Whether a container may ask for a resource of this name.
+pub(in crate::kinds) fn container_name(checks: &mut Checks, path: &dyn Display, name: &str) {
+    standard_name(checks, path, name);
+    if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !name.starts_with(HUGE) {
             checks.add(Cause::invalid(path, &name.into(), "must be a standard resource for containers"));
         }
@@ -93,7 +98,8 @@ fn resource_name(checks: &mut Checks, path: &dyn Display, name: &str) {
     }
 }
 
-fn is_huge(name: &str) -> bool {
+/// Whether it names huge pages, perhaps as quotas do.
+pub(in crate::kinds) fn is_huge(name: &str) -> bool {
     name.strip_prefix("requests.").unwrap_or(name).starts_with(HUGE)
 }
 
@@ -108,6 +114,6 @@ pub(in crate::kinds) fn is_extended(name: &str) -> bool {
 }
 
 /// Whether more may be used than was asked for.
-fn may_overcommit(name: &str) -> bool {
+pub(in crate::kinds) fn may_overcommit(name: &str) -> bool {
     is_native(name) && !name.starts_with(HUGE)
 }

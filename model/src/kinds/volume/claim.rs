@@ -42,7 +42,7 @@ impl Strategy for PersistentVolumeClaim {
     }
     fn validate(&self, claim: &Object) -> Vec<Cause> {
         let mut checks = Checks::default();
-        validate_spec(&mut checks, claim.at(&["spec"]).unwrap_or(&Value::Null));
+        validate_spec(&mut checks, &"spec", claim.at(&["spec"]).unwrap_or(&Value::Null));
         checks.0
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
@@ -118,35 +118,36 @@ fn is_volume(source: &Value) -> bool {
     matches!((text(source, "apiGroup"), text(source, "kind")), ("", CLAIM_KIND) | ("snapshot.storage.k8s.io", "VolumeSnapshot"))
 }
 
-fn validate_spec(checks: &mut Checks, spec: &Value) {
+/// What is claimed, in a claim's spec at `path`.
+pub(in crate::kinds) fn validate_spec(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     if let Some(selector) = spec.get("selector") {
-        pod::selector_rules(checks, &"spec.selector", selector);
+        pod::selector_rules(checks, &format_args!("{path}.selector"), selector);
     }
-    modes::access(checks, &"spec", spec, "at least 1 access mode is required");
+    modes::access(checks, path, spec, "at least 1 access mode is required");
     match spec.pointer("/resources/requests/storage").map(Quantity::from_json) {
-        None => checks.required("spec.resources[storage]", ""),
+        None => checks.required(format_args!("{path}.resources[storage]"), ""),
         Some(Ok(size)) if size.is_negative() || size.is_zero() => {
-            checks.add(Cause::invalid("spec.resources[storage]", &size.to_string().into(), "must be greater than zero"));
+            checks.add(Cause::invalid(format_args!("{path}.resources[storage]"), &size.to_string().into(), "must be greater than zero"));
         }
         Some(_) => {}
     }
-    checks.optional_name("spec.storageClassName", text(spec, "storageClassName"), names::dns_subdomain);
-    checks.choice("spec.volumeMode", spec.get("volumeMode"), &modes::VOLUME);
+    checks.optional_name(format_args!("{path}.storageClassName"), text(spec, "storageClassName"), names::dns_subdomain);
+    checks.choice(format_args!("{path}.volumeMode"), spec.get("volumeMode"), &modes::VOLUME);
     for field in ["dataSource", "dataSourceRef"] {
         if let Some(source) = spec.get(field) {
-            data_source(checks, &format_args!("spec.{field}"), source);
+            data_source(checks, &format_args!("{path}.{field}"), source);
         }
     }
     if let (Some(old_style), Some(source)) = (spec.get("dataSource"), spec.get("dataSourceRef")) {
         let same = ["apiGroup", "kind", "name"].iter().all(|field| old_style.get(field) == source.get(field));
         // Kubernetes shows the value as an empty map
         if !text(source, "namespace").is_empty() {
-            checks.add(Cause::invalid("spec", &json!({}), "may not be specified when dataSourceRef.namespace is specified"));
+            checks.add(Cause::invalid(path, &json!({}), "may not be specified when dataSourceRef.namespace is specified"));
         } else if !same {
-            checks.add(Cause::invalid("spec", &json!({}), "must match dataSourceRef"));
+            checks.add(Cause::invalid(path, &json!({}), "must match dataSourceRef"));
         }
     }
-    checks.optional_name("spec.volumeAttributesClassName", text(spec, "volumeAttributesClassName"), names::dns_subdomain);
+    checks.optional_name(format_args!("{path}.volumeAttributesClassName"), text(spec, "volumeAttributesClassName"), names::dns_subdomain);
 }
 
 fn data_source(checks: &mut Checks, path: &dyn Display, source: &Value) {

@@ -9,7 +9,7 @@ mod place;
 mod sources;
 mod spec;
 
-pub(super) use claim::CLAIM;
+pub(super) use claim::{CLAIM, validate_spec as validate_claim};
 pub(super) use persistent::VOLUME;
 pub(super) use place::Use;
 pub(super) use sources::default as default_source;

@@ -26,7 +26,7 @@ fn cluster() -> MapLookup {
 struct Outcome {
     refused: Option<String>,
     warnings: Vec<String>,
-    notes: Vec<(&'static str, String)>,
+    notes: Vec<(String, String)>,
 }
 
 struct Write<'a> {
@@ -50,7 +50,11 @@ impl<'a> Write<'a> {
         let request = Admit { user: &user, kind, subresource: self.subresource, old: old.as_ref(), view: &self.view, entropy: 7 };
         let (new, mut held) = (object(self.new), Effects::default());
         let refused = PodSecurityAdmission(Arc::new(self.config)).judge(&request, &new, &mut held).err().map(|r| r.error.message);
-        Outcome { refused, warnings: held.warnings, notes: held.notes.into_iter().map(|n| (n.key, n.value)).collect() }
+        Outcome {
+            refused,
+            warnings: held.warnings,
+            notes: held.notes.into_iter().map(|n| (n.key.trim_start_matches("pod-security.kubernetes.io/").to_owned(), n.value)).collect(),
+        }
     }
 }
 
@@ -69,7 +73,7 @@ fn pods() {
     assert_eq!(Write::new("pods", pod("free", privileged())).run(), NOTHING);
     let strict = Write::new("pods", pod("strict", json!({"hostPID": true, "containers": []}))).run();
     assert_eq!(strict.refused.as_deref(), Some("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": host namespaces (hostPID=true)"));
-    assert_eq!((strict.warnings.len(), strict.notes), (0, vec![("enforce-policy", "restricted:latest".to_owned())]));
+    assert_eq!((strict.warnings.len(), strict.notes), (0, vec![("enforce-policy".to_owned(), "restricted:latest".to_owned())]));
 
     let reported = Write::new(
         "pods",
@@ -79,7 +83,7 @@ fn pods() {
     let rest = r#"allowPrivilegeEscalation != false (container "c" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])"#;
     assert_eq!(reported.refused, None);
     assert_eq!(reported.warnings, [format!("would violate PodSecurity \"restricted:v1.24\": {rest}")]);
-    assert_eq!(reported.notes, [("audit-violations", format!("would violate PodSecurity \"restricted:latest\": {rest}"))]);
+    assert_eq!(reported.notes, [("audit-violations".to_owned(), format!("would violate PodSecurity \"restricted:latest\": {rest}"))]);
 
     let refused = Write::new("pods", pod("based", privileged())).run();
     assert_eq!((refused.warnings.len(), refused.notes.len()), (0, 2), "who is refused isn't warned as well");
@@ -129,7 +133,7 @@ fn templates_are_only_reported() {
 fn exemptions_and_defaults() {
     let config = |document: Value| serde_json::from_value::<PodSecurity>(document).unwrap();
     let exempt = config(json!({"exemptions": {"usernames": ["root"], "namespaces": ["strict"], "runtimeClasses": ["vm"]}}));
-    let of = |why: &str| Outcome { notes: vec![("exempt", why.to_owned())], ..NOTHING };
+    let of = |why: &str| Outcome { notes: vec![("exempt".to_owned(), why.to_owned())], ..NOTHING };
     let base = |namespace: &str, spec: Value| Write { config: exempt.clone(), ..Write::new("pods", pod(namespace, spec)) };
     assert_eq!(Write { user: "root", ..base("based", privileged()) }.run(), of("user"));
     assert_eq!(base("strict", privileged()).run(), of("namespace"));

@@ -1,7 +1,8 @@
 //! One webhook is asked about one write.
 use crate::pipeline::Pipeline;
+use crate::warnings;
 use crate::webhooks::matching;
-use crate::webhooks::question::{Concerned, Question};
+use crate::webhooks::question::{Concerned, Question, Shown};
 use crate::webhooks::services::Endpoints;
 use crate::webhooks::table::Purpose;
 use model::{ApiError, Object};
@@ -30,7 +31,10 @@ impl Pipeline {
         }
         match self.ask_remote(to, question, purpose).await {
             Ok(answer) if answer.allowed => Ok(Some(answer)),
-            Ok(answer) => Err(ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0))),
+            Ok(answer) => {
+                let refusal = ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0));
+                Err(refusal.with_warnings(warnings::bounded(answer.warnings)))
+            }
             Err(why) => failed(webhook, &why).map(|()| None),
         }
     }
@@ -46,15 +50,27 @@ impl Pipeline {
         }
     }
 
+    /// The objects of a question in the form that a webhook sees.
+    async fn shown<'a>(&self, to: &Concerned, question: &Question<'a>) -> Result<Shown<'a>, ApiError> {
+        let mut shown = Shown { object: None, old: None };
+        for (of, place) in [(question.object, &mut shown.object), (question.old, &mut shown.old)] {
+            if let Some(object) = of {
+                *place = Some(self.show(question.call, &to.form, object).await?);
+            }
+        }
+        Ok(shown)
+    }
+
     async fn ask_remote(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Answer, String> {
         let webhook = &to.webhook;
         let version = webhook.version.ok_or("webhook does not accept known AdmissionReview versions (v1, v1beta1)")?;
         let client = webhook.client.as_ref().map_err(Clone::clone)?;
-        let (shown, uid) = (question.shown(to), uuid::Uuid::new_v4().to_string());
+        let uid = uuid::Uuid::new_v4().to_string();
+        let shown = self.shown(to, question).await.map_err(|e| e.message)?;
         let body = question.request(to, &shown, uid.clone()).review(version)?;
         let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
-        review::answer(version, &uid, purpose == Purpose::Mutating, &answer).map_err(|e| format!("received invalid webhook response: {e}"))
+        review::answer(version, &uid, purpose == Purpose::Mutating, &answer)
     }
 }
 

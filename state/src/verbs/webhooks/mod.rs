@@ -2,3 +2,5 @@
 mod ask;
 mod mutate;
 mod validate;
+
+pub(super) use mutate::Drafted;

@@ -4,11 +4,13 @@ use super::ask::patched;
 use crate::admission::{AuditAnnotation, Effects};
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
+use crate::warnings;
 use crate::webhooks::question::{Concerned, Question};
 use crate::webhooks::table::Purpose;
 use crate::write;
 use model::subresource::Effect;
 use model::{ApiError, Object, Subresource};
+use std::borrow::Cow;
 use webhooks::rules::Operation;
 
 /// What is written, as far as webhooks have brought it.
@@ -17,19 +19,49 @@ struct Draft<'a> {
     operation: Operation,
     object: Object,
     old: Option<&'a Object>,
+    generated: bool,
 }
 
 impl Draft<'_> {
-    fn question(&self) -> Question<'_> {
+    /// What webhooks see of it: a new object gets what only the system writes, and a name that it has to be given, after they have seen it.
+    fn seen(&self) -> Cow<'_, Object> {
+        if self.operation != Operation::Create || is_action(self.call) {
+            return Cow::Borrowed(&self.object);
+        }
+        let mut object = self.object.clone();
+        let generated = self.generated.then_some("name");
+        for field in ["uid", "creationTimestamp", "generation"].into_iter().chain(generated) {
+            object.remove(&["metadata", field]);
+        }
+        Cow::Owned(object)
+    }
+
+    fn question<'b>(&'b self, seen: &'b Object) -> Question<'b> {
         let (call, operation, old) = (self.call, self.operation, self.old);
-        let name = if call.name.is_empty() { self.object.name() } else { &call.name };
-        Question { call, operation, name, object: Some(&self.object), old }
+        let name = if call.name.is_empty() { seen.name() } else { &call.name };
+        Question { call, operation, name, object: Some(seen), old }
     }
 }
 
 /// Whether it does something with an object, of which webhooks were asked by what the request carries.
-fn is_action(call: &RequestContext) -> bool {
+pub(super) fn is_action(call: &RequestContext) -> bool {
     call.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection))
+}
+
+/// A write that webhooks may change.
+pub(crate) struct Drafted<'a> {
+    /// What it is to be.
+    pub object: &'a mut Object,
+    /// What it is; `None` for a create.
+    pub old: Option<&'a Object>,
+    /// Whether its name was made from `generateName`.
+    pub generated: bool,
+}
+
+/// A refusal that comes after these warnings.
+pub(super) fn warned(refusal: ApiError, before: &[String]) -> ApiError {
+    let own = refusal.details.as_ref().map(|details| details.warnings.clone()).unwrap_or_default();
+    refusal.with_warnings(warnings::bounded([before, &own].concat()))
 }
 
 impl Pipeline {
@@ -37,7 +69,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// The first refusal.
-    pub(crate) async fn mutate(&self, call: &RequestContext, object: &mut Object, old: Option<&Object>, held: Effects) -> Result<Effects, ApiError> {
+    pub(crate) async fn mutate(&self, call: &RequestContext, drafted: Drafted<'_>, held: Effects) -> Result<Effects, ApiError> {
+        let Drafted { object, old, generated } = drafted;
         if self.webhooks().table.of(Purpose::Mutating).is_empty() || is_action(call) {
             return Ok(held);
         }
@@ -46,7 +79,7 @@ impl Pipeline {
         if concerned.is_empty() {
             return Ok(held);
         }
-        let mut draft = Draft { call, operation, object: std::mem::take(object), old };
+        let mut draft = Draft { call, operation, object: std::mem::take(object), old, generated };
         let held = Box::pin(self.mutate_by(&concerned, &mut draft, held)).await?;
         *object = draft.object;
         Ok(held)
@@ -80,19 +113,17 @@ impl Pipeline {
 
     /// Asks one webhook, and makes the change that it wants. Returns whether there is one.
     async fn ask_to_change(&self, to: &Concerned, draft: &mut Draft<'_>, held: &mut Effects) -> Result<bool, ApiError> {
-        let answer = {
-            let _aside = draft.call.admitted.park()?;
-            self.ask(to, &draft.question(), Purpose::Mutating).await?
-        };
-        draft.call.admitted.take_seat().await?;
-        let Some(answer) = answer else { return Ok(false) };
+        let seen = draft.seen();
+        let answer = draft.call.admitted.without_seat(self.ask(to, &draft.question(&seen), Purpose::Mutating)).await?;
+        // whoever is refused is warned of what the others said as well
+        let Some(answer) = answer.map_err(|refusal| warned(refusal, &held.warnings))? else { return Ok(false) };
         held.warnings.extend(answer.warnings);
         held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
         let Some(patch) = answer.patch else { return Ok(false) };
         let (call, of) = (draft.call, draft.call.write());
-        let shown = to.form.show(&call.row, &draft.object);
+        let shown = self.show(call, &to.form, &seen).await?;
         let Some(next) = patched(&to.webhook, Some(&shown), &patch)? else { return Ok(false) };
-        let stored = to.form.take(&call.row, next, &draft.object)?;
+        let stored = self.take(call, &to.form, next, &draft.object).await?;
         let next = write::taken(&of, stored, &draft.object, draft.old)?;
         let changed = next != draft.object;
         draft.object = next;
@@ -108,11 +139,11 @@ impl Pipeline {
             return Ok(body);
         }
         let operation = if sub.connects() { Operation::Connect } else { Operation::Create };
-        let mut draft = Draft { call, operation, object: body, old: None };
-        for to in self.concerned(Purpose::Mutating, &draft.question()) {
+        let mut draft = Draft { call, operation, object: body, old: None, generated: false };
+        for to in self.concerned(Purpose::Mutating, &draft.question(&draft.object)) {
             self.ask_to_change(&to, &mut draft, &mut Effects::default()).await?;
         }
-        self.validate_question(&draft.question(), &mut Effects::default()).await?;
+        self.validate_question(&draft.question(&draft.object), &mut Effects::default()).await?;
         Ok(draft.object)
     }
 
@@ -138,22 +169,17 @@ impl Pipeline {
     /// # Errors
     /// The first refusal.
     pub(crate) async fn admit_removal(&self, call: &RequestContext, old: &Object) -> Result<(), ApiError> {
-        if self.webhooks().table.is_empty() { Ok(()) } else { Box::pin(self.ask_of_removal(call, old)).await }
+        // an eviction was asked about as what it is
+        if self.webhooks().table.is_empty() || is_action(call) { Ok(()) } else { Box::pin(self.ask_of_removal(call, old)).await }
     }
 
     async fn ask_of_removal(&self, call: &RequestContext, old: &Object) -> Result<(), ApiError> {
         let question = Question { call, operation: Operation::Delete, name: old.name(), object: None, old: Some(old) };
-        let mutating = self.concerned(Purpose::Mutating, &question);
-        if !mutating.is_empty() {
-            let aside = call.admitted.park()?;
-            for to in &mutating {
-                let answer = self.ask(to, &question, Purpose::Mutating).await?;
-                if let Some(patch) = answer.and_then(|answer| answer.patch) {
-                    patched(&to.webhook, None, &patch)?;
-                }
+        for to in self.concerned(Purpose::Mutating, &question) {
+            let answer = call.admitted.without_seat(self.ask(&to, &question, Purpose::Mutating)).await??;
+            if let Some(patch) = answer.and_then(|answer| answer.patch) {
+                patched(&to.webhook, None, &patch)?;
             }
-            drop(aside);
-            call.admitted.take_seat().await?;
         }
         self.validate_question(&question, &mut Effects::default()).await
     }

@@ -1,11 +1,11 @@
 //! Validating webhooks: all that are concerned are asked at the same time about what is going to be written.
+use super::mutate::{is_action, warned};
 use crate::admission::{AuditAnnotation, Effects};
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
 use crate::webhooks::question::Question;
 use crate::webhooks::table::Purpose;
 use futures::future::join_all;
-use model::subresource::Effect;
 use model::{ApiError, Object};
 use webhooks::rules::Operation;
 
@@ -18,8 +18,7 @@ impl Pipeline {
     /// # Errors
     /// The first refusal.
     pub(crate) async fn validate(&self, call: &RequestContext, object: &Object, old: Option<&Object>, mut held: Effects) -> Result<Effects, ApiError> {
-        let action = call.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
-        if self.webhooks().table.of(Purpose::Validating).is_empty() || action {
+        if self.webhooks().table.of(Purpose::Validating).is_empty() || is_action(call) {
             return Ok(held);
         }
         let operation = if old.is_some() { Operation::Update } else { Operation::Create };
@@ -33,16 +32,13 @@ impl Pipeline {
         if concerned.is_empty() {
             return Ok(());
         }
-        let aside = question.call.admitted.park()?;
         let mut answers = Vec::with_capacity(concerned.len());
         for some in concerned.chunks(AT_ONCE) {
             let asked: Vec<_> = some.iter().map(|to| self.ask(to, question, Purpose::Validating)).collect();
-            answers.extend(join_all(asked).await);
+            answers.extend(question.call.admitted.without_seat(join_all(asked)).await?);
         }
-        drop(aside);
-        question.call.admitted.take_seat().await?;
         for (to, answer) in concerned.iter().zip(answers) {
-            let Some(answer) = answer? else { continue };
+            let Some(answer) = answer.map_err(|refusal| warned(refusal, &held.warnings))? else { continue };
             held.warnings.extend(answer.warnings);
             held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 /// Which of our crates each may depend on. The picture in ARCHITECTURE.md, as a table.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("model", &[]),
+    ("cel", &[]),
+    ("model", &["cel"]),
     ("bus", &[]),
     ("webhooks", &["model"]),
     ("state-client", &["model", "bus"]),
@@ -21,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("testbed", &[]),
     ("conformance", &["testbed"]),
     ("e2e", &["testbed", "model", "bus", "state-client", "state", "scheduler", "controllers"]),
-    ("fuzz", &["model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
+    ("fuzz", &["cel", "model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
     ("simulation", &["model", "bus", "state-client", "state", "scheduler", "controllers", "node-agent"]),
     ("tidy", &[]),
     ("xtask", &["model"]),

@@ -16,6 +16,8 @@ pub struct Conflict {
     pub applied: bool,
     /// Which.
     pub fields: FieldSet,
+    /// By what conflicts are listed.
+    pub(super) order: String,
 }
 
 impl Conflict {
@@ -30,6 +32,7 @@ impl Conflict {
             subresource: entry.subresource.clone(),
             applied: entry.applied,
             fields: entry.fields.clone().intersection(changed),
+            order: entry.identifier(),
         })
     }
 

@@ -47,7 +47,7 @@ fn all(_: &str) -> bool {
 pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -> Writer<'a> {
     let covers: fn(&str) -> bool = match of.sub {
         None if of.row.has(Subresource::STATUS) => |field| field != "status",
-        Some(Subresource::STATUS) => |field| field == "status",
+        Some(Subresource::STATUS) => |field| matches!(field, "metadata" | "status"),
         _ => all,
     };
     Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers }

@@ -32,7 +32,7 @@ pub fn applied(live: Option<&Object>, configuration: &Object, node: &Node, write
             conflicts.retain(|conflict| !conflict.fields.is_empty());
         }
         if !conflicts.is_empty() {
-            conflicts.sort_by(|a, b| (&a.manager, !a.applied, &a.api_version, &a.subresource).cmp(&(&b.manager, !b.applied, &b.api_version, &b.subresource)));
+            conflicts.sort_by(|a, b| a.order.cmp(&b.order));
             return Err(ApplyError::Conflicts(conflicts));
         }
     }

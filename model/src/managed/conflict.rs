@@ -16,6 +16,8 @@ pub struct Conflict {
     pub applied: bool,
     /// Which.
     pub fields: FieldSet,
+    /// By what conflicts are listed.
+    pub(super) order: String,
 }
 
 impl Conflict {
@@ -30,6 +32,7 @@ impl Conflict {
             subresource: entry.subresource.clone(),
             applied: entry.applied,
             fields: entry.fields.clone().intersection(changed),
+            order: entry.identifier(),
         })
     }
 
@@ -56,7 +59,7 @@ impl ApplyError {
     /// As the API says it: 409 with a cause for each field, or 500.
     pub fn to_api(&self) -> ApiError {
         let conflicts = match self {
-            Self::Mistyped(why) => return ApiError::internal(why.clone()),
+            Self::Mistyped(why) => return ApiError::new(Reason::InternalError, why.clone()),
             Self::Conflicts(conflicts) => conflicts,
         };
         let named: Vec<(String, Vec<String>)> = conflicts.iter().map(|conflict| (conflict.whose(), conflict.fields.paths())).collect();

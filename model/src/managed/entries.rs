@@ -109,6 +109,15 @@ impl Entry {
         same && (applied || self.api_version == writer.api_version)
     }
 
+    /// The name by which Kubernetes keeps a manager: it decides the order of conflicts.
+    pub fn identifier(&self) -> String {
+        let operation = if self.applied { "Apply" } else { "Update" };
+        let manager = if self.manager.is_empty() { String::new() } else { format!("\"manager\":{:?},", self.manager) };
+        let version = if self.applied { String::new() } else { format!(",\"apiVersion\":{:?}", self.api_version) };
+        let subresource = if self.subresource.is_empty() { String::new() } else { format!(",\"subresource\":{:?}", self.subresource) };
+        format!("{{{manager}\"operation\":\"{operation}\"{version}{subresource}}}")
+    }
+
     /// When, in seconds.
     fn seconds(&self) -> i64 {
         time::parse(&self.time).map_or(0, |time| time.as_second())
@@ -157,8 +166,7 @@ impl Entries {
             return;
         }
         // in the order of the names by which Kubernetes keeps them, where times are equal
-        let name = |e: &Entry| (e.manager.clone(), e.api_version.clone(), e.subresource.clone());
-        self.0.sort_by(|a, b| (a.applied, a.seconds(), name(a)).cmp(&(b.applied, b.seconds(), name(b))));
+        self.0.sort_by_cached_key(|e| (e.applied, e.seconds(), e.identifier()));
         let (updates, mut rest): (Vec<Entry>, Vec<Entry>) = std::mem::take(&mut self.0).into_iter().partition(|entry| !entry.applied);
         let mut oldest: BTreeMap<String, Entry> = BTreeMap::new();
         for entry in updates {

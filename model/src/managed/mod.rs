@@ -5,6 +5,8 @@
 //! * [`before`]: who owned what before a write;
 //! * [`updated`]: what an ordinary write makes of the owners;
 //! * [`applied`]: what applying a configuration makes of the object and its owners;
+//! * [`check`]: whether a configuration is what the schema says;
+//! * [`same_time`]: takes back the time of a write that changed nothing else;
 //! * [`Writer`]: for whom.
 //!
 //! Sets are of the stored form of an object, whatever form a client uses.
@@ -28,7 +30,8 @@ pub use apply::applied;
 pub use conflict::{ApplyError, Conflict};
 pub use entries::{Entries, Entry, before, put_value};
 pub use set::FieldSet;
-pub use update::updated;
+pub use typed::check;
+pub use update::{same_time, updated};
 
 /// Who writes, and how it is recorded.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,8 @@ pub fn reconcile(set: &mut FieldSet, node: &Node) {
 /// What the schema says of an element.
 fn below<'n>(kind: Type<'n>, element: &str) -> Option<Type<'n>> {
     match (element.strip_prefix("f:"), kind.declared()) {
+        // nothing is known below
+        (Some(_), Form::Map) if kind.is_free() => None,
         (Some(field), Form::Map) => Some(kind.field(field).0).filter(|inner| !matches!(inner, Type::Undeclared)),
         (None, Form::List(_)) => Some(kind.items()),
         _ => None,

@@ -105,7 +105,7 @@ impl Walk {
 /// What a value should have been, if it should.
 fn expected(known: Known<'_>, value: &Value) -> Option<String> {
     let Some(shape) = known.node.shape else {
-        let scalar = !known.node.int_or_string || !matches!(value, Value::Object(_) | Value::Array(_));
+        let scalar = !known.is_quantity() || !matches!(value, Value::Object(_) | Value::Array(_));
         return (!scalar).then(|| format!("expected any scalar, got &{{{}}}", plain(value)));
     };
     match (shape, value) {

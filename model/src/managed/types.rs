@@ -29,6 +29,8 @@ pub struct Known<'n> {
     atomic: bool,
     /// Whether a map has fields that aren't known.
     preserves: bool,
+    /// Whether it is a quantity.
+    quantity: bool,
 }
 
 /// How a value is taken apart.
@@ -59,7 +61,7 @@ impl<'n> Type<'n> {
         }
         // how a map merges stands beside the reference or with the definition
         let atomic = node.map_type == MapType::Atomic || resolved.map_type == MapType::Atomic;
-        Self::Known(Known { node: resolved, atomic, preserves: resolved.preserves || (preserves && name.is_none()) })
+        Self::Known(Known { node: resolved, atomic, preserves: resolved.preserves || (preserves && name.is_none()), quantity: name == Some(QUANTITY) })
     }
 
     /// What it says of a field, and whether the field has a name in the schema.
@@ -115,6 +117,15 @@ impl<'n> Type<'n> {
         }
     }
 
+    /// Whether nothing is known about the fields of maps.
+    pub fn is_free(self) -> bool {
+        match self {
+            Self::Known(known) => known.is_free(),
+            Self::Deduced => true,
+            _ => false,
+        }
+    }
+
     /// How values of this type are taken apart, whichever there are.
     pub fn declared(self) -> Form<'n> {
         self.form(&Value::Null)
@@ -122,6 +133,16 @@ impl<'n> Type<'n> {
 }
 
 impl<'n> Known<'n> {
+    fn is_free(self) -> bool {
+        let values = self.node.values.as_deref().map(|values| Type::below(values, self.preserves));
+        self.node.properties.is_empty() && values.is_none_or(|values| matches!(values, Type::Deduced))
+    }
+
+    /// Whether a value that is neither a text nor a number is none of it.
+    pub fn is_quantity(self) -> bool {
+        self.quantity
+    }
+
     fn form(self) -> Form<'n> {
         match self.node.shape {
             Some(Shape::Object) => self.map(),
@@ -140,9 +161,10 @@ impl<'n> Known<'n> {
         if self.node.list_type == ListType::Atomic { Form::Leaf } else { Form::List(self.node) }
     }
 
-    /// Whether maps or lists, whichever values of it are, are one value.
+    /// Whether maps or lists, whichever values of it are, are one value. Maps about whose fields nothing is known don't count.
     pub fn is_whole(self) -> bool {
         match self.node.shape {
+            Some(Shape::Object) | None if self.is_free() => false,
             Some(Shape::Object) => self.atomic,
             Some(Shape::Array) => self.node.list_type == ListType::Atomic,
             Some(_) => false,

@@ -53,6 +53,43 @@ fn account(mut entries: Entries, found: Comparison, node: &Node, writer: &Writer
     entries
 }
 
+/// Gives the owners of `new` the times that they had in `old`, where nothing else differs: who writes what is there already, in other words perhaps, changes
+/// nothing.
+pub fn same_time(new: &mut Object, old: Option<&Object>) {
+    let Some(old) = old else { return };
+    let (Some(after), Some(before)) = (entries(new), entries(old)) else { return };
+    let untimed = |entry: &Value| {
+        let mut entry = entry.clone();
+        entry.as_object_mut().into_iter().for_each(|entry| _ = entry.remove("time"));
+        entry
+    };
+    let known: Vec<Value> = before.iter().map(untimed).collect();
+    let same = after.len() == before.len() && after != before && after.iter().all(|entry| known.contains(&untimed(entry)));
+    if same && same_but_owners(new, old) {
+        let before = before.clone();
+        put_value(new, Some(Value::Array(before)));
+    }
+}
+
+fn entries(object: &Object) -> Option<&Vec<Value>> {
+    object.at(&["metadata", "managedFields"]).and_then(Value::as_array)
+}
+
+/// Whether two forms of an object differ in nothing but their owners.
+fn same_but_owners(one: &Object, other: &Object) -> bool {
+    let same = |a: &Map<String, Value>, b: &Map<String, Value>, but: &str| {
+        let count = |map: &Map<String, Value>| map.keys().filter(|field| *field != but).count();
+        count(a) == count(b) && a.iter().all(|(field, value)| field == but || b.get(field) == Some(value))
+    };
+    fn metadata(object: &Object) -> Option<&Map<String, Value>> {
+        object.0.get("metadata").and_then(Value::as_object)
+    }
+    match (metadata(one), metadata(other)) {
+        (Some(a), Some(b)) => same(&one.0, &other.0, "metadata") && same(a, b, "managedFields"),
+        _ => false,
+    }
+}
+
 /// Takes what changed or is gone from those who own it.
 pub(super) fn take(entries: &mut Entries, found: &Comparison) {
     for entry in &mut entries.0 {

@@ -232,3 +232,14 @@ fn estimates_are_those_of_kubernetes() {
         assert_eq!(program.estimate(&env), cost, "{text}");
     }
 }
+
+#[test]
+fn a_range_that_is_left_early_costs_little() {
+    assert_eq!(evaluated("lists.range(50000).slice(0, 3000).all(x, lists.range(100).exists(y, true))"), Ok("true".to_owned()));
+}
+
+#[test]
+fn loops_that_cost_nothing_end() {
+    let text = "optional.of(lists.range(300000)).optMap(r, r.exists_one(x, r.exists_one(y, r.exists_one(z, false)))).value()";
+    assert_eq!(evaluated(text), Err(EvalError::CostLimit.to_string()));
+}

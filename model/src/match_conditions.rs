@@ -126,7 +126,7 @@ impl MatchConditions {
             ("request", request),
             ("authorizer", CelValue::Opaque(Opaque::Authorizer(who))),
         ];
-        let mut left = MATCH_CONDITIONS;
+        let (mut left, mut budget) = (MATCH_CONDITIONS, Budget::new(PER_CALL));
         let mut errors = Vec::new();
         for (name, program) in &self.conditions {
             let program = match program {
@@ -136,7 +136,7 @@ impl MatchConditions {
                     continue;
                 }
             };
-            let mut budget = Budget::new(PER_CALL.min(left));
+            budget = budget.next(PER_CALL.min(left));
             let out = program.evaluate(&bindings, &mut budget);
             left = left.saturating_sub(budget.used());
             match out {

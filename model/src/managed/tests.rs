@@ -267,6 +267,29 @@ fn each_manager_has_its_version() {
     assert_eq!(owners(&new), ["here*: .spec .spec.a", "hand: .spec.replicas"]);
 }
 
+#[test]
+fn versions_of_the_table() {
+    let kinds = crate::kinds::builtin();
+    let stored = kinds.resource("autoscaling", "horizontalpodautoscalers").unwrap();
+    let rows = Rows(kinds.forms(stored));
+    let v1 = kinds.served("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
+    let of = |manager| Writer { api_version: "autoscaling/v1", forms: &rows, ..writer(manager) };
+    let autoscaler = |percentage: i64| {
+        let spec = json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "targetCPUUtilizationPercentage": percentage});
+        object(json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec}))
+    };
+    let node = v1.schema.node().unwrap();
+    let made = applied(None, &autoscaler(50), node, &of("one"), false).unwrap();
+    let second = Writer { api_version: "autoscaling/v2", ..of("two") };
+    let Form::Is(shown, other) = rows.form(&made, "autoscaling/v2") else { panic!() };
+    let metrics = json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}]);
+    let wanted = object(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": {"metrics": metrics}}));
+    let error = applied(Some(&shown), &wanted, other, &second, false).unwrap_err().to_api();
+    assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\": .spec.targetCPUUtilizationPercentage");
+    let taken = applied(Some(&shown), &wanted, other, &second, true).unwrap();
+    assert_eq!(owners(&taken), ["one*: .spec.maxReplicas .spec.scaleTargetRef", "two*: .spec.metrics"]);
+}
+
 /// What a client may write for `fieldsV1`: mostly what could be, of a deployment or not.
 fn any_fields() -> impl Strategy<Value = Value> {
     let key = prop_oneof![

@@ -2,7 +2,7 @@
 //! and, beside each step, what that library answered: the owners without their times, and the object.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 use flate2::read::GzDecoder;
-use model::managed::{self, Writer};
+use model::managed::{self, NoForms, Writer};
 use model::schema::{Node, definition};
 use model::{Object, custom};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn owners(object: &Value) -> Value {
 fn writer<'a>(step: &'a Value, api_version: &'a str) -> Writer<'a> {
     let subresource = step["subresource"].as_str().unwrap_or_default();
     let covers: fn(&str) -> bool = if subresource == "status" { |field| field != "spec" } else { |field| field != "status" };
-    Writer { manager: step["manager"].as_str().unwrap(), api_version, subresource, time: TIME, covers }
+    Writer { manager: step["manager"].as_str().unwrap(), api_version, subresource, time: TIME, covers, forms: &NoForms }
 }
 
 /// What a step makes of an object.

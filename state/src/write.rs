@@ -47,10 +47,11 @@ fn all(_: &str) -> bool {
 pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -> Writer<'a> {
     let covers: fn(&str) -> bool = match of.sub {
         None if of.row.has(Subresource::STATUS) => |field| field != "status",
-        Some(Subresource::STATUS) => |field| matches!(field, "metadata" | "status"),
+        Some(Subresource::STATUS) if of.row.strategy.status_has_metadata() => |field| matches!(field, "metadata" | "status"),
+        Some(Subresource::STATUS) => |field| field == "status",
         _ => all,
     };
-    Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers }
+    Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers, forms: &managed::NoForms }
 }
 
 /// Records who owns which field of an admitted object; `owners` are those before, as [`managed::before`] found them. Actions leave them as they are, and

@@ -3,6 +3,7 @@ use super::Writer;
 use super::compare::compare;
 use super::conflict::{ApplyError, Conflict};
 use super::entries::{Entries, Entry};
+use super::forms::{Comparisons, Form, node_of};
 use super::last_applied;
 use super::merge::merge;
 use super::of_object::of_object;
@@ -10,7 +11,7 @@ use super::prune::{Pruned, prune};
 use super::reconcile::reconcile;
 use super::set::FieldSet;
 use super::typed;
-use super::update::{before_first, take};
+use super::update::before_first;
 use crate::object::Object;
 use crate::schema::Node;
 
@@ -56,11 +57,12 @@ fn attempt(live: Option<&Object>, configuration: &Object, node: &Node, writer: &
     if let Some(live) = live.filter(|_| entries.0.is_empty()) {
         entries = before_first(live, node, writer);
     }
-    for entry in &mut entries.0 {
-        reconcile(&mut entry.fields, node);
-    }
     let nothing = Object::default();
     let before = live.unwrap_or(&nothing);
+    for entry in &mut entries.0 {
+        let node = node_of(entry, before, node, writer);
+        reconcile(&mut entry.fields, node);
+    }
     let mut object = before.clone();
     merge(&mut object.0, &configuration.0, node);
     let own = of_object(&configuration.0, node).covered(writer.covers);
@@ -68,11 +70,9 @@ fn attempt(live: Option<&Object>, configuration: &Object, node: &Node, writer: &
     let last = at.map(|at| entries.0.swap_remove(at));
     let pruned = pruned(&mut object, node, last.as_ref(), &own, &mut entries, writer);
     let found = compare(&before.0, &object.0, node, writer.covers, false);
-    let mut conflicts = Vec::new();
-    if !found.changed.is_empty() {
-        conflicts.extend(entries.0.iter().filter_map(|entry| Conflict::of(entry, &found.changed)));
-    }
-    take(&mut entries, &found);
+    let found = Comparisons::of(&entries, before, &object, found, writer, false);
+    let conflicts = entries.0.iter().filter_map(|entry| Conflict::of(entry, &found.seen_by(entry)?.changed)).collect();
+    found.take(&mut entries);
     pruned.swept(&mut object.0, node);
     // who applies what is there already changes nothing, and has the time of his last change
     let changed = object != *before;
@@ -83,9 +83,19 @@ fn attempt(live: Option<&Object>, configuration: &Object, node: &Node, writer: &
 
 /// Takes out of a merged object what its applier had and no longer applies.
 fn pruned(object: &mut Object, node: &Node, last: Option<&Entry>, own: &FieldSet, entries: &mut Entries, writer: &Writer<'_>) -> Pruned {
-    let Some(last) = last.filter(|last| !own.view().has_all(last.fields.view())) else { return Pruned::nothing() };
+    let Some(last) = last.filter(|last| last.api_version != writer.api_version || !own.view().has_all(last.fields.view())) else { return Pruned::nothing() };
     entries.0.push(Entry::new(writer, true, own.clone()));
-    let pruned = prune(&mut object.0, node, &last.fields, entries);
+    let pruned = match writer.forms.form(object, &last.api_version) {
+        Form::Gone => Pruned::nothing(),
+        Form::Is(mut other, node) if last.api_version != writer.api_version => {
+            prune(&mut other, node, last, entries, writer).swept(&mut other.0, node);
+            if let Form::Is(back, _) = writer.forms.form(&other, writer.api_version) {
+                *object = back;
+            }
+            Pruned::nothing()
+        }
+        _ => prune(object, node, last, entries, writer),
+    };
     entries.0.pop();
     pruned
 }

@@ -7,13 +7,15 @@
 //! * [`applied`]: what applying a configuration makes of the object and its owners;
 //! * [`check`]: whether a configuration is what the schema says;
 //! * [`same_time`]: takes back the time of a write that changed nothing else;
-//! * [`Writer`]: for whom.
+//! * [`Writer`]: for whom;
+//! * [`Forms`]: the versions of an object that others write.
 //!
-//! Sets are of the stored form of an object, whatever form a client uses.
+//! Objects, schema and version of a call belong together. With [`NoForms`], sets are of one form of an object, whatever form a client uses.
 mod apply;
 mod compare;
 mod conflict;
 mod entries;
+mod forms;
 mod key;
 mod last_applied;
 mod merge;
@@ -21,6 +23,7 @@ mod of_object;
 mod prune;
 mod reconcile;
 mod remove;
+mod rows;
 mod set;
 mod typed;
 mod types;
@@ -29,6 +32,8 @@ mod update;
 pub use apply::applied;
 pub use conflict::{ApplyError, Conflict};
 pub use entries::{Entries, Entry, before, put_value};
+pub use forms::{Form, Forms, NoForms};
+pub use rows::Rows;
 pub use set::FieldSet;
 pub use typed::check;
 pub use update::{same_time, updated};
@@ -38,7 +43,7 @@ pub use update::{same_time, updated};
 pub struct Writer<'a> {
     /// The field manager's name.
     pub manager: &'a str,
-    /// The version of the stored form.
+    /// In which version, of the objects that are compared and of the schema.
     pub api_version: &'a str,
     /// Through which subresource; `""` for none.
     pub subresource: &'a str,
@@ -46,6 +51,8 @@ pub struct Writer<'a> {
     pub time: &'a str,
     /// Which fields at the top a write covers: the others aren't owned by it.
     pub covers: fn(&str) -> bool,
+    /// The object's forms in the versions of other managers.
+    pub forms: &'a dyn Forms,
 }
 
 #[cfg(test)]

@@ -1,36 +1,65 @@
 //! Takes out of an object what its applier no longer applies and nobody else owns.
-use super::entries::Entries;
+use super::Writer;
+use super::entries::{Entries, Entry};
+use super::forms::Form;
 use super::of_object::of_object;
 use super::remove::{remove, sweep};
 use super::set::FieldSet;
 use super::types::Type;
+use crate::object::Object;
 use crate::schema::Node;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// What is taken out of a merged object: fields that its applier had (`last`), and that neither it nor anybody else owns now (`all`). With what is left empty
 /// as `null`, until [`Pruned::swept`] takes it out as well: the comparison that follows tells them apart.
 pub struct Pruned(Option<FieldSet>);
 
-/// Takes them out.
-pub fn prune(merged: &mut Map<String, Value>, node: &Node, last: &FieldSet, entries: &Entries) -> Pruned {
+/// Takes them out. The object is in the version of `last`.
+pub fn prune(merged: &mut Object, node: &Node, last: &Entry, entries: &Entries, writer: &Writer<'_>) -> Pruned {
     let kind = Type::of(node);
-    let owned = entries.0.iter().fold(FieldSet::default(), |all, entry| all.union(&entry.fields)).with_named(kind);
-    let last = last.clone().with_named(kind);
-    let whole = of_object(merged, node).with_named(kind);
-    let rest = |removed: &FieldSet| {
-        let mut pruned = merged.clone();
-        remove(&mut pruned, node, removed.view());
-        of_object(&pruned, node).with_named(kind)
-    };
-    // without what it had, whatever is in it; then again with what is owned of that
-    let mut unowned = whole.clone().difference(&rest(&last).union(&owned));
-    unowned = whole.difference(&rest(&unowned));
-    let gone = unowned.intersection(&last);
+    let fields = last.fields.clone().with_named(kind);
+    let whole = of_object(&merged.0, node).with_named(kind);
+    let mut pruned = merged.clone();
+    remove(&mut pruned.0, node, fields.view());
+    // without what it had, whatever is in it; then again with what is owned of that, in the version of each owner
+    let mut owned: BTreeMap<&str, FieldSet> = BTreeMap::new();
+    for entry in &entries.0 {
+        let all = owned.entry(&entry.api_version).or_default();
+        *all = std::mem::take(all).union(&entry.fields);
+    }
+    let mut own = owned.remove(last.api_version.as_str()).unwrap_or_default();
+    owned.retain(|version, fields| {
+        let unknown = matches!(writer.forms.form(merged, version), Form::Unknown);
+        if unknown {
+            own = std::mem::take(&mut own).union(fields);
+        }
+        !unknown
+    });
+    pruned = with_owned(merged, &pruned, node, &own);
+    for (version, fields) in owned {
+        let forms = (writer.forms.form(merged, version), writer.forms.form(&pruned, version));
+        let (Form::Is(merged, node), Form::Is(other, _)) = forms else { continue };
+        if let Form::Is(back, _) = writer.forms.form(&with_owned(&merged, &other, node, &fields), &last.api_version) {
+            pruned = back;
+        }
+    }
+    let gone = whole.difference(&of_object(&pruned.0, node).with_named(kind)).intersection(&fields);
     if gone.is_empty() {
         return Pruned(None);
     }
-    remove(merged, node, gone.view());
+    remove(&mut merged.0, node, gone.view());
     Pruned(Some(gone))
+}
+
+/// What was taken out of `merged`, with what is owned of that.
+fn with_owned(merged: &Object, pruned: &Object, node: &Node, owned: &FieldSet) -> Object {
+    let kind = Type::of(node);
+    let kept = of_object(&pruned.0, node).with_named(kind).union(&owned.clone().with_named(kind));
+    let unowned = of_object(&merged.0, node).with_named(kind).difference(&kept);
+    let mut out = merged.clone();
+    remove(&mut out.0, node, unowned.view());
+    out
 }
 
 impl Pruned {

@@ -1,7 +1,8 @@
 //! What an ordinary write makes of the owners.
 use super::Writer;
-use super::compare::{Comparison, compare};
+use super::compare::compare;
 use super::entries::{BEFORE, Entries, Entry, put_value};
+use super::forms::{Comparisons, node_of};
 use super::reconcile::reconcile;
 use crate::object::Object;
 use crate::schema::Node;
@@ -15,12 +16,14 @@ pub fn updated(new: &mut Object, old: Option<&Object>, owners: Option<Value>, no
     if old.is_some() && entries.0.is_empty() {
         return put_value(new, None);
     }
-    let nothing = Map::new();
-    let found = compare(old.map_or(&nothing, |o| &o.0), &new.0, node, writer.covers, true);
+    let nothing = Object::default();
+    let before = old.unwrap_or(&nothing);
+    let found = compare(&before.0, &new.0, node, writer.covers, true);
     if found.changed.is_empty() && found.removed.is_empty() && entries.0.len() <= UPDATES_SURE && old.is_some() {
         return put_value(new, owners);
     }
-    let mut entries = account(entries, found, node, writer);
+    let found = Comparisons::of(&entries, before, new, found, writer, true);
+    let mut entries = account(entries, found, new, node, writer);
     entries.cap();
     entries.put(new);
 }
@@ -31,15 +34,17 @@ const UPDATES_SURE: usize = 10;
 /// Who owns what of an object that nobody owned, before the first configuration is applied: who was there before, with all of it.
 pub(super) fn before_first(live: &Object, node: &Node, writer: &Writer<'_>) -> Entries {
     let found = compare(&Map::new(), &live.0, node, writer.covers, true);
-    account(Entries::default(), found, node, &Writer { manager: BEFORE, ..*writer })
+    account(Entries::default(), Comparisons::alone(found), live, node, &Writer { manager: BEFORE, ..*writer })
 }
 
 /// Takes from everybody what changed or is gone, and gives the writer what changed.
-fn account(mut entries: Entries, found: Comparison, node: &Node, writer: &Writer<'_>) -> Entries {
+fn account(mut entries: Entries, found: Comparisons, object: &Object, node: &Node, writer: &Writer<'_>) -> Entries {
     for entry in &mut entries.0 {
+        let node = node_of(entry, object, node, writer);
         reconcile(&mut entry.fields, node);
     }
-    take(&mut entries, &found);
+    found.take(&mut entries);
+    let found = found.own;
     if found.changed.is_empty() {
         return entries;
     }
@@ -87,16 +92,5 @@ fn same_but_owners(one: &Object, other: &Object) -> bool {
     match (metadata(one), metadata(other)) {
         (Some(a), Some(b)) => same(&one.0, &other.0, "metadata") && same(a, b, "managedFields"),
         _ => false,
-    }
-}
-
-/// Takes what changed or is gone from those who own it.
-pub(super) fn take(entries: &mut Entries, found: &Comparison) {
-    for entry in &mut entries.0 {
-        for gone in [&found.removed, &found.changed] {
-            if entry.fields.meets(gone) {
-                entry.fields = std::mem::take(&mut entry.fields).difference(gone);
-            }
-        }
     }
 }

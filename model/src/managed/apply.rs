@@ -1,9 +1,8 @@
 //! What applying a configuration makes of an object and its owners.
-use super::Writer;
 use super::compare::compare;
 use super::conflict::{ApplyError, Conflict};
 use super::entries::{Entries, Entry};
-use super::forms::{Comparisons, Form, node_of};
+use super::forms::{Comparisons, node_of};
 use super::last_applied;
 use super::merge::merge;
 use super::of_object::of_object;
@@ -12,6 +11,7 @@ use super::reconcile::reconcile;
 use super::set::FieldSet;
 use super::typed;
 use super::update::before_first;
+use super::writer::{Form, Writer};
 use crate::object::Object;
 use crate::schema::Node;
 

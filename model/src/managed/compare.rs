@@ -1,7 +1,7 @@
 //! What differs between an object before and after.
 use super::key;
 use super::set::{FieldSet, Part};
-use super::types::{Form, Type};
+use super::types::{Grain, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ impl Comparison {
     }
 }
 
-fn differ(one: Form<'_>, other: Form<'_>) -> bool {
+fn differ(one: Grain<'_>, other: Grain<'_>) -> bool {
     std::mem::discriminant(&one) != std::mem::discriminant(&other)
 }
 
@@ -96,23 +96,23 @@ impl Walk {
     fn values(&self, (old, new): Sides<'_, Value>, kind: Type<'_>) -> Difference {
         match (old, new) {
             (Some(old), Some(new)) if old == new => Difference::default(),
-            (Some(before), Some(after)) if !before.is_null() && !after.is_null() && differ(kind.form(before), kind.form(after)) => {
-                // a value of another form: what was below one is gone, and what is below the other is new
-                self.taken((old, new), kind.form(before), kind).and(self.taken((old, new), kind.form(after), kind))
+            (Some(before), Some(after)) if !before.is_null() && !after.is_null() && differ(kind.grain(before), kind.grain(after)) => {
+                // a value of another kind: what was below one is gone, and what is below the other is new
+                self.taken((old, new), kind.grain(before), kind).and(self.taken((old, new), kind.grain(after), kind))
             }
-            (Some(value), Some(Value::Null) | None) | (_, Some(value)) => self.taken((old, new), kind.form(value), kind),
+            (Some(value), Some(Value::Null) | None) | (_, Some(value)) => self.taken((old, new), kind.grain(value), kind),
             (None, None) => Difference::default(),
         }
     }
 
-    /// Compares values as `form` takes them apart; a value of another form is none.
-    fn taken(&self, (old, new): Sides<'_, Value>, form: Form<'_>, kind: Type<'_>) -> Difference {
+    /// Compares values as `grain` takes them apart; a value of another kind is none.
+    fn taken(&self, (old, new): Sides<'_, Value>, grain: Grain<'_>, kind: Type<'_>) -> Difference {
         let mut below = Comparison::default();
-        match form {
-            Form::Map if map(old).is_some_and(|m| !m.is_empty()) || map(new).is_some_and(|m| !m.is_empty()) => {
+        match grain {
+            Grain::Map if map(old).is_some_and(|m| !m.is_empty()) || map(new).is_some_and(|m| !m.is_empty()) => {
                 self.fields((map(old), map(new)), kind, &mut below, &|_| true);
             }
-            Form::List(list) if !listed(old).is_empty() || !listed(new).is_empty() => self.items((listed(old), listed(new)), list, kind, &mut below),
+            Grain::List(list) if !listed(old).is_empty() || !listed(new).is_empty() => self.items((listed(old), listed(new)), list, kind, &mut below),
             _ => return Difference::whole(old, new),
         }
         let mut out = Difference::of(below);

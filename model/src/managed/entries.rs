@@ -1,6 +1,6 @@
 //! `metadata.managedFields`: one entry for each manager, operation, version and subresource.
-use super::Writer;
 use super::set::FieldSet;
+use super::writer::Writer;
 use crate::object::Object;
 use crate::time;
 use serde_json::{Value, json};

@@ -1,38 +1,10 @@
 //! Managers that write other versions of an object: what each owns is held in the version that it writes, and compared in it.
-use super::Writer;
 use super::compare::{Comparison, compare};
 use super::entries::{Entries, Entry};
+use super::writer::{Form, Writer};
 use crate::object::Object;
 use crate::schema::Node;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-
-/// An object in another version.
-#[derive(Debug)]
-pub enum Form<'a> {
-    /// This, with the schema of that version.
-    Is(Object, &'a Node),
-    /// There is no such version: what its managers owned is owned by nobody.
-    Gone,
-    /// It can't be said. What managers of that version own is taken for what it would be in the version that is written.
-    Unknown,
-}
-
-/// Knows an object's forms in other versions.
-pub trait Forms: Debug {
-    /// An object, which says in which version it is, in another one.
-    fn form(&self, object: &Object, api_version: &str) -> Form<'_>;
-}
-
-/// Knows none.
-#[derive(Clone, Copy, Debug)]
-pub struct NoForms;
-
-impl Forms for NoForms {
-    fn form(&self, _: &Object, _: &str) -> Form<'_> {
-        Form::Unknown
-    }
-}
 
 /// What a write did to an object, in each version that somebody writes.
 pub struct Comparisons {

@@ -1,9 +1,9 @@
 //! What `kubectl apply` leaves in an annotation when it merges by itself, and how that becomes server-side apply and goes back.
-use super::Writer;
 use super::compare::compare;
 use super::of_object::of_object;
 use super::set::FieldSet;
 use super::typed;
+use super::writer::Writer;
 use crate::object::Object;
 use crate::schema::Node;
 use serde_json::{Map, Value};

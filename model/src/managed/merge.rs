@@ -1,6 +1,6 @@
 //! Puts an applied configuration over an object, by the schema.
 use super::key;
-use super::types::{Form, Type};
+use super::types::{Grain, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,12 +20,12 @@ fn fields(into: &mut Map<String, Value>, applied: &Map<String, Value>, kind: Typ
 }
 
 fn values(into: &mut Value, applied: &Value, kind: Type<'_>) {
-    match (kind.form(applied), &mut *into, applied) {
-        (Form::Map, Value::Object(into), Value::Object(applied)) if !into.is_empty() => fields(into, applied, kind),
+    match (kind.grain(applied), &mut *into, applied) {
+        (Grain::Map, Value::Object(into), Value::Object(applied)) if !into.is_empty() => fields(into, applied, kind),
         // nothing in place of a map or a list that has something leaves it as it is
-        (Form::Map, Value::Object(into), Value::Null) if !into.is_empty() => {}
-        (Form::List(_), Value::Array(into), Value::Null) if !into.is_empty() => {}
-        (Form::List(list), Value::Array(present), Value::Array(applied)) if !present.is_empty() => {
+        (Grain::Map, Value::Object(into), Value::Null) if !into.is_empty() => {}
+        (Grain::List(_), Value::Array(into), Value::Null) if !into.is_empty() => {}
+        (Grain::List(list), Value::Array(present), Value::Array(applied)) if !present.is_empty() => {
             let merged = items(std::mem::take(present), applied, list, kind);
             *into = Value::Array(merged);
         }

@@ -28,32 +28,16 @@ mod set;
 mod typed;
 mod types;
 mod update;
+mod writer;
 
 pub use apply::applied;
 pub use conflict::{ApplyError, Conflict};
 pub use entries::{Entries, Entry, before, put_value};
-pub use forms::{Form, Forms, NoForms};
 pub use rows::Rows;
 pub use set::FieldSet;
 pub use typed::check;
 pub use update::{same_time, updated};
-
-/// Who writes, and how it is recorded.
-#[derive(Clone, Copy, Debug)]
-pub struct Writer<'a> {
-    /// The field manager's name.
-    pub manager: &'a str,
-    /// In which version, of the objects that are compared and of the schema.
-    pub api_version: &'a str,
-    /// Through which subresource; `""` for none.
-    pub subresource: &'a str,
-    /// When, as RFC 3339 in seconds.
-    pub time: &'a str,
-    /// Which fields at the top a write covers: the others aren't owned by it.
-    pub covers: fn(&str) -> bool,
-    /// The object's forms in the versions of other managers.
-    pub forms: &'a dyn Forms,
-}
+pub use writer::{Form, Forms, NoForms, Writer};
 
 #[cfg(test)]
 mod tests;

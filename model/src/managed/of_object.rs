@@ -1,7 +1,7 @@
 //! The set of all fields of a value, by its schema.
 use super::key;
 use super::set::{FieldSet, Part};
-use super::types::{Form, Type};
+use super::types::{Grain, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -13,10 +13,10 @@ pub fn of_object(object: &Map<String, Value>, node: &Node) -> FieldSet {
 
 /// What a value is for its owners: itself where it is one value, and what is below it.
 fn value(value: &Value, kind: Type<'_>) -> Part {
-    match (kind.form(value), value) {
-        (Form::Map, Value::Object(map)) => Part { member: false, below: fields(map, kind) },
-        (Form::List(list), Value::Array(items)) => Part { member: false, below: self::items(items, list, kind) },
-        (Form::Leaf, _) => Part::leaf(),
+    match (kind.grain(value), value) {
+        (Grain::Map, Value::Object(map)) => Part { member: false, below: fields(map, kind) },
+        (Grain::List(list), Value::Array(items)) => Part { member: false, below: self::items(items, list, kind) },
+        (Grain::Leaf, _) => Part::leaf(),
         _ => Part::default(),
     }
 }

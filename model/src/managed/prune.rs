@@ -1,11 +1,10 @@
 //! Takes out of an object what its applier no longer applies and nobody else owns.
-use super::Writer;
 use super::entries::{Entries, Entry};
-use super::forms::Form;
 use super::of_object::of_object;
 use super::remove::{remove, sweep};
 use super::set::FieldSet;
 use super::types::Type;
+use super::writer::{Form, Writer};
 use crate::object::Object;
 use crate::schema::Node;
 use serde_json::{Map, Value};

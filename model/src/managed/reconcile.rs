@@ -1,6 +1,6 @@
 //! Brings sets to the schema of today: a map or a list that has become one value is owned as one.
 use super::set::FieldSet;
-use super::types::{Form, Type};
+use super::types::{Grain, Type};
 use crate::schema::Node;
 
 /// Brings a set to the schema.
@@ -15,9 +15,9 @@ pub fn reconcile(set: &mut FieldSet, node: &Node) {
 fn below<'n>(kind: Type<'n>, element: &str) -> Option<Type<'n>> {
     match (element.strip_prefix("f:"), kind.declared()) {
         // nothing is known below
-        (Some(_), Form::Map) if kind.is_free() => None,
-        (Some(field), Form::Map) => Some(kind.field(field).0).filter(|inner| !matches!(inner, Type::Undeclared)),
-        (None, Form::List(_)) => Some(kind.items()),
+        (Some(_), Grain::Map) if kind.is_free() => None,
+        (Some(field), Grain::Map) => Some(kind.field(field).0).filter(|inner| !matches!(inner, Type::Undeclared)),
+        (None, Grain::List(_)) => Some(kind.items()),
         _ => None,
     }
 }

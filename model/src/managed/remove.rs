@@ -1,7 +1,7 @@
 //! Takes fields out of a value.
 use super::key;
 use super::set::FieldSetRef;
-use super::types::{Form, Type};
+use super::types::{Grain, Type};
 use crate::schema::Node;
 use serde_json::{Map, Value};
 
@@ -22,12 +22,12 @@ fn fields(map: &mut Map<String, Value>, kind: Type<'_>, set: FieldSetRef<'_>) {
 }
 
 fn inside(value: &mut Value, kind: Type<'_>, set: FieldSetRef<'_>) {
-    let left = match (kind.form(value), &mut *value) {
-        (Form::Map, Value::Object(map)) => {
+    let left = match (kind.grain(value), &mut *value) {
+        (Grain::Map, Value::Object(map)) => {
             fields(map, kind, set);
             !map.is_empty()
         }
-        (Form::List(list), Value::Array(items)) => {
+        (Grain::List(list), Value::Array(items)) => {
             items.retain_mut(|item| {
                 let below = key::element(item, list).ok().and_then(|element| set.below(&element));
                 if let Some(below) = below.filter(|below| !below.is_member()) {
@@ -58,8 +58,8 @@ fn swept(map: &mut Map<String, Value>, kind: Type<'_>, set: FieldSetRef<'_>) {
             Some(Value::Null) if !below.is_empty() => _ = map.remove(field),
             Some(Value::Object(map)) => swept(map, inner, below),
             Some(value @ Value::Array(_)) => {
-                let form = inner.form(value);
-                let (Form::List(list), Value::Array(items)) = (form, value) else { continue };
+                let grain = inner.grain(value);
+                let (Grain::List(list), Value::Array(items)) = (grain, value) else { continue };
                 items.retain(|item| !item.is_null());
                 for item in items {
                     let below = key::element(item, list).ok().and_then(|element| below.below(&element));

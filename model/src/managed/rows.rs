@@ -1,5 +1,5 @@
 //! An object's forms by the rows of the table of kinds that show it.
-use super::forms::{Form, Forms};
+use super::writer::{Form, Forms};
 use crate::kind::Kind;
 use crate::object::Object;
 use std::sync::Arc;

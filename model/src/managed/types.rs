@@ -35,7 +35,7 @@ pub struct Known<'n> {
 
 /// How a value is taken apart.
 #[derive(Clone, Copy, Debug)]
-pub enum Form<'n> {
+pub enum Grain<'n> {
     /// It is one value.
     Leaf,
     /// A map whose fields have owners.
@@ -104,16 +104,16 @@ impl<'n> Type<'n> {
         known.into_iter().flat_map(|node| &node.properties).filter(|(_, node)| node.zero.is_some()).map(|(field, _)| &**field)
     }
 
-    /// How a value is taken apart. `null` has the form that its type has.
-    pub fn form(self, value: &Value) -> Form<'n> {
+    /// How a value is taken apart. `null` is taken apart as its type says.
+    pub fn grain(self, value: &Value) -> Grain<'n> {
         match (self, value) {
-            (Self::Opaque | Self::Undeclared, _) => Form::Leaf,
-            (Self::Deduced, Value::Object(_) | Value::Null) => Form::Map,
-            (Self::Deduced, _) => Form::Leaf,
+            (Self::Opaque | Self::Undeclared, _) => Grain::Leaf,
+            (Self::Deduced, Value::Object(_) | Value::Null) => Grain::Map,
+            (Self::Deduced, _) => Grain::Leaf,
             (Self::Known(known), Value::Object(_)) => known.map(),
             (Self::Known(known), Value::Array(_)) => known.list(),
-            (Self::Known(known), Value::Null) => known.form(),
-            (Self::Known(_), _) => Form::Leaf,
+            (Self::Known(known), Value::Null) => known.grain(),
+            (Self::Known(_), _) => Grain::Leaf,
         }
     }
 
@@ -127,8 +127,8 @@ impl<'n> Type<'n> {
     }
 
     /// How values of this type are taken apart, whichever there are.
-    pub fn declared(self) -> Form<'n> {
-        self.form(&Value::Null)
+    pub fn declared(self) -> Grain<'n> {
+        self.grain(&Value::Null)
     }
 }
 
@@ -143,22 +143,22 @@ impl<'n> Known<'n> {
         self.quantity
     }
 
-    fn form(self) -> Form<'n> {
+    fn grain(self) -> Grain<'n> {
         match self.node.shape {
             Some(Shape::Object) => self.map(),
             Some(Shape::Array) => self.list(),
-            Some(_) => Form::Leaf,
-            None if self.node.int_or_string => Form::Leaf,
+            Some(_) => Grain::Leaf,
+            None if self.node.int_or_string => Grain::Leaf,
             None => self.map(),
         }
     }
 
-    fn map(self) -> Form<'n> {
-        if self.atomic { Form::Leaf } else { Form::Map }
+    fn map(self) -> Grain<'n> {
+        if self.atomic { Grain::Leaf } else { Grain::Map }
     }
 
-    fn list(self) -> Form<'n> {
-        if self.node.list_type == ListType::Atomic { Form::Leaf } else { Form::List(self.node) }
+    fn list(self) -> Grain<'n> {
+        if self.node.list_type == ListType::Atomic { Grain::Leaf } else { Grain::List(self.node) }
     }
 
     /// Whether maps or lists, whichever values of it are, are one value. Maps about whose fields nothing is known don't count.

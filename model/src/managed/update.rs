@@ -1,9 +1,9 @@
 //! What an ordinary write makes of the owners.
-use super::Writer;
 use super::compare::compare;
 use super::entries::{BEFORE, Entries, Entry, put_value};
 use super::forms::{Comparisons, node_of};
 use super::reconcile::reconcile;
+use super::writer::Writer;
 use crate::object::Object;
 use crate::schema::Node;
 use serde_json::{Map, Value};

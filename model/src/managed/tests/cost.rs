@@ -1,6 +1,8 @@
 //! What applies cost, and what hostile clients can make of that.
 use super::*;
 
+const ROUNDS: u32 = if cfg!(debug_assertions) { 20 } else { 2000 };
+
 /// A deployment as people write them.
 fn typical() -> Object {
     deployment(
@@ -14,9 +16,8 @@ fn typical() -> Object {
     )
 }
 
-/// What one apply costs. Run with `cargo test --release -p model cost_of_an_apply -- --ignored --nocapture`.
+/// Prints what one apply costs: `cargo test --release -p model cost_of_an_apply -- --nocapture`.
 #[test]
-#[ignore = "prints what it measures"]
 fn cost_of_an_apply() {
     let (made, mut changed) = (typical(), typical());
     changed.0["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2".into();
@@ -30,16 +31,16 @@ fn cost_of_an_apply() {
         [("create", None, &made), ("nothing", Some(&live), &made), ("one field", Some(&live), &changed), ("one item less", Some(&live), &less)]
     {
         let begun = std::time::Instant::now();
-        for _ in 0..2000 {
+        for _ in 0..ROUNDS {
             std::hint::black_box(applied(live, configuration, node(), &writer("one"), true).unwrap());
         }
-        println!("apply, {what}: {:?}", begun.elapsed() / 2000);
+        println!("apply, {what}: {:?}", begun.elapsed() / ROUNDS);
     }
     let begun = std::time::Instant::now();
-    for n in 0..2000 {
+    for n in 0..ROUNDS {
         std::hint::black_box(update(&live, |o| o.set(&["spec", "replicas"], n), "scaler"));
     }
-    println!("update: {:?}", begun.elapsed() / 2000);
+    println!("update: {:?}", begun.elapsed() / ROUNDS);
 }
 
 /// Entries and lists of a client that is hostile take a bounded time.

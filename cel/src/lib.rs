@@ -42,3 +42,8 @@ pub use position::CompileError;
 pub use program::Program;
 pub use types::{DYN, Declaration, DeclaredShape, Field, Merge, ObjectDeclaration, Type, opaque as opaque_types};
 pub use value::{Key, List, Map, Text, Value};
+
+/// Whether a name is one of the language's words, literals included: nothing else can be called so.
+pub fn is_reserved(name: &str) -> bool {
+    matches!(name, "true" | "false" | "null") || parser::RESERVED.contains(&name)
+}

@@ -11,7 +11,7 @@ pub const DEPTH_MAX: usize = 150;
 /// Longest expression in characters, which is cel-go's as well.
 pub const LENGTH_MAX: usize = 100_000;
 /// Names that can't be variables.
-const RESERVED: [&str; 18] = [
+pub const RESERVED: [&str; 18] = [
     "as",
     "break",
     "const",

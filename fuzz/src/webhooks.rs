@@ -4,8 +4,8 @@ use api_gateway::clients::pack;
 use bus::subject::{Subjects, client_pattern};
 use model::Object;
 use serde_json::json;
-use webhooks::conversion::{self, ConversionRequest};
-use webhooks::review::{self, ReviewVersion};
+use webhooks::conversion::ConversionRequest;
+use webhooks::{ReviewVersion, review};
 
 /// An answer to a question of admission: the first byte chooses the version and whether it may change the object.
 pub fn admission_review(bytes: &[u8]) {
@@ -23,7 +23,7 @@ pub fn admission_review(bytes: &[u8]) {
 pub fn conversion_review(bytes: &[u8]) {
     let Ok(old) = Object::from_value(json!({"apiVersion": "x.y/v1", "kind": "T", "metadata": {"name": "a", "uid": "1"}})) else { return };
     let objects = [&old];
-    let request = ConversionRequest { version: conversion::ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects };
+    let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects };
     let Ok(converted) = request.answer(bytes) else { return };
     assert!(converted.iter().all(|new| new.name() == "a" && new.uid() == "1" && new.api_version() == "x.y/v2" && new.kind() == "T"));
 }

@@ -1,6 +1,6 @@
 //! What a MutatingWebhookConfiguration or ValidatingWebhookConfiguration says, read once for all writes that it concerns.
 use crate::client_config::ClientConfig;
-use crate::review::ReviewVersion;
+use crate::review_version::ReviewVersion;
 use crate::rules::{Rule, Subject};
 use model::Object;
 use model::match_conditions::MatchConditions;

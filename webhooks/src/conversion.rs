@@ -1,34 +1,11 @@
 //! ConversionReview of `apiextensions.k8s.io/v1`: custom resources are sent to a webhook to get another version, and what comes back is held against them.
+use crate::review_version::ReviewVersion;
 use model::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A version of the review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReviewVersion {
-    /// `v1`.
-    V1,
-    /// `v1beta1`.
-    V1Beta1,
-}
-
-impl ReviewVersion {
-    /// The first known one of `conversionReviewVersions`.
-    pub fn first_of(versions: &Value) -> Option<Self> {
-        versions.as_array()?.iter().find_map(|version| match version.as_str() {
-            Some("v1") => Some(Self::V1),
-            Some("v1beta1") => Some(Self::V1Beta1),
-            _ => None,
-        })
-    }
-
-    fn api_version(self) -> &'static str {
-        match self {
-            Self::V1 => "apiextensions.k8s.io/v1",
-            Self::V1Beta1 => "apiextensions.k8s.io/v1beta1",
-        }
-    }
-}
+/// The group of the review.
+const GROUP: &str = "apiextensions.k8s.io";
 
 /// What a webhook is asked to convert.
 #[derive(Clone, Debug)]
@@ -61,11 +38,11 @@ impl ConversionRequest<'_> {
         struct Review<'a> {
             kind: &'a str,
             #[serde(rename = "apiVersion")]
-            api_version: &'a str,
+            api_version: String,
             request: Request<'a>,
         }
         let request = Request { uid: self.uid, desired: self.desired, objects: self.objects.iter().map(|object| &object.0).collect() };
-        serde_json::to_vec(&Review { kind: "ConversionReview", api_version: self.version.api_version(), request }).map_err(|e| e.to_string())
+        serde_json::to_vec(&Review { kind: "ConversionReview", api_version: self.version.api_version(GROUP), request }).map_err(|e| e.to_string())
     }
 
     /// Reads an answer: the objects in the version wanted, in the order of the request. Of metadata a webhook may change labels and annotations only.
@@ -81,7 +58,7 @@ impl ConversionRequest<'_> {
                 return Err(format!("expected response.uid={:?}, got {:?}", self.uid, response.uid));
             }
             let (group_version, kind) = (review.api_version, review.kind);
-            if kind != "ConversionReview" || group_version != self.version.api_version() {
+            if kind != "ConversionReview" || group_version != self.version.api_version(GROUP) {
                 return Err(format!("expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got {group_version}, Kind={kind}"));
             }
         }

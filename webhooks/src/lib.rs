@@ -8,9 +8,11 @@ pub mod client_config;
 pub mod configuration;
 pub mod conversion;
 pub mod review;
+mod review_version;
 pub mod rules;
 mod tls;
 
 pub use client::{CallError, Client, Services};
 pub use client_config::{ClientConfig, Endpoint};
 pub use configuration::{FailurePolicy, Webhook};
+pub use review_version::ReviewVersion;

@@ -1,4 +1,5 @@
 //! AdmissionReview of `admission.k8s.io`: what a webhook is asked, and what of its answer is believed.
+use crate::review_version::ReviewVersion;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Object;
@@ -6,35 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 
+/// The group of the review.
+const GROUP: &str = "admission.k8s.io";
 /// Most warnings and audit annotations of one answer that are kept.
 const WORDS_MAX: usize = 64;
-
-/// A version of the review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReviewVersion {
-    /// `v1`.
-    V1,
-    /// `v1beta1`.
-    V1Beta1,
-}
-
-impl ReviewVersion {
-    /// The first known one of a list: webhooks name the version they like best first.
-    pub fn first_of(versions: &Value) -> Option<Self> {
-        versions.as_array()?.iter().find_map(|version| match version.as_str() {
-            Some("v1") => Some(Self::V1),
-            Some("v1beta1") => Some(Self::V1Beta1),
-            _ => None,
-        })
-    }
-
-    fn api_version(self) -> &'static str {
-        match self {
-            Self::V1 => "admission.k8s.io/v1",
-            Self::V1Beta1 => "admission.k8s.io/v1beta1",
-        }
-    }
-}
 
 /// A kind of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,10 +84,10 @@ impl AdmissionRequest<'_> {
         struct Review<'a> {
             kind: &'a str,
             #[serde(rename = "apiVersion")]
-            api_version: &'a str,
+            api_version: String,
             request: &'a AdmissionRequest<'a>,
         }
-        serde_json::to_vec(&Review { kind: "AdmissionReview", api_version: version.api_version(), request: self }).map_err(|e| e.to_string())
+        serde_json::to_vec(&Review { kind: "AdmissionReview", api_version: version.api_version(GROUP), request: self }).map_err(|e| e.to_string())
     }
 
     /// The request without its objects, as match conditions see it.
@@ -213,7 +189,7 @@ fn response(version: ReviewVersion, uid: &str, mutating: bool, review: Reviewed)
         if response.uid != uid {
             return Err(format!("expected response.uid={uid:?}, got {:?}", response.uid));
         }
-        if review.api_version != version.api_version() || review.kind != "AdmissionReview" {
+        if review.api_version != version.api_version(GROUP) || review.kind != "AdmissionReview" {
             let (group_version, kind) = (review.api_version, review.kind);
             return Err(format!("expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got {group_version}, Kind={kind}"));
         }

@@ -12,30 +12,6 @@ use std::fmt::Display;
 
 const ANNOTATIONS_MAX: usize = 20;
 const ANNOTATION_BYTES: usize = 5 << 10;
-/// Words of the language of expressions, which name nothing else.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 const EITHER: &str = "validations or auditAnnotations must contain at least one item";
 const EXCLUSIVE: &str = "name and selector are mutually exclusive";
 
@@ -135,7 +111,7 @@ fn variable(checks: &mut Checks, path: &dyn Display, variable: &Value) {
     let shaped = |name: &str| !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if name.trim().is_empty() {
         checks.required(format_args!("{path}.name"), "name is not specified");
-    } else if !shaped(name) || RESERVED.contains(&name) {
+    } else if !shaped(name) || cel::is_reserved(name) {
         checks.add(Cause::invalid(format_args!("{path}.name"), &name.into(), "must be a valid CEL identifier"));
     }
     if text(variable, "expression").trim().is_empty() {

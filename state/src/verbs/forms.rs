@@ -13,8 +13,8 @@ use state_client::Verb;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
-use webhooks::ClientConfig;
-use webhooks::conversion::{ConversionRequest, ReviewVersion};
+use webhooks::conversion::ConversionRequest;
+use webhooks::{ClientConfig, ReviewVersion};
 
 /// How long a conversion may take, as in Kubernetes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -168,13 +168,17 @@ impl Api {
         labels.verb = verb.name();
         labels.group.clone_from(&path.group);
         labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
-        let resolved = Resolved { kind, sub, verb, path };
-        match verb {
+        let resolved = Resolved { kind: kind.clone(), sub, verb, path };
+        let response = match verb {
             // on the heap, so that they aren't part of what every request takes while it waits
             Verb::Connect => Box::pin(stream::respond(&self.context, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,
             _ if asked.query.timeout()?.is_some() => Box::pin(self.timed(asked, resolved)).await,
             _ => self.call(asked, resolved).await,
+        }?;
+        match kind.schema.custom().and_then(|schema| schema.deprecation.as_deref()) {
+            Some(warning) => Ok(respond::warned(response, &[warning.to_owned()])),
+            None => Ok(response),
         }
     }
 

@@ -3,7 +3,7 @@
 //! No line here knows a kind: paths, discovery, tables and metrics derive from the table of kinds.
 pub mod auth;
 pub mod body;
-mod clients;
+pub mod clients;
 mod coalesce;
 mod definitions;
 pub mod discovery;

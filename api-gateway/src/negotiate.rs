@@ -272,7 +272,10 @@ mod tests {
             (Some("application/json;q=0"), None),
         ];
         for (accept, want) in cases {
-            assert_eq!(wanted(accept, PODS).ok(), want, "{accept:?}");
+            let offer = Offer { list: accept.is_some_and(|accept| accept.contains("MetadataList")), ..PODS };
+            assert_eq!(wanted(accept, offer).ok(), want, "{accept:?}");
+            let other = Offer { list: !offer.list, ..offer };
+            assert!(!accept.is_some_and(|accept| accept.contains("as=Partial")) || wanted(accept, other).is_err(), "{accept:?} is of one, or of a list");
         }
         assert_eq!(wanted(Some(KUBECTL), Offer { tables: false, ..PODS }), Ok((Form::Object, Encoding::Json)));
         assert_eq!(wanted(Some(&format!("{table},application/json")), PODS), Ok((Form::Object, Encoding::Json)));

@@ -172,3 +172,54 @@ mod scheduling {
         });
     }
 }
+
+/// Server-side apply, and what a write costs of the owners of fields.
+mod owners {
+    use super::{Bencher, Object, black_box, json, object};
+    use model::managed::{NoForms, Writer, applied};
+    use model::schema::{Node, definition};
+
+    fn node() -> &'static Node {
+        definition("io.k8s.api.apps.v1.Deployment").unwrap()
+    }
+
+    fn writer(manager: &str) -> Writer<'_> {
+        Writer { manager, api_version: "apps/v1", subresource: "", time: "2026-01-01T00:00:00Z", covers: |field| field != "status", forms: &NoForms }
+    }
+
+    /// A deployment as people write them.
+    fn typical(image: &str) -> Object {
+        let web = json!({"name": "web", "image": image, "args": ["-g", "daemon off;"], "ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 443}],
+            "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "128Mi"}},
+            "livenessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 5}, "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+        let spec = json!({"containers": [web, {"name": "side", "image": "x", "ports": [{"containerPort": 9090}]}],
+            "volumes": [{"name": "v", "configMap": {"name": "c"}}], "nodeSelector": {"os": "linux"}});
+        let template = json!({"metadata": {"labels": {"app": "web", "tier": "front"}}, "spec": spec});
+        object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "template": template}}))
+    }
+
+    fn apply(live: Option<&Object>, configuration: &Object) -> Object {
+        applied(live, configuration, node(), &writer("one"), true).unwrap()
+    }
+
+    #[divan::bench]
+    fn apply_a_new_object(bencher: Bencher<'_, '_>) {
+        let made = typical("nginx:1");
+        bencher.bench(|| apply(None, black_box(&made)));
+    }
+
+    #[divan::bench]
+    fn apply_the_same(bencher: Bencher<'_, '_>) {
+        let made = typical("nginx:1");
+        let live = apply(None, &made);
+        bencher.bench(|| apply(Some(black_box(&live)), black_box(&made)));
+    }
+
+    #[divan::bench]
+    fn apply_another_image(bencher: Bencher<'_, '_>) {
+        let (live, changed) = (apply(None, &typical("nginx:1")), typical("nginx:2"));
+        bencher.bench(|| apply(Some(black_box(&live)), black_box(&changed)));
+    }
+}

@@ -8,7 +8,7 @@ pub const PER_OBJECT: u64 = 10_000_000;
 /// Most cost of all match conditions of a webhook (`RuntimeCELCostBudgetMatchConditions`).
 pub const MATCH_CONDITIONS: u64 = 2_500_000;
 /// Most bytes and steps that aren't counted as cost: lists and texts may share parts, and so be far larger than what it cost to make them.
-const WORK_MAX: u64 = 64 << 20;
+const WORK_MAX: u64 = 128 << 20;
 
 /// What is left for an evaluation.
 #[derive(Clone, Debug)]
@@ -22,6 +22,12 @@ impl Budget {
     /// One of so many units.
     pub fn new(limit: u64) -> Self {
         Self { limit, used: 0, work: WORK_MAX }
+    }
+
+    /// One of so many units for the next evaluation about the same object: what has been allocated stays counted.
+    #[must_use]
+    pub fn next(&self, limit: u64) -> Self {
+        Self { limit, used: 0, work: self.work }
     }
 
     /// How many units have been used.

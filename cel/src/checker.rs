@@ -6,6 +6,9 @@ use crate::signatures::{self, Overload};
 use crate::types::{Type, opaque};
 use crate::unify::Substitution;
 
+/// Most issues that are kept.
+const ISSUES_MAX: usize = 100;
+
 /// What is known of an expression once it has been checked.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -40,7 +43,9 @@ struct Checker<'e> {
 
 impl Checker<'_> {
     fn issue(&mut self, expr: &Expr, message: String) -> Type {
-        self.issues.push(Issue { offset: expr.offset, message });
+        if self.issues.len() < ISSUES_MAX {
+            self.issues.push(Issue { offset: expr.offset, message });
+        }
         Type::Error
     }
 

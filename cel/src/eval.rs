@@ -31,6 +31,35 @@ pub struct Evaluator<'p, 'a> {
     budget: &'p mut Budget,
 }
 
+/// What a macro goes through, and whether it has two variables.
+enum Range<'a> {
+    /// The items of a list; two variables are an index and an item.
+    Items(List<'a>, bool),
+    /// The entries of a map; one variable is a key.
+    Entries(Vec<(Value<'a>, Value<'a>)>, bool),
+}
+
+impl<'a> Range<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Items(list, _) => list.len(),
+            Self::Entries(entries, _) => entries.len(),
+        }
+    }
+
+    /// What the variables hold.
+    fn get(&self, at: usize) -> Result<(Value<'a>, Option<Value<'a>>), EvalError> {
+        match self {
+            Self::Items(list, false) => Ok((list.get(at)?, None)),
+            Self::Items(list, true) => Ok((Value::Int(i64::try_from(at).unwrap_or(i64::MAX)), Some(list.get(at)?))),
+            Self::Entries(entries, two) => {
+                let (key, value) = entries.get(at).cloned().ok_or_else(no_overload)?;
+                Ok((key, two.then_some(value)))
+            }
+        }
+    }
+}
+
 fn no_overload() -> EvalError {
     EvalError::value("no such overload")
 }
@@ -243,20 +272,14 @@ impl<'p, 'a> Evaluator<'p, 'a> {
         }
     }
 
-    /// What a macro goes through: pairs of what its variables hold.
-    fn range(&mut self, comprehension: &Comprehension) -> Result<Vec<(Value<'a>, Option<Value<'a>>)>, EvalError> {
+    /// What a macro goes through.
+    fn range(&mut self, comprehension: &Comprehension) -> Result<Range<'a>, EvalError> {
         let two = comprehension.second.is_some();
-        let range = self.eval(&comprehension.range)?;
-        match range {
-            Value::List(list) => {
-                self.budget.take(list.len() * size_of::<Value<'a>>())?;
-                let index = |at: usize| Value::Int(i64::try_from(at).unwrap_or(i64::MAX));
-                let pairs = list.iter().enumerate().map(|(at, item)| Ok(if two { (index(at), Some(item?)) } else { (item?, None) }));
-                pairs.collect()
-            }
+        match self.eval(&comprehension.range)? {
+            Value::List(list) => Ok(Range::Items(list, two)),
             Value::Map(map) => {
                 self.budget.take(2 * map.len() * size_of::<Value<'a>>())?;
-                Ok(map.entries()?.into_iter().map(|(key, value)| (key, two.then_some(value))).collect())
+                Ok(Range::Entries(map.entries()?, two))
             }
             _ => Err(no_overload()),
         }
@@ -266,31 +289,36 @@ impl<'p, 'a> Evaluator<'p, 'a> {
         let range = self.range(comprehension)?;
         let depth = self.locals.len();
         let out = match comprehension.fold {
-            Fold::All => self.quantify(comprehension, range, false),
-            Fold::Exists => self.quantify(comprehension, range, true),
-            Fold::ExistsOne => self.exactly_one(comprehension, range),
-            Fold::List | Fold::Filter | Fold::SortBy => self.gather(comprehension, range),
-            Fold::Map | Fold::Entries => self.gather_map(comprehension, range),
+            Fold::All => self.quantify(comprehension, &range, false),
+            Fold::Exists => self.quantify(comprehension, &range, true),
+            Fold::ExistsOne => self.exactly_one(comprehension, &range),
+            Fold::List | Fold::Filter | Fold::SortBy => self.gather(comprehension, &range),
+            Fold::Map | Fold::Entries => self.gather_map(comprehension, &range),
         };
         self.locals.truncate(depth);
         out
     }
 
     fn bound(&mut self, comprehension: &Comprehension, first: Value<'a>, second: Option<Value<'a>>, step: &Expr) -> Evaluated<'a> {
-        let depth = self.locals.len();
+        let (depth, before) = (self.locals.len(), self.budget.used());
         self.locals.push((comprehension.first.clone(), first));
         if let (Some(name), Some(value)) = (&comprehension.second, second) {
             self.locals.push((name.clone(), value));
         }
         let out = self.eval(step);
         self.locals.truncate(depth);
+        // a step that costs nothing, such as a constant, takes time as well
+        if self.budget.used() <= before {
+            self.budget.spend(1)?;
+        }
         out
     }
 
     /// `all` and `exists`: an element that decides is enough, even where others have errors.
-    fn quantify(&mut self, comprehension: &Comprehension, range: Vec<(Value<'a>, Option<Value<'a>>)>, decides: bool) -> Evaluated<'a> {
+    fn quantify(&mut self, comprehension: &Comprehension, range: &Range<'a>, decides: bool) -> Evaluated<'a> {
         let mut error = None;
-        for (first, second) in range {
+        for at in 0..range.len() {
+            let (first, second) = range.get(at)?;
             // the condition of the loop and the accumulator
             self.budget.spend(if decides { 4 } else { 3 })?;
             match self.bound(comprehension, first, second, &comprehension.step) {
@@ -308,9 +336,10 @@ impl<'p, 'a> Evaluator<'p, 'a> {
         error.map_or(Ok(Value::Bool(!decides)), Err)
     }
 
-    fn exactly_one(&mut self, comprehension: &Comprehension, range: Vec<(Value<'a>, Option<Value<'a>>)>) -> Evaluated<'a> {
+    fn exactly_one(&mut self, comprehension: &Comprehension, range: &Range<'a>) -> Evaluated<'a> {
         let mut count = 0_usize;
-        for (first, second) in range {
+        for at in 0..range.len() {
+            let (first, second) = range.get(at)?;
             match self.bound(comprehension, first, second, &comprehension.step)? {
                 Value::Bool(true) => {
                     self.budget.spend(2)?;
@@ -332,11 +361,12 @@ impl<'p, 'a> Evaluator<'p, 'a> {
         }
     }
 
-    fn gather(&mut self, comprehension: &Comprehension, range: Vec<(Value<'a>, Option<Value<'a>>)>) -> Evaluated<'a> {
+    fn gather(&mut self, comprehension: &Comprehension, range: &Range<'a>) -> Evaluated<'a> {
         self.budget.spend(LIST)?;
         let mut out = Vec::new();
         let mut keys = Vec::new();
-        for (first, second) in range {
+        for at in 0..range.len() {
+            let (first, second) = range.get(at)?;
             self.budget.take(size_of::<Value<'a>>())?;
             if !self.passes(comprehension, &first, second.as_ref())? {
                 continue;
@@ -363,10 +393,11 @@ impl<'p, 'a> Evaluator<'p, 'a> {
         Ok(out.into())
     }
 
-    fn gather_map(&mut self, comprehension: &Comprehension, range: Vec<(Value<'a>, Option<Value<'a>>)>) -> Evaluated<'a> {
+    fn gather_map(&mut self, comprehension: &Comprehension, range: &Range<'a>) -> Evaluated<'a> {
         self.budget.spend(MAP)?;
         let mut out: Entries<'a> = BTreeMap::new();
-        for (first, second) in range {
+        for at in 0..range.len() {
+            let (first, second) = range.get(at)?;
             if !self.passes(comprehension, &first, second.as_ref())? {
                 continue;
             }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+/// Most bytes of a text of which the characters are counted for its cost.
+const COUNTED_MAX: usize = 4096;
+
 /// A text.
 #[derive(Clone, Debug)]
 pub enum Text<'a> {
@@ -206,9 +209,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The size that costs are in proportion to: characters, bytes, items, entries; 1 for what has none.
+    /// The size that costs are in proportion to: characters (bytes of what is long), bytes, items, entries; 1 for what has none.
     pub fn size(&self) -> u64 {
         let size = match self {
+            // counting characters takes as long as there are some
+            Self::String(text) if text.len() > COUNTED_MAX => text.len(),
             Self::String(text) => text.chars().count(),
             Self::Bytes(bytes) => bytes.len(),
             Self::List(list) => list.len(),

@@ -232,3 +232,15 @@ fn estimates_are_those_of_kubernetes() {
         assert_eq!(program.estimate(&env), cost, "{text}");
     }
 }
+
+#[test]
+fn a_range_that_is_left_early_costs_little() {
+    assert_eq!(evaluated("lists.range(5000).slice(0, 300).all(x, lists.range(100).exists(y, true))"), Ok("true".to_owned()));
+}
+
+#[test]
+fn loops_that_cost_nothing_end() {
+    let text = "optional.of(lists.range(3000)).optMap(r, r.exists_one(x, r.exists_one(y, r.exists_one(z, false)))).value()";
+    let program = Program::compile(&environment(), text).unwrap();
+    assert_eq!(program.evaluate(&[], &mut Budget::new(20_000)).map(|_| ()), Err(EvalError::CostLimit));
+}

@@ -12,6 +12,7 @@ mod node;
 mod patches;
 mod selectors;
 mod store;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "media_types", run: gateway::media_types },
     Target { name: "channel_message", run: gateway::channel_message },
     Target { name: "spdy", run: gateway::spdy },
+    Target { name: "admission_review", run: webhooks::admission_review },
+    Target { name: "conversion_review", run: webhooks::conversion_review },
+    Target { name: "msgpack", run: webhooks::msgpack },
+    Target { name: "client_subject", run: webhooks::client_subject },
     Target { name: "log_lines", run: node::log_lines },
     Target { name: "podman_answers", run: node::podman_answers },
     Target { name: "podman_stream", run: node::podman_stream },

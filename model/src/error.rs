@@ -146,6 +146,11 @@ impl Cause {
     pub fn too_long(field: impl fmt::Display, max: usize) -> Self {
         Self { reason: CauseReason::FieldValueTooLong, field: field.to_string(), message: format!("Too long: may not be more than {max} bytes") }
     }
+    /// `Too long: may not be more than max characters`.
+    pub fn too_many_characters(field: impl fmt::Display, max: usize) -> Self {
+        let message = format!("Too long: may not be more than {max} characters");
+        Self { reason: CauseReason::FieldValueTooLong, field: field.to_string(), message }
+    }
     /// `Too many: n: must have at most max items`.
     pub fn too_many(field: impl fmt::Display, n: usize, max: usize) -> Self {
         Self { reason: CauseReason::FieldValueTooMany, field: field.to_string(), message: format!("Too many: {n}: must have at most {max} items") }

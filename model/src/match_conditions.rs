@@ -1,12 +1,14 @@
 //! Match conditions: expressions in CEL that say of a request whether a webhook is asked about it
 //! (`k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions`).
-use cel::authorizer::{Authorizer, Authorizing, Check};
+use cel::authorizer::Authorizing;
 use cel::{
     Budget, DYN, Declaration, DeclaredShape, Environment, Field, MATCH_CONDITIONS, Map as CelMap, Merge, ObjectDeclaration, Opaque, PER_CALL, Program, Type,
     Value as CelValue, opaque_types,
 };
 use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
+
+pub use cel::authorizer::{Authorizer, Check, Decision};
 
 /// What conditions are about.
 pub struct Input<'a> {
@@ -102,6 +104,11 @@ impl MatchConditions {
         Self { conditions: conditions.collect() }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
     /// Whether a webhook is asked: unless a condition is false.
     ///
     /// # Errors
@@ -119,7 +126,7 @@ impl MatchConditions {
             ("request", request),
             ("authorizer", CelValue::Opaque(Opaque::Authorizer(who))),
         ];
-        let mut left = MATCH_CONDITIONS;
+        let (mut left, mut budget) = (MATCH_CONDITIONS, Budget::new(PER_CALL));
         let mut errors = Vec::new();
         for (name, program) in &self.conditions {
             let program = match program {
@@ -129,7 +136,7 @@ impl MatchConditions {
                     continue;
                 }
             };
-            let mut budget = Budget::new(PER_CALL.min(left));
+            budget = budget.next(PER_CALL.min(left));
             let out = program.evaluate(&bindings, &mut budget);
             left = left.saturating_sub(budget.used());
             match out {

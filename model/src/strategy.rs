@@ -51,6 +51,10 @@ pub trait Strategy: Sync {
     fn grace_seconds(&self, _object: &Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
+    /// Whether a deletion that doesn't say it leaves dependents where they are: what some kinds did before there was a choice.
+    fn orphans_dependents(&self) -> bool {
+        false
+    }
     /// The finalizer that a deletion adds, because a controller has something to do before the object may go.
     fn cleanup_finalizer(&self) -> Option<&'static str> {
         None

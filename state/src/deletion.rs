@@ -126,7 +126,7 @@ fn finalizers(kind: &Kind, object: &Object, asked: &DeletionOptions) -> Vec<Stri
     let had = |finalizer: &str| object.finalizers().any(|f| f == finalizer);
     let (orphan, foreground) = match asked.propagation {
         Some(policy) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
-        None => (had(ORPHAN), had(FOREGROUND)),
+        None => (had(ORPHAN) || (!had(FOREGROUND) && kind.strategy.orphans_dependents()), had(FOREGROUND)),
     };
     let others = object.finalizers().filter(|f| *f != ORPHAN && *f != FOREGROUND).map(str::to_owned);
     let ours = [(orphan, ORPHAN), (foreground, FOREGROUND)].into_iter().filter(|(wanted, _)| *wanted).map(|(_, name)| name.to_owned());
@@ -225,6 +225,8 @@ mod tests {
             ("configmaps", &plain, json!({"propagationPolicy": "Foreground"}), "00:00:00Z 0 [foregroundDeletion]"),
             ("configmaps", &plain, json!({"orphanDependents": true}), "00:00:00Z 0 [orphan]"),
             ("configmaps", &plain, json!({"propagationPolicy": "Background"}), "gone"),
+            ("replicationcontrollers", &plain, json!({}), "00:00:00Z 0 [orphan]"),
+            ("replicationcontrollers", &plain, json!({"propagationPolicy": "Background"}), "gone"),
             ("configmaps", &held, json!({}), "00:00:00Z 0 [x/y]"),
             ("configmaps", &held, json!({"propagationPolicy": "Orphan"}), "00:00:00Z 0 [x/y,orphan]"),
             ("configmaps", &deleting, json!({}), "pending"),

@@ -68,7 +68,8 @@ pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: 
 fn default(of: &WriteOf<'_>, object: &mut Object) {
     match &of.row.schema {
         KindSchema::Builtin(name) => rules::default(name, object),
-        KindSchema::Custom(custom) => custom::default(&mut object.0, &custom.schema),
+        // the version that the client writes has defaults of its own
+        KindSchema::Custom(stored) => custom::default(&mut object.0, &of.kind.schema.custom().unwrap_or(stored).schema),
     }
     of.row.strategy.default(object);
 }
@@ -78,9 +79,22 @@ fn default(of: &WriteOf<'_>, object: &mut Object) {
 /// # Errors
 /// 422 with every refused field.
 pub fn finish_new(of: &WriteOf<'_>, object: &mut Object) -> Result<(), ApiError> {
+    prepare_new(of, object);
+    check_new(of, object, object)
+}
+
+/// The part of [`finish_new`] that changes the object.
+pub fn prepare_new(of: &WriteOf<'_>, object: &mut Object) {
     of.row.strategy.prepare_create(object);
-    let mut causes = wrong(of, object);
-    causes.extend(refused_by_expressions(of, object, None, &causes));
+}
+
+/// The part of [`finish_new`] that refuses. `shown` is the object as its client sees it: by that version's schema a custom resource is judged.
+///
+/// # Errors
+/// As [`finish_new`].
+pub fn check_new(of: &WriteOf<'_>, object: &Object, shown: &Object) -> Result<(), ApiError> {
+    let mut causes = wrong(of, object, shown);
+    causes.extend(refused_by_expressions(of, shown, None, &causes));
     causes.extend(of.kind.strategy.validate_create(object));
     refuse(of, object, causes)
 }
@@ -132,32 +146,60 @@ pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Ob
 /// # Errors
 /// 422 with every refused field.
 pub fn finish_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Result<(), ApiError> {
+    prepare_change(of, new, old);
+    check_change(of, new, old, None)?;
+    count_change(of, new, old);
+    Ok(())
+}
+
+/// A changed object and what it was, as their client sees them.
+pub struct ShownChange<'a> {
+    /// As it is to be.
+    pub new: &'a Object,
+    /// As it is.
+    pub old: &'a Object,
+}
+
+/// The first part of [`finish_change`].
+pub fn prepare_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) {
     match of.sub {
         None => of.row.strategy.prepare_update(new, old),
         Some(Subresource::STATUS) => of.row.strategy.prepare_status(new, old),
         Some(_) => {}
     }
+}
+
+/// The part of [`finish_change`] that refuses; `shown` where the client sees another form.
+///
+/// # Errors
+/// As [`finish_change`].
+pub fn check_change(of: &WriteOf<'_>, new: &Object, old: &Object, shown: Option<ShownChange<'_>>) -> Result<(), ApiError> {
+    let shown = shown.unwrap_or(ShownChange { new, old });
     match of.sub {
-        Some(Subresource::STATUS) => changed_status(of, new, old)?,
+        Some(Subresource::STATUS) => changed_status(of, new, old, &shown),
         // an action says itself what it may change
-        Some(sub) if matches!(sub.effect(), Effect::Action | Effect::Connection) => {}
-        _ => {
-            changed_object(of, new, old)?;
-            meta::count_generation(of.row, new, old);
-        }
+        Some(sub) if matches!(sub.effect(), Effect::Action | Effect::Connection) => Ok(()),
+        _ => changed_object(of, new, old, &shown),
     }
-    Ok(())
+}
+
+/// The last part of [`finish_change`].
+pub fn count_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) {
+    let action = of.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
+    if of.sub != Some(Subresource::STATUS) && !action {
+        meta::count_generation(of.row, new, old);
+    }
 }
 
 fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), ApiError> {
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&of.kind.group, &of.kind.kind, object.name(), causes)) }
 }
 
-fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
+fn wrong(of: &WriteOf<'_>, object: &Object, shown: &Object) -> Vec<Cause> {
     let mut causes = model_meta::validate(of.row, object);
     causes.extend(match &of.row.schema {
         KindSchema::Builtin(name) => rules::validate(name, object),
-        KindSchema::Custom(custom) => custom::validate(&object.0, &custom.schema),
+        KindSchema::Custom(stored) => custom::validate(&shown.0, &of.kind.schema.custom().unwrap_or(stored).schema),
     });
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(of.kind.strategy.validate(object));
@@ -169,10 +211,10 @@ fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
 ///
 /// # Errors
 /// 422 with every refused field.
-fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Result<(), ApiError> {
     let mut causes = model_meta::validate_update(new, old);
     causes.extend(of.row.schema.builtin().map(|name| rules::validate_update(name, new, old)).unwrap_or_default());
-    causes.extend(new_causes(of, new, old));
+    causes.extend(new_causes(of, new, old, shown));
     causes.extend(of.kind.strategy.validate_update(new, old));
     refuse(of, new, causes)
 }
@@ -189,30 +231,30 @@ fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Api
 ///
 /// # Errors
 /// 422 with every refused field.
-fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
+fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Result<(), ApiError> {
     changed_words(of, new, old)?;
     let mut causes = match &of.row.schema {
         KindSchema::Builtin(name) => rules::validate_status(name, new, old),
-        KindSchema::Custom(_) => new_causes(of, new, old),
+        KindSchema::Custom(_) => new_causes(of, new, old, shown),
     };
     causes.extend(of.row.strategy.validate_status(new, old));
     refuse(of, new, causes)
 }
 
 /// What is refused of `new` and wasn't of `old`.
-fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object) -> Vec<Cause> {
-    let mut causes = wrong(of, new);
+fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Vec<Cause> {
+    let mut causes = wrong(of, new, shown.new);
     if !causes.is_empty() {
-        let before = wrong(of, old);
+        let before = wrong(of, old, shown.old);
         causes.retain(|cause| !before.contains(cause));
     }
-    causes.extend(refused_by_expressions(of, new, Some(old), &causes));
+    causes.extend(refused_by_expressions(of, shown.new, Some(shown.old), &causes));
     causes
 }
 
 /// What the rules in CEL of a custom resource refuse; `causes` are known already.
 fn refused_by_expressions(of: &WriteOf<'_>, new: &Object, old: Option<&Object>, causes: &[Cause]) -> Vec<Cause> {
-    of.row.schema.custom().map(|custom| custom::expressions::refused(custom, new, old, causes)).unwrap_or_default()
+    of.kind.schema.custom().map(|custom| custom::expressions::refused(custom, new, old, causes)).unwrap_or_default()
 }
 
 /// Refuses a change that was made to another object of the same name, or to an older form of it.

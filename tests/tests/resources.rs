@@ -45,6 +45,7 @@ spec:
   - name: v1beta1
     served: true
     storage: false
+    deprecated: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
@@ -72,6 +73,8 @@ fn custom_resources() {
     assert_eq!(cluster.http("PATCH", &format!("{tabs}/a"), strategic, Some(b"{}")).code, 415);
     let strict = cluster.http("POST", &format!("{tabs}?fieldValidation=Strict"), JSON, Some(cron_tab(&json!({"cronSpec": "* * * * *", "x": 1})).as_bytes()));
     assert!(strict.code == 400 && strict.text.contains("unknown field \\\"spec.x\\\""), "{}", strict.text);
+    let old = cluster.kubectl(&["get", "crontabs.v1beta1.stable.example.com"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&old.stderr).contains("stable.example.com/v1beta1 CronTab is deprecated"), "{old:?}");
     shown_by_kubectl(&cluster);
     versions_and_parts(&cluster, tabs);
     ended(&cluster, tabs);
@@ -250,4 +253,46 @@ fn definitions_change() {
     let before = cluster.get(&["things.v2.example.com", "t"]);
     let written = cluster.http("PUT", "/apis/example.com/v2/things/t", JSON, Some(before.to_string().as_bytes()));
     assert!(written.code == 200 && written.body["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], "{}", written.text);
+}
+
+/// Rules in CEL hold for what is written, and for how it changes.
+#[test]
+fn rules_of_definitions() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let definition = |rule: &str| {
+        let rules = json!([
+            {"rule": "self.min <= self.max", "messageExpression": "'min ' + string(self.min) + ' is above max ' + string(self.max)"},
+            {"rule": "self.max >= oldSelf.max", "message": "max never falls", "fieldPath": ".max", "reason": "FieldValueForbidden"},
+            {"rule": rule},
+        ]);
+        let spec = json!({"type": "object", "required": ["min", "max"], "x-kubernetes-validations": rules,
+            "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}, "names": {"type": "array", "maxItems": 10, "items": {"type": "string", "maxLength": 10}}}});
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "ranges.example.com"}, "spec": {
+            "group": "example.com", "scope": "Cluster", "names": {"plural": "ranges", "kind": "Range"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}]}})
+        .to_string()
+    };
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for (bad, why) in [("self.min <=", "compilation failed"), ("self.nothing", "undefined field"), ("self.min + 1", "must evaluate to a bool")] {
+        let refused = cluster.http("POST", definitions, JSON, Some(definition(bad).as_bytes()));
+        assert!(refused.code == 422 && refused.text.contains(why) && refused.text.contains("x-kubernetes-validations[2].rule"), "{bad}: {}", refused.text);
+    }
+    cluster.apply(&definition("!has(self.names) || self.names.all(n, n.startsWith('r-'))"));
+    cluster.k(&["wait", "--for=condition=Established", "crd/ranges.example.com", "--timeout=10s"]);
+    let range = |spec: Value| json!({"apiVersion": "example.com/v1", "kind": "Range", "metadata": {"name": "r"}, "spec": spec}).to_string();
+    let ranges = "/apis/example.com/v1/ranges";
+    eventually("ranges are served", Duration::from_secs(5), || {
+        let refused = cluster.http("POST", ranges, JSON, Some(range(json!({"min": 3, "max": 2, "names": ["x"]})).as_bytes()));
+        if refused.code == 404 {
+            return Err(refused.text);
+        }
+        let told = refused.body["message"].as_str().unwrap();
+        assert!(refused.code == 422 && told.contains("spec: Invalid value") && told.contains("min 3 is above max 2"), "{told}");
+        assert!(told.contains("failed rule: !has(self.names) || self.names.all(n, n.startsWith('r-'))"), "{told}");
+        Ok(())
+    });
+    assert_eq!(cluster.http("POST", ranges, JSON, Some(range(json!({"min": 1, "max": 5, "names": ["r-a"]})).as_bytes())).code, 201);
+    let falls = cluster.http("PATCH", &format!("{ranges}/r"), MERGE, Some(br#"{"spec":{"max":4}}"#));
+    assert!(falls.code == 422 && falls.text.contains("spec.max: Forbidden: max never falls"), "{}", falls.text);
+    assert_eq!(cluster.http("PATCH", &format!("{ranges}/r"), MERGE, Some(br#"{"spec":{"max":6}}"#)).code, 200);
 }

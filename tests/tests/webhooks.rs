@@ -126,7 +126,35 @@ fn asked_and_answered() {
     let unasked = scene.create("c", json!({"metadata": {"name": "c", "labels": {"unasked": "yes"}}}));
     assert_eq!((unasked.code, unasked.body["data"]["c"].is_null()), (201, true), "{}", unasked.text);
     assert!(!scene.server.asked("/label").iter().any(|review| review["request"]["name"] == "c"));
+    conditions(&scene);
     unreliable(&scene);
+}
+
+/// Match conditions let requests pass unasked.
+fn conditions(scene: &Scene) {
+    let condition = |expression: &str| json!({"matchConditions": [{"name": "one", "expression": expression}]});
+    let validating = "ValidatingWebhookConfiguration";
+    let bad = scene.webhook("deny", "/deny", condition("object.metadata.name =="));
+    let configuration =
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": validating, "metadata": {"name": "bad"}, "webhooks": [bad]}).to_string();
+    let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+    let refused = scene.cluster.http("POST", path, JSON, Some(configuration.as_bytes()));
+    assert!(refused.code == 422 && refused.text.contains("webhooks[0].matchConditions[0].expression"), "{}", refused.text);
+    let denied = json!({"data": {"deny": "yes"}});
+    for (expression, code) in [
+        ("object.metadata.name.startsWith('asked-')", 418),
+        ("!object.metadata.name.startsWith('asked-')", 201),
+        ("request.userInfo.username == 'admin' && request.operation == 'CREATE'", 418),
+        ("authorizer.group('').resource('nodes').check('delete').allowed()", 418),
+        ("has(object.spec) && object.spec.nothing == 1", 201),
+        ("object.data.nothing == 'x'", 403),
+    ] {
+        scene.configure(validating, "deny", &[scene.webhook("deny", "/deny", condition(expression))]);
+        let answer = scene.create(&format!("asked-{code}"), denied.clone());
+        assert_eq!(answer.code, code, "{expression}: {}", answer.text);
+        scene.cluster.k(&["delete", "validatingwebhookconfiguration", "deny"]);
+        scene.cluster.k(&["delete", "configmap", &format!("asked-{code}"), "--ignore-not-found"]);
+    }
 }
 
 /// Webhooks that can't be asked, or whose answers can't be believed.
@@ -238,8 +266,8 @@ fn definition(scene: &Scene, storage: &str, path: &str) -> String {
         "group": "example.com", "scope": "Namespaced", "names": {"plural": "links", "kind": "Link"},
         "conversion": {"strategy": "Webhook", "webhook": {"clientConfig": scene.url(path), "conversionReviewVersions": ["v1"]}},
         "versions": [
-            version("v1", json!({"hostPort": {"type": "string"}})),
-            version("v2", json!({"host": {"type": "string"}, "port": {"type": "string"}})),
+            version("v1", json!({"hostPort": {"type": "string", "maxLength": 12}})),
+            version("v2", json!({"host": {"type": "string", "maxLength": 20}, "port": {"type": "string", "default": "80"}})),
         ],
     }})
     .to_string()
@@ -284,6 +312,12 @@ fn conversions() {
     });
     let made = post("v2", link("v2", "b", json!({"host": "two", "port": "2", "unknown": 1})));
     assert_eq!((made.code, &made.body["spec"]), (201, &json!({"host": "two", "port": "2"})), "{}", made.text);
+    // each version judges and completes what is written in it
+    let long = post("v2", link("v2", "long", json!({"host": "fifteen-letters"})));
+    assert_eq!((long.code, &long.body["spec"]["port"]), (201, &json!("80")), "{}", long.text);
+    let longer = post("v2", link("v2", "longer", json!({"host": "twenty-one-letters-ok"})));
+    assert!(longer.code == 422 && longer.text.contains("spec.host"), "{}", longer.text);
+    assert_eq!(cluster.http("DELETE", &format!("{}/long", links("v2")), &[], None).code, 200);
     let get = |version: &str, name: &str| cluster.http("GET", &format!("{}/{name}", links(version)), &[], None);
     assert_eq!(get("v1", "b").body["spec"], json!({"hostPort": "two:2"}));
     assert_eq!(get("v2", "a").body["spec"], json!({"host": "one", "port": "1"}));

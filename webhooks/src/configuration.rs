@@ -3,6 +3,7 @@ use crate::client_config::ClientConfig;
 use crate::review::ReviewVersion;
 use crate::rules::{Rule, Subject};
 use model::Object;
+use model::match_conditions::MatchConditions;
 use model::selector::LabelSelector;
 use serde_json::Value;
 use std::sync::Arc;
@@ -48,8 +49,8 @@ pub struct Webhook {
     pub dry_run: bool,
     /// The version of the reviews that it understands; none for one that understands no known version.
     pub version: Option<ReviewVersion>,
-    /// `matchConditions`, as they are written.
-    pub conditions: Value,
+    /// What must hold of a request, in expressions, for it to be asked.
+    pub conditions: Arc<MatchConditions>,
 }
 
 impl Webhook {
@@ -78,7 +79,7 @@ impl Webhook {
             reinvoked: text("reinvocationPolicy") == "IfNeeded",
             dry_run: matches!(text("sideEffects"), "None" | "NoneOnDryRun"),
             version: ReviewVersion::first_of(&webhook["admissionReviewVersions"]),
-            conditions: webhook["matchConditions"].clone(),
+            conditions: Arc::new(MatchConditions::of(webhook)),
         }
     }
 

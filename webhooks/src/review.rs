@@ -114,12 +114,12 @@ impl AdmissionRequest<'_> {
         serde_json::to_vec(&Review { kind: "AdmissionReview", api_version: version.api_version(), request: self }).map_err(|e| e.to_string())
     }
 
-    /// The request as a value, as match conditions see it.
+    /// The request without its objects, as match conditions see it.
     ///
     /// # Errors
     /// As [`AdmissionRequest::review`].
     pub fn value(&self) -> Result<Value, String> {
-        serde_json::to_value(self).map_err(|e| e.to_string())
+        serde_json::to_value(Self { object: None, old_object: None, ..self.clone() }).map_err(|e| e.to_string())
     }
 }
 

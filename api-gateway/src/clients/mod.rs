@@ -3,7 +3,7 @@
 //!
 //! [`request`] makes one of HTTP of a message; [`answer`] makes messages of HTTP's answer; [`pack`] is MessagePack.
 mod answer;
-mod pack;
+pub mod pack;
 mod request;
 
 use crate::handler::Api;

@@ -102,7 +102,7 @@ pub async fn run(options: &Options) -> Result<Value, FleetError> {
     let start = Instant::now();
     let define = |i| {
         let (api, failures) = (&api, &failures);
-        async move { failures.ok("definition", api.post(DEFINITIONS, &definition(i)).await) }
+        async move { _ = failures.ok("definition", api.post(DEFINITIONS, &definition(i)).await) }
     };
     stream::iter(0..options.definitions).for_each_concurrent(AT_ONCE, define).await;
     for last in (0..options.definitions).rev().take(AT_ONCE) {
@@ -113,7 +113,7 @@ pub async fn run(options: &Options) -> Result<Value, FleetError> {
     let start = Instant::now();
     let make = |i| {
         let (api, failures, kind) = (&api, &failures, i % options.definitions.max(1));
-        async move { failures.ok("object", api.post(&things(kind), &thing(kind, i)).await) }
+        async move { _ = failures.ok("object", api.post(&things(kind), &thing(kind, i)).await) }
     };
     stream::iter(0..options.objects).for_each_concurrent(AT_ONCE, make).await;
     let made = start.elapsed().as_secs_f64();

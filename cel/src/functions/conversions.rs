@@ -10,7 +10,8 @@ use jiff::Timestamp;
 pub fn call<'a>(function: &str, args: &[Value<'a>], context: &mut Context<'_>) -> Made<'a> {
     let [value, rest @ ..] = args else { return Ok(None) };
     match (function, value) {
-        ("size", Value::String(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_)) => Ok(Some(Value::Int(i64::try_from(value.size()).unwrap_or(i64::MAX)))),
+        ("size", Value::String(text)) => Ok(Some(Value::Int(i64::try_from(text.chars().count()).unwrap_or(i64::MAX)))),
+        ("size", Value::Bytes(_) | Value::List(_) | Value::Map(_)) => Ok(Some(Value::Int(i64::try_from(value.size()).unwrap_or(i64::MAX)))),
         ("type", value) => Ok(Some(Value::Type(value.type_of()))),
         ("dyn", value) => Ok(Some(value.clone())),
         ("int", value) => int(value).map(|n| n.map(Value::Int)),

@@ -31,6 +31,8 @@ pub struct CustomSchema {
     pub raw: Value,
     /// Changes when that does.
     pub fingerprint: Box<str>,
+    /// What clients are warned of that use a deprecated version.
+    pub deprecation: Option<Box<str>>,
     /// What of the definition concerns objects that are already in the log.
     pub stored: StoredObjects,
 }

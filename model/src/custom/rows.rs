@@ -71,12 +71,20 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
             rules: Rules::of(&schema),
             schema,
             fingerprint: content_hash(&raw).into(),
+            deprecation: deprecation(version, group, kind),
             stored: stored_objects(crd, &raw),
             raw,
         })),
         scale: scale.map(scale_paths).unwrap_or_default(),
         strategy,
     })
+}
+
+/// What clients of a deprecated version are told: as its definition says, or in Kubernetes' words.
+fn deprecation(version: &Value, group: &str, kind: &str) -> Option<Box<str>> {
+    let usual = || format!("{group}/{} {kind} is deprecated", version["name"].as_str().unwrap_or_default());
+    let said = version["deprecationWarning"].as_str().map(str::to_owned);
+    (version["deprecated"] == true).then(|| said.unwrap_or_else(usual).into())
 }
 
 /// What of a definition concerns the objects that are in the log already. Those that were written after the definition have the defaults of its schemas.

@@ -80,10 +80,9 @@ fn endpoint(checks: &mut Checks, path: &dyn Display, endpoint: &Value, kind: &st
     if count == 0 {
         checks.required(&all, "must contain at least 1 address");
     }
-    if within(checks, &all, count, MAX_ADDRESSES) {
-        for (i, address) in list(endpoint, "addresses").iter().filter_map(Value::as_str).enumerate() {
-            address_rules(checks, &all, i, address, kind);
-        }
+    within(checks, &all, count, MAX_ADDRESSES);
+    for (i, address) in list(endpoint, "addresses").iter().filter_map(Value::as_str).enumerate() {
+        address_rules(checks, &all, i, address, kind);
     }
     if let Some(node) = endpoint.get("nodeName").and_then(Value::as_str) {
         checks.all(format_args!("{path}.nodeName"), node, names::dns_subdomain(node));

@@ -26,18 +26,20 @@ impl Strategy for Lease {
         }
         checks.not_negative("spec.leaseTransitions", lease.int_at(&["spec", "leaseTransitions"]));
         let spec = lease.at(&["spec"]).unwrap_or(&Value::Null);
-        strategy(&mut checks, text(spec, "strategy"), text(spec, "preferredHolder"));
+        strategy(&mut checks, spec.get("strategy").and_then(Value::as_str));
+        if text(spec, "strategy").is_empty() && !text(spec, "preferredHolder").is_empty() {
+            checks.add(Cause::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
+        }
         checks.0
     }
 }
 
 /// How a leader is chosen. Kubernetes names the field twice in the path.
-fn strategy(checks: &mut Checks, strategy: &str, preferred: &str) {
+fn strategy(checks: &mut Checks, strategy: Option<&str>) {
     match strategy {
-        "" if !preferred.is_empty() => checks.add(Cause::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined")),
-        "" => {}
-        own if own.contains('/') => checks.all("spec.strategy.strategy", own, names::qualified_name(own)),
-        known => checks.one_of("spec.strategy.strategy", known, &["OldestEmulationVersion"]),
+        None => {}
+        Some(own) if own.contains('/') => checks.all("spec.strategy.strategy", own, names::qualified_name(own)),
+        Some(known) => checks.choice("spec.strategy.strategy", Some(&known.into()), &["OldestEmulationVersion"]),
     }
 }
 
@@ -58,6 +60,7 @@ mod tests {
                 (of(json!({"strategy": "a.b/c"})), ""),
                 (of(json!({"leaseDurationSeconds": 0})), "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"),
                 (of(json!({"leaseTransitions": -1})), "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0"),
+                (of(json!({"strategy": ""})), "spec.strategy.strategy: Unsupported value: \"\": supported values: \"OldestEmulationVersion\""),
                 (of(json!({"strategy": "X"})), "spec.strategy.strategy: Unsupported value: \"X\": supported values: \"OldestEmulationVersion\""),
                 (of(json!({"strategy": "a/-"})), "spec.strategy.strategy: Invalid value: \"a/-\": name part…"),
                 (of(json!({"preferredHolder": "a"})), "spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined"),

@@ -13,6 +13,9 @@ pub static STRATEGY: ReplicationController = ReplicationController;
 pub struct ReplicationController;
 
 impl Strategy for ReplicationController {
+    fn orphans_dependents(&self) -> bool {
+        true
+    }
     fn default(&self, controller: &mut Object) {
         with_field(controller, "spec", |spec| spec.get_mut("template").into_iter().for_each(pod::default_template));
         // without a selector it selects its own pods, and without labels it has theirs

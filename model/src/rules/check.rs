@@ -118,8 +118,11 @@ impl Check<'_> {
             let supported: Vec<&str> = rule.choices.iter().map(|c| &**c).collect();
             self.causes.push(Cause::not_supported(path, &text.into(), &supported));
         }
-        let longest = rule.max_length.filter(|max| text.chars().count() > *max).or(rule.max_bytes.filter(|max| text.len() > *max));
-        self.causes.extend(longest.map(|max| Cause::too_long(path, max)));
+        if let Some(most) = rule.max_bytes.filter(|most| text.len() > *most) {
+            self.causes.push(Cause::too_long(path, most));
+        } else if let Some(most) = rule.max_length.filter(|most| text.len() > *most && text.chars().count() > *most) {
+            self.causes.push(Cause::too_many_characters(path, most));
+        }
     }
 
     fn number(&mut self, number: Option<i64>, value: &Value, rule: &Rule, path: &Path<'_>) {

@@ -65,7 +65,8 @@ impl Pipeline {
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
         let held = self.mutate(call, Drafted { object: &mut object, old: None, generated }, held).await?;
-        write::finish_new(&of, &mut object)?;
+        write::prepare_new(&of, &mut object);
+        write::check_new(&of, &object, &*self.judged(call, &object).await?)?;
         let held = self.judge(call, &object, None, held).await?;
         let mut held = self.validate(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);

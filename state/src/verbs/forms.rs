@@ -7,6 +7,7 @@ use crate::store::RecordedChange;
 use crate::subresource::scale;
 use crate::webhooks::form::Form;
 use crate::webhooks::services::Endpoints;
+use model::custom;
 use model::{ApiError, Kind, Object, Reason, Stored, schema};
 use state_client::Verb;
 use std::borrow::Cow;
@@ -23,11 +24,16 @@ const AT_ONCE: usize = 500;
 const BYTES: usize = 2 << 20;
 
 impl Pipeline {
-    /// A client's object in its stored form.
-    pub(crate) async fn inward(&self, call: &RequestContext, object: Object) -> Result<Object, ApiError> {
+    /// A client's object in its stored form. A custom resource gets the defaults of the version that it is written in before a webhook sees it.
+    pub(crate) async fn inward(&self, call: &RequestContext, mut object: Object) -> Result<Object, ApiError> {
         match &call.kind.stored_as {
             None => Ok(object),
-            Some(_) if form::webhook(&call.kind).is_some() => Box::pin(self.convert_one(call, &call.row, object)).await,
+            Some(_) if form::webhook(&call.kind).is_some() => {
+                if let Some(schema) = call.kind.schema.custom() {
+                    custom::default(&mut object.0, &schema.schema);
+                }
+                Box::pin(self.convert_one(call, &call.row, object)).await
+            }
             Some(other) => Ok(other.conversion.inward(&object)),
         }
     }
@@ -39,6 +45,11 @@ impl Pipeline {
             Conversion::Here => Ok(Cow::Owned(form::outward(kind, object))),
             Conversion::Remote => Box::pin(self.convert_one(call, kind, object.clone())).await.map(Cow::Owned),
         }
+    }
+
+    /// An object in its stored form as it is judged: in the version that the client writes, where only a webhook knows that.
+    pub(crate) async fn judged<'a>(&self, call: &RequestContext, object: &'a Object) -> Result<Cow<'a, Object>, ApiError> {
+        if form::webhook(&call.kind).is_some() { self.outward(call, &call.kind, object).await } else { Ok(Cow::Borrowed(object)) }
     }
 
     /// An object of the log as it would be stored now.

@@ -5,13 +5,14 @@ use crate::admission::Effects;
 use crate::authz::Attributes;
 use crate::claims::Made;
 use crate::deletion;
+use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{Written, json_reply, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
-use crate::write;
+use crate::write::{self, ShownChange};
 use model::{ApiError, Cause, Kind, Object, Reason, Stored, Subresource, managed, patch, time};
 use serde_json::Value;
 use state_client::{Body, PatchKind, Reply};
@@ -129,6 +130,14 @@ impl Pipeline {
         Ok(written?.map(|stored| Written { stored, warnings }))
     }
 
+    async fn check_change(&self, call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
+        if form::webhook(&call.kind).is_none() {
+            return write::check_change(&call.write(), new, old, None);
+        }
+        let (shown, was) = (self.judged(call, new).await?, self.judged(call, old).await?);
+        write::check_change(&call.write(), new, old, Some(ShownChange { new: &shown, old: &was }))
+    }
+
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         let of = call.write();
@@ -139,7 +148,9 @@ impl Pipeline {
         write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
         let held = self.admit(call, &mut new, Some(old)).await?;
         let held = self.mutate(call, Drafted { object: &mut new, old: Some(old), generated: false }, held).await?;
-        write::finish_change(&of, &mut new, old)?;
+        write::prepare_change(&of, &mut new, old);
+        self.check_change(call, &new, old).await?;
+        write::count_change(&of, &mut new, old);
         let held = self.judge(call, &new, Some(old), held).await?;
         let held = self.validate(call, &new, Some(old), held).await?;
         Ok((new, held))

@@ -1,5 +1,6 @@
 //! The webhooks of this cluster: which configurations there are, which of their webhooks a write concerns, and what they are asked about it. What is asked
 //! of them is in [`webhooks`]; how a verb asks is in `verbs/webhooks`.
+pub mod conditions;
 pub mod form;
 pub mod matching;
 pub mod question;

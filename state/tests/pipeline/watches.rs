@@ -77,7 +77,7 @@ async fn nodes_see_their_own_pods_only_and_all_of_them() {
         let agent = cluster.role(Role::Agent, node);
         let options = Options { field_selector: format!("spec.nodeName={node}"), resource_version: revision.to_owned(), ..Options::default() };
         let request = Request { options, ..agent.ask(Verb::Watch, PODS, "", "") };
-        async move { agent.client.watch(WatchRequest::new(request, None)).await.unwrap() }
+        async move { agent.client.watch(WatchRequest { bookmarks: false, ..WatchRequest::new(request, None) }).await.unwrap() }
     };
     let first = admin.create(PODS, "default", pod("first")).await.unwrap();
     let bind = |name: &'static str, node: &'static str| admin.post(PODS, "default", name, "binding", json!({"target": {"kind": "Node", "name": node}}));

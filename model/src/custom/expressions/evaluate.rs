@@ -13,7 +13,7 @@ const OUT_OF_BUDGET: &str = "validation failed due to running out of cost budget
 /// What of an object its rules refuse. Rules that compare with what was before hold for what was there before; others aren't held against values that
 /// are the same as before.
 pub fn evaluate(rules: &Rules, new: &Map<String, Value>, old: Option<&Map<String, Value>>) -> Vec<Cause> {
-    let mut run = Run { causes: Vec::new(), left: PER_OBJECT };
+    let mut run = Run { causes: Vec::new(), left: PER_OBJECT, budget: Budget::new(PER_CALL) };
     let root = Pair { new: Node::Root(new), old: old.map(Node::Root) };
     let parent = Pair { new: Node::Root(new), old: None };
     // once the budget is used up nothing more is said
@@ -61,6 +61,7 @@ impl<'a> Node<'a> {
 struct Run {
     causes: Vec<Cause>,
     left: u64,
+    budget: Budget,
 }
 
 /// That nothing more is to be evaluated.
@@ -165,10 +166,10 @@ impl Run {
 
     /// Evaluates within what is left.
     fn run<'a>(&mut self, program: &Program, bindings: &[(&str, CelValue<'a>)]) -> (Result<CelValue<'a>, EvalError>, bool) {
-        let mut budget = Budget::new(PER_CALL);
-        let out = program.evaluate(bindings, &mut budget);
-        let enough = budget.used() <= self.left;
-        self.left = self.left.saturating_sub(budget.used());
+        self.budget = self.budget.next(PER_CALL);
+        let out = program.evaluate(bindings, &mut self.budget);
+        let enough = self.budget.used() <= self.left;
+        self.left = self.left.saturating_sub(self.budget.used());
         (out, enough)
     }
 

@@ -27,6 +27,9 @@ pub static STRATEGY: Job = Job;
 pub struct Job;
 
 impl Strategy for Job {
+    fn orphans_dependents(&self) -> bool {
+        true
+    }
     fn default(&self, job: &mut Object) {
         with_field(job, "spec", default_spec);
         let labels = job.at(&["spec", "template", "metadata", "labels"]).cloned();

@@ -125,7 +125,7 @@ fn attachments() {
             (attachment(json!({"attacher": "A.b"})), ""),
             (attachment(json!({"attacher": ""})), "spec.attacher: Required value"),
             (attachment(json!({"attacher": "a b"})), &format!("spec.attacher: Invalid value: \"a b\": {SUBDOMAIN}")),
-            (attachment(json!({"attacher": "a".repeat(64)})), "spec.attacher: Too long: may not be more than 63 bytes"),
+            (attachment(json!({"attacher": "a".repeat(64)})), "spec.attacher: Too long: may not be more than 63 characters"),
             (attachment(json!({"nodeName": ""})), &format!("spec.nodeName: Invalid value: \"\": {SUBDOMAIN}")),
             (source(json!({})), &format!("spec.source: Required value: {either}")),
             (source(json!({"persistentVolumeName": "v", "inlineVolumeSpec": inline})), &format!("spec.source: Forbidden: {either}")),

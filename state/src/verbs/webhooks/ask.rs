@@ -1,13 +1,14 @@
 //! One webhook is asked about one write.
 use crate::pipeline::Pipeline;
 use crate::warnings;
+use crate::webhooks::conditions;
 use crate::webhooks::matching;
 use crate::webhooks::question::{Concerned, Question, Shown};
 use crate::webhooks::services::Endpoints;
 use crate::webhooks::table::Purpose;
 use model::{ApiError, Object};
 use serde_json::Value;
-use webhooks::review::{self, Answer};
+use webhooks::review::{self, AdmissionRequest, Answer};
 use webhooks::{FailurePolicy, Webhook};
 
 impl Pipeline {
@@ -29,7 +30,17 @@ impl Pipeline {
         if question.call.options.dry_run && !webhook.dry_run {
             return Err(ApiError::bad_request(format!("admission webhook {:?} does not support dry run", webhook.name)));
         }
-        match self.ask_remote(to, question, purpose).await {
+        let shown = match self.shown(to, question).await {
+            Ok(shown) => shown,
+            Err(e) => return failed(webhook, &e.message).map(|()| None),
+        };
+        let request = question.request(to, &shown, uuid::Uuid::new_v4().to_string());
+        match conditions::hold(self.authorizer(), question, to, &request) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(why) => return conditions::without_value(webhook, question, &why).map(|()| None),
+        }
+        match self.ask_remote(to, &request, purpose).await {
             Ok(answer) if answer.allowed => Ok(Some(answer)),
             Ok(answer) => {
                 let refusal = ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0));
@@ -61,16 +72,14 @@ impl Pipeline {
         Ok(shown)
     }
 
-    async fn ask_remote(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Answer, String> {
+    async fn ask_remote(&self, to: &Concerned, request: &AdmissionRequest<'_>, purpose: Purpose) -> Result<Answer, String> {
         let webhook = &to.webhook;
         let version = webhook.version.ok_or("webhook does not accept known AdmissionReview versions (v1, v1beta1)")?;
         let client = webhook.client.as_ref().map_err(Clone::clone)?;
-        let uid = uuid::Uuid::new_v4().to_string();
-        let shown = self.shown(to, question).await.map_err(|e| e.message)?;
-        let body = question.request(to, &shown, uid.clone()).review(version)?;
+        let body = request.review(version)?;
         let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
-        review::answer(version, &uid, purpose == Purpose::Mutating, &answer)
+        review::answer(version, &request.uid, purpose == Purpose::Mutating, &answer)
     }
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "whalesong.dev/clients/controller-runtime/api/v1"
@@ -139,12 +140,15 @@ func subresources(ctx context.Context, b *bench) error {
 	if err := b.Create(ctx, web); err != nil {
 		return err
 	}
-	if err := b.SubResource("scale").Get(ctx, web, scale); err != nil {
-		return err
-	}
-	scale.Spec.Replicas = 2
-	if err := b.SubResource("scale").Update(ctx, web, client.WithSubResourceBody(scale)); err != nil {
-		return err
+	scaled := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := b.SubResource("scale").Get(ctx, web, scale); err != nil {
+			return err
+		}
+		scale.Spec.Replicas = 2
+		return b.SubResource("scale").Update(ctx, web, client.WithSubResourceBody(scale))
+	})
+	if scaled != nil {
+		return scaled
 	}
 	if err := b.Get(ctx, client.ObjectKeyFromObject(web), web); err != nil {
 		return err

@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("testbed", &[]),
     ("conformance", &["testbed"]),
     ("e2e", &["testbed", "model", "bus", "state-client", "state", "scheduler", "controllers"]),
-    ("fuzz", &["cel", "model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
+    ("fuzz", &["webhooks", "cel", "model", "bus", "state-client", "state", "api-gateway", "scheduler", "controllers", "node-agent"]),
     ("simulation", &["model", "bus", "state-client", "state", "scheduler", "controllers", "node-agent"]),
     ("tidy", &[]),
     ("xtask", &["model"]),

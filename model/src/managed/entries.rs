@@ -42,6 +42,15 @@ pub fn put_value(object: &mut Object, owners: Option<Value>) {
     }
 }
 
+/// Brings entries into their order, as they stand in an object.
+pub fn sort(entries: &mut [Value]) {
+    entries.sort_by_cached_key(|entry| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let seconds = time::parse(&text("time")).map_or(0, |time| time.as_second());
+        (text("operation"), seconds, text("manager"), text("apiVersion"), text("subresource"))
+    });
+}
+
 /// One manager's fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -147,14 +156,12 @@ impl Entries {
     /// Puts them into an object.
     pub fn put(mut self, object: &mut Object) {
         self.0.retain(|entry| !entry.fields.is_empty());
-        self.0.sort_by(|a, b| {
-            let order = |e: &Entry| (!e.applied, e.seconds());
-            order(a).cmp(&order(b)).then_with(|| (&a.manager, &a.api_version, &a.subresource).cmp(&(&b.manager, &b.api_version, &b.subresource)))
-        });
         if self.0.is_empty() {
             object.remove(&PATH);
         } else {
-            object.set(&PATH, Value::Array(self.0.into_iter().map(Entry::into_value).collect()));
+            let mut list: Vec<Value> = self.0.into_iter().map(Entry::into_value).collect();
+            sort(&mut list);
+            object.set(&PATH, Value::Array(list));
         }
     }
 

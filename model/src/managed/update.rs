@@ -1,8 +1,9 @@
 //! What an ordinary write makes of the owners.
-use super::compare::compare;
-use super::entries::{BEFORE, Entries, Entry, put_value};
+use super::compare::{Comparison, compare};
+use super::entries::{BEFORE, Entries, Entry, put_value, sort};
 use super::forms::{Comparisons, node_of};
 use super::reconcile::reconcile;
+use super::set::FieldSetRef;
 use super::writer::Writer;
 use crate::object::Object;
 use crate::schema::Node;
@@ -12,24 +13,51 @@ use serde_json::{Map, Value};
 /// what is gone is owned by nobody. Entries that don't change keep their time. `owners` are those before the write: the object's own, or what its client
 /// sent in their place. An object that nobody owned stays so, until somebody applies a configuration.
 pub fn updated(new: &mut Object, old: Option<&Object>, owners: Option<Value>, node: &Node, writer: &Writer<'_>) {
-    let entries = owners.as_ref().map(Entries::parse).unwrap_or_default();
-    if old.is_some() && entries.0.is_empty() {
-        return put_value(new, None);
-    }
     let nothing = Object::default();
     let before = old.unwrap_or(&nothing);
+    let mut owners = owners;
+    if old.is_some() && owners.as_ref().and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        return put_value(new, None);
+    }
     let found = compare(&before.0, &new.0, node, writer.covers, true);
-    if found.changed.is_empty() && found.removed.is_empty() && entries.0.len() <= UPDATES_SURE && old.is_some() {
+    // mostly a write changes what its writer alone owns already
+    let present = before.at(&["metadata", "managedFields"]).is_some_and(|present| Some(present) == owners.as_ref());
+    if present && owners.as_mut().and_then(Value::as_array_mut).is_some_and(|list| stays(list, &found, writer)) {
         return put_value(new, owners);
     }
+    let entries = owners.as_ref().map(Entries::parse).unwrap_or_default();
     let found = Comparisons::of(&entries, before, new, found, writer, true);
     let mut entries = account(entries, found, new, node, writer);
     entries.cap();
     entries.put(new);
 }
 
-/// So few entries are never too many.
-const UPDATES_SURE: usize = 10;
+/// Whether a write leaves all owners what they own. Then its writer's entry has the time of it.
+fn stays(entries: &mut [Value], found: &Comparison, writer: &Writer<'_>) -> bool {
+    let mut own = None;
+    for (at, entry) in entries.iter().enumerate() {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let Some(fields) = entry.get("fieldsV1").and_then(Value::as_object).map(FieldSetRef::of) else { return false };
+        let is_own = text("operation") == "Update" && text("manager") == writer.manager && text("subresource") == writer.subresource;
+        if text("apiVersion") != writer.api_version || fields.meets(found.removed.view()) {
+            return false;
+        }
+        match is_own {
+            true if fields.has_all(found.changed.view()) => own = Some(at),
+            false if !fields.meets(found.changed.view()) => {}
+            _ => return false,
+        }
+    }
+    if found.changed.is_empty() {
+        return true;
+    }
+    let Some(own) = own.and_then(|at| entries.get_mut(at)) else { return false };
+    if !writer.time.is_empty() && own.get("time").and_then(Value::as_str) != Some(writer.time) {
+        own.as_object_mut().into_iter().for_each(|own| _ = own.insert("time".to_owned(), writer.time.into()));
+        sort(entries);
+    }
+    true
+}
 
 /// Who owns what of an object that nobody owned, before the first configuration is applied: who was there before, with all of it.
 pub(super) fn before_first(live: &Object, node: &Node, writer: &Writer<'_>) -> Entries {

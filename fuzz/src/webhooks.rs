@@ -23,7 +23,7 @@ pub fn admission_review(bytes: &[u8]) {
 pub fn conversion_review(bytes: &[u8]) {
     let Ok(old) = Object::from_value(json!({"apiVersion": "x.y/v1", "kind": "T", "metadata": {"name": "a", "uid": "1"}})) else { return };
     let objects = [&old];
-    let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects };
+    let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects, many: false };
     let Ok(converted) = request.answer(bytes) else { return };
     assert!(converted.iter().all(|new| new.name() == "a" && new.uid() == "1" && new.api_version() == "x.y/v2" && new.kind() == "T"));
 }

@@ -18,6 +18,8 @@ pub struct ConversionRequest<'a> {
     pub desired: &'a str,
     /// What to convert.
     pub objects: &'a [&'a Object],
+    /// Whether they are those of a list or a watch, which errors tell.
+    pub many: bool,
 }
 
 impl ConversionRequest<'_> {
@@ -77,6 +79,13 @@ impl ConversionRequest<'_> {
 
     /// What came back for one object: the same object, of the version wanted.
     fn checked(&self, i: usize, mut new: Object, old: &Object) -> Result<Object, String> {
+        // Kubernetes speaks of an index even where there is one object, though not in each of these
+        let (place, object, within) = if self.many {
+            let place = format!("returned invalid converted object at index {i}");
+            (place.clone(), place, format!("returned invalid metadata in object at index {i}"))
+        } else {
+            (format!("returned invalid object at index {i}"), "returned invalid object".to_owned(), "returned invalid metadata".to_owned())
+        };
         if new.api_version() != self.desired {
             return Err(format!(
                 "returned invalid converted object at index {i}: invalid groupVersion (expected {}, received {})",
@@ -85,15 +94,15 @@ impl ConversionRequest<'_> {
             ));
         }
         if new.kind() != old.kind() {
-            return Err(format!("returned invalid converted object at index {i}: invalid kind (expected {}, received {})", old.kind(), new.kind()));
+            return Err(format!("{place}: invalid kind (expected {}, received {})", old.kind(), new.kind()));
         }
         let Some(Value::Object(given)) = new.0.remove("metadata") else {
-            return Err(format!("returned invalid converted object at index {i}: missing metadata in converted object"));
+            return Err(format!("{within}: missing metadata in converted object"));
         };
         for (key, what) in [("name", "name"), ("namespace", "namespace"), ("uid", "UID")] {
             let (was, is) = (old.str_at(&["metadata", key]), given.get(key).and_then(Value::as_str).unwrap_or_default());
             if was != is {
-                return Err(format!("returned invalid converted object at index {i}: must have the same {what}: {was} != {is}"));
+                return Err(format!("{object}: must have the same {what}: {was} != {is}"));
             }
         }
         new.set(&["metadata"], metadata(given, old));
@@ -145,7 +154,7 @@ mod tests {
         );
         let old = old.unwrap();
         let objects = [&old];
-        let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects };
+        let request = ConversionRequest { version: ReviewVersion::V1, uid: "u", desired: "x.y/v2", objects: &objects, many: true };
         let answer = |uid: &str, result: Value, converted: Value| {
             let review = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
                 "response": {"uid": uid, "result": result, "convertedObjects": converted}});

@@ -144,11 +144,12 @@ impl Pipeline {
     async fn convert(&self, call: &RequestContext, to: &Kind, objects: &[Object]) -> Result<Vec<Object>, ApiError> {
         let from = objects.first().map(Object::api_version).unwrap_or_default();
         let failed = |why: String| ApiError::new(Reason::InternalError, format!("conversion webhook for {from}, Kind={} {why}", to.kind));
+        let many = matches!(call.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
         let config = form::webhook(to).ok_or_else(|| failed("is not configured".to_owned()))?;
         let version = ReviewVersion::first_of(&config["conversionReviewVersions"]).ok_or_else(|| failed("failed: no known review version".to_owned()))?;
         let client = ClientConfig::parse(&config["clientConfig"]).map_err(|e| failed(format!("failed: {e}")))?;
         let (uid, desired, objects): (_, _, Vec<&Object>) = (uuid::Uuid::new_v4().to_string(), to.api_version(), objects.iter().collect());
-        let request = ConversionRequest { version, uid: &uid, desired: &desired, objects: &objects };
+        let request = ConversionRequest { version, uid: &uid, desired: &desired, objects: &objects, many };
         let body = request.review().map_err(|e| failed(format!("failed: {e}")))?;
         let services = Endpoints(self.store());
         let asking = self.webhooks().client.post(&client, &services, PATIENCE, body);

@@ -262,6 +262,8 @@ pub struct Kinds {
     rows: Vec<Arc<Kind>>,
     by_resource: Index,
     by_kind: Index,
+    /// Those that show objects of another group.
+    elsewhere: Vec<Arc<Kind>>,
 }
 
 impl Kinds {
@@ -276,6 +278,9 @@ impl Kinds {
         for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind)] {
             index.entry(row.group.clone()).or_default().entry(name.clone()).or_default().push(row.clone());
         }
+        if row.stored_as.as_ref().is_some_and(|other| other.group != row.group) {
+            self.elsewhere.push(row.clone());
+        }
         self.rows.push(row);
         self
     }
@@ -284,6 +289,7 @@ impl Kinds {
     pub fn without(mut self, group: &str, resource: &str) -> Self {
         let others = |row: &Arc<Kind>| *row.group != *group || *row.resource != *resource;
         self.rows.retain(others);
+        self.elsewhere.retain(others);
         for index in [&mut self.by_resource, &mut self.by_kind] {
             index.get_mut(group).into_iter().flat_map(HashMap::values_mut).for_each(|rows| rows.retain(others));
         }
@@ -304,11 +310,8 @@ impl Kinds {
     /// The rows that show the same objects as the row `stored`, in which they are stored: that one first.
     pub fn forms(&self, stored: &Kind) -> Vec<&Arc<Kind>> {
         let same = named(&self.by_resource, &stored.group, &stored.resource).iter();
-        let elsewhere = |row: &&Arc<Kind>| {
-            let of = |other: &StoredAs| other.group == stored.group && other.resource == stored.resource;
-            row.group != stored.group && row.stored_as.as_ref().is_some_and(of)
-        };
-        same.chain(self.rows.iter().filter(elsewhere)).filter(|row| row.is_served()).collect()
+        let elsewhere = |row: &&Arc<Kind>| row.stored_as.as_ref().is_some_and(|other| other.group == stored.group && other.resource == stored.resource);
+        same.chain(self.elsewhere.iter().filter(elsewhere)).filter(|row| row.is_served()).collect()
     }
     /// By group and kind: the version that is stored.
     pub fn kind(&self, group: &str, kind: &str) -> Option<&Arc<Kind>> {

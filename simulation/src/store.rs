@@ -147,7 +147,7 @@ impl Store {
         if !key.namespace.is_empty() {
             object.set(&["metadata", "namespace"], &*key.namespace);
         }
-        let of = WriteOf { kind, row: kind, sub: None };
+        let of = WriteOf { kind, row: kind, sub: None, forms: &model::managed::NoForms };
         // a name that is taken would be tried again with another one
         write::propose_new(&of, &mut object, self.entropy(), &format!("uid-{}", self.serial), now);
         self.admit(&of, &mut object, None)?;
@@ -163,7 +163,7 @@ impl Store {
         let stored = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
         let old = stored.object();
         let mut new = propose(old)?;
-        let of = WriteOf { kind, row: kind, sub };
+        let of = WriteOf { kind, row: kind, sub, forms: &model::managed::NoForms };
         write::propose_change(&of, &mut new, old)?;
         let mut new = write::cover(&of, new, old);
         self.admit(&of, &mut new, Some(old))?;

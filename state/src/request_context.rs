@@ -4,6 +4,7 @@ use crate::flow_control::InFlightRequest;
 use crate::identity;
 use crate::node_name;
 use crate::write::{RecordedAs, WriteOf};
+use model::managed::{Forms, NoForms, Rows};
 use model::selector::FieldSelector;
 use model::{ApiError, Cause, Key, Kind, Kinds, Object, Subresource};
 use state_client::{Body, Options, PatchKind, Request, User, Verb};
@@ -22,6 +23,8 @@ pub struct RequestContext {
     pub kind: Arc<Kind>,
     /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
     pub row: Arc<Kind>,
+    /// The rows that show the same objects, where there is more than one.
+    pub forms: Rows,
     /// The subresource.
     pub sub: Option<Subresource>,
     /// What.
@@ -63,10 +66,12 @@ impl RequestContext {
             Some(other) => kinds.resource(&other.group, &other.resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
+        let forms = kinds.forms(&row);
+        let forms = Rows(if forms.len() > 1 { forms.into_iter().cloned().collect() } else { Vec::new() });
         let applies = matches!(request.body, Body::Patch(PatchKind::Apply, _));
         let Request { verb, namespace, name, options, .. } = &request;
         let (verb, namespace, name, options) = (*verb, namespace.clone(), name.clone(), options.clone());
-        let call = Self { user, admitted, kind, row, sub, verb, namespace, name, options, applies, now };
+        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now };
         call.check_address()?;
         call.check_manager()?;
         Ok((call, request.body))
@@ -120,7 +125,8 @@ impl RequestContext {
 
     /// What it writes, for the pure halves of the verbs.
     pub fn write(&self) -> WriteOf<'_> {
-        WriteOf { kind: &self.kind, row: &self.row, sub: self.sub }
+        let forms: &dyn Forms = if self.forms.0.is_empty() { &NoForms } else { &self.forms };
+        WriteOf { kind: &self.kind, row: &self.row, sub: self.sub, forms }
     }
 
     /// The key of the stored object of this name.

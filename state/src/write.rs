@@ -3,7 +3,7 @@
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
 use crate::meta;
 use jiff::Timestamp;
-use model::managed::{self, Writer};
+use model::managed::{self, Forms, Writer};
 use model::schema::KindSchema;
 use model::subresource::Effect;
 use model::{ApiError, Cause, Kind, Object, Subresource, custom, meta as model_meta, rules, time};
@@ -18,6 +18,16 @@ pub struct WriteOf<'a> {
     pub row: &'a Kind,
     /// The subresource.
     pub sub: Option<Subresource>,
+    /// The object's forms in the versions that others write.
+    pub forms: &'a dyn Forms,
+}
+
+impl WriteOf<'_> {
+    /// The row in whose form owners of fields are found: the client's, unless only a webhook knows that form.
+    pub fn owned_as(&self) -> &Kind {
+        let remote = self.kind.schema.custom().is_some_and(|schema| schema.stored.webhook.is_some());
+        if remote { self.row } else { self.kind }
+    }
 }
 
 /// Gives a new object its name, where it has none, its UID, time and defaults.
@@ -51,17 +61,21 @@ pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -
         Some(Subresource::STATUS) => |field| field == "status",
         _ => all,
     };
-    Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers, forms: &managed::NoForms }
+    Writer { manager: by.manager, api_version, subresource: of.sub.map_or("", Subresource::name), time: by.time, covers, forms: of.forms }
 }
 
 /// Records who owns which field of an admitted object; `owners` are those before, as [`managed::before`] found them. Actions leave them as they are, and
 /// who applies has found them already.
 pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: Option<Value>, by: &RecordedAs<'_>) {
     let action = of.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
-    match of.row.schema.node().filter(|_| !action && !by.applies) {
-        Some(node) => managed::updated(new, old, owners, node, &writer(of, by, &of.row.api_version())),
-        None => managed::put_value(new, owners),
-    }
+    let kind = of.owned_as();
+    let Some(node) = kind.schema.node().filter(|_| !action && !by.applies) else { return managed::put_value(new, owners) };
+    let api_version = kind.api_version();
+    let writer = writer(of, by, &api_version);
+    let Some(mut shown) = kind.outward(new) else { return managed::updated(new, old, owners, node, &writer) };
+    let before = old.and_then(|old| kind.outward(old));
+    managed::updated(&mut shown, before.as_ref(), owners, node, &writer);
+    managed::put_value(new, shown.remove(&["metadata", "managedFields"]));
 }
 
 /// Fills in what a client left out: what is declared, then what the kind's own code says.

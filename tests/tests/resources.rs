@@ -296,3 +296,25 @@ fn rules_of_definitions() {
     assert!(falls.code == 422 && falls.text.contains("spec.max: Forbidden: max never falls"), "{}", falls.text);
     assert_eq!(cluster.http("PATCH", &format!("{ranges}/r"), MERGE, Some(br#"{"spec":{"max":6}}"#)).code, 200);
 }
+
+/// Who owns which field is kept in the version in which it was written, and said in it.
+#[test]
+fn owners_by_version() {
+    let cluster = Cluster::start(&["--no-node"]);
+    let scalers = |version: &str| format!("/apis/autoscaling/{version}/namespaces/default/horizontalpodautoscalers/h");
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"});
+    let old = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 70}});
+    let made = cluster.http("PATCH", &format!("{}?fieldManager=old", scalers("v1")), APPLY, Some(old.to_string().as_bytes()));
+    assert_eq!(made.code, 201, "{}", made.text);
+    let owned = &made.body["metadata"]["managedFields"][0];
+    assert_eq!((&owned["apiVersion"], &owned["manager"]), (&json!("autoscaling/v1"), &json!("old")), "{owned}");
+    assert!(owned["fieldsV1"]["f:spec"]["f:targetCPUUtilizationPercentage"].is_object(), "{owned}");
+    let again = cluster.http("PATCH", &format!("{}?fieldManager=old", scalers("v1")), APPLY, Some(old.to_string().as_bytes()));
+    assert_eq!(again.body["metadata"]["resourceVersion"], made.body["metadata"]["resourceVersion"], "applying the same thing twice writes nothing");
+    let new = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": {"scaleTargetRef": target, "maxReplicas": 4}});
+    let conflict = cluster.http("PATCH", &format!("{}?fieldManager=new", scalers("v2")), APPLY, Some(new.to_string().as_bytes()));
+    assert!(conflict.code == 409 && conflict.text.contains("conflict with \\\"old\\\" using autoscaling/v1: .spec.maxReplicas"), "{}", conflict.text);
+    let forced = cluster.http("PATCH", &format!("{}?fieldManager=new&force=true", scalers("v2")), APPLY, Some(new.to_string().as_bytes()));
+    assert_eq!((forced.code, &forced.body["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]), (200, &json!(70)), "{}", forced.text);
+}

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 /// The rows that show the same objects, the one in which they are stored first: [`Kinds::forms`](crate::Kinds::forms).
 #[derive(Debug)]
-pub struct Rows<'a>(pub Vec<&'a Arc<Kind>>);
+pub struct Rows(pub Vec<Arc<Kind>>);
 
-impl Rows<'_> {
+impl Rows {
     fn of(&self, api_version: &str) -> Option<&Kind> {
-        self.0.iter().find(|row| row.api_version() == api_version).map(|row| &***row)
+        self.0.iter().find(|row| row.api_version() == api_version).map(|row| &**row)
     }
 }
 
-impl Forms for Rows<'_> {
+impl Forms for Rows {
     fn form(&self, object: &Object, api_version: &str) -> Form<'_> {
         let (Some(row), Some(own)) = (self.of(api_version), self.of(object.api_version())) else { return Form::Gone };
         let Some(node) = row.schema.node() else { return Form::Unknown };

@@ -32,7 +32,7 @@ pub enum Form<'a> {
 }
 
 /// Knows an object's forms in other versions.
-pub trait Forms: Debug {
+pub trait Forms: Debug + Send + Sync {
     /// An object, which says in which version it is, in another one.
     fn form(&self, object: &Object, api_version: &str) -> Form<'_>;
 }

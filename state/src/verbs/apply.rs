@@ -7,7 +7,7 @@ use crate::reply::{json_reply, object_reply};
 use crate::request_context::RequestContext;
 use crate::subresource::scale;
 use crate::write;
-use model::{ApiError, Object, Subresource, managed, schema, time};
+use model::{ApiError, Kind, Object, Subresource, managed, schema, time};
 use serde_json::Value;
 use state_client::Reply;
 
@@ -17,33 +17,33 @@ impl Pipeline {
         let configuration = parsed(configuration)?;
         if call.sub == Some(Subresource::SCALE) {
             let wanted = scale::configuration(&call.row, &configuration)?;
-            let scaled = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &wanted))).await?;
+            let scaled = self.change(call, Proposal::Stored(&|old| merged(call, &call.row, Some(old), &wanted))).await?;
             return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
         }
-        let (configuration, mut warnings) = self.accepted(call, configuration).await?;
-        let written = self.change(call, Proposal::Stored(&|old| merged(call, Some(old), &configuration))).await;
+        let (configuration, mut warnings) = accepted(call, configuration)?;
+        let written = self.change(call, Proposal::Shown(&|shown| merged(call, &call.kind, Some(shown), &configuration))).await;
         let (written, created) = match written {
-            Err(absent) if absent.is_not_found() && call.sub.is_none() => (self.create_by_put(call, merged(call, None, &configuration)?).await?, true),
+            Err(absent) if absent.is_not_found() && call.sub.is_none() => {
+                let made = self.inward(call, merged(call, &call.kind, None, &configuration)?).await?;
+                (self.create_by_put(call, made).await?, true)
+            }
             written => (written?, false),
         };
         warnings.extend(written.warnings);
         Ok(object_reply(self.outward_stored(call, written.stored).await?, created, warnings))
     }
+}
 
-    /// Checks a configuration: first whether it is what the schema says, which merging needs to know. It stays as its client wrote it, unless objects are stored in
-    /// another form than the client's. Returns warnings with it.
-    async fn accepted(&self, call: &RequestContext, mut configuration: Object) -> Result<(Object, Vec<String>), ApiError> {
-        meta::check_kind(&call.kind, &mut configuration)?;
-        meta::check_name(&mut configuration, &call.name)?;
-        meta::check_namespace(&call.kind, &mut configuration, &call.namespace)?;
-        if let Some(node) = call.kind.schema.node() {
-            managed::check(&configuration, node).map_err(|e| e.to_api())?;
-        }
-        let mut shaped = configuration.clone();
-        let warnings = check::shape(call, &mut shaped, None)?;
-        let as_stored = call.kind.api_version() == call.row.api_version();
-        Ok((if as_stored { configuration } else { self.inward(call, shaped).await? }, warnings))
+/// Checks a configuration: first whether it is what the schema says, which merging needs to know. It stays as its client wrote it. Returns warnings with it.
+fn accepted(call: &RequestContext, mut configuration: Object) -> Result<(Object, Vec<String>), ApiError> {
+    meta::check_kind(&call.kind, &mut configuration)?;
+    meta::check_name(&mut configuration, &call.name)?;
+    meta::check_namespace(&call.kind, &mut configuration, &call.namespace)?;
+    if let Some(node) = call.kind.schema.node() {
+        managed::check(&configuration, node).map_err(|e| e.to_api())?;
     }
+    let warnings = check::shape(call, &mut configuration.clone(), None)?;
+    Ok((configuration, warnings))
 }
 
 /// A configuration says of what it is, and nothing of who owns it.
@@ -58,14 +58,14 @@ fn parsed(configuration: &[u8]) -> Result<Object, ApiError> {
     Ok(object)
 }
 
-/// What a configuration makes of an object, or of nothing.
-fn merged(call: &RequestContext, old: Option<&Object>, configuration: &Object) -> Result<Object, ApiError> {
+/// What a configuration makes of an object, or of nothing; all are of the form of `kind`.
+fn merged(call: &RequestContext, kind: &Kind, old: Option<&Object>, configuration: &Object) -> Result<Object, ApiError> {
     let of = call.write();
-    let node = of.row.schema.node().ok_or_else(|| ApiError::internal(format!("no schema of {}", of.row.kind)))?;
-    let (now, api_version) = (time::format(call.now), of.row.api_version());
+    let node = kind.schema.node().ok_or_else(|| ApiError::internal(format!("no schema of {}", kind.kind)))?;
+    let (now, api_version) = (time::format(call.now), kind.api_version());
     let writer = write::writer(&of, &call.recorded_as(&now), &api_version);
     let mut object = managed::applied(old, configuration, node, &writer, call.options.force).map_err(|e| e.to_api())?;
-    schema::validate_and_prune(of.row, &mut object)?;
+    schema::validate_and_prune(kind, &mut object)?;
     managed::same_time(&mut object, old);
     Ok(object)
 }

@@ -67,7 +67,7 @@ fn each_manager_has_its_version() {
 fn versions_of_the_table() {
     let kinds = crate::kinds::builtin();
     let stored = kinds.resource("autoscaling", "horizontalpodautoscalers").unwrap();
-    let rows = Rows(kinds.forms(stored));
+    let rows = Rows(kinds.forms(stored).into_iter().cloned().collect());
     let v1 = kinds.served("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
     let of = |manager| Writer { api_version: "autoscaling/v1", forms: &rows, ..writer(manager) };
     let autoscaler = |percentage: i64| {

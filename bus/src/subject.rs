@@ -306,6 +306,9 @@ impl Subjects {
 /// The core group in the subjects of users' programs: no group can have this name, as one without a dot is one of Kubernetes' own.
 const CORE: &str = "core";
 
+/// What a user's program may ask for.
+pub const CLIENT_VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
 /// What a user's program wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientSubject {
@@ -332,6 +335,12 @@ impl Subjects {
     /// Those of one user that match `pattern`, which is one of what follows the user.
     pub(crate) fn client_requests_of(&self, user: &str, pattern: &str) -> String {
         format!("{}.api.{}.{pattern}", self.prefix, escape(user))
+    }
+
+    /// Which user wants something, whether or not it can be read what.
+    pub(crate) fn client_user(&self, subject: &str) -> Option<String> {
+        let user = subject.strip_prefix(&self.prefix)?.strip_prefix(".api.")?.split('.').next()?;
+        Some(unescape(user)?.into_owned())
     }
 
     /// Which user wants what.
@@ -400,6 +409,9 @@ pub fn client_pattern(rule: &str) -> Result<String, String> {
     let all = [Some(verb), Some(group), Some(resource), Some(namespace), Some(name), subresource];
     if all.iter().flatten().any(|part| part.is_empty() || part.contains(['/', ':', ' '])) {
         return Err(form());
+    }
+    if verb != "*" && !CLIENT_VERBS.contains(&verb) {
+        return Err(format!("{verb:?} is no verb: use one of {}, or *", CLIENT_VERBS.join(", ")));
     }
     let token = |part: &str| if part == "*" { "*".to_owned() } else { escape(part).into_owned() };
     Ok(all.iter().flatten().map(|part| token(part)).collect::<Vec<_>>().join("."))
@@ -471,6 +483,7 @@ mod tests {
             ("get:core/pods/log:web/a", Ok("get.core.pods.web.a.log")),
             ("watch:example.com/*:*/x", Ok("watch.example=2Ecom.*.*.x")),
             ("get:pods", Err(())),
+            ("frob:core/pods", Err(())),
             ("get", Err(())),
             ("get:core/", Err(())),
             ("get:core/pods:a b", Err(())),

@@ -73,7 +73,7 @@ pub async fn creds(args: CredsArgs) -> Result<String, Failure> {
     if role != Role::Client && !allowed.is_empty() {
         return Err(Failure::new("--allow is for keys of the role client", "what other roles may do is fixed"));
     }
-    if role == Role::Client && name.starts_with("system:") && !name.starts_with("system:serviceaccount:") {
+    if role == Role::Client && (name.is_empty() || name.starts_with("system:") && !name.starts_with("system:serviceaccount:")) {
         return Err(Failure::new(format!("no program may be the user {name:?}"), "use a user's name, or system:serviceaccount:NAMESPACE:NAME"));
     }
     let (root, registry) = registry(&args.home);

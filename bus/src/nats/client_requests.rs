@@ -175,19 +175,23 @@ impl Server {
             self.acknowledge(&user, number);
             return None;
         }
-        let (user, wanted) = subjects.client_request(&message.subject)?;
-        let caller = Caller::new(Role::Client, user);
+        let caller = Caller::new(Role::Client, subjects.client_user(&message.subject)?);
         let Some(inbox) = message.reply.as_deref().filter(|inbox| subjects.is_inbox_of(inbox, &caller)) else {
             self.mux.log_limited(
                 || tracing::warn!(%caller, reply = ?message.reply, "refused a request that wants its answer elsewhere than in an inbox of its sender"),
             );
             return None;
         };
+        let Some((_, wanted)) = subjects.client_request(&message.subject) else {
+            let why = "the subject is none of ws.<cluster>.api.<user>.<verb>.<group>.<resource>.<namespace>.<name>[.<subresource>], or a word of it is written otherwise than it has to be";
+            self.refuse(inbox, "400", why);
+            return None;
+        };
         let kib = u32::try_from(message.length / 1024 + 1).unwrap_or(u32::MAX).max(LEAST_KIB);
         let share = self.shares.take(&caller, kib, false);
         let room = self.room.clone().try_acquire_many_owned(kib).ok();
         let (Some(share), Some(room)) = (share, room) else {
-            self.refuse(inbox);
+            self.refuse(inbox, "429", "too many requests are under way: try again later");
             return None;
         };
         let headers = message.headers.iter().flat_map(HeaderMap::iter);
@@ -207,10 +211,10 @@ impl Server {
         }
     }
 
-    /// Too much of this sender, or of all, is under way.
-    fn refuse(&self, inbox: &str) {
+    /// Answers what isn't worked on at all.
+    fn refuse(&self, inbox: &str, code: &str, why: &str) {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("Nats-Service-Error-Code", "429"), ("Nats-Service-Error", "too many requests are under way: try again later")] {
+        for (name, value) in [("Status-Code", code), ("Nats-Service-Error-Code", code), ("Nats-Service-Error", why)] {
             headers.insert(name, value);
         }
         if !self.mux.enqueue(inbox.to_owned(), Some(headers), Bytes::new()) {

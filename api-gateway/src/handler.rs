@@ -43,7 +43,7 @@ pub struct Api {
 impl Api {
     /// An API over the bus.
     pub fn new(bus: Bus, kinds: Arc<ArcSwap<Kinds>>, tokens: Tokens, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        let context = Context { client: Client::new(bus), metrics: Metrics::default(), stop, tasks };
+        let context = Context { client: Client::new(bus).for_users(), metrics: Metrics::default(), stop, tasks };
         Self { context, kinds, tokens, openapi: OpenApi::default() }
     }
 

@@ -4,7 +4,7 @@ use crate::flow_control::weight;
 use crate::identity;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
-use bus::{Caller, FencingToken};
+use bus::{Caller, FencingToken, Role};
 use model::ApiError;
 use state_client::{Body, Reply, Request, Verb};
 use std::sync::Arc;
@@ -46,6 +46,7 @@ impl Pipeline {
         let admitted = if counted { requests.enter(caller, &user, weight(&request))? } else { requests.uncounted(caller, &user) };
         let fence = request.fence.take();
         let (call, body) = RequestContext::resolve(&self.kinds(), user, admitted, *request, jiff::Timestamp::now())?;
+        let call = if caller.role == Role::Gateway { call.of_user() } else { call };
         Ok(AdmittedRequest { call, body, fence })
     }
 

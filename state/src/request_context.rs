@@ -9,7 +9,12 @@ use model::selector::FieldSelector;
 use model::{ApiError, Cause, Key, Kind, Kinds, Object, Subresource};
 use state_client::{Body, Options, PatchKind, Request, User, Verb};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
+/// For how long others may be asked about a request of the cluster's own parts, and of a user's.
+const OWN_PATIENCE: Duration = Duration::from_secs(27);
+const USERS_PATIENCE: Duration = Duration::from_secs(55);
 /// Most bytes of a field manager's name.
 const MANAGER_MAX: usize = 128;
 
@@ -39,6 +44,8 @@ pub struct RequestContext {
     pub applies: bool,
     /// When it came.
     pub now: jiff::Timestamp,
+    /// Until when it is worth asking others about it: a little before its sender stops waiting.
+    pub deadline: Instant,
 }
 
 impl RequestContext {
@@ -71,10 +78,17 @@ impl RequestContext {
         let applies = matches!(request.body, Body::Patch(PatchKind::Apply, _));
         let Request { verb, namespace, name, options, .. } = &request;
         let (verb, namespace, name, options) = (*verb, namespace.clone(), name.clone(), options.clone());
-        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now };
+        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now, deadline: Instant::now() + OWN_PATIENCE };
         call.check_address()?;
         call.check_manager()?;
         Ok((call, request.body))
+    }
+
+    /// Whoever asks through a gateway waits for longer.
+    #[must_use]
+    pub fn of_user(mut self) -> Self {
+        self.deadline += USERS_PATIENCE.saturating_sub(OWN_PATIENCE);
+        self
     }
 
     /// Refuses a request for one object that doesn't say which.
@@ -92,6 +106,10 @@ impl RequestContext {
     /// Refuses names of field managers that Kubernetes refuses; who applies says in whose name.
     fn check_manager(&self) -> Result<(), ApiError> {
         let name = &self.options.field_manager;
+        if self.verb == Verb::Patch && self.options.force && !self.applies {
+            let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+            return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
+        }
         let cause = match name.as_str() {
             "" if self.applies => Cause::required("fieldManager", "is required for apply patch"),
             text if text.len() > MANAGER_MAX => Cause::too_long("fieldManager", MANAGER_MAX),

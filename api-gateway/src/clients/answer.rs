@@ -128,16 +128,22 @@ async fn many(message: &ClientRequest, response: Response<Body>, packed: bool) -
             }
             continue;
         }
-        rest.extend_from_slice(&data);
-        while let Some(end) = memchr::memchr(b'\n', &rest) {
-            let line = rest.split_to(end + 1).freeze();
-            let line = line.slice(..end);
+        // what came whole isn't copied, and no room is kept for what was sent
+        let mut data = if rest.is_empty() {
+            data
+        } else {
+            rest.extend_from_slice(&data);
+            std::mem::take(&mut rest).freeze()
+        };
+        while let Some(end) = memchr::memchr(b'\n', &data) {
+            let line = data.split_to(end + 1).slice(..end);
             let body = if packed { pack::from_json(&line).map_err(|e| ClientGone(e.message))? } else { line };
             if body.len() > message.room() {
                 return fail(message, &ApiError::new(Reason::RequestEntityTooLarge, "an event is larger than a message of this NATS server"), packed).await;
             }
             sent.send(message, &headers, body).await?;
         }
+        rest.extend_from_slice(&data);
         if rest.len() > LINE_MAX {
             return fail(message, &ApiError::internal("a line has no end"), packed).await;
         }

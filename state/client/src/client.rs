@@ -7,14 +7,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a request may take before it fails with 504.
+/// How long a request of the cluster's own parts may take before it fails with 504.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// The same of a request of a user, as Kubernetes has it: webhooks may take half of it.
+pub const USERS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A way to `state`. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     bus: Bus,
     fence: Option<Arc<FencingToken>>,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Client {
@@ -36,7 +39,12 @@ pub fn bus_error(e: BusError) -> ApiError {
 impl Client {
     /// A client that speaks as `bus` does.
     pub fn new(bus: Bus) -> Self {
-        Self { bus, fence: None }
+        Self { bus, fence: None, timeout: TIMEOUT }
+    }
+    /// The same, for users.
+    #[must_use]
+    pub fn for_users(self) -> Self {
+        Self { timeout: USERS_TIMEOUT, ..self }
     }
     /// The same, for the holder of a lease: its writes are refused once it is deposed.
     #[must_use]
@@ -54,7 +62,7 @@ impl Client {
     /// What `state` answers, or 503 and 504 when it doesn't.
     pub fn call(&self, request: Request) -> impl Future<Output = Result<Reply, ApiError>> + Send + use<'_> {
         let request = Box::new(Request { fence: self.fence.clone(), ..request });
-        async move { self.bus.call(&To::Any, request, TIMEOUT).await.map_err(bus_error)? }
+        async move { self.bus.call(&To::Any, request, self.timeout).await.map_err(bus_error)? }
     }
 
     /// Sends many writes as one message; the replies come in the same order.
@@ -63,7 +71,7 @@ impl Client {
         for request in &mut requests {
             request.fence.clone_from(&self.fence);
         }
-        match self.bus.call(&To::Any, Batch(requests), TIMEOUT).await {
+        match self.bus.call(&To::Any, Batch(requests), self.timeout).await {
             Ok(replies) => replies,
             Err(e) => vec![Err(bus_error(e)); n],
         }
@@ -147,7 +155,7 @@ impl Client {
     /// # Errors
     /// What `state` answers (410 for a revision that is no longer held), or 503 and 504 when it doesn't.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch, ApiError> {
-        let stream = self.bus.open(&To::Any, request, TIMEOUT).await.map_err(bus_error)??;
+        let stream = self.bus.open(&To::Any, request, self.timeout).await.map_err(bus_error)??;
         Ok(Watch { stream, ready: VecDeque::new() })
     }
 }

@@ -13,6 +13,7 @@ use state_client::Verb;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use webhooks::conversion::ConversionRequest;
 use webhooks::{ClientConfig, ReviewVersion};
 
@@ -144,6 +145,8 @@ impl Pipeline {
     async fn convert(&self, call: &RequestContext, to: &Kind, objects: &[Object]) -> Result<Vec<Object>, ApiError> {
         let from = objects.first().map(Object::api_version).unwrap_or_default();
         let failed = |why: String| ApiError::new(Reason::InternalError, format!("conversion webhook for {from}, Kind={} {why}", to.kind));
+        // a watch has no end of its own
+        let left = if call.verb == Verb::Watch { PATIENCE } else { call.deadline.saturating_duration_since(Instant::now()) };
         let many = matches!(call.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
         let config = form::webhook(to).ok_or_else(|| failed("is not configured".to_owned()))?;
         let version = ReviewVersion::first_of(&config["conversionReviewVersions"]).ok_or_else(|| failed("failed: no known review version".to_owned()))?;
@@ -152,7 +155,7 @@ impl Pipeline {
         let request = ConversionRequest { version, uid: &uid, desired: &desired, objects: &objects, many };
         let body = request.review().map_err(|e| failed(format!("failed: {e}")))?;
         let services = Endpoints(self.store());
-        let asking = self.webhooks().client.post(&client, &services, PATIENCE, body);
+        let asking = self.webhooks().client.post(&client, &services, PATIENCE.min(left), body);
         // a watch has no seat to give up
         let answer = if call.verb == Verb::Watch { asking.await } else { call.admitted.without_seat(asking).await? };
         let answer = answer.map_err(|e| failed(format!("failed: {e}")))?;

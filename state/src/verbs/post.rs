@@ -13,7 +13,7 @@ impl Pipeline {
     /// Does what a request of this verb asks for.
     pub(crate) async fn create(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         match call.sub {
-            None if self.is_review(call) => self.review(call, body),
+            None if self.is_review(call) => self.review(call, body).await,
             None => self.create_object(call, body).await,
             Some(Subresource::BINDING) => self.bind(call, body).await,
             Some(Subresource::EVICTION) => self.evict(call, body).await,
@@ -23,7 +23,7 @@ impl Pipeline {
     }
 
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let binding = self.admit_action(call, Subresource::BINDING, request_context::object(body)?).await?;
+        let binding = self.admit_action(call, Some(Subresource::BINDING), request_context::object(body)?).await?;
         self.change(call, Proposal::Stored(&|old| binding::apply(&binding, old, call.now))).await?;
         Ok(success(201, None))
     }
@@ -31,7 +31,7 @@ impl Pipeline {
     /// An eviction is a deletion that the pod's disruption budgets would have a say in.
     async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let eviction = request_context::optional_object(body)?.unwrap_or_default();
-        let eviction = self.admit_action(call, Subresource::EVICTION, eviction).await?;
+        let eviction = self.admit_action(call, Some(Subresource::EVICTION), eviction).await?;
         if !eviction.name().is_empty() && eviction.name() != &*call.name {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
@@ -47,7 +47,7 @@ impl Pipeline {
     }
 
     async fn token(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let request = self.admit_action(call, Subresource::TOKEN, request_context::object(body)?).await?;
+        let request = self.admit_action(call, Some(Subresource::TOKEN), request_context::object(body)?).await?;
         let tokens = self.tokens().ok_or_else(|| ApiError::unavailable("this cluster has no key to sign tokens with"))?;
         self.store().barrier("", "pods").await?;
         let account = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;

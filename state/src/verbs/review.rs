@@ -14,9 +14,10 @@ impl Pipeline {
     }
 
     /// Answers a review.
-    pub(crate) fn review(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
+    pub(crate) async fn review(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let mut given = request_context::object(body)?;
         meta::check_kind(&call.kind, &mut given)?;
+        let given = self.admit_action(call, None, given).await?;
         let (authorizer, user) = (self.authorizer(), &call.user);
         let answer = match &*call.kind.resource {
             "selfsubjectaccessreviews" => review::own_access(authorizer, user, &given)?,

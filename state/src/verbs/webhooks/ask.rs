@@ -8,6 +8,8 @@ use crate::webhooks::services::Endpoints;
 use crate::webhooks::table::Purpose;
 use model::{ApiError, Object};
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
 use webhooks::review::{self, AdmissionRequest, Answer};
 use webhooks::{FailurePolicy, Webhook};
 
@@ -40,7 +42,11 @@ impl Pipeline {
             Ok(false) => return Ok(None),
             Err(why) => return conditions::without_value(webhook, question, &why).map(|()| None),
         }
-        match self.ask_remote(to, &request, purpose).await {
+        let left = question.call.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
+        }
+        match self.ask_remote(to, &request, purpose, left).await {
             Ok(answer) if answer.allowed => Ok(Some(answer)),
             Ok(answer) => {
                 let refusal = ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0));
@@ -72,12 +78,12 @@ impl Pipeline {
         Ok(shown)
     }
 
-    async fn ask_remote(&self, to: &Concerned, request: &AdmissionRequest<'_>, purpose: Purpose) -> Result<Answer, String> {
+    async fn ask_remote(&self, to: &Concerned, request: &AdmissionRequest<'_>, purpose: Purpose, left: Duration) -> Result<Answer, String> {
         let webhook = &to.webhook;
         let version = webhook.version.ok_or("webhook does not accept known AdmissionReview versions (v1, v1beta1)")?;
         let client = webhook.client.as_ref().map_err(Clone::clone)?;
         let body = request.review(version)?;
-        let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout, body).await;
+        let asked = self.webhooks().client.post(client, &Endpoints(self.store()), webhook.timeout.min(left), body).await;
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
         review::answer(version, &request.uid, purpose == Purpose::Mutating, &answer)
     }

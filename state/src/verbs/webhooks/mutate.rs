@@ -130,15 +130,16 @@ impl Pipeline {
         Ok(changed)
     }
 
-    /// Asks the webhooks about what a request does with an object, by what it carries: a Binding, the options of a connection. Returns that as they make it.
+    /// Asks the webhooks about what a request does with an object, by what it carries: a Binding, the options of a connection; or about a review. Returns that
+    /// as they make it.
     ///
     /// # Errors
     /// The first refusal.
-    pub(crate) async fn admit_action(&self, call: &RequestContext, sub: Subresource, body: Object) -> Result<Object, ApiError> {
+    pub(crate) async fn admit_action(&self, call: &RequestContext, sub: Option<Subresource>, body: Object) -> Result<Object, ApiError> {
         if self.webhooks().table.is_empty() {
             return Ok(body);
         }
-        let operation = if sub.connects() { Operation::Connect } else { Operation::Create };
+        let operation = if sub.is_some_and(Subresource::connects) { Operation::Connect } else { Operation::Create };
         let mut draft = Draft { call, operation, object: body, old: None, generated: false };
         for to in self.concerned(Purpose::Mutating, &draft.question(&draft.object)) {
             self.ask_to_change(&to, &mut draft, &mut Effects::default()).await?;
@@ -159,7 +160,7 @@ impl Pipeline {
         let mut document = options.clone();
         document.set(&["apiVersion"], "v1");
         document.set(&["kind"], exchanged.kind);
-        let admitted = Box::pin(self.admit_action(call, sub, document.clone())).await?;
+        let admitted = Box::pin(self.admit_action(call, Some(sub), document.clone())).await?;
         let changed = || ApiError::internal("a webhook attempted to modify the options of a connection, which is not supported for this operation");
         if admitted == document { Ok(()) } else { Err(changed()) }
     }

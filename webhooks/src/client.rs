@@ -16,8 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Most bytes of one answer.
-const ANSWER_MAX: usize = 16 << 20;
+/// Most bytes of an answer to a question of so many bytes: a patch or the objects that were sent, as base64 or with what a conversion adds.
+fn answer_max(asked: usize) -> usize {
+    (1 << 20) + asked.saturating_mul(3).min(15 << 20)
+}
+
 /// Most bytes of all answers that are being read at once.
 const ANSWERS_MAX: usize = 64 << 20;
 /// So many servers are remembered with their connections.
@@ -88,6 +91,7 @@ impl Client {
         if let Some(host) = &route.host {
             request = request.header(header::HOST, host);
         }
+        let most = answer_max(body.len());
         let request = request.body(Full::from(body)).map_err(|e| CallError::Config(e.to_string()))?;
         let fail = |why: String| CallError::Post { url: route.url.clone(), why };
         let answered = tokio::time::timeout(timeout, async {
@@ -95,18 +99,18 @@ impl Client {
             if !response.status().is_success() {
                 return Err(CallError::Status(response.status()));
             }
-            self.read(response.into_body()).await.map_err(fail)
+            self.read(response.into_body(), most).await.map_err(fail)
         });
         answered.await.unwrap_or_else(|_| Err(fail("context deadline exceeded".to_owned())))
     }
 
     /// Reads an answer of bounded size, while there is room for it.
-    async fn read(&self, mut body: Incoming) -> Result<Bytes, String> {
+    async fn read(&self, mut body: Incoming, most: usize) -> Result<Bytes, String> {
         let (mut read, mut held): (_, Vec<SemaphorePermit<'_>>) = (BytesMut::new(), Vec::new());
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|e| chain(&e))?.into_data() else { continue };
-            if read.len() + data.len() > ANSWER_MAX {
-                return Err(format!("the answer is larger than {ANSWER_MAX} bytes"));
+            if read.len() + data.len() > most {
+                return Err(format!("the answer is larger than {most} bytes"));
             }
             let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
             held.push(self.room.try_acquire_many(bytes).map_err(|_| "too many answers are being read".to_owned())?);

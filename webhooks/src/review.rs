@@ -3,14 +3,20 @@ use crate::review_version::ReviewVersion;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Object;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// The group of the review.
 const GROUP: &str = "admission.k8s.io";
 /// Most warnings and audit annotations of one answer that are kept.
 const WORDS_MAX: usize = 64;
+/// Most bytes of each of status, warnings and audit annotations; what is longer isn't read.
+const SPOKEN_MAX: usize = 64 << 10;
+/// Most operations of a patch, as in Kubernetes.
+const OPERATIONS_MAX: usize = 10_000;
 
 /// A kind of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,6 +143,18 @@ impl Bytes {
     }
 }
 
+/// An operation of a patch, as far as it is looked at here.
+#[derive(Deserialize)]
+struct Operation {
+    #[serde(default, rename = "op")]
+    _op: Option<IgnoredAny>,
+}
+
+/// Reads what is said beside the decision, when that isn't more than anybody reads.
+fn spoken<T: DeserializeOwned>(raw: Option<Box<RawValue>>) -> Option<T> {
+    raw.filter(|raw| raw.get().len() <= SPOKEN_MAX).and_then(|raw| serde_json::from_str(raw.get()).ok())
+}
+
 #[derive(Deserialize)]
 struct Reviewed {
     #[serde(default)]
@@ -154,15 +172,15 @@ struct Response {
     #[serde(default)]
     allowed: bool,
     #[serde(default)]
-    status: Option<Map<String, Value>>,
+    status: Option<Box<RawValue>>,
     #[serde(default)]
     patch: Option<Bytes>,
     #[serde(default)]
     patch_type: Option<String>,
     #[serde(default)]
-    audit_annotations: Option<Map<String, Value>>,
+    audit_annotations: Option<Box<RawValue>>,
     #[serde(default)]
-    warnings: Option<Vec<String>>,
+    warnings: Option<Box<RawValue>>,
 }
 
 /// Reads an answer to the question `uid`; one that may change the object has a patch.
@@ -175,9 +193,13 @@ pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) ->
         _ => format!("failed to call webhook: couldn't get version/kind; json parse error: {e}"),
     })?;
     let answer = response(version, uid, mutating, review).map_err(|e| format!("received invalid webhook response: {e}"))?;
-    let operations = answer.patch.as_deref().map(serde_json::from_slice::<Vec<Map<String, Value>>>);
+    // looked through without keeping anything of it
+    let operations = answer.patch.as_deref().map(serde_json::from_slice::<Vec<Operation>>);
     match operations {
         Some(Err(e)) => Err(format!("received undecodable patch in webhook response: {e}")),
+        Some(Ok(operations)) if operations.len() > OPERATIONS_MAX => {
+            Err(format!("received a patch of more than {OPERATIONS_MAX} operations in webhook response"))
+        }
         _ => Ok(answer),
     }
 }
@@ -197,12 +219,12 @@ fn response(version: ReviewVersion, uid: &str, mutating: bool, review: Reviewed)
     }
     let patch = response.patch.filter(|patch| mutating && !patch.is_empty());
     let patch = patch.map(Bytes::decode).transpose()?;
-    let audit = response.audit_annotations.unwrap_or_default();
+    let audit: Map<String, Value> = spoken(response.audit_annotations).unwrap_or_default();
     Ok(Answer {
         allowed: response.allowed,
         patch,
-        status: response.status.map(Object),
-        warnings: response.warnings.unwrap_or_default().into_iter().take(WORDS_MAX).collect(),
+        status: spoken(response.status).map(Object),
+        warnings: spoken::<Vec<String>>(response.warnings).unwrap_or_default().into_iter().take(WORDS_MAX).collect(),
         audit: audit.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).take(WORDS_MAX).collect(),
     })
 }

@@ -23,7 +23,7 @@ pub struct WriteOf<'a> {
 }
 
 impl WriteOf<'_> {
-    /// The row in whose form owners of fields are found: the client's, unless only a webhook knows that form.
+    /// The row in whose form a stored object is completed, and the owners of its fields are found: the client's, unless only a webhook knows that form.
     pub fn owned_as(&self) -> &Kind {
         let remote = self.kind.schema.custom().is_some_and(|schema| schema.stored.webhook.is_some());
         if remote { self.row } else { self.kind }
@@ -82,8 +82,8 @@ pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: 
 fn default(of: &WriteOf<'_>, object: &mut Object) {
     match &of.row.schema {
         KindSchema::Builtin(name) => rules::default(name, object),
-        // the version that the client writes has defaults of its own
-        KindSchema::Custom(stored) => custom::default(&mut object.0, &of.kind.schema.custom().unwrap_or(stored).schema),
+        // the version that the client writes has defaults of its own; where a webhook converts, they are there already
+        KindSchema::Custom(stored) => custom::default(&mut object.0, &of.owned_as().schema.custom().unwrap_or(stored).schema),
     }
     of.row.strategy.default(object);
 }

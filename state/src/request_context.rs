@@ -10,7 +10,6 @@ use model::{ApiError, Cause, Key, Kind, Kinds, Object, Subresource};
 use state_client::{Body, Options, PatchKind, Request, User, Verb};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// For how long others may be asked about a request of the cluster's own parts, and of a user's.
 const OWN_PATIENCE: Duration = Duration::from_secs(27);
@@ -44,8 +43,8 @@ pub struct RequestContext {
     pub applies: bool,
     /// When it came.
     pub now: jiff::Timestamp,
-    /// Until when it is worth asking others about it: a little before its sender stops waiting.
-    pub deadline: Instant,
+    /// For how long after it came it is worth asking others about it: a little less than its sender waits.
+    pub patience: Duration,
 }
 
 impl RequestContext {
@@ -78,7 +77,7 @@ impl RequestContext {
         let applies = matches!(request.body, Body::Patch(PatchKind::Apply, _));
         let Request { verb, namespace, name, options, .. } = &request;
         let (verb, namespace, name, options) = (*verb, namespace.clone(), name.clone(), options.clone());
-        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now, deadline: Instant::now() + OWN_PATIENCE };
+        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now, patience: OWN_PATIENCE };
         call.check_address()?;
         call.check_manager()?;
         Ok((call, request.body))
@@ -87,7 +86,7 @@ impl RequestContext {
     /// Whoever asks through a gateway waits for longer.
     #[must_use]
     pub fn of_user(mut self) -> Self {
-        self.deadline += USERS_PATIENCE.saturating_sub(OWN_PATIENCE);
+        self.patience = USERS_PATIENCE;
         self
     }
 

@@ -20,6 +20,8 @@ use state_client::User;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a request is at least, where what it has parsed is held.
 const REQUEST_MIN: usize = 1 << 10;
@@ -44,9 +46,15 @@ pub struct InFlightRequest {
     /// What it has beyond its body.
     more: AtomicUsize,
     seat: Mutex<Option<Seat>>,
+    began: Instant,
 }
 
 impl InFlightRequest {
+    /// How much is left of so long a time after it came.
+    pub fn left_of(&self, patience: Duration) -> Duration {
+        patience.saturating_sub(self.began.elapsed())
+    }
+
     /// Waits for one more seat.
     ///
     /// # Errors
@@ -181,7 +189,7 @@ impl FlowControl {
     }
 
     fn request(&self, class: Class, who: u64) -> InFlightRequest {
-        InFlightRequest { level: self.level(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), seat: Mutex::default() }
+        InFlightRequest { level: self.level(class).clone(), class, who, bytes: None, more: AtomicUsize::new(0), seat: Mutex::default(), began: Instant::now() }
     }
 
     /// Lets a request of `bytes` in.

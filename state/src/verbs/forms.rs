@@ -13,7 +13,6 @@ use state_client::Verb;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use webhooks::conversion::ConversionRequest;
 use webhooks::{ClientConfig, ReviewVersion};
 
@@ -146,7 +145,7 @@ impl Pipeline {
         let from = objects.first().map(Object::api_version).unwrap_or_default();
         let failed = |why: String| ApiError::new(Reason::InternalError, format!("conversion webhook for {from}, Kind={} {why}", to.kind));
         // a watch has no end of its own
-        let left = if call.verb == Verb::Watch { PATIENCE } else { call.deadline.saturating_duration_since(Instant::now()) };
+        let left = if call.verb == Verb::Watch { PATIENCE } else { call.admitted.left_of(call.patience) };
         let many = matches!(call.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
         let config = form::webhook(to).ok_or_else(|| failed("is not configured".to_owned()))?;
         let version = ReviewVersion::first_of(&config["conversionReviewVersions"]).ok_or_else(|| failed("failed: no known review version".to_owned()))?;

@@ -1,6 +1,7 @@
 //! What the verb `create` is asked for: an object or a review, or an action on an object: a binding, an eviction, a token.
 use crate::authz::{Attributes, Target};
 use crate::deletion::DeletionOptions;
+use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, success};
 use crate::request_context::{self, RequestContext};
@@ -13,7 +14,11 @@ impl Pipeline {
     /// Does what a request of this verb asks for.
     pub(crate) async fn create(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         match call.sub {
-            None if self.is_review(call) => self.review(call, body).await,
+            None if self.is_review(call) => {
+                let mut given = request_context::object(body)?;
+                meta::check_kind(&call.kind, &mut given)?;
+                self.review(call, &self.admit_action(call, None, given).await?)
+            }
             None => self.create_object(call, body).await,
             Some(Subresource::BINDING) => self.bind(call, body).await,
             Some(Subresource::EVICTION) => self.evict(call, body).await,

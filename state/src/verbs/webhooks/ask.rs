@@ -9,7 +9,6 @@ use crate::webhooks::table::Purpose;
 use model::{ApiError, Object};
 use serde_json::Value;
 use std::time::Duration;
-use tokio::time::Instant;
 use webhooks::review::{self, AdmissionRequest, Answer};
 use webhooks::{FailurePolicy, Webhook};
 
@@ -42,7 +41,7 @@ impl Pipeline {
             Ok(false) => return Ok(None),
             Err(why) => return conditions::without_value(webhook, question, &why).map(|()| None),
         }
-        let left = question.call.deadline.saturating_duration_since(Instant::now());
+        let left = question.call.admitted.left_of(question.call.patience);
         if left.is_zero() {
             return Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
         }

@@ -318,3 +318,34 @@ fn owners_by_version() {
     let forced = cluster.http("PATCH", &format!("{}?fieldManager=new&force=true", scalers("v2")), APPLY, Some(new.to_string().as_bytes()));
     assert_eq!((forced.code, &forced.body["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]), (200, &json!(70)), "{}", forced.text);
 }
+
+/// What was being deleted when the cluster went down is deleted when it is back: a definition with its objects, and a namespace at the same time.
+#[test]
+fn ends_go_on_after_a_restart() {
+    let mut cluster = Cluster::start(&["--no-node"]);
+    let definition = |plural: &str, kind: &str| {
+        format!(
+            "{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.example.com}}, spec: {{group: example.com, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}]}}}}"
+        )
+    };
+    for (plural, kind) in [("ones", "One"), ("twos", "Two"), ("threes", "Three")] {
+        cluster.apply(&definition(plural, kind));
+        cluster.k(&["wait", "--for=condition=Established", &format!("crd/{plural}.example.com"), "--timeout=10s"]);
+        let object = json!({"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": {"text": "x".repeat(500_000)}}).to_string();
+        if plural == "ones" {
+            cluster.k(&["create", "namespace", "n"]);
+        }
+        eventually("it is served", Duration::from_secs(5), || {
+            let made = cluster.http("POST", &format!("/apis/example.com/v1/namespaces/n/{plural}"), JSON, Some(object.as_bytes()));
+            if made.code == 201 { Ok(()) } else { Err(made.text) }
+        });
+    }
+    cluster.control_plane().kill().unwrap();
+    cluster.control_plane().wait().unwrap();
+    cluster.up(&["--no-node"]);
+    cluster.k(&["delete", "namespace", "n", "--wait=false"]);
+    cluster.k(&["delete", "crd", "ones.example.com", "--wait=false"]);
+    cluster.k(&["delete", "crd", "twos.example.com", "--timeout=25s"]);
+    cluster.k(&["wait", "--for=delete", "crd/ones.example.com", "namespace/n", "--timeout=25s"]);
+    cluster.k(&["delete", "crd", "threes.example.com", "--timeout=10s"]);
+}

@@ -222,6 +222,9 @@ impl Engine {
         if synced && self.view.synced_at(resource).is_none() {
             self.view.set_synced(resource, now);
             self.start_members(now);
+            if self.custom.contains(resource) {
+                self.look_at_definition(resource, now);
+            }
         }
         for task in self.expectations.news(resource, &self.view) {
             self.release(&task, now);
@@ -248,6 +251,15 @@ impl Engine {
         }
         self.custom = resources;
         self.view.set_kinds(kinds);
+    }
+
+    /// What waits for a custom resource to be seen, such as the end of its definition, is planned once it is.
+    fn look_at_definition(&mut self, resource: &Resource, now: Timestamp) {
+        let name = format!("{}.{}", resource.name, resource.group);
+        let definition = self.view.all(&Resource::DEFINITIONS).find(|definition| *definition.key().name == *name).cloned();
+        if let Some(definition) = definition {
+            self.map(&Resource::DEFINITIONS, ViewChange { old: None, new: Some(&definition) }, now);
+        }
     }
 
     fn map(&mut self, resource: &Resource, change: ViewChange<'_>, now: Timestamp) {
@@ -296,6 +308,8 @@ impl Engine {
         for task in self.expectations.overdue(now) {
             tracing::warn!(%task, "what was written was not shown in time; planning again all the same");
             self.release(&task, now);
+            // what it waited for may never show: of a resource that is gone
+            self.queue.add(task, now);
         }
         self.queue.wake(now);
         let mut jobs = Vec::new();

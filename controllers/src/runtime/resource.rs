@@ -61,7 +61,8 @@ impl Resource {
     }
     /// Of a table those whose objects are watched: they are stored as themselves and live long enough to own or be owned.
     pub fn watched(kinds: &Kinds) -> Vec<Self> {
-        let lasting = |k: &&Arc<Kind>| k.stored_as.is_none() && ["list", "watch"].iter().all(|v| k.verbs.contains(v));
+        // custom resources come and go: the engine follows their definitions
+        let lasting = |k: &&Arc<Kind>| k.schema.custom().is_none() && k.stored_as.is_none() && ["list", "watch"].iter().all(|v| k.verbs.contains(v));
         kinds.rows().iter().filter(lasting).map(|k| Self::of_kind(k)).filter(|r| *r != Self::EVENTS).collect()
     }
     /// The resource of a key.

@@ -316,6 +316,10 @@ fn owners_by_version() {
     let conflict = cluster.http("PATCH", &format!("{}?fieldManager=new", scalers("v2")), APPLY, Some(new.to_string().as_bytes()));
     assert!(conflict.code == 409 && conflict.text.contains("conflict with \\\"old\\\": .spec.maxReplicas"), "{}", conflict.text);
     let forced = cluster.http("PATCH", &format!("{}?fieldManager=new&force=true", scalers("v2")), APPLY, Some(new.to_string().as_bytes()));
+    let status = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "status": {"currentReplicas": 1, "desiredReplicas": 1}});
+    let applied = cluster.http("PATCH", &format!("{}/status?fieldManager=watcher", scalers("v2")), APPLY, Some(status.to_string().as_bytes()));
+    let owners = applied.body["metadata"]["managedFields"].as_array().unwrap();
+    assert!(owners.iter().any(|o| o["manager"] == "watcher" && o["operation"] == "Apply" && o["subresource"] == "status"), "{}", applied.text);
     assert_eq!((forced.code, &forced.body["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]), (200, &json!(70)), "{}", forced.text);
 }
 

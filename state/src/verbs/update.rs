@@ -141,7 +141,7 @@ impl Pipeline {
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         let of = call.write();
-        let owners = managed::before(&mut new, Some(old), call.sub.is_some());
+        let owners = managed::before(&mut new, Some(old), call.sub.is_some() && !call.applies);
         write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
         let mut new = write::cover(&of, new, old);

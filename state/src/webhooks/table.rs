@@ -2,15 +2,16 @@
 //! look at an empty list.
 use crate::store::{Store, WatchFrom};
 use arc_swap::{ArcSwap, Guard};
-use model::{Key, Object};
-use std::sync::Arc;
+use model::{Key, Stored};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use webhooks::Webhook;
 
 /// The group of the configurations.
 pub const GROUP: &str = "admissionregistration.k8s.io";
 
 /// Which of the two lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// They may change what is written.
     Mutating,
@@ -31,9 +32,17 @@ impl Purpose {
 /// The webhooks in the order in which they are asked: by their configurations' names, then as these have them.
 pub type List = Vec<Arc<Webhook>>;
 
+/// A configuration as it was read.
+#[derive(Clone)]
+struct Configuration {
+    revision: u64,
+    webhooks: List,
+}
+
 /// All webhooks.
 #[derive(Default)]
 pub struct Table {
+    read: Mutex<HashMap<(Purpose, Arc<str>), Configuration>>,
     mutating: ArcSwap<List>,
     validating: ArcSwap<List>,
 }
@@ -56,13 +65,6 @@ impl Table {
         self.mutating.load().is_empty() && self.validating.load().is_empty()
     }
 
-    /// Takes these configurations instead of those before.
-    fn set(&self, purpose: Purpose, configurations: &mut [Arc<Object>]) {
-        configurations.sort_by(|a, b| a.name().cmp(b.name()));
-        let all = configurations.iter().flat_map(|configuration| Webhook::of(configuration)).map(Arc::new).collect();
-        self.list(purpose).store(Arc::new(all));
-    }
-
     /// Brings the list to what the cache has in which a configuration has changed, if it is one.
     pub fn refresh(&self, store: &Store, key: &Key) {
         if &*key.group != GROUP {
@@ -77,9 +79,22 @@ impl Table {
 
     /// Brings one list to what the cache has.
     pub fn load(&self, store: &Store, purpose: Purpose) {
-        let stored = store.list(GROUP, purpose.resource(), "").items;
-        let mut configurations: Vec<Arc<Object>> = stored.iter().map(|stored| Arc::new(stored.read(Object::clone))).collect();
-        self.set(purpose, &mut configurations);
+        self.take(purpose, &store.list(GROUP, purpose.resource(), "").items);
+    }
+
+    /// Takes these configurations instead of those before. What is known of one that hasn't changed is kept: its expressions are compiled once.
+    fn take(&self, purpose: Purpose, configurations: &[Arc<Stored>]) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: BTreeMap<Arc<str>, Configuration> = BTreeMap::new();
+        for stored in configurations {
+            let name = stored.key.name.clone();
+            let same = read.get(&(purpose, name.clone())).filter(|known| known.revision == stored.revision).cloned();
+            let made = || Configuration { revision: stored.revision, webhooks: stored.read(Webhook::of).into_iter().map(Arc::new).collect() };
+            known.insert(name, same.unwrap_or_else(made));
+        }
+        self.list(purpose).store(Arc::new(known.values().flat_map(|configuration| configuration.webhooks.iter().cloned()).collect()));
+        read.retain(|(of, _), _| *of != purpose);
+        read.extend(known.into_iter().map(|(name, configuration)| ((purpose, name), configuration)));
     }
 }
 
@@ -110,18 +125,24 @@ pub async fn follow(store: Store, table: Arc<Table>, purpose: Purpose) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Object;
     use serde_json::json;
 
     #[test]
     fn webhooks_are_asked_in_the_order_of_their_configurations() {
-        let configuration = |name: &str, webhooks: [&str; 2]| {
+        let configuration = |name: &str, revision: u64, webhooks: [&str; 2]| {
             let webhooks = webhooks.map(|name| json!({"name": name, "clientConfig": {"url": "https://a"}}));
-            Arc::new(Object::from_value(json!({"metadata": {"name": name}, "webhooks": webhooks})).unwrap())
+            let metadata = json!({"name": name, "resourceVersion": revision.to_string()});
+            let object = Object::from_value(json!({"metadata": metadata, "webhooks": webhooks})).unwrap();
+            Arc::new(Stored::from_object(Key::new(GROUP, Purpose::Mutating.resource(), "", name), object).unwrap())
         };
         let table = Table::default();
-        table.set(Purpose::Mutating, &mut [configuration("b", ["2", "1"]), configuration("a", ["4", "3"])]);
-        let names: Vec<String> = table.of(Purpose::Mutating).iter().map(|webhook| webhook.name.clone()).collect();
-        assert_eq!(names, ["4", "3", "2", "1"]);
+        let names = || table.of(Purpose::Mutating).iter().map(|webhook| webhook.name.clone()).collect::<Vec<_>>();
+        table.take(Purpose::Mutating, &[configuration("b", 1, ["2", "1"]), configuration("a", 2, ["4", "3"])]);
+        assert_eq!(names(), ["4", "3", "2", "1"]);
         assert!(table.of(Purpose::Validating).is_empty());
+        // what has the same revision is what it was
+        table.take(Purpose::Mutating, &[configuration("b", 1, ["6", "5"]), configuration("c", 3, ["8", "7"])]);
+        assert_eq!(names(), ["2", "1", "8", "7"]);
     }
 }

@@ -76,7 +76,7 @@ pub fn json(body: Bytes, written: Encoding) -> Result<Bytes, ApiError> {
         // most YAML is JSON, which is read more quickly, and is held against none of the bounds that YAML's aliases need
         Encoding::Yaml if is_json(&body) => Ok(body),
         Encoding::Yaml => {
-            let value: Value = serde_saphyr::from_slice(&body).map_err(|e| wrong(e.to_string()))?;
+            let value: Value = serde_saphyr::from_slice(&body).map_err(|e| wrong(yaml_error(&e)))?;
             serde_json::to_vec(&value).map(Bytes::from).map_err(|e| wrong(e.to_string()))
         }
         Encoding::Protobuf => {
@@ -84,6 +84,17 @@ pub fn json(body: Bytes, written: Encoding) -> Result<Bytes, ApiError> {
             serde_json::to_vec(&object).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
         Encoding::Cbor => Ok(model::cbor::decode(&body)?.into()),
+    }
+}
+
+/// What is wrong with a document, without the lines around it. A name that occurs twice is reported as Kubernetes reports it.
+fn yaml_error(error: &serde_saphyr::Error) -> String {
+    let error = error.without_snippet();
+    match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), location } => {
+            format!("yaml: unmarshal errors:\n  line {}: key {key:?} already set in map", location.line())
+        }
+        other => format!("yaml: {other}"),
     }
 }
 
@@ -154,6 +165,14 @@ mod tests {
         }
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n";
         assert_eq!(json(Bytes::from_static(bomb.as_bytes()), Encoding::Yaml).map_err(|e| e.code()).err(), Some(400));
+    }
+
+    #[test]
+    fn names_that_occur_twice() {
+        let text = "\nspec:\n  foo: 1\n  foo: 2\n";
+        let error = json(Bytes::from_static(text.as_bytes()), Encoding::Yaml).unwrap_err();
+        let want = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 4: key \"foo\" already set in map";
+        assert_eq!(error.to_string(), want);
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -65,7 +65,7 @@ pub fn openapi_v2(kinds: &Kinds) -> Value {
 /// The definitions that these kinds need, with their lists.
 fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     let mut all = raw_definitions();
-    all.extend(rows.iter().filter_map(|k| Some((k.schema.name().to_owned(), custom_schema(k, &k.schema.custom()?.raw)))));
+    all.extend(rows.iter().filter_map(|k| Some((k.schema.name().to_owned(), custom_schema(k, &k.schema.custom()?.raw, version)))));
     let mut wanted: Vec<String> = rows.iter().map(|k| k.schema.name().to_owned()).collect();
     wanted.extend(["DeleteOptions", "ListMeta", "Status"].map(|n| format!("{META}.{n}")));
     wanted.extend(rows.iter().flat_map(|k| k.subresources.iter().filter_map(|s| subresource_schema(*s))).map(str::to_owned));
@@ -81,9 +81,22 @@ fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     out
 }
 
-/// The schema of a custom resource, with what every object has.
-fn custom_schema(kind: &Kind, raw: &Value) -> Value {
-    let mut schema = raw.clone();
+/// The schema of a custom resource, with what every object has. Clients of version 2 read a schema with properties as one that
+/// allows no others, so that of a kind that keeps unknown fields has none, as Kubernetes' has not.
+fn custom_schema(kind: &Kind, raw: &Value, version: Version) -> Value {
+    let open = version == Version::V2 && keeps_unknown_fields(raw);
+    let mut schema = if open { json!({"type": "object"}) } else { raw.clone() };
+    if !open {
+        if version == Version::V2 {
+            simplify(&mut schema);
+        }
+        add_common(&mut schema);
+    }
+    schema["x-kubernetes-group-version-kind"] = json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
+    schema
+}
+
+fn add_common(schema: &mut Value) {
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
@@ -92,8 +105,33 @@ fn custom_schema(kind: &Kind, raw: &Value) -> Value {
         schema["properties"][field] = json!({"type": "string", "description": description});
     }
     schema["properties"]["metadata"] = json!({"$ref": format!("{META}.ObjectMeta"), "description": "Metadata as every object has it."});
-    schema["x-kubernetes-group-version-kind"] = json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
-    schema
+}
+
+fn keeps_unknown_fields(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
+}
+
+/// Takes out of a custom resource's schema what version 2 can't say, or what its clients misread: choices, null, and the parts
+/// of what keeps unknown fields (Kubernetes' `ToStructuralOpenAPIV2`).
+fn simplify(schema: &mut Value) {
+    let (nullable, open) = (schema["nullable"] == true, keeps_unknown_fields(schema));
+    let Some(map) = schema.as_object_mut() else { return };
+    map.retain(|field, _| !matches!(field.as_str(), "allOf" | "anyOf" | "oneOf" | "not" | "nullable"));
+    if nullable || open {
+        map.retain(|field, _| !matches!(field.as_str(), "items" | "properties"));
+    }
+    let kind = map.get("type").and_then(Value::as_str);
+    if nullable || open && kind == Some("object") || kind == Some("array") && !map.contains_key("items") {
+        map.remove("type");
+    }
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        properties.values_mut().for_each(simplify);
+    }
+    for child in ["items", "additionalProperties"] {
+        if let Some(child) = map.get_mut(child) {
+            simplify(child);
+        }
+    }
 }
 
 fn references(schema: &Value, out: &mut Vec<String>) {
@@ -227,5 +265,23 @@ mod tests {
         dangling(&document, &document, &mut missing);
         assert_eq!(missing, Vec::<String>::new());
         assert!(document["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"].is_object());
+    }
+    #[test]
+    fn custom_resources_in_version_2() {
+        let mut schema = json!({"type": "object", "properties": {
+            "maybe": {"type": "object", "nullable": true, "properties": {"a": {"type": "string"}}},
+            "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"a": {"type": "string"}}},
+            "list": {"type": "array", "x-kubernetes-preserve-unknown-fields": true, "items": {"type": "string"}},
+            "map": {"type": "object", "additionalProperties": {"type": "string", "anyOf": [{"pattern": "a"}]}},
+        }});
+        simplify(&mut schema);
+        let want = json!({"type": "object", "properties": {
+            "maybe": {},
+            "open": {"x-kubernetes-preserve-unknown-fields": true},
+            "list": {"x-kubernetes-preserve-unknown-fields": true},
+            "map": {"type": "object", "additionalProperties": {"type": "string"}},
+        }});
+        assert_eq!(schema, want);
+        assert!(keeps_unknown_fields(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})));
     }
 }

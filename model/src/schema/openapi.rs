@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+/// The kind whose documentation of the common fields custom resources have, too.
+const OWN: &str = "io.k8s.api.core.v1.ConfigMap";
 /// The API level that the definitions have.
 const LEVEL: &str = "v1.37.0";
 
@@ -65,7 +67,8 @@ pub fn openapi_v2(kinds: &Kinds) -> Value {
 /// The definitions that these kinds need, with their lists.
 fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     let mut all = raw_definitions();
-    all.extend(rows.iter().filter_map(|k| Some((k.schema.name().to_owned(), custom_schema(k, &k.schema.custom()?.raw, version)))));
+    let own = all.get(OWN).cloned().unwrap_or_default();
+    all.extend(rows.iter().filter_map(|k| Some((k.schema.name().to_owned(), custom_schema(k, &k.schema.custom()?.raw, &own, version)))));
     let mut wanted: Vec<String> = rows.iter().map(|k| k.schema.name().to_owned()).collect();
     wanted.extend(["DeleteOptions", "ListMeta", "Status"].map(|n| format!("{META}.{n}")));
     wanted.extend(rows.iter().flat_map(|k| k.subresources.iter().filter_map(|s| subresource_schema(*s))).map(str::to_owned));
@@ -81,30 +84,29 @@ fn schemas(rows: &[&Kind], version: Version) -> Map<String, Value> {
     out
 }
 
-/// The schema of a custom resource, with what every object has. Clients of version 2 read a schema with properties as one that
+/// The schema of a custom resource, with what every object has, as in `own`. Clients of version 2 read a schema with properties as one that
 /// allows no others, so that of a kind that keeps unknown fields has none, as Kubernetes' has not.
-fn custom_schema(kind: &Kind, raw: &Value, version: Version) -> Value {
+fn custom_schema(kind: &Kind, raw: &Value, own: &Value, version: Version) -> Value {
     let open = version == Version::V2 && keeps_unknown_fields(raw);
     let mut schema = if open { json!({"type": "object"}) } else { raw.clone() };
     if !open {
         if version == Version::V2 {
             simplify(&mut schema);
         }
-        add_common(&mut schema);
+        add_common(&mut schema, own);
     }
     schema["x-kubernetes-group-version-kind"] = json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
     schema
 }
 
-fn add_common(schema: &mut Value) {
+/// Adds to a custom resource's schema the fields that every kind has, as Kubernetes documents them of its own.
+fn add_common(schema: &mut Value, own: &Value) {
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
-    let common = [("apiVersion", "Version of this object's form."), ("kind", "Name of this object's form.")];
-    for (field, description) in common {
-        schema["properties"][field] = json!({"type": "string", "description": description});
+    for field in ["apiVersion", "kind", "metadata"] {
+        schema["properties"][field] = own["properties"][field].clone();
     }
-    schema["properties"]["metadata"] = json!({"$ref": format!("{META}.ObjectMeta"), "description": "Metadata as every object has it."});
 }
 
 fn keeps_unknown_fields(schema: &Value) -> bool {
@@ -283,5 +285,15 @@ mod tests {
         }});
         assert_eq!(schema, want);
         assert!(keeps_unknown_fields(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})));
+    }
+
+    #[test]
+    fn common_fields_of_custom_resources() {
+        let (mut schema, own) = (json!({"type": "object"}), &raw_definitions()[OWN]);
+        add_common(&mut schema, own);
+        let described = |field: &str| schema["properties"][field]["description"].as_str().unwrap_or_default().to_owned();
+        assert!(described("apiVersion").starts_with("APIVersion defines"), "{schema}");
+        assert!(described("metadata").starts_with("Standard object's metadata"), "{schema}");
+        assert_eq!(schema["properties"]["metadata"]["$ref"], format!("{META}.ObjectMeta"));
     }
 }

@@ -1,5 +1,6 @@
 //! ConversionReview of `apiextensions.k8s.io/v1`: custom resources are sent to a webhook to get another version, and what comes back is held against them.
 use crate::review_version::ReviewVersion;
+use crate::reviewed::Reviewed;
 use model::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -52,18 +53,9 @@ impl ConversionRequest<'_> {
     /// # Errors
     /// One sentence about what is wrong with the answer, or what the webhook says that went wrong.
     pub fn answer(&self, body: &[u8]) -> Result<Vec<Object>, String> {
-        let review: Reviewed = serde_json::from_slice(body).map_err(|e| format!("the answer is no ConversionReview: {e}"))?;
-        let response = review.response.ok_or("no response provided")?;
-        // the older version asks nobody to repeat anything
-        if self.version == ReviewVersion::V1 {
-            if response.uid != self.uid {
-                return Err(format!("expected response.uid={:?}, got {:?}", self.uid, response.uid));
-            }
-            let (group_version, kind) = (review.api_version, review.kind);
-            if kind != "ConversionReview" || group_version != self.version.api_version(GROUP) {
-                return Err(format!("expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got {group_version}, Kind={kind}"));
-            }
-        }
+        let mut review: Reviewed<Response> = serde_json::from_slice(body).map_err(|e| format!("the answer is no ConversionReview: {e}"))?;
+        let response = review.response.take().ok_or("no response provided")?;
+        review.check(self.version, GROUP, "ConversionReview", self.uid, &response.uid)?;
         let result = Object(response.result.unwrap_or_default());
         match (result.str_at(&["status"]), result.str_at(&["message"])) {
             ("Success", _) => {}
@@ -120,15 +112,6 @@ fn metadata(mut given: Map<String, Value>, old: &Object) -> Map<String, Value> {
         }
     }
     metadata
-}
-
-#[derive(Deserialize)]
-struct Reviewed {
-    #[serde(default)]
-    kind: String,
-    #[serde(default, rename = "apiVersion")]
-    api_version: String,
-    response: Option<Response>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod conversion;
 pub mod review;
 mod review_version;
+mod reviewed;
 pub mod rules;
 mod tls;
 

@@ -1,5 +1,6 @@
 //! AdmissionReview of `admission.k8s.io`: what a webhook is asked, and what of its answer is believed.
 use crate::review_version::ReviewVersion;
+use crate::reviewed::Reviewed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Object;
@@ -156,15 +157,6 @@ fn spoken<T: DeserializeOwned>(raw: Option<Box<RawValue>>) -> Option<T> {
 }
 
 #[derive(Deserialize)]
-struct Reviewed {
-    #[serde(default)]
-    kind: String,
-    #[serde(default, rename = "apiVersion")]
-    api_version: String,
-    response: Option<Response>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
     #[serde(default)]
@@ -188,7 +180,7 @@ struct Response {
 /// # Errors
 /// One sentence about what is wrong with the answer, with Kubernetes' words for where that was found.
 pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) -> Result<Answer, String> {
-    let review: Reviewed = serde_json::from_slice(body).map_err(|e| match e.classify() {
+    let review: Reviewed<Response> = serde_json::from_slice(body).map_err(|e| match e.classify() {
         Category::Data => format!("failed to call webhook: the answer is no AdmissionReview: {e}"),
         _ => format!("failed to call webhook: couldn't get version/kind; json parse error: {e}"),
     })?;
@@ -204,17 +196,10 @@ pub fn answer(version: ReviewVersion, uid: &str, mutating: bool, body: &[u8]) ->
     }
 }
 
-fn response(version: ReviewVersion, uid: &str, mutating: bool, review: Reviewed) -> Result<Answer, String> {
-    let response = review.response.ok_or("webhook response was absent")?;
-    // the older version asks nobody to repeat anything
+fn response(version: ReviewVersion, uid: &str, mutating: bool, mut review: Reviewed<Response>) -> Result<Answer, String> {
+    let response = review.response.take().ok_or("webhook response was absent")?;
+    review.check(version, GROUP, "AdmissionReview", uid, &response.uid)?;
     if version == ReviewVersion::V1 {
-        if response.uid != uid {
-            return Err(format!("expected response.uid={uid:?}, got {:?}", response.uid));
-        }
-        if review.api_version != version.api_version(GROUP) || review.kind != "AdmissionReview" {
-            let (group_version, kind) = (review.api_version, review.kind);
-            return Err(format!("expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got {group_version}, Kind={kind}"));
-        }
         check_patch(mutating, &response)?;
     }
     let patch = response.patch.filter(|patch| mutating && !patch.is_empty());

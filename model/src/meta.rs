@@ -12,6 +12,18 @@ const ANNOTATIONS_MAX: usize = 256 << 10;
 /// Finalizers that need no domain.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
+/// The metadata `old` with the labels and annotations of `given`: no more than these may change who writes a status, or converts an object.
+pub fn with_words_of(old: Option<&Value>, given: &Map<String, Value>) -> Map<String, Value> {
+    let mut metadata = old.and_then(Value::as_object).cloned().unwrap_or_default();
+    for key in ["labels", "annotations"] {
+        match given.get(key).filter(|words| !words.is_null()) {
+            Some(words) => _ = metadata.insert(key.to_owned(), words.clone()),
+            None => _ = metadata.remove(key),
+        }
+    }
+    metadata
+}
+
 /// What is wrong with an object's metadata.
 pub fn validate(kind: &Kind, object: &Object) -> Vec<Cause> {
     let mut causes = Vec::new();

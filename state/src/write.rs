@@ -1,6 +1,7 @@
 //! The pure halves of create and update: what is made of an object before and after it passes admission, and what is refused.
 //!
 //! A new object: [`propose_new`], admission, [`finish_new`]. A change: [`propose_change`], [`cover`], admission, [`finish_change`].
+use crate::form;
 use crate::meta;
 use jiff::Timestamp;
 use model::managed::{self, Forms, Writer};
@@ -25,8 +26,7 @@ pub struct WriteOf<'a> {
 impl WriteOf<'_> {
     /// The row in whose form a stored object is completed, and the owners of its fields are found: the client's, unless only a webhook knows that form.
     pub fn owned_as(&self) -> &Kind {
-        let remote = self.kind.schema.custom().is_some_and(|schema| schema.stored.webhook.is_some());
-        if remote { self.row } else { self.kind }
+        if form::webhook(self.kind).is_some() { self.row } else { self.kind }
     }
 }
 
@@ -292,26 +292,14 @@ fn status_of(mut new: Object, old: &Object, with_metadata: bool) -> Object {
     for (field, value) in old.0.iter().filter(|(field, _)| *field != "status") {
         match new.0.get(field) {
             Some(given) if given == value => {}
-            Some(given) if with_metadata && field == "metadata" => {
-                let metadata = words_of(given, value);
-                new.0.insert(field.clone(), metadata);
+            Some(Value::Object(given)) if with_metadata && field == "metadata" => {
+                let metadata = model_meta::with_words_of(Some(value), given);
+                new.0.insert(field.clone(), metadata.into());
             }
             _ => _ = new.0.insert(field.clone(), value.clone()),
         }
     }
     new
-}
-
-/// The metadata `old` with the labels and annotations of `given`.
-fn words_of(given: &Value, old: &Value) -> Value {
-    let mut metadata = old.as_object().cloned().unwrap_or_default();
-    for words in ["labels", "annotations"] {
-        match given.get(words) {
-            Some(given) => _ = metadata.insert(words.to_owned(), given.clone()),
-            None => _ = metadata.remove(words),
-        }
-    }
-    Value::Object(metadata)
 }
 
 /// What of `new` the request's address covers; the rest stays as it was.

@@ -1,7 +1,7 @@
 //! ConversionReview of `apiextensions.k8s.io/v1`: custom resources are sent to a webhook to get another version, and what comes back is held against them.
 use crate::review_version::ReviewVersion;
 use crate::reviewed::Reviewed;
-use model::Object;
+use model::{Object, meta};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -97,21 +97,9 @@ impl ConversionRequest<'_> {
                 return Err(format!("{object}: must have the same {what}: {was} != {is}"));
             }
         }
-        new.set(&["metadata"], metadata(given, old));
+        new.set(&["metadata"], meta::with_words_of(old.at(&["metadata"]), &given));
         Ok(new)
     }
-}
-
-/// The metadata of `old` with the labels and annotations of `given`.
-fn metadata(mut given: Map<String, Value>, old: &Object) -> Map<String, Value> {
-    let mut metadata = old.at(&["metadata"]).and_then(Value::as_object).cloned().unwrap_or_default();
-    for key in ["labels", "annotations"] {
-        match given.remove(key).filter(|words| !words.is_null()) {
-            Some(words) => _ = metadata.insert(key.to_owned(), words),
-            None => _ = metadata.remove(key),
-        }
-    }
-    metadata
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,5 @@
 //! One webhook is asked about one write.
+use crate::admission::{AuditAnnotation, Effects};
 use crate::pipeline::Pipeline;
 use crate::warnings;
 use crate::webhooks::conditions;
@@ -24,6 +25,11 @@ impl Pipeline {
     /// # Errors
     /// Its refusal, or 500 when it can't be asked and must be.
     pub(super) async fn ask(&self, to: &Concerned, question: &Question<'_>, purpose: Purpose) -> Result<Option<Answer>, ApiError> {
+        Ok(self.ask_showing(to, question, purpose).await?.map(|(answer, _)| answer))
+    }
+
+    /// The same, with the objects as the webhook has seen them.
+    pub(super) async fn ask_showing<'a>(&self, to: &Concerned, question: &Question<'a>, purpose: Purpose) -> Result<Option<(Answer, Shown<'a>)>, ApiError> {
         let webhook = &to.webhook;
         if !self.is_selected(to, question).await? {
             return Ok(None);
@@ -46,7 +52,7 @@ impl Pipeline {
             return Err(ApiError::timeout("Timeout: request did not complete within requested timeout - context deadline exceeded"));
         }
         match self.ask_remote(to, &request, purpose, left).await {
-            Ok(answer) if answer.allowed => Ok(Some(answer)),
+            Ok(answer) if answer.allowed => Ok(Some((answer, shown))),
             Ok(answer) => {
                 let refusal = ApiError::passed_on(Value::Object(review::refusal(&webhook.name, answer.status).0));
                 Err(refusal.with_warnings(warnings::bounded(answer.warnings)))
@@ -86,6 +92,13 @@ impl Pipeline {
         let answer = asked.map_err(|e| format!("failed to call webhook: {e}"))?;
         review::answer(version, &request.uid, purpose == Purpose::Mutating, &answer)
     }
+}
+
+/// Keeps what a webhook says beside its decision.
+pub(super) fn keep(held: &mut Effects, webhook: &Webhook, answer: &mut Answer) {
+    held.warnings.append(&mut answer.warnings);
+    let notes = answer.audit.drain(..).map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", webhook.name).into(), value });
+    held.notes.extend(notes);
 }
 
 /// What becomes of a write whose webhook can't be asked.

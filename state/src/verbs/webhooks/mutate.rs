@@ -1,7 +1,7 @@
 //! Mutating webhooks: each may change what is written, one after the other. When one did, the cluster's own steps look at it again, and then once more those
 //! webhooks that ask for it.
-use super::ask::patched;
-use crate::admission::{AuditAnnotation, Effects};
+use super::ask::{keep, patched};
+use crate::admission::Effects;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
 use crate::warnings;
@@ -114,15 +114,13 @@ impl Pipeline {
     /// Asks one webhook, and makes the change that it wants. Returns whether there is one.
     async fn ask_to_change(&self, to: &Concerned, draft: &mut Draft<'_>, held: &mut Effects) -> Result<bool, ApiError> {
         let seen = draft.seen();
-        let answer = draft.call.admitted.without_seat(self.ask(to, &draft.question(&seen), Purpose::Mutating)).await?;
+        let asked = draft.call.admitted.without_seat(self.ask_showing(to, &draft.question(&seen), Purpose::Mutating)).await?;
         // whoever is refused is warned of what the others said as well
-        let Some(answer) = answer.map_err(|refusal| warned(refusal, &held.warnings))? else { return Ok(false) };
-        held.warnings.extend(answer.warnings);
-        held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
+        let Some((mut answer, shown)) = asked.map_err(|refusal| warned(refusal, &held.warnings))? else { return Ok(false) };
+        keep(held, &to.webhook, &mut answer);
         let Some(patch) = answer.patch else { return Ok(false) };
         let (call, of) = (draft.call, draft.call.write());
-        let shown = self.show(call, &to.form, &seen).await?;
-        let Some(next) = patched(&to.webhook, Some(&shown), &patch)? else { return Ok(false) };
+        let Some(next) = patched(&to.webhook, shown.object.as_deref(), &patch)? else { return Ok(false) };
         let stored = self.take(call, &to.form, next, &draft.object).await?;
         let next = write::taken(&of, stored, &draft.object, draft.old)?;
         let changed = next != draft.object;

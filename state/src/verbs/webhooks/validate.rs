@@ -1,6 +1,7 @@
 //! Validating webhooks: all that are concerned are asked at the same time about what is going to be written.
+use super::ask::keep;
 use super::mutate::{is_action, warned};
-use crate::admission::{AuditAnnotation, Effects};
+use crate::admission::Effects;
 use crate::pipeline::Pipeline;
 use crate::request_context::RequestContext;
 use crate::webhooks::question::Question;
@@ -38,9 +39,8 @@ impl Pipeline {
             answers.extend(question.call.admitted.without_seat(join_all(asked)).await?);
         }
         for (to, answer) in concerned.iter().zip(answers) {
-            let Some(answer) = answer.map_err(|refusal| warned(refusal, &held.warnings))? else { continue };
-            held.warnings.extend(answer.warnings);
-            held.notes.extend(answer.audit.into_iter().map(|(key, value)| AuditAnnotation { key: format!("{}/{key}", to.webhook.name).into(), value }));
+            let Some(mut answer) = answer.map_err(|refusal| warned(refusal, &held.warnings))? else { continue };
+            keep(held, &to.webhook, &mut answer);
         }
         Ok(())
     }

@@ -48,6 +48,11 @@ pub fn conversion(kind: &Kind, api_version: &str) -> Conversion {
     }
 }
 
+/// A client's object in the form that is worked on: his own, where a webhook converts.
+pub fn inward(kind: &Kind, object: Object) -> Object {
+    if webhook(kind).is_some() { object } else { kind.inward(object) }
+}
+
 /// An object of the log as one of `kind`, where that follows from it.
 pub fn outward(kind: &Kind, object: &Object) -> Object {
     match &kind.stored_as {

@@ -1,6 +1,7 @@
 //! A request that has been parsed and checked: who asks, for what, and of which kind.
 use crate::authz::{Attributes, Target, node};
 use crate::flow_control::InFlightRequest;
+use crate::form;
 use crate::identity;
 use crate::node_name;
 use crate::write::{RecordedAs, WriteOf};
@@ -25,8 +26,11 @@ pub struct RequestContext {
     pub admitted: InFlightRequest,
     /// The kind as the client sees it.
     pub kind: Arc<Kind>,
-    /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
+    /// The kind in whose form objects are worked on: the stored one. Where only a webhook converts between the versions of a custom resource, that is the
+    /// client's, as what he wrote is judged as he wrote it.
     pub row: Arc<Kind>,
+    /// The kind as it is stored: another one where [`Kind::stored_as`] says so.
+    pub stored: Arc<Kind>,
     /// The rows that show the same objects, where there is more than one.
     pub forms: Rows,
     /// The subresource.
@@ -68,16 +72,17 @@ impl RequestContext {
         if !kind.namespaced() && !request.namespace.is_empty() {
             return Err(ApiError::bad_request(format!("{} is not namespaced", kind.resource)));
         }
-        let row = match &kind.stored_as {
+        let stored = match &kind.stored_as {
             Some(other) => kinds.resource(&other.group, &other.resource).ok_or_else(ApiError::not_served)?.clone(),
             None => kind.clone(),
         };
-        let forms = kinds.forms(&row);
+        let row = if form::webhook(&kind).is_some() { kind.clone() } else { stored.clone() };
+        let forms = kinds.forms(&stored);
         let forms = Rows(if forms.len() > 1 { forms.into_iter().cloned().collect() } else { Vec::new() });
         let applies = matches!(request.body, Body::Patch(PatchKind::Apply, _));
         let Request { verb, namespace, name, options, .. } = &request;
         let (verb, namespace, name, options) = (*verb, namespace.clone(), name.clone(), options.clone());
-        let call = Self { user, admitted, kind, row, forms, sub, verb, namespace, name, options, applies, now, patience: OWN_PATIENCE };
+        let call = Self { user, admitted, kind, row, stored, forms, sub, verb, namespace, name, options, applies, now, patience: OWN_PATIENCE };
         call.check_address()?;
         call.check_manager()?;
         Ok((call, request.body))

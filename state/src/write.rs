@@ -15,7 +15,7 @@ use serde_json::Value;
 pub struct WriteOf<'a> {
     /// The kind as the client sees it.
     pub kind: &'a Kind,
-    /// The kind as it is stored.
+    /// The kind in whose form objects are worked on.
     pub row: &'a Kind,
     /// The subresource.
     pub sub: Option<Subresource>,
@@ -24,9 +24,9 @@ pub struct WriteOf<'a> {
 }
 
 impl WriteOf<'_> {
-    /// The row in whose form a stored object is completed, and the owners of its fields are found: the client's, unless only a webhook knows that form.
-    pub fn owned_as(&self) -> &Kind {
-        if form::webhook(self.kind).is_some() { self.row } else { self.kind }
+    /// An object as its client sees it, where that is another form than the one that is worked on.
+    fn shown(&self, object: &Object) -> Option<Object> {
+        if form::webhook(self.kind).is_some() { None } else { self.kind.outward(object) }
     }
 }
 
@@ -68,12 +68,12 @@ pub fn writer<'a>(of: &WriteOf<'a>, by: &RecordedAs<'a>, api_version: &'a str) -
 /// who applies has found them already.
 pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: Option<Value>, by: &RecordedAs<'_>) {
     let action = of.sub.is_some_and(|sub| matches!(sub.effect(), Effect::Action | Effect::Connection));
-    let kind = of.owned_as();
+    let kind = of.kind;
     let Some(node) = kind.schema.node().filter(|_| !action && !by.applies) else { return managed::put_value(new, owners) };
     let api_version = kind.api_version();
     let writer = writer(of, by, &api_version);
-    let Some(mut shown) = kind.outward(new) else { return managed::updated(new, old, owners, node, &writer) };
-    let before = old.and_then(|old| kind.outward(old));
+    let Some(mut shown) = of.shown(new) else { return managed::updated(new, old, owners, node, &writer) };
+    let before = old.and_then(|old| of.shown(old));
     managed::updated(&mut shown, before.as_ref(), owners, node, &writer);
     managed::put_value(new, shown.remove(&["metadata", "managedFields"]));
 }
@@ -82,8 +82,8 @@ pub fn record(of: &WriteOf<'_>, new: &mut Object, old: Option<&Object>, owners: 
 fn default(of: &WriteOf<'_>, object: &mut Object) {
     match &of.row.schema {
         KindSchema::Builtin(name) => rules::default(name, object),
-        // the version that the client writes has defaults of its own; where a webhook converts, they are there already
-        KindSchema::Custom(stored) => custom::default(&mut object.0, &of.owned_as().schema.custom().unwrap_or(stored).schema),
+        // the version that the client writes has defaults of its own
+        KindSchema::Custom(stored) => custom::default(&mut object.0, &of.kind.schema.custom().unwrap_or(stored).schema),
     }
     of.row.strategy.default(object);
 }
@@ -94,7 +94,7 @@ fn default(of: &WriteOf<'_>, object: &mut Object) {
 /// 422 with every refused field.
 pub fn finish_new(of: &WriteOf<'_>, object: &mut Object) -> Result<(), ApiError> {
     prepare_new(of, object);
-    check_new(of, object, object)
+    check_new(of, object)
 }
 
 /// The part of [`finish_new`] that changes the object.
@@ -102,13 +102,13 @@ pub fn prepare_new(of: &WriteOf<'_>, object: &mut Object) {
     of.row.strategy.prepare_create(object);
 }
 
-/// The part of [`finish_new`] that refuses. `shown` is the object as its client sees it: by that version's schema a custom resource is judged.
+/// The part of [`finish_new`] that refuses. A custom resource is judged by the schema of the version that its client writes.
 ///
 /// # Errors
 /// As [`finish_new`].
-pub fn check_new(of: &WriteOf<'_>, object: &Object, shown: &Object) -> Result<(), ApiError> {
-    let mut causes = wrong(of, object, shown);
-    causes.extend(refused_by_expressions(of, shown, None, &causes));
+pub fn check_new(of: &WriteOf<'_>, object: &Object) -> Result<(), ApiError> {
+    let mut causes = wrong(of, object);
+    causes.extend(refused_by_expressions(of, object, None, &causes));
     causes.extend(of.kind.strategy.validate_create(object));
     refuse(of, object, causes)
 }
@@ -161,17 +161,9 @@ pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Ob
 /// 422 with every refused field.
 pub fn finish_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Result<(), ApiError> {
     prepare_change(of, new, old);
-    check_change(of, new, old, None)?;
+    check_change(of, new, old)?;
     count_change(of, new, old);
     Ok(())
-}
-
-/// A changed object and what it was, as their client sees them.
-pub struct ShownChange<'a> {
-    /// As it is to be.
-    pub new: &'a Object,
-    /// As it is.
-    pub old: &'a Object,
 }
 
 /// The first part of [`finish_change`].
@@ -183,17 +175,16 @@ pub fn prepare_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) {
     }
 }
 
-/// The part of [`finish_change`] that refuses; `shown` where the client sees another form.
+/// The part of [`finish_change`] that refuses.
 ///
 /// # Errors
 /// As [`finish_change`].
-pub fn check_change(of: &WriteOf<'_>, new: &Object, old: &Object, shown: Option<ShownChange<'_>>) -> Result<(), ApiError> {
-    let shown = shown.unwrap_or(ShownChange { new, old });
+pub fn check_change(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     match of.sub {
-        Some(Subresource::STATUS) => changed_status(of, new, old, &shown),
+        Some(Subresource::STATUS) => changed_status(of, new, old),
         // an action says itself what it may change
         Some(sub) if matches!(sub.effect(), Effect::Action | Effect::Connection) => Ok(()),
-        _ => changed_object(of, new, old, &shown),
+        _ => changed_object(of, new, old),
     }
 }
 
@@ -209,26 +200,26 @@ fn refuse(of: &WriteOf<'_>, object: &Object, causes: Vec<Cause>) -> Result<(), A
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&of.kind.group, &of.kind.kind, object.name(), causes)) }
 }
 
-fn wrong(of: &WriteOf<'_>, object: &Object, shown: &Object) -> Vec<Cause> {
+fn wrong(of: &WriteOf<'_>, object: &Object) -> Vec<Cause> {
     let mut causes = model_meta::validate(of.row, object);
     causes.extend(match &of.row.schema {
         KindSchema::Builtin(name) => rules::validate(name, object),
-        KindSchema::Custom(stored) => custom::validate(&shown.0, &of.kind.schema.custom().unwrap_or(stored).schema),
+        KindSchema::Custom(stored) => custom::validate(&object.0, &of.kind.schema.custom().unwrap_or(stored).schema),
     });
     // a kind that is stored as another has rules of its own for what is stored
     causes.extend(of.kind.strategy.validate(object));
     causes
 }
 
-/// Checks a changed object in its stored form. What was wrong with it before may stay as it is: an object that was stored when less was refused
+/// Checks a changed object. What was wrong with it before may stay as it is: an object that was stored when less was refused
 /// can still be changed elsewhere, and deleted.
 ///
 /// # Errors
 /// 422 with every refused field.
-fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Result<(), ApiError> {
+fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     let mut causes = model_meta::validate_update(new, old);
     causes.extend(of.row.schema.builtin().map(|name| rules::validate_update(name, new, old)).unwrap_or_default());
-    causes.extend(new_causes(of, new, old, shown));
+    causes.extend(new_causes(of, new, old));
     causes.extend(of.kind.strategy.validate_update(new, old));
     refuse(of, new, causes)
 }
@@ -245,24 +236,24 @@ fn changed_words(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Api
 ///
 /// # Errors
 /// 422 with every refused field.
-fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Result<(), ApiError> {
+fn changed_status(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), ApiError> {
     changed_words(of, new, old)?;
     let mut causes = match &of.row.schema {
         KindSchema::Builtin(name) => rules::validate_status(name, new, old),
-        KindSchema::Custom(_) => new_causes(of, new, old, shown),
+        KindSchema::Custom(_) => new_causes(of, new, old),
     };
     causes.extend(of.row.strategy.validate_status(new, old));
     refuse(of, new, causes)
 }
 
 /// What is refused of `new` and wasn't of `old`.
-fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object, shown: &ShownChange<'_>) -> Vec<Cause> {
-    let mut causes = wrong(of, new, shown.new);
+fn new_causes(of: &WriteOf<'_>, new: &Object, old: &Object) -> Vec<Cause> {
+    let mut causes = wrong(of, new);
     if !causes.is_empty() {
-        let before = wrong(of, old, shown.old);
+        let before = wrong(of, old);
         causes.retain(|cause| !before.contains(cause));
     }
-    causes.extend(refused_by_expressions(of, shown.new, Some(shown.old), &causes));
+    causes.extend(refused_by_expressions(of, new, Some(old), &causes));
     causes
 }
 

@@ -2,6 +2,7 @@
 use super::writer::{Form, Forms};
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::schema::Node;
 use std::sync::Arc;
 
 /// The rows that show the same objects, the one in which they are stored first: [`Kinds::forms`](crate::Kinds::forms).
@@ -11,6 +12,11 @@ pub struct Rows(pub Vec<Arc<Kind>>);
 impl Rows {
     fn of(&self, api_version: &str) -> Option<&Kind> {
         self.0.iter().find(|row| row.api_version() == api_version).map(|row| &**row)
+    }
+
+    /// The schema of objects of a version.
+    pub fn node(&self, api_version: &str) -> Option<&Node> {
+        self.of(api_version)?.schema.node()
     }
 }
 

@@ -1,14 +1,14 @@
 //! Server-side apply: a configuration is merged into the object by its schema, or becomes one where there is none.
 use super::check;
 use super::update::Proposal;
+use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
-use crate::reply::{json_reply, object_reply};
+use crate::reply::object_reply;
 use crate::request_context::RequestContext;
 use crate::subresource::scale;
-use crate::write;
+use crate::write::{self, WriteOf};
 use model::{ApiError, Kind, Object, Subresource, managed, schema, time};
-use serde_json::Value;
 use state_client::Reply;
 
 impl Pipeline {
@@ -17,14 +17,14 @@ impl Pipeline {
         let configuration = parsed(configuration)?;
         if call.sub == Some(Subresource::SCALE) {
             let wanted = scale::configuration(&call.row, &configuration)?;
-            let scaled = self.change(call, Proposal::Stored(&|old| merged(call, &call.row, Some(old), &wanted))).await?;
-            return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
+            let scaled = self.change(call, Proposal::Worked(&|of, old| merged(call, of, &call.row, Some(old), &wanted))).await?;
+            return self.scale_reply(call, &scaled.stored).await;
         }
         let (configuration, mut warnings) = accepted(call, configuration)?;
-        let written = self.change(call, Proposal::Shown(&|shown| merged(call, &call.kind, Some(shown), &configuration))).await;
+        let written = self.change(call, Proposal::Shown(&|of, shown| merged(call, of, &call.kind, Some(shown), &configuration))).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && call.sub.is_none() => {
-                let made = self.inward(call, merged(call, &call.kind, None, &configuration)?).await?;
+                let made = form::inward(&call.kind, merged(call, &call.write(), &call.kind, None, &configuration)?);
                 (self.create_by_put(call, made).await?, true)
             }
             written => (written?, false),
@@ -59,11 +59,10 @@ fn parsed(configuration: &[u8]) -> Result<Object, ApiError> {
 }
 
 /// What a configuration makes of an object, or of nothing; all are of the form of `kind`.
-fn merged(call: &RequestContext, kind: &Kind, old: Option<&Object>, configuration: &Object) -> Result<Object, ApiError> {
-    let of = call.write();
+fn merged(call: &RequestContext, of: &WriteOf<'_>, kind: &Kind, old: Option<&Object>, configuration: &Object) -> Result<Object, ApiError> {
     let node = kind.schema.node().ok_or_else(|| ApiError::internal(format!("no schema of {}", kind.kind)))?;
     let (now, api_version) = (time::format(call.now), kind.api_version());
-    let writer = write::writer(&of, &call.recorded_as(&now), &api_version);
+    let writer = write::writer(of, &call.recorded_as(&now), &api_version);
     let mut object = managed::applied(old, configuration, node, &writer, call.options.force).map_err(|e| e.to_api())?;
     schema::validate_and_prune(kind, &mut object)?;
     managed::same_time(&mut object, old);

@@ -3,13 +3,14 @@ use super::check;
 use super::webhooks::Drafted;
 use crate::admission::Effects;
 use crate::claims;
+use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, Write};
 use crate::write;
-use model::{ApiError, Key, Object, Reason, Stored, managed, time};
+use model::{ApiError, Key, Object, Reason, Stored, managed};
 use state_client::{Body, Reply};
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ impl Pipeline {
         let mut warnings = check::shape(call, &mut given, json.as_deref())?;
         meta::check_namespace(&call.kind, &mut given, &call.namespace)?;
         check::not_yet_stored(&given)?;
-        let mut given = self.inward(call, given).await?;
+        let mut given = form::inward(&call.kind, given);
         let mut attempts = if given.name().is_empty() { NAMES } else { 1 };
         loop {
             attempts -= 1;
@@ -59,17 +60,18 @@ impl Pipeline {
         let of = call.write();
         let (owners, generated) = (managed::before(&mut object, None, false), object.name().is_empty());
         write::propose_new(&of, &mut object, rand::random(), &uuid::Uuid::new_v4().to_string(), call.now);
-        write::record(&of, &mut object, None, owners, &call.recorded_as(&time::format(call.now)));
+        self.record(call, &mut object, None, owners).await?;
         let held = match self.admit(call, &mut object, None).await {
             Ok(held) => held,
             Err(refusal) => return Err(self.exists(call, &call.key(object.name())).await?.unwrap_or(refusal)),
         };
         let held = self.mutate(call, Drafted { object: &mut object, old: None, generated }, held).await?;
         write::prepare_new(&of, &mut object);
-        write::check_new(&of, &object, &*self.judged(call, &object).await?)?;
+        write::check_new(&of, &object)?;
         let held = self.judge(call, &object, None, held).await?;
         let mut held = self.validate(call, &object, None, held).await?;
         let warnings = std::mem::take(&mut held.warnings);
+        let object = self.to_store(call, object).await?;
         let written = |stored| Some(Written { stored, warnings });
         if call.options.dry_run {
             return self.put_new(call, object, held).await.map(written);

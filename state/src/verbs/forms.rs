@@ -7,7 +7,6 @@ use crate::store::RecordedChange;
 use crate::subresource::scale;
 use crate::webhooks::form::Form;
 use crate::webhooks::services::Endpoints;
-use model::custom;
 use model::{ApiError, Kind, Object, Reason, Stored, schema};
 use state_client::Verb;
 use std::borrow::Cow;
@@ -24,21 +23,15 @@ const AT_ONCE: usize = 500;
 const BYTES: usize = 2 << 20;
 
 impl Pipeline {
-    /// A client's object in its stored form. A custom resource gets the defaults of the version that it is written in before a webhook sees it.
-    pub(crate) async fn inward(&self, call: &RequestContext, mut object: Object) -> Result<Object, ApiError> {
-        match &call.kind.stored_as {
-            None => Ok(object),
-            Some(_) if form::webhook(&call.kind).is_some() => {
-                if let Some(schema) = call.kind.schema.custom() {
-                    custom::default(&mut object.0, &schema.schema);
-                }
-                Box::pin(self.convert_one(call, &call.row, object)).await
-            }
-            Some(other) => Ok(other.conversion.inward(&object)),
+    /// An object in the form in which it is stored; `object` is of the form that is worked on.
+    pub(crate) async fn to_store(&self, call: &RequestContext, object: Object) -> Result<Object, ApiError> {
+        if form::webhook(&call.stored).is_none() || object.api_version() == call.stored.api_version() {
+            return Ok(object);
         }
+        Box::pin(self.convert_one(call, &call.stored, object)).await
     }
 
-    /// An object in its stored form as the client sees it.
+    /// An object as one of `kind`.
     pub(crate) async fn outward<'a>(&self, call: &RequestContext, kind: &Kind, object: &'a Object) -> Result<Cow<'a, Object>, ApiError> {
         match form::conversion(kind, object.api_version()) {
             Conversion::None => Ok(Cow::Borrowed(object)),
@@ -47,12 +40,7 @@ impl Pipeline {
         }
     }
 
-    /// An object in its stored form as it is judged: in the version that the client writes, where only a webhook knows that.
-    pub(crate) async fn judged<'a>(&self, call: &RequestContext, object: &'a Object) -> Result<Cow<'a, Object>, ApiError> {
-        if form::webhook(&call.kind).is_some() { self.outward(call, &call.kind, object).await } else { Ok(Cow::Borrowed(object)) }
-    }
-
-    /// An object of the log as it would be stored now.
+    /// An object of the log in the form that is worked on.
     pub(crate) async fn current<'a>(&self, call: &RequestContext, stored: &'a Stored) -> Result<Cow<'a, Object>, ApiError> {
         if form::is_as_stored(&call.row) {
             return Ok(Cow::Borrowed(stored.object()));
@@ -108,7 +96,7 @@ impl Pipeline {
         Ok(RecordedChange { old: shown.next(), new, deleted: change.deleted, revision: change.revision })
     }
 
-    /// An object in its stored form, in the form in which a webhook of admission sees it.
+    /// An object in the form in which a webhook of admission sees it.
     pub(crate) async fn show<'a>(&self, call: &RequestContext, form: &Form, object: &'a Object) -> Result<Cow<'a, Object>, ApiError> {
         match form {
             Form::Kind(kind) => self.outward(call, kind, object).await,
@@ -117,7 +105,7 @@ impl Pipeline {
         }
     }
 
-    /// The stored form of what a webhook of admission made of `object`. What the kind doesn't know is dropped.
+    /// What a webhook of admission made of `object`, in the form that is worked on. What the kind doesn't know is dropped.
     ///
     /// # Errors
     /// 400 for what can't be read as one of the kind.
@@ -125,8 +113,8 @@ impl Pipeline {
         match form {
             Form::Kind(kind) => {
                 schema::validate_and_prune(kind, &mut changed)?;
-                match form::webhook(kind).filter(|_| kind.stored_as.is_some()) {
-                    Some(_) => Box::pin(self.convert_one(call, &call.row, changed)).await,
+                match form::webhook(kind) {
+                    Some(_) => self.outward(call, &call.row, &changed).await.map(Cow::into_owned),
                     None => Ok(kind.inward(changed)),
                 }
             }

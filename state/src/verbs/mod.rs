@@ -6,6 +6,7 @@ pub mod create;
 pub mod delete;
 mod forms;
 pub mod guard;
+mod owners;
 pub mod post;
 pub mod read;
 pub mod review;

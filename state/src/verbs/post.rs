@@ -29,7 +29,7 @@ impl Pipeline {
 
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let binding = self.admit_action(call, Some(Subresource::BINDING), request_context::object(body)?).await?;
-        self.change(call, Proposal::Stored(&|old| binding::apply(&binding, old, call.now))).await?;
+        self.change(call, Proposal::Worked(&|_, old| binding::apply(&binding, old, call.now))).await?;
         Ok(success(201, None))
     }
 

@@ -66,10 +66,15 @@ impl Pipeline {
             None | Some(Subresource::STATUS) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
             Some(Subresource::SCALE) => {
                 let stored = stored.own();
-                Ok(json_reply(&Value::Object(scale::of(&call.row, &*self.current(call, &stored).await?).0), 200))
+                self.scale_reply(call, &stored).await
             }
             Some(sub) => connected(sub, stored, Object::default()),
         }
+    }
+
+    /// Answers with the Scale of an object of the log.
+    pub(super) async fn scale_reply(&self, call: &RequestContext, stored: &Stored) -> Result<Reply, ApiError> {
+        Ok(json_reply(&Value::Object(scale::of(&call.row, &*self.current(call, stored).await?).0), 200))
     }
 
     /// Answers a request for a stream with the pod, once the stream may be opened.

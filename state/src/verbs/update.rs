@@ -8,13 +8,12 @@ use crate::deletion;
 use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
-use crate::reply::{Written, json_reply, object_reply};
+use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::StoreOp;
 use crate::subresource::scale;
-use crate::write::{self, ShownChange};
-use model::{ApiError, Cause, Kind, Object, Reason, Stored, Subresource, managed, patch, time};
-use serde_json::Value;
+use crate::write::{self, WriteOf};
+use model::{ApiError, Cause, Kind, Object, Reason, Stored, Subresource, managed, patch};
 use state_client::{Body, PatchKind, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,13 +21,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 /// How a client's change makes the next object from the present one.
-type Propose<'a> = &'a (dyn Fn(&Object) -> Result<Object, ApiError> + Send + Sync);
+type Propose<'a> = &'a (dyn Fn(&WriteOf<'_>, &Object) -> Result<Object, ApiError> + Send + Sync);
 
 /// The same, with the form in which both are.
 #[derive(Clone, Copy)]
 pub(crate) enum Proposal<'a> {
-    /// That in which they are stored.
-    Stored(Propose<'a>),
+    /// That which is worked on.
+    Worked(Propose<'a>),
     /// That which the client sees.
     Shown(Propose<'a>),
 }
@@ -38,12 +37,12 @@ impl Pipeline {
         let json = check::json(&body);
         let mut given = request_context::object(body)?;
         if call.sub == Some(Subresource::SCALE) {
-            let scaled = self.change(call, Proposal::Stored(&|old| scale::apply(&call.row, &given, old))).await?;
-            return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
+            let scaled = self.change(call, Proposal::Worked(&|_, old| scale::apply(&call.row, &given, old))).await?;
+            return self.scale_reply(call, &scaled.stored).await;
         }
         let mut warnings = accept(call, &mut given, json.as_deref())?;
-        let given = self.inward(call, given).await?;
-        let written = self.change(call, Proposal::Stored(&|old| built_on(call, &given, old))).await;
+        let given = form::inward(&call.kind, given);
+        let written = self.change(call, Proposal::Worked(&|_, old| built_on(call, &given, old))).await;
         let (written, created) = match written {
             Err(absent) if absent.is_not_found() && self.is_made_by_put(call) => (self.create_by_put(call, given).await?, true),
             written => (written?, false),
@@ -70,12 +69,12 @@ impl Pipeline {
             return self.apply(call, &bytes).await;
         }
         if call.sub == Some(Subresource::SCALE) {
-            let propose = |old: &Object| scale::apply(&call.row, &patched(call, how, &bytes, &scale::of(&call.row, old), Some(SCALE))?, old);
-            let scaled = self.change(call, Proposal::Stored(&propose)).await?;
-            return Ok(json_reply(&Value::Object(scale::of(&call.row, scaled.stored.object()).0), 200));
+            let propose = |_: &WriteOf<'_>, old: &Object| scale::apply(&call.row, &patched(call, how, &bytes, &scale::of(&call.row, old), Some(SCALE))?, old);
+            let scaled = self.change(call, Proposal::Worked(&propose)).await?;
+            return self.scale_reply(call, &scaled.stored).await;
         }
         let warnings = Mutex::new(Vec::new());
-        let propose = |shown: &Object| {
+        let propose = |_: &WriteOf<'_>, shown: &Object| {
             let mut next = patched(call, how, &bytes, shown, call.kind.schema.builtin())?;
             let found = accept(call, &mut next, json.as_deref())?;
             *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
@@ -97,11 +96,11 @@ impl Pipeline {
 
     async fn proposed(&self, call: &RequestContext, present: &Object, proposal: Proposal<'_>) -> Result<Object, ApiError> {
         match proposal {
-            Proposal::Stored(propose) => propose(present),
-            Proposal::Shown(propose) if call.kind.stored_as.is_none() => propose(present),
+            Proposal::Worked(propose) => self.with_forms(call, |of| propose(of, present)).await?,
+            Proposal::Shown(propose) if call.kind.stored_as.is_none() => self.with_forms(call, |of| propose(of, present)).await?,
             Proposal::Shown(propose) => {
-                let next = propose(&*self.outward(call, &call.kind, present).await?)?;
-                self.inward(call, next).await
+                let shown = self.outward(call, &call.kind, present).await?;
+                Ok(form::inward(&call.kind, self.with_forms(call, |of| propose(of, &shown)).await??))
             }
         }
     }
@@ -112,6 +111,7 @@ impl Pipeline {
             let proposed = self.proposed(call, &present, proposal).await?;
             self.prepare(call, proposed, &present).await?
         };
+        let new = self.to_store(call, new).await?;
         let warnings = std::mem::take(&mut held.warnings);
         let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
         let Some(made) = made else { return Ok(None) };
@@ -130,14 +130,6 @@ impl Pipeline {
         Ok(written?.map(|stored| Written { stored, warnings }))
     }
 
-    async fn check_change(&self, call: &RequestContext, new: &Object, old: &Object) -> Result<(), ApiError> {
-        if form::webhook(&call.kind).is_none() {
-            return write::check_change(&call.write(), new, old, None);
-        }
-        let (shown, was) = (self.judged(call, new).await?, self.judged(call, old).await?);
-        write::check_change(&call.write(), new, old, Some(ShownChange { new: &shown, old: &was }))
-    }
-
     /// Makes a proposal what may be written: with all that the client may not change, admitted and checked.
     async fn prepare(&self, call: &RequestContext, mut new: Object, old: &Object) -> Result<(Object, Effects), ApiError> {
         let of = call.write();
@@ -145,11 +137,11 @@ impl Pipeline {
         write::propose_change(&of, &mut new, old)?;
         self.admit_proposed(call, &new, old)?;
         let mut new = write::cover(&of, new, old);
-        write::record(&of, &mut new, Some(old), owners, &call.recorded_as(&time::format(call.now)));
+        self.record(call, &mut new, Some(old), owners).await?;
         let held = self.admit(call, &mut new, Some(old)).await?;
         let held = self.mutate(call, Drafted { object: &mut new, old: Some(old), generated: false }, held).await?;
         write::prepare_change(&of, &mut new, old);
-        self.check_change(call, &new, old).await?;
+        write::check_change(&of, &new, old)?;
         write::count_change(&of, &mut new, old);
         let held = self.judge(call, &new, Some(old), held).await?;
         let held = self.validate(call, &new, Some(old), held).await?;

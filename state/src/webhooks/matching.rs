@@ -22,7 +22,7 @@ fn by_rules(webhook: &Arc<Webhook>, kinds: &Kinds, call: &RequestContext, operat
     let kind = if concerns(&call.kind) {
         call.kind.clone()
     } else {
-        let others = if webhook.equivalent { kinds.forms(&call.row) } else { Vec::new() };
+        let others = if webhook.equivalent { kinds.forms(&call.stored) } else { Vec::new() };
         others.into_iter().find(|kind| concerns(kind))?.clone()
     };
     let form = Form::of(&kind, call.sub);

@@ -330,7 +330,30 @@ fn conversions() {
     assert_eq!((patched.code, &get("v1", "a").body["spec"]), (200, &json!({"hostPort": "one:9"})), "{}", patched.text);
     let watched = cluster.http("GET", &format!("{}?watch=true&timeoutSeconds=1", links("v2")), &[], None).text;
     assert!(watched.lines().count() == 2 && watched.contains("\"port\":\"9\""), "{watched}");
+    applied(&scene);
     stored_anew(&scene, &get);
+}
+
+/// Who applies in one version conflicts with who applied in the other, about the other's fields.
+fn applied(scene: &Scene) {
+    let apply = |version: &str, manager: &str, spec: Value| {
+        let link = json!({"apiVersion": format!("example.com/{version}"), "kind": "Link", "metadata": {"name": "shared"}, "spec": spec});
+        let path = format!("/apis/example.com/{version}/namespaces/default/links/shared?fieldManager={manager}");
+        scene.cluster.http("PATCH", &path, &["Content-Type: application/apply-patch+yaml"], Some(link.to_string().as_bytes()))
+    };
+    let made = apply("v2", "two", json!({"host": "x", "port": "1"}));
+    assert_eq!(made.code, 201, "{}", made.text);
+    let conflict = apply("v1", "one", json!({"hostPort": "y:1"}));
+    assert!(conflict.code == 409 && conflict.text.contains(r#"conflict with \"two\": .spec.host"#), "{}", conflict.text);
+    let same = apply("v1", "one", json!({"hostPort": "x:1"}));
+    let owned: Vec<String> = same.body["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| format!("{} {}", entry["manager"], entry["fieldsV1"]["f:spec"]))
+        .collect();
+    assert_eq!(owned, [r#""one" {"f:hostPort":{}}"#, r#""two" {"f:host":{},"f:port":{}}"#], "{}", same.text);
+    assert_eq!(scene.cluster.http("DELETE", "/apis/example.com/v1/namespaces/default/links/shared", &[], None).code, 200);
 }
 
 /// What was stored in one version is still read when another one is stored, and nothing is lost while the webhook can't be asked.

@@ -147,8 +147,17 @@ fn list_meta(list: &ListReply) -> Value {
     meta
 }
 
-/// A list of what is already JSON: `{…head…,"items":[a,b]}`.
-fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Bytes {
+/// How objects of a kind begin as JSON.
+fn beginning(kind: &str, api_version: &str) -> Result<Vec<u8>, ApiError> {
+    let mut head = to_bytes(&json!({"kind": kind}))?.strip_suffix(b"}").map(<[u8]>::to_vec).unwrap_or_default();
+    head.extend_from_slice(b",");
+    head.extend_from_slice(to_bytes(&json!({"apiVersion": api_version}))?.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).unwrap_or_default());
+    head.extend_from_slice(b",");
+    Ok(head)
+}
+
+/// A list of what is already JSON: `{…head…,"items":[a,b]}`. Items that begin with `beginning` are without it.
+fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes], beginning: &[u8]) -> Bytes {
     let head = order::json(&json!({"kind": kind, "apiVersion": api_version, "metadata": meta}));
     let size = head.len() + items.iter().map(|i| i.len() + 1).sum::<usize>() + 12;
     let mut out = BytesMut::with_capacity(size);
@@ -158,7 +167,13 @@ fn joined(kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Bytes
         if n > 0 {
             out.put_u8(b',');
         }
-        out.put_slice(item);
+        match item.strip_prefix(beginning).filter(|_| !beginning.is_empty()) {
+            Some(rest) => {
+                out.put_u8(b'{');
+                out.put_slice(rest);
+            }
+            None => out.put_slice(item),
+        }
     }
     out.put_slice(b"]}\n");
     out.freeze()
@@ -186,11 +201,11 @@ impl Encoder {
         match self.form {
             Form::Object => {
                 let items: Vec<Bytes> = list.items.iter().map(|i| i.json().clone()).collect();
-                self.items(&self.kind.list_kind(), &self.api_version, &meta, &items)
+                self.items((&self.kind.list_kind(), &self.api_version), &meta, &items, &self.omitted()?)
             }
             Form::Metadata(version) => {
                 let items = list.items.iter().map(|i| to_bytes(&partial(i, version)?)).collect::<Result<Vec<_>, _>>()?;
-                self.items("PartialObjectMetadataList", version.api_version(), &meta, &items)
+                self.items(("PartialObjectMetadataList", version.api_version()), &meta, &items, &[])
             }
             Form::Table(version) => {
                 let table = to_bytes(&self.table(list.items.iter().map(|i| &**i), meta, version, true, now)?)?;
@@ -199,10 +214,15 @@ impl Encoder {
         }
     }
 
-    fn items(&self, kind: &str, api_version: &str, meta: &Value, items: &[Bytes]) -> Result<Bytes, ApiError> {
+    /// How those of built-in kinds begin: in a list they don't say of which kind they are, as in Kubernetes. The list does.
+    fn omitted(&self) -> Result<Vec<u8>, ApiError> {
+        if self.kind.schema.builtin().is_none() { Ok(Vec::new()) } else { beginning(&self.kind.kind, &self.api_version) }
+    }
+
+    fn items(&self, (kind, api_version): (&str, &str), meta: &Value, items: &[Bytes], omitted: &[u8]) -> Result<Bytes, ApiError> {
         match self.encoding {
             Encoding::Protobuf => transcode::protobuf_list(api_version, kind, meta, items),
-            encoding => Ok(transcode::document(&joined(kind, api_version, meta, items), encoding)?.0),
+            encoding => Ok(transcode::document(&joined(kind, api_version, meta, items, omitted), encoding)?.0),
         }
     }
 
@@ -306,12 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_keep_the_stored_bytes() {
+    fn lists_have_the_stored_bytes_without_their_kind() {
         let items = vec![pod("a", 5), pod("b", 6)];
         let list = ListReply { items: items.clone(), revision: 7, continue_token: "next".into(), remaining: Some(3) };
         let got = encoder(Form::Object).list(&list, Timestamp::UNIX_EPOCH).unwrap();
-        assert!(got.windows(items[0].json().len()).any(|w| w == &**items[0].json()));
+        let bytes = items[0].json().strip_prefix(br#"{"kind":"Pod","apiVersion":"v1","#).unwrap();
+        assert!(got.windows(bytes.len()).any(|w| w == bytes));
         let got = value(&got);
+        assert_eq!((got["items"][0].get("kind"), got["items"][0].get("apiVersion")), (None, None));
         assert_eq!(got["kind"], "PodList");
         assert_eq!(got["metadata"], json!({"resourceVersion": "7", "continue": "next", "remainingItemCount": 3}));
         assert_eq!(got["items"][1]["metadata"]["name"], "b");

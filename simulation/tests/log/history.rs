@@ -50,6 +50,8 @@ struct Attempt {
     by: Incarnation,
     expect: u64,
     delete: bool,
+    /// The first write that it belongs with.
+    group: usize,
     outcome: Outcome,
 }
 
@@ -117,11 +119,12 @@ impl History {
         self.lock().problems.push(format!("{at:?}: {what}"));
     }
 
-    /// A write begins: its number.
-    pub fn begin(&self, by: Incarnation, key: &Key, expect: u64, delete: bool) -> usize {
+    /// A write begins: its number. It is done together with those since `group`, or alone.
+    pub fn begin(&self, by: Incarnation, key: &Key, expect: u64, delete: bool, group: Option<usize>) -> usize {
         let mut record = self.lock();
-        record.attempts.push(Attempt { key: key.clone(), by, expect, delete, outcome: Outcome::Unknown });
-        record.attempts.len() - 1
+        let number = record.attempts.len();
+        record.attempts.push(Attempt { key: key.clone(), by, expect, delete, group: group.unwrap_or(number), outcome: Outcome::Unknown });
+        number
     }
 
     /// It has ended.
@@ -280,6 +283,28 @@ impl History {
             record.attempts.iter().enumerate().filter_map(wrong).collect()
         };
         problems.into_iter().for_each(|problem| self.problem(problem));
+        self.whole(&world, &found);
+    }
+
+    /// Writes that belong together are in their stream one behind the other, or not at all. Where the power failed, only the first ones may be, or the others
+    /// later.
+    fn whole(&self, world: &World, found: &HashMap<usize, Vec<u64>>) {
+        let mut groups: BTreeMap<usize, Vec<Option<u64>>> = BTreeMap::new();
+        for (number, attempt) in self.lock().attempts.iter().enumerate().filter(|(_, attempt)| &*attempt.key.resource == RESOURCES[0].name) {
+            groups.entry(attempt.group).or_default().push(found.get(&number).and_then(|all| all.first().copied()));
+        }
+        let torn = &world.streams[RESOURCES[0].stream].torn;
+        for (group, places) in groups {
+            let cut = places.windows(2).find_map(|pair| match pair {
+                [None, Some(_)] => Some(0),
+                [Some(before), Some(after)] if before + 1 != *after => Some(*before),
+                [Some(before), None] => Some(*before),
+                _ => None,
+            });
+            if cut.is_some_and(|cut| !torn.contains(&cut)) {
+                self.problem(format!("writes {group} and those that belong with it are in the stream at {places:?}"));
+            }
+        }
     }
 
     fn expected(&self, number: usize, before: Option<&Accepted>, message: &Accepted) {

@@ -8,7 +8,7 @@ use model::kind::{Bucket, Kind};
 use model::{Key, Kinds, Object};
 use serde_json::json;
 use state::store::server::{OpenStream, OpenStreams};
-use state::store::{Feed, Store, StoreError, StoreOp, StoreOptions, WatchFrom, Write};
+use state::store::{Feed, Group, Store, StoreError, StoreOp, StoreOptions, WatchFrom, Write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,13 +251,25 @@ impl Client {
     async fn write(self) {
         while !self.stopped() {
             let burst = self.world.between(1, 8);
-            futures::future::join_all((0..burst).map(|_| self.write_once())).await;
+            futures::future::join_all((0..burst).map(|_| self.write_some())).await;
             self.pause(400).await;
         }
     }
 
-    async fn write_once(&self) {
-        let (_, key) = self.any_key();
+    /// One write, or several that belong together: what a client wants of them, with their numbers.
+    fn proposed(&self) -> (Vec<usize>, Group) {
+        let mut keys = vec![self.any_key()];
+        if keys[0].0.stream == 0 && self.world.chance(300) {
+            keys.extend((0..self.world.between(1, 3)).map(|_| self.any_key()).filter(|(resource, _)| resource.stream == 0));
+            let mut seen = std::collections::HashSet::new();
+            keys.retain(|(_, key)| seen.insert(key.clone()));
+        }
+        let mut numbers: Vec<usize> = Vec::new();
+        let group = keys.into_iter().map(|(_, key)| self.proposed_of(key, &mut numbers)).collect();
+        (numbers, group)
+    }
+
+    fn proposed_of(&self, key: Key, numbers: &mut Vec<usize>) -> Write {
         let shown = self.store.get(&key).map_or(0, |stored| stored.revision);
         let expect = match self.world.between(0, 9) {
             0 => 0,
@@ -268,20 +280,26 @@ impl Client {
             _ => shown,
         };
         let delete = expect != 0 && self.world.chance(250);
-        let number = self.history.begin(self.by, &key, expect, delete);
+        let number = self.history.begin(self.by, &key, expect, delete, numbers.first().copied());
+        numbers.push(number);
         let op = if delete { StoreOp::Delete } else { StoreOp::Put }(object(&key, number));
+        Write { key, expect, op }
+    }
+
+    async fn write_some(&self) {
+        let (numbers, group) = self.proposed();
         let started = Instant::now();
-        let commit = self.store.commit(Write { key, expect, op });
-        let result = match self.world.chance(30) {
+        let commit = self.store.commit_group(group);
+        let results = match self.world.chance(30) {
             // who asked goes away
             true => timeout(Duration::from_millis(self.world.between(0, 20)), commit).await.ok(),
             false => Some(commit.await),
         };
-        if let Some(result) = result {
-            self.history.ended(number, &result);
+        for (number, result) in numbers.iter().zip(results.iter().flatten()) {
+            self.history.ended(*number, result);
         }
         if started.elapsed() > LONGEST {
-            self.history.lock().problems.push(format!("write {number} took {:?}", started.elapsed()));
+            self.history.lock().problems.push(format!("writes {numbers:?} took {:?}", started.elapsed()));
         }
     }
 

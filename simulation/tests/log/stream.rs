@@ -4,7 +4,7 @@ use async_nats::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
 use serde_json::json;
 use state::store::server::{LastMessage, Outgoing};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ pub struct Stream {
     pub marker_ttl: Option<Duration>,
     /// All that it ever took, in order.
     pub accepted: Vec<Accepted>,
+    /// The last sequences of batches that it took in part.
+    pub torn: HashSet<u64>,
 }
 
 /// What becomes of a batch.
@@ -103,6 +105,7 @@ impl Stream {
                 let kept = kept % (gathered.len() + 1);
                 if self.wrong(&gathered, now).is_none() {
                     self.take(gathered.into_iter().take(kept).collect(), now);
+                    self.torn.insert(self.sequence);
                 }
                 None
             }

@@ -10,7 +10,7 @@
 //! `migrate.rs` where there are some of an earlier release, and `nats.rs` is how each of them is asked from then on, as `server.rs` says that a stream is
 //! asked. For each, `shard.rs` starts the loops of `tail.rs`, `barrier.rs` and `commit.rs`. It is done when each tail has loaded its `log.rs`.
 //!
-//! **One write** ([`Store::commit`]):
+//! **One write** ([`Store::commit`]), or several that belong together ([`Store::commit_group`]), by `group.rs`:
 //! 1. `streams.rs` tells the kind's stream; `log.rs` and `table.rs` give the key the names that they have already.
 //! 2. `write.rs` makes bytes of the object, and `subject.rs`, through `log.rs`, a subject of the key.
 //! 3. `shard.rs` decides which sequence the subject must have, by what `log.rs` and `table.rs` know of it. Before a create is refused because the object
@@ -45,6 +45,7 @@ mod barrier;
 mod commit;
 mod error;
 mod feed;
+mod group;
 mod log;
 mod migrate;
 mod nats;
@@ -68,6 +69,7 @@ mod write;
 
 pub use error::{CommitError, StoreError};
 pub use feed::{Feed, WatchFrom};
+pub use group::{Group, Results};
 pub use options::StoreOptions;
 pub use page::{Matches, Page, PageRequest};
 pub use stats::StreamStats;
@@ -81,15 +83,11 @@ use model::kind::Bucket;
 use model::{ApiError, Key, Kinds, Stored};
 use server::OpenStreams;
 use shard::{Loops, Shard};
+use smallvec::smallvec;
 use std::sync::Arc;
 use std::time::Duration;
 use streams::Which;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// How often a create goes again because the deletion marker that it expected was not the last one.
-const CREATE_ATTEMPTS: usize = 4;
-/// What headers may add to a message, at most.
-const HEADER_ROOM: usize = 1_024;
 
 struct Inner {
     system: System,
@@ -230,36 +228,15 @@ impl Store {
     /// # Errors
     /// [`CommitError`]. After a conflict the cache shows what was conflicted with.
     pub async fn commit(&self, write: Write) -> Result<Arc<Stored>, CommitError> {
-        let shard = self.shard(&write.key.group, &write.key.resource);
-        let Write { key, expect, op } = write;
-        let key = shard.log.shared(key);
-        let (delete, payload) = op.encode()?;
-        let limit = shard.server.max_payload().saturating_sub(HEADER_ROOM);
-        if payload.len() > limit {
-            return Err(CommitError::TooLarge { size: payload.len(), limit });
-        }
-        let ttl = match self.bucket(&key.group, &key.resource) {
-            _ if delete => Some(self.0.marker_ttl),
-            Bucket::Ephemeral { ttl } => ttl,
-            Bucket::Log => None,
-        };
-        let subject = async_nats::Subject::from(shard.log.subject(&key));
-        let until = tokio::time::Instant::now() + self.0.resolve_for;
-        let mut base = shard.base(&key, expect).await?;
-        for _ in 0..CREATE_ATTEMPTS {
-            let (id, answer) = shard.log.register(key.clone(), delete, payload.clone());
-            let message = wire::Message { subject: subject.clone(), base, id, delete, ttl, payload: payload.clone() };
-            let stopped = || CommitError::Unavailable("the store has stopped".to_owned());
-            if shard.queue.send(commit::PendingWrite::new(key.clone(), message, until)).await.is_err() {
-                return Err(stopped());
-            }
-            match answer.await.map_err(|_| stopped())? {
-                Ok(stored) => return Ok(stored),
-                Err(log::WriteRefusal::Failed(error)) => return Err(error),
-                Err(log::WriteRefusal::Stale) => base = shard.again(&key, expect, &subject).await?,
-            }
-        }
-        Err(CommitError::Conflict)
+        self.commit_group(smallvec![write]).await.pop().unwrap_or(Err(CommitError::Conflict))
+    }
+
+    /// Does writes of different objects in one stream, together or not at all: what became of each, in their order. While others see them one after the other,
+    /// nobody else's write of these objects comes between. A power failure of the server may leave the first ones alone in the log, and then nobody is told
+    /// that the others are: so what comes first has to be harmless without what follows, such as a quota's use before what uses it.
+    pub async fn commit_group(&self, writes: Group) -> Results {
+        let number = writes.len();
+        group::commit(self, writes).await.unwrap_or_else(|error| std::iter::repeat_n(Err(error), number).collect())
     }
 
     /// What each stream's part has done.

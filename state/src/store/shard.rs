@@ -1,6 +1,6 @@
 //! One stream and all that this process has of it: its log in memory, the loops that read and write it, and what a write may expect of it.
 use super::barrier::Barrier;
-use super::commit::{Committer, PendingWrite, Policy, PublishContext};
+use super::commit::{Committer, PendingGroup, Policy, PublishContext};
 use super::error::{CommitError, StoreError};
 use super::log::Log;
 use super::options::StoreOptions;
@@ -40,7 +40,9 @@ pub(super) struct Shard {
     pub(super) server: Arc<dyn StreamServer>,
     pub(super) barrier: Barrier,
     pub(super) counters: Arc<Counters>,
-    pub(super) queue: mpsc::Sender<PendingWrite>,
+    pub(super) queue: mpsc::Sender<PendingGroup>,
+    /// Whether the server takes several messages as one.
+    pub(super) batches: bool,
 }
 
 impl Shard {
@@ -61,7 +63,7 @@ impl Shard {
             (true, _) => Policy::REPLICATED,
         };
         loops.start(&name, "commit", |stop| Committer::new(context, policy, inbox).run(stop));
-        let shard = Self { log, server, barrier, counters, queue };
+        let shard = Self { log, server, barrier, counters, queue, batches };
         shard.loaded(options.open_timeout).await?;
         Ok(shard)
     }
@@ -95,7 +97,12 @@ impl Shard {
     /// After the log refused a write's expectation: the sequence that a create may expect instead, or the conflict.
     pub(super) async fn again(&self, key: &Key, expect: u64, subject: &str) -> Result<u64, CommitError> {
         self.up_to_date().await?;
-        if expect != 0 || matches!(self.log.last(key), Last::Live(_)) {
+        let last = self.log.last(key);
+        if expect != 0 && last.sequence() == expect {
+            // another write of its group was refused
+            return Ok(expect);
+        }
+        if expect != 0 || matches!(last, Last::Live(_)) {
             return Err(CommitError::Conflict);
         }
         // The cache may remember a marker that the log has dropped.

@@ -14,6 +14,8 @@ const OPERATION: &str = "KV-Operation";
 const DELETE: &str = "DEL";
 /// The server's limit for one batch.
 pub(crate) const MAX_BATCH: usize = 1_000;
+/// A batch holds no more than so many bytes of payload.
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// A write on its way to the stream.
 #[derive(Clone, Debug)]

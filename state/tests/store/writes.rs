@@ -2,11 +2,12 @@
 use crate::fixture::{Nats, delete, events, key, object, options, put, value};
 use bus::actor::System;
 use futures::future::join_all;
-use model::Key;
+use model::{Key, Stored};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use state::store::{CommitError, Store, StoreOp, StoreOptions, WatchFrom, Write};
+use state::store::{CommitError, Group, Store, StoreOp, StoreOptions, WatchFrom, Write};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,6 +30,52 @@ async fn compare_and_swap() {
     assert_eq!(put(&store, &a, two.revision, 3).await.unwrap_err(), CommitError::Conflict, "it is gone");
     let again = put(&store, &a, 0, 4).await.unwrap();
     assert!(again.revision > gone.revision);
+}
+
+/// A quota and what it counts, so to speak: of two keys, each write of both finds both as it expects, or changes neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_written_whole() {
+    let nats = Nats::start();
+    let (one, other) = (nats.store().await, nats.store().await);
+    let refused = |result: &Result<Arc<Stored>, CommitError>| matches!(result, Err(CommitError::Conflict));
+    let count = put(&one, &key("count"), 0, 0).await.unwrap();
+    let write = |key: &Key, expect: u64, number: u64| Write { key: key.clone(), expect, op: StoreOp::Put(object(key, number)) };
+    let both = |name: String, counted: &Stored| {
+        Group::from_vec(vec![write(&key("count"), counted.revision, value(counted).as_u64().unwrap() + 1), write(&key(&name), 0, 1)])
+    };
+    let done = one.commit_group(both("a".to_owned(), &count)).await;
+    let revisions: Vec<u64> = done.iter().map(|result| result.as_ref().unwrap().revision).collect();
+    assert_eq!(revisions, [count.revision + 1, count.revision + 2], "one behind the other");
+    let stale = one.commit_group(both("b".to_owned(), &count)).await;
+    assert!(stale.iter().all(refused) && one.get(&key("b")).is_none());
+    let taken = one.commit_group(both("a".to_owned(), &one.get(&key("count")).unwrap())).await;
+    assert!(taken.iter().all(refused));
+    assert_eq!(value(&one.get(&key("count")).unwrap()), 1);
+    // over a deletion marker
+    delete(&one, &one.get(&key("a")).unwrap()).await.unwrap();
+    assert!(one.commit_group(both("a".to_owned(), &one.get(&key("count")).unwrap())).await.iter().all(Result::is_ok));
+    // many at once, through two stores, beside writes that are alone
+    let add = async |store: &Store, name: String| loop {
+        let counted = store.get(&key("count")).unwrap();
+        if store.commit_group(both(name.clone(), &counted)).await.iter().all(Result::is_ok) {
+            return;
+        }
+    };
+    let adds = (0..12).map(|n| add(if n % 2 == 0 { &one } else { &other }, format!("n{n}")));
+    let alone = (0..40).map(|n| {
+        let one = &one;
+        async move { put(one, &key(&format!("alone{n}")), 0, 1).await.unwrap() }
+    });
+    futures::join!(join_all(adds), join_all(alone));
+    one.barrier("", "configmaps").await.unwrap();
+    let there = one.list("", "configmaps", "").items;
+    assert_eq!(there.iter().filter(|object| object.key.name.starts_with('n')).count(), 12);
+    assert_eq!(value(&one.get(&key("count")).unwrap()), 14);
+    // of several streams
+    let event = Key::new("", "events", "a", "e");
+    let third = nats.store_with(StoreOptions { kinds: events(Duration::from_secs(60)), ..options() }).await;
+    let apart = third.commit_group(Group::from_vec(vec![write(&key("x"), 0, 1), write(&event, 0, 1)])).await;
+    assert!(matches!(apart[0], Err(CommitError::Invalid(_))) && one.get(&key("x")).is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

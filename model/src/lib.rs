@@ -12,6 +12,7 @@
 //! * [`rules`]: what is declared of fields, and their defaults, as data;
 //! * [`schedule`]: when CronJobs are due;
 //! * [`schema`]: structural schemas;
+//! * [`storage`]: what is read of volumes, claims and their classes alike everywhere;
 //! * [`custom`]: custom resources: their schemas, and the rows that their definitions make;
 //! * [`protobuf`], [`cbor`]: what clients send and ask for in other encodings than JSON;
 //! * [`error`]: the structured API error, which renders as a Kubernetes `Status`;
@@ -36,6 +37,7 @@ pub mod rules;
 pub mod schedule;
 pub mod schema;
 pub mod selector;
+pub mod storage;
 pub mod stored;
 pub mod strategy;
 pub mod subresource;

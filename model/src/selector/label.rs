@@ -64,6 +64,11 @@ impl LabelSelector {
     pub fn selects<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         !self.nothing && self.requirements.iter().all(|r| r.matches_value(label(&r.key)))
     }
+    /// The one value that a label must have, where a requirement says so.
+    pub fn exact(&self, key: &str) -> Option<&str> {
+        let one = |requirement: &&Requirement| requirement.key == key && requirement.operator == Operator::In && requirement.values.len() == 1;
+        self.requirements().iter().find(one)?.values.first().map(String::as_str)
+    }
     /// Whether it has no requirement and so matches everything.
     pub fn is_empty(&self) -> bool {
         !self.nothing && self.requirements.is_empty()

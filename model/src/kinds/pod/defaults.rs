@@ -124,6 +124,13 @@ fn volume(volume: &mut Value) {
             fill(source, "defaultMode", FILE_MODE);
         }
     }
+    if let Some(image) = volume.get_mut("image").filter(|image| image.is_object()) {
+        let policy = if is_latest(text(image, "reference")) { "Always" } else { "IfNotPresent" };
+        fill(image, "pullPolicy", policy);
+    }
+    if let Some(claim) = volume.pointer_mut("/ephemeral/volumeClaimTemplate/spec").filter(|spec| spec.is_object()) {
+        fill(claim, "volumeMode", "Filesystem");
+    }
     if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
         path.entry("type").or_insert_with(|| "".into());
     }

@@ -171,6 +171,11 @@ const POD: &str = r#"{
         "labelSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}}],
     "volumes": [
         {"name": "e", "emptyDir": {"medium": "Memory", "sizeLimit": "1"}}, {"name": "h", "hostPath": {"path": "/a", "type": "Directory"}},
+        {"name": "l", "persistentVolumeClaim": {"claimName": "a"}}, {"name": "n", "nfs": {"server": "a", "path": "/a"}}, {"name": "i", "image": {"reference": "a", "pullPolicy": "Always"}},
+        {"name": "o", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"limits": {"storage": "1"}, "requests": {"storage": "1"}}, "storageClassName": "a", "volumeAttributesClassName": "a", "volumeMode": "Filesystem",
+            "volumeName": "a", "selector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]},
+            "dataSource": {"apiGroup": "a", "kind": "b", "name": "c"}, "dataSourceRef": {"apiGroup": "a", "kind": "b", "name": "c", "namespace": ""}}}}},
         {"name": "c", "configMap": {"name": "n", "defaultMode": 1, "items": [{"key": "k", "path": "p", "mode": 1}]}}, {"name": "s", "secret": {"secretName": "n", "defaultMode": 1, "items": [{"key": "k", "path": "p", "mode": 1}]}},
         {"name": "d", "downwardAPI": {"defaultMode": 1, "items": [{"path": "a", "mode": 1, "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}, {"path": "b", "resourceFieldRef": {"containerName": "c0", "resource": "limits.cpu", "divisor": "1"}}]}},
         {"name": "p", "projected": {"defaultMode": 1, "sources": [{"configMap": {"name": "n", "items": [{"key": "k", "path": "c", "mode": 1}]}}, {"secret": {"name": "n", "items": [{"key": "k", "path": "s", "mode": 1}]}},

@@ -208,7 +208,11 @@ fn volumes_and_mounts() {
         (item("../x"), "spec.volumes[0].configMap.items[0].path: Invalid value: \"../x\": must not contain '..'"),
         (volume(json!({"secret": {"secretName": "../../../.."}})), ""),
         (volume(json!({"secret": {}})), "spec.volumes[0].secret.secretName: Required value"),
-        (volume(json!({"nfs": {"server": "a", "path": "/"}})), "spec.volumes[0].nfs: Forbidden: not supported by this version"),
+        (volume(json!({"nfs": {"server": "a", "path": "x"}})), "spec.volumes[0].nfs.path: Invalid value: \"x\": must be an absolute path"),
+        (volume(json!({"cinder": {"volumeID": "a"}})), "spec.volumes[0].cinder: Forbidden: not supported by this version"),
+        (volume(json!({"persistentVolumeClaim": {"claimName": ""}})), "spec.volumes[0].persistentVolumeClaim.claimName: Required value"),
+        (volume(json!({"ephemeral": {}})), "spec.volumes[0].ephemeral.volumeClaimTemplate: Required value"),
+        (volume(json!({"image": {"pullPolicy": "Always"}})), "spec.volumes[0].image.reference: Required value"),
         (volume(json!({"emptyDir": {"medium": "HugePages"}})), "spec.volumes[0].emptyDir.medium: Forbidden: not supported by this version"),
         (
             volume(json!({"hostPath": {"path": "/", "type": "X"}})),

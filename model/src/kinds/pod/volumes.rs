@@ -2,6 +2,7 @@
 use super::{env, unsupported};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, text};
+use crate::kinds::volume::validate_claim_template;
 use crate::names;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -46,6 +47,10 @@ fn source(checks: &mut Checks, path: &dyn Display, volume: &Value) {
         "secret" => keyed(checks, &path, source, "secretName"),
         "downwardAPI" => downward(checks, &path, source),
         "projected" => projected(checks, &path, source),
+        "persistentVolumeClaim" => checks.filled(format_args!("{path}.claimName"), text(source, "claimName")),
+        "ephemeral" => ephemeral(checks, &path, source),
+        "nfs" => nfs(checks, &path, source),
+        "image" => image(checks, &path, source),
         _ => checks.add(Cause::forbidden(path, unsupported::WHY)),
     }
 }
@@ -58,6 +63,30 @@ fn empty_dir(checks: &mut Checks, path: &dyn Display, source: &Value) {
     if let Some(mode) = int(source, "mode").filter(|m| !(0..=0o1777).contains(m)) {
         checks.add(Cause::invalid(format_args!("{path}.mode"), &mode.into(), "must be a number between 0 and 01777 (octal), both inclusive"));
     }
+}
+
+/// A claim that is made for the pod.
+fn ephemeral(checks: &mut Checks, path: &dyn Display, source: &Value) {
+    let path = format_args!("{path}.volumeClaimTemplate");
+    match source.get("volumeClaimTemplate").filter(|template| !template.is_null()) {
+        None => checks.required(path, ""),
+        Some(template) => validate_claim_template(checks, &path, template),
+    }
+}
+
+/// A file system of another machine.
+fn nfs(checks: &mut Checks, path: &dyn Display, source: &Value) {
+    checks.filled(format_args!("{path}.server"), text(source, "server"));
+    checks.filled(format_args!("{path}.path"), text(source, "path"));
+    if !text(source, "path").starts_with('/') {
+        checks.add(Cause::invalid(format_args!("{path}.path"), &text(source, "path").into(), "must be an absolute path"));
+    }
+}
+
+/// The files of an image.
+fn image(checks: &mut Checks, path: &dyn Display, source: &Value) {
+    checks.filled(format_args!("{path}.reference"), text(source, "reference"));
+    checks.one_of(format_args!("{path}.pullPolicy"), text(source, "pullPolicy"), &["Always", "IfNotPresent", "Never"]);
 }
 
 /// A file or directory of the node.

@@ -1,7 +1,7 @@
 //! PersistentVolumeClaims.
+use super::amount::whole;
 use super::claim_update;
 use super::modes;
-use super::spec::whole;
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, fill, keep, map, text, with_field};
 use crate::kinds::pod;

@@ -1,5 +1,7 @@
 //! Persistent volumes, and claims to them.
+mod amount;
 mod claim;
+mod claim_template;
 mod claim_update;
 mod disks;
 mod iscsi;
@@ -10,6 +12,7 @@ mod sources;
 mod spec;
 
 pub(super) use claim::{CLAIM, validate_spec as validate_claim};
+pub(super) use claim_template::validate as validate_claim_template;
 pub(super) use persistent::VOLUME;
 pub(super) use place::Use;
 pub(super) use sources::default as default_source;

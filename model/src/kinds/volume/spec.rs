@@ -1,4 +1,5 @@
 //! What a persistent volume is made of.
+use super::amount::whole;
 use super::place::Use;
 use super::{modes, sources};
 use crate::error::Cause;
@@ -66,11 +67,6 @@ fn capacity(checks: &mut Checks, path: &dyn Display, spec: &Value) {
             checks.add(Cause::invalid(path, &amount.to_string().into(), "must be greater than zero"));
         }
     }
-}
-
-/// A quantity in whole units.
-pub(super) fn whole(amount: &Quantity) -> Value {
-    i64::try_from(amount.value()).unwrap_or(i64::MIN).into()
 }
 
 fn reclaim(checks: &mut Checks, path: &dyn Display, policy: &str, inline: bool) {

@@ -18,6 +18,7 @@ pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod token_secret;
+pub mod volumes;
 
 use jiff::SignedDuration;
 use model::Kinds;
@@ -68,6 +69,13 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),
         Box::new(node::PodGc { terminated_max: options.terminated_max }),
+        Box::new(volumes::Binder),
+        Box::new(volumes::Provisioner),
+        Box::new(volumes::Expansion),
+        Box::new(volumes::EphemeralVolumes),
+        Box::new(volumes::ClaimProtection),
+        Box::new(volumes::VolumeProtection),
+        Box::new(volumes::DefaultStorageClass),
     ]
 }
 
@@ -81,7 +89,13 @@ pub fn engine(options: &Options) -> Result<Engine, StartError> {
 
 /// By what objects are looked up, besides names and owners.
 fn lookups() -> Vec<(Resource, Lookup)> {
-    vec![(Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true }), (Resource::NODES, Lookup { fields: &node::FIELDS, labels: false })]
+    let by_fields = |fields: &'static [runtime::view::FieldIndex]| Lookup { fields, labels: false };
+    vec![
+        (Resource::PODS, Lookup { fields: &pod::FIELDS, labels: true }),
+        (Resource::NODES, by_fields(&node::FIELDS)),
+        (Resource::CLAIMS, by_fields(&volumes::CLAIM_FIELDS)),
+        (Resource::VOLUMES, by_fields(&volumes::VOLUME_FIELDS)),
+    ]
 }
 
 /// Why a run of the controllers ended.

@@ -4,6 +4,7 @@ use crate::runtime::{Item, later};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The part of a pod that controllers read, decoded once a revision.
@@ -30,6 +31,45 @@ struct Spec {
     restart_policy: Option<String>,
     containers: Option<Box<[Container]>>,
     init_containers: Option<Box<[Container]>>,
+    volumes: Claims,
+}
+
+/// What is read of the volumes: those that mean claims.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Option<Vec<Volume>>")]
+struct Claims(Box<[ClaimSource]>);
+
+#[derive(Clone, Debug)]
+enum ClaimSource {
+    /// A claim by its name.
+    Named(Box<str>),
+    /// The pod's own, for a volume of this name.
+    Own(Box<str>),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Volume {
+    name: Box<str>,
+    persistent_volume_claim: Option<ClaimName>,
+    ephemeral: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClaimName {
+    claim_name: Box<str>,
+}
+
+impl From<Option<Vec<Volume>>> for Claims {
+    fn from(all: Option<Vec<Volume>>) -> Self {
+        let source = |volume: Volume| match volume {
+            Volume { persistent_volume_claim: Some(claim), .. } => Some(ClaimSource::Named(claim.claim_name)),
+            Volume { ephemeral: Some(_), name, .. } => Some(ClaimSource::Own(name)),
+            _ => None,
+        };
+        Self(all.into_iter().flatten().filter_map(source).collect())
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -154,6 +194,17 @@ impl Pod {
         let cost = self.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
         cost.and_then(Value::as_str).and_then(|c| c.parse().ok()).unwrap_or_default()
     }
+    /// The names of the claims that its volumes mean; the pod's own name is `name`.
+    pub fn claims<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.spec.volumes.0.iter().map(move |source| match source {
+            ClaimSource::Named(claim) => Cow::Borrowed(&**claim),
+            ClaimSource::Own(volume) => Cow::Owned(model::storage::own_claim(name, volume)),
+        })
+    }
+    /// Whether claims of its own are made for its volumes.
+    pub fn has_own_claims(&self) -> bool {
+        self.spec.volumes.0.iter().any(|source| matches!(source, ClaimSource::Own(_)))
+    }
     /// Its addresses, the first one first.
     pub fn ips(&self) -> Vec<&str> {
         let all: Vec<&str> = self.status.pod_ips.iter().flatten().map(|p| p.ip.as_str()).filter(|ip| !ip.is_empty()).collect();
@@ -183,9 +234,23 @@ impl Pod {
 pub const BY_NODE: &str = "spec.nodeName";
 /// The index of pods that ended for good.
 pub const BY_END: &str = "ended";
+/// The index of pods by the claims that their volumes mean, as [`claim_key`] names them.
+pub const BY_CLAIM: &str = "claims";
 /// The fields that pods are looked up by.
-pub const FIELDS: [FieldIndex; 2] =
-    [(BY_NODE, |item| pod(item).spec.node_name.clone().filter(|n| !n.is_empty())), (BY_END, |item| pod(item).terminal().then(Arc::default))];
+pub const FIELDS: [FieldIndex; 3] = [
+    (BY_NODE, |item, index| pod(item).spec.node_name.clone().filter(|n| !n.is_empty()).into_iter().for_each(index)),
+    (BY_END, |item, index| {
+        if pod(item).terminal() {
+            index(Arc::default());
+        }
+    }),
+    (BY_CLAIM, |item, index| pod(item).claims(item.name()).for_each(|claim| index(claim_key(item.namespace(), &claim)))),
+];
+
+/// How an index names a claim.
+pub fn claim_key(namespace: &str, claim: &str) -> Arc<str> {
+    format!("{namespace}/{claim}").into()
+}
 
 /// Whether a pod counts as a replica: it hasn't ended, and isn't being deleted.
 pub fn active(item: &Item) -> bool {

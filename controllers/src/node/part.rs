@@ -84,15 +84,17 @@ pub const WAITING: &str = "waiting";
 /// The index by zone of nodes whose pods were given up.
 pub const GIVEN_UP: &str = "given up";
 
-fn unless(not: bool, item: &Item) -> Option<Arc<str>> {
-    if not { None } else { Some(zone(item).into()) }
+fn unless(not: bool, item: &Item, index: &mut dyn FnMut(Arc<str>)) {
+    if !not {
+        index(zone(item).into());
+    }
 }
 
 /// The fields that nodes are looked up by.
 pub const FIELDS: [FieldIndex; 5] = [
-    (BY_ZONE, |item| Some(zone(item).into())),
-    (READY, |item| node(item).ready().then(Arc::default)),
-    (UNREADY, |item| unless(node(item).ready(), item)),
-    (WAITING, |item| unless(node(item).ready() || node(item).given_up_at().is_some(), item)),
-    (GIVEN_UP, |item| unless(node(item).given_up_at().is_none(), item)),
+    (BY_ZONE, |item, index| index(zone(item).into())),
+    (READY, |item, index| node(item).ready().then(Arc::default).into_iter().for_each(index)),
+    (UNREADY, |item, index| unless(node(item).ready(), item, index)),
+    (WAITING, |item, index| unless(node(item).ready() || node(item).given_up_at().is_some(), item, index)),
+    (GIVEN_UP, |item, index| unless(node(item).given_up_at().is_none(), item, index)),
 ];

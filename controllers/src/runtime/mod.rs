@@ -17,7 +17,7 @@ pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChang
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};
 pub use labels::Labels;
-pub use plan::{Guard, Plan, Write, WriteOp, about};
+pub use plan::{Guard, Plan, Says, Write, WriteOp, about};
 pub use queue::later;
 pub use resource::Resource;
 pub use view::View;

@@ -36,6 +36,8 @@ impl Resource {
     pub const NODES: Self = Self::new("", "nodes");
     /// Pods.
     pub const PODS: Self = Self::new("", "pods");
+    /// Claims to volumes.
+    pub const CLAIMS: Self = Self::new("", "persistentvolumeclaims");
     /// ReplicaSets.
     pub const REPLICA_SETS: Self = Self::new("apps", "replicasets");
     /// Secrets.
@@ -46,6 +48,10 @@ impl Resource {
     pub const DEFINITIONS: Self = Self::new(custom::DEFINITIONS.0, custom::DEFINITIONS.1);
     /// Services.
     pub const SERVICES: Self = Self::new("", "services");
+    /// Classes of volumes.
+    pub const STORAGE_CLASSES: Self = Self::new("storage.k8s.io", "storageclasses");
+    /// Volumes.
+    pub const VOLUMES: Self = Self::new("", "persistentvolumes");
 
     /// A resource that is known at compile time.
     pub const fn new(group: &'static str, name: &'static str) -> Self {

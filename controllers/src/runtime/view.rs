@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// A value of a field that objects of a resource can be looked up by.
-pub type FieldIndex = (&'static str, fn(&Item) -> Option<Arc<str>>);
+/// A field that objects of a resource can be looked up by, and what tells its values in an object: none, one, or several.
+pub type FieldIndex = (&'static str, fn(&Item, &mut dyn FnMut(Arc<str>)));
 
 /// What objects have in common that are found together: with texts of its own as it is held, with borrowed ones as it is asked for, which each
 /// change of an object does several times.
@@ -122,8 +122,11 @@ impl Table {
         let uncontrolled = item.controller().is_none().then(|| QueriedTerm::Uncontrolled(item.namespace()));
         let labels = item.labels().filter(|_| self.by_label).into_iter().flat_map(Labels::iter);
         let labels = labels.map(|(key, value)| QueriedTerm::Label(item.namespace(), key, value));
-        let fields = self.fields.iter().filter_map(|(field, value)| value(item).map(|value| QueriedTerm::Field(field, value)));
-        owners.chain(uncontrolled).chain(labels).chain(fields).collect()
+        let mut terms: Vec<QueriedTerm<'a>> = owners.chain(uncontrolled).chain(labels).collect();
+        for (field, values) in self.fields {
+            values(item, &mut |value| terms.push(QueriedTerm::Field(field, value)));
+        }
+        terms
     }
 
     /// What is likely to have much in common with an object: itself before, or another one of the same owner.

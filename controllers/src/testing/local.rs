@@ -154,7 +154,7 @@ async fn all_controllers_over_a_bus() {
     within(async { while pods.next().await.is_empty() || pods.objects().next().is_some() {} }).await;
 
     let stats = within(controllers.stats()).await;
-    assert_eq!(stats.len(), 15);
+    assert_eq!(stats.len(), 22);
     assert!(stats.iter().all(|s| s.synced), "{stats:?}");
     let sets = stats.iter().find(|s| s.name == "replicaset-controller").unwrap();
     assert!(sets.plans > 0 && sets.writes >= 42, "{sets:?}");

@@ -6,7 +6,8 @@ use crate::identity;
 use crate::node_name;
 use crate::write::{RecordedAs, WriteOf};
 use model::managed::{Forms, NoForms, Rows};
-use model::selector::FieldSelector;
+use model::selector::{FieldSelector, LabelSelector};
+use model::storage::DIRECTORY_NODE;
 use model::{ApiError, Cause, Key, Kind, Kinds, Object, Subresource};
 use state_client::{Body, Options, PatchKind, Request, User, Verb};
 use std::sync::Arc;
@@ -190,8 +191,14 @@ impl RequestContext {
             namespace: if one_namespace { name } else { &self.namespace },
             name,
         };
-        let bound_to = if self.of_pods() { fields.exact(node_name::FIELD) } else { None };
+        let labels = if self.of_volumes() { LabelSelector::parse(&self.options.label_selector)? } else { LabelSelector::everything() };
+        let bound_to = if self.of_pods() { fields.exact(node_name::FIELD) } else { labels.exact(DIRECTORY_NODE) };
         Ok(ask(&Attributes { user: &self.user, verb: self.rbac_verb(), target, bound_to }))
+    }
+
+    /// Whether it is about volumes.
+    fn of_volumes(&self) -> bool {
+        self.kind.group.is_empty() && &*self.kind.resource == "persistentvolumes"
     }
 
     /// Whether it is about pods.

@@ -3,6 +3,7 @@
 mod certificate_request;
 mod claim_resize;
 mod default_class;
+mod in_use;
 pub mod lifecycle;
 pub mod node_restriction;
 pub mod pod_security;
@@ -48,6 +49,7 @@ impl Admission {
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
                 Box::new(default_class::DefaultClass),
+                Box::new(in_use::InUseProtection),
                 Box::new(claim_resize::ClaimResize),
                 Box::new(runtime_class::RuntimeClass),
                 Box::new(token_secret::TokenSecret(tokens)),

@@ -7,6 +7,7 @@ use crate::authz::node::LEASES;
 use crate::authz::references::{self, MIRROR, is_mirror};
 use crate::identity;
 use crate::node_name::bound_to;
+use model::storage::{DIRECTORY, DIRECTORY_NODE, DIRECTORY_SIZE, SIZE_ENFORCED};
 use model::{ApiError, Key, Object, Subresource};
 use serde_json::Value;
 
@@ -77,9 +78,34 @@ fn restrict(request: &Admit<'_>, object: &Object) -> Result<(), Refusal> {
     match (&*request.kind.group, &*request.kind.resource) {
         ("", "nodes") => own_node(request, node, object),
         ("", "pods") => own_pod(request, node, object),
+        ("", "persistentvolumes") => own_volume(request, node, object),
         ("coordination.k8s.io", "leases") => own_lease(request, node, object),
         _ => Ok(()),
     }
+}
+
+/// Of a volume whose directory it has, a node says what became of the directory: two annotations, and the finalizer's end.
+fn own_volume(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {
+    let own = |volume: &&Object| volume.label(DIRECTORY_NODE) == Some(node);
+    let Some(old) = request.old.filter(own).filter(|_| request.subresource.is_none()) else {
+        return Err(request.forbidden(object, format!("node {node:?} can only update volumes whose directory it has")));
+    };
+    let rest = |volume: &Object| {
+        let mut rest = volume.clone();
+        for field in ["managedFields", "resourceVersion", "generation"] {
+            rest.remove(&["metadata", field]);
+        }
+        for said in [DIRECTORY_SIZE, SIZE_ENFORCED] {
+            rest.remove(&["metadata", "annotations", said]);
+        }
+        rest.set(&["metadata", "finalizers"], volume.finalizers().filter(|name| *name != DIRECTORY).collect::<Vec<_>>());
+        rest
+    };
+    let begins = object.finalizers().any(|name| name == DIRECTORY) && !old.finalizers().any(|name| name == DIRECTORY);
+    if begins || rest(object) != rest(old) {
+        return Err(request.forbidden(object, format!("node {node:?} can only say of a volume what became of its directory")));
+    }
+    Ok(())
 }
 
 fn own_lease(request: &Admit<'_>, node: &str, object: &Object) -> Result<(), Refusal> {

@@ -251,3 +251,32 @@ fn its_own_lease() {
         }
     }
 }
+
+#[test]
+fn of_a_volume_a_node_says_what_became_of_its_directory() {
+    use model::storage::{DIRECTORY, DIRECTORY_NODE, DIRECTORY_SIZE, PROVISIONED_BY, SIZE_ENFORCED};
+    let volume = |node: &str, annotations: Value, finalizers: Value, size: &str| {
+        let mut metadata = json!({"name": "v", "labels": {DIRECTORY_NODE: node}, "annotations": {PROVISIONED_BY: "p"}, "finalizers": finalizers});
+        annotations.as_object().unwrap().iter().for_each(|(key, value)| metadata["annotations"][key] = value.clone());
+        json!({"metadata": metadata, "spec": {"capacity": {"storage": size}}})
+    };
+    let both = json!(["kubernetes.io/pv-protection", DIRECTORY]);
+    let old = |node: &str| volume(node, json!({}), both.clone(), "1Gi");
+    let own = "node \"n1\" can only say of a volume what became of its directory";
+    let foreign = "node \"n1\" can only update volumes whose directory it has";
+    let rows = [
+        (old("n1"), volume("n1", json!({DIRECTORY_SIZE: "1Gi", SIZE_ENFORCED: "false"}), both.clone(), "1Gi"), Ok(())),
+        (old("n1"), volume("n1", json!({}), json!(["kubernetes.io/pv-protection"]), "1Gi"), Ok(())),
+        (old("n1"), volume("n1", json!({}), json!([DIRECTORY]), "1Gi"), refused(own)),
+        (old("n1"), volume("n1", json!({"other": "x"}), both.clone(), "1Gi"), refused(own)),
+        (old("n1"), volume("n1", json!({}), both.clone(), "9Gi"), refused(own)),
+        (old("n1"), volume("n2", json!({}), both.clone(), "1Gi"), refused(own)),
+        (old("n2"), volume("n2", json!({}), json!([]), "1Gi"), refused(foreign)),
+        (old("n2"), volume("n1", json!({}), both.clone(), "1Gi"), refused(foreign)),
+        (volume("n1", json!({}), json!([]), "1Gi"), old("n1"), refused(own)),
+    ];
+    for (old, new, want) in rows {
+        assert_eq!(write("persistentvolumes", None, old, new.clone()), want, "{new}");
+    }
+    assert_eq!(write("persistentvolumes", Some(Subresource::STATUS), old("n1"), old("n1")), refused(foreign));
+}

@@ -10,7 +10,7 @@ pub struct Attributes<'a> {
     pub verb: &'a str,
     /// To what.
     pub target: Target<'a>,
-    /// The node whose pods alone the request's field selector lets through.
+    /// The node whose pods alone the request's field selector lets through, or whose volumes alone its label selector does.
     pub bound_to: Option<&'a str>,
 }
 

@@ -3,10 +3,11 @@
 //! It decides by names, as Kubernetes' does. What can only be told from an object (a mirror pod's content, whose pod is deleted) is left to
 //! [`crate::admission::node_restriction`].
 use super::attributes::{Attributes, Target};
-use super::references::{Reference, is_mirror, refers};
+use super::references::{Reference, claims, is_mirror, refers};
 use crate::lookup::ObjectLookup;
 use crate::node_name::node_of;
-use model::Key;
+use model::storage::DIRECTORY_NODE;
+use model::{Key, Object};
 
 /// The namespace of nodes' leases.
 pub const LEASES: &str = "kube-node-lease";
@@ -19,7 +20,7 @@ struct NodeAccess<'a> {
     subresource: &'a str,
     namespace: &'a str,
     name: &'a str,
-    /// The node whose pods alone a field selector lets through.
+    /// The node whose objects alone a selector lets through.
     bound_to: Option<&'a str>,
 }
 
@@ -48,6 +49,8 @@ pub fn authorize(view: &dyn ObjectLookup, node: &str, what: &Attributes<'_>) -> 
         ("", "secrets") => referenced(view, &asked, Reference::Secret),
         ("", "configmaps") => referenced(view, &asked, Reference::ConfigMap),
         ("", "serviceaccounts") => service_account(view, &asked),
+        ("", "persistentvolumeclaims") => referenced(view, &asked, Reference::Claim),
+        ("", "persistentvolumes") => volume(view, &asked),
         ("coordination.k8s.io", "leases") => lease(&asked),
         ("" | "events.k8s.io", "events") => asked.plain(&["create", "update", "patch"]),
         ("", "services") => asked.plain(READ),
@@ -61,7 +64,7 @@ pub fn authorize(view: &dyn ObjectLookup, node: &str, what: &Attributes<'_>) -> 
 
 /// Whether what a node may do to this resource follows from its pods, so that it is worth asking again when more of them are known.
 pub fn follows_pods(group: &str, resource: &str) -> bool {
-    group.is_empty() && matches!(resource, "pods" | "secrets" | "configmaps" | "serviceaccounts")
+    group.is_empty() && matches!(resource, "pods" | "secrets" | "configmaps" | "serviceaccounts" | "persistentvolumeclaims" | "persistentvolumes")
 }
 
 /// Whose node is written, admission sees. A node may read its own before it exists.
@@ -135,6 +138,41 @@ fn service_account(view: &dyn ObjectLookup, asked: &NodeAccess<'_>) -> Result<()
         return Err("can only create token subresource of serviceaccount".to_owned());
     }
     related(view, asked, Reference::ServiceAccount)
+}
+
+/// A node reads the volumes of its pods' claims, and those whose directories it has. Which of these it writes, and what of them, admission sees.
+fn volume(view: &dyn ObjectLookup, asked: &NodeAccess<'_>) -> Result<(), String> {
+    match (asked.subresource, asked.verb) {
+        ("", "patch") => Ok(()),
+        ("", "list" | "watch") if asked.bound_to == Some(asked.node) => Ok(()),
+        ("", "get" | "list" | "watch") => {
+            named(asked)?;
+            let related = match view.get(&Key::new("", "persistentvolumes", "", asked.name)) {
+                Some(volume) => volume.object().label(DIRECTORY_NODE) == Some(asked.node) || claimed(view, asked.node, volume.object()),
+                None => awaited(view, asked.node, asked.name),
+            };
+            if related { Ok(()) } else { Err(no_relationship(asked.node)) }
+        }
+        _ => Err(String::new()),
+    }
+}
+
+/// Whether a pod of the node means a claim that is bound to a volume of this name, which isn't there.
+fn awaited(view: &dyn ObjectLookup, node: &str, volume: &str) -> bool {
+    let names = |namespace: &str, claim: &str| {
+        let claim = view.get(&Key::new("", "persistentvolumeclaims", namespace, claim));
+        claim.is_some_and(|claim| claim.object().str_at(&["spec", "volumeName"]) == volume)
+    };
+    let waits = |pod: &Object| !is_mirror(pod) && claims(pod).any(|claim| names(pod.namespace(), &claim));
+    view.on_node(node).iter().any(|pod| pod.read(waits))
+}
+
+/// Whether a pod of the node means the claim that a volume is for.
+fn claimed(view: &dyn ObjectLookup, node: &str, volume: &Object) -> bool {
+    let of = |field: &str| volume.str_at(&["spec", "claimRef", field]);
+    let (namespace, name) = (of("namespace"), of("name"));
+    let refers = |pod: &Object| !is_mirror(pod) && refers(pod, Reference::Claim, name);
+    !name.is_empty() && view.on_node(node).iter().any(|pod| *pod.key.namespace == *namespace && pod.read(refers))
 }
 
 fn lease(asked: &NodeAccess<'_>) -> Result<(), String> {

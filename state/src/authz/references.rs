@@ -1,6 +1,7 @@
 //! Which objects of its namespace a pod refers to by name: what its node may read, and what a mirror pod may not have.
-use model::Object;
+use model::{Object, storage};
 use serde_json::Value;
+use std::borrow::Cow;
 
 pub use model::kinds::pod::MIRROR;
 
@@ -13,6 +14,8 @@ pub enum Reference {
     ConfigMap,
     /// Its service account.
     ServiceAccount,
+    /// Claims to volumes, those that are made for it among them.
+    Claim,
 }
 
 /// Where volumes name a Secret.
@@ -125,7 +128,13 @@ fn refers_where(pod: &Object, kind: Reference, wanted: impl Fn(&str) -> bool) ->
         Reference::Secret => secrets(pod).any(wanted),
         Reference::ConfigMap => config_maps(pod).any(wanted),
         Reference::ServiceAccount => account(pod).is_some_and(wanted),
+        Reference::Claim => claims(pod).any(|claim| wanted(&claim)),
     }
+}
+
+/// The claims that a pod's volumes mean.
+pub fn claims(pod: &Object) -> impl Iterator<Item = Cow<'_, str>> {
+    pod.list_at(&["spec", "volumes"]).iter().filter_map(|volume| storage::claim_of(pod.name(), volume)).map(|(claim, _)| claim)
 }
 
 /// A pod's service account, by the field's present name or its former one.

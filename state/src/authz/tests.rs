@@ -36,11 +36,15 @@ fn cluster() -> MapLookup {
     }
     let pod = json!({"metadata": {"namespace": "web", "name": "p1"}, "spec": {
         "nodeName": "n1", "serviceAccountName": "app",
-        "volumes": [{"name": "a", "secret": {"secretName": "vol"}}, {"name": "b", "projected": {"sources": [{"configMap": {"name": "proj"}}]}}],
+        "volumes": [{"name": "l", "persistentVolumeClaim": {"claimName": "claim"}}, {"name": "e", "ephemeral": {}}, {"name": "a", "secret": {"secretName": "vol"}}, {"name": "b", "projected": {"sources": [{"configMap": {"name": "proj"}}]}}],
         "containers": [{"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "envsecret"}}}], "envFrom": [{"configMapRef": {"name": "from"}}]}],
         "imagePullSecrets": [{"name": "pull"}]}});
     let mirror = json!({"metadata": {"namespace": "web", "name": "m", "annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {
         "nodeName": "n1", "imagePullSecrets": [{"name": "mirrored"}]}});
+    let claim = json!({"metadata": {"namespace": "web", "name": "claim"}, "spec": {"volumeName": "late"}});
+    let volume = |name: &str, of: &str, node: &str| json!({"metadata": {"name": name, "labels": {"whalesong.dev/node": node}}, "spec": {"claimRef": {"namespace": "web", "name": of}}});
+    let volumes = [volume("claimed", "p1-e", "n2"), volume("directory", "other", "n1"), volume("foreign", "other", "n2")];
+    let view = volumes.into_iter().fold(view.with("", "persistentvolumeclaims", claim), |view, volume| view.with("", "persistentvolumes", volume));
     view.with("", "pods", pod).with("", "pods", mirror).with("", "pods", json!({"metadata": {"namespace": "web", "name": "p2"}, "spec": {"nodeName": "n2"}}))
 }
 
@@ -138,6 +142,18 @@ fn nodes_may_what_their_pods_need() {
         ("create /serviceaccounts web/app", Err("can only create token subresource of serviceaccount")),
         ("create /serviceaccounts/token web/app", Ok(())),
         ("create /serviceaccounts/token web/other", Err(no_relation)),
+        ("watch /persistentvolumeclaims web/claim", Ok(())),
+        ("get /persistentvolumeclaims web/p1-e", Ok(())),
+        ("get /persistentvolumeclaims web/other", Err(no_relation)),
+        ("patch /persistentvolumeclaims web/claim", Err("can only read resources of this type")),
+        ("watch /persistentvolumes /claimed", Ok(())),
+        ("get /persistentvolumes /directory", Ok(())),
+        ("get /persistentvolumes /late", Ok(())),
+        ("get /persistentvolumes /foreign", Err(no_relation)),
+        ("get /persistentvolumes /none", Err(no_relation)),
+        ("list /persistentvolumes /", Err("No Object name found")),
+        ("patch /persistentvolumes /foreign", Ok(())),
+        ("delete /persistentvolumes /directory", Err("")),
         ("update coordination.k8s.io/leases kube-node-lease/n1", Ok(())),
         ("update coordination.k8s.io/leases kube-node-lease/n2", Err("can only access node lease with the same name as the requesting node")),
         ("update coordination.k8s.io/leases default/n1", Err("can only access leases in the \"kube-node-lease\" system namespace")),

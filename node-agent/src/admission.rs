@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use model::Stored;
 use model::placement::error::ParseError;
+use model::placement::labels::NodeTerm;
 use model::placement::needs::Needs;
 use model::placement::node::{NodeInfo, Usage};
 use std::collections::HashMap;
@@ -40,6 +41,11 @@ impl Allocations {
             Ok(info) => self.lock().learn(node.revision, info),
             Err(error) => tracing::warn!(node = &*node.key.name, %error, "the node's object could not be read"),
         }
+    }
+
+    /// Whether the node has the labels that a volume's affinity asks for; a node that isn't known yet is taken for one that has.
+    pub fn may_hold(&self, terms: &[NodeTerm]) -> bool {
+        self.lock().node.as_ref().is_none_or(|(_, node)| terms.iter().any(|term| term.matches("", &node.labels)))
     }
 
     /// Counts a pod that was admitted before, by this agent or by one before it.

@@ -62,6 +62,11 @@ impl Agent {
                 Ok::<(), ApiError>(())
             }
         });
+        let executor = self.executor.clone();
+        system.task(&format!("volumes-{node}"), move |cancel| {
+            let executor = executor.clone();
+            not_before(begin, cancel, |cancel| crate::directories::run(executor, cancel))
+        });
         system.task(&format!("pods-{node}"), move |cancel| {
             let agent = self.clone();
             not_before(begin, cancel, |cancel| agent.follow_pods(cancel))

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod agent;
 mod beneath;
 mod component;
+pub mod directories;
 mod disk;
 mod downward;
 mod env;

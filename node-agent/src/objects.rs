@@ -1,4 +1,4 @@
-//! ConfigMaps and Secrets that pods of this node refer to: each is watched while a pod needs it, and kept on the node's disk so that a pod can be
+//! ConfigMaps, Secrets, claims and volumes that pods of this node refer to: each is watched while a pod needs it, and kept on the node's disk so that a pod can be
 //! restarted while the cluster can't be reached.
 use crate::component::Component;
 use base64::Engine;
@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Names an object that a pod refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RefKey {
-    /// `configmaps` or `secrets`.
+    /// `configmaps`, `secrets`, `persistentvolumeclaims` or `persistentvolumes`.
     pub resource: &'static str,
     /// Its namespace.
     pub namespace: String,
@@ -31,6 +31,14 @@ impl RefKey {
     /// A Secret.
     pub fn secret(namespace: &str, name: &str) -> Self {
         Self { resource: "secrets", namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+    /// A claim to a volume.
+    pub fn claim(namespace: &str, name: &str) -> Self {
+        Self { resource: "persistentvolumeclaims", namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+    /// A volume.
+    pub fn volume(name: &str) -> Self {
+        Self { resource: "persistentvolumes", namespace: String::new(), name: name.to_owned() }
     }
 }
 

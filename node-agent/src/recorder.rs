@@ -28,6 +28,10 @@ impl Subject {
     pub fn service(namespace: &str, name: &str, uid: &str) -> Self {
         Self { kind: "Service", namespace: namespace.to_owned(), name: name.to_owned(), uid: uid.to_owned(), field: String::new() }
     }
+    /// A volume.
+    pub fn volume(name: &str, uid: &str) -> Self {
+        Self { kind: "PersistentVolume", namespace: String::new(), name: name.to_owned(), uid: uid.to_owned(), field: String::new() }
+    }
     /// A node; its UID is its name, as the kubelet has it.
     pub fn node(name: &str) -> Self {
         Self { kind: "Node", namespace: String::new(), name: name.to_owned(), uid: name.to_owned(), field: String::new() }

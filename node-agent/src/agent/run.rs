@@ -57,6 +57,7 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
     let registration = Registration {
         pod_cidr: options.pod_cidr.to_string(),
         labels: options.labels.clone(),
+        directories: executor.directories().display().to_string(),
         max_pods: options.max_pods,
         machine,
         unserved: Some(not_served),

@@ -47,6 +47,12 @@ impl Executor {
         self.pods.join(Component::of(uid))
     }
 
+    /// Where the directories of volumes are: beside the pods' own.
+    pub fn directories(&self) -> PathBuf {
+        let path = self.pods.with_file_name("volumes");
+        if self.runtime.uses_files() { std::path::absolute(&path).unwrap_or(path) } else { PathBuf::from("/var/lib/whalesong/node/volumes") }
+    }
+
     /// The runs of a pod, oldest first of each container.
     pub async fn runs(&self, uid: &str) -> Result<Vec<Container>, RuntimeError> {
         let runs = self.runtime.list(Some(uid)).await?;

@@ -5,7 +5,7 @@ use crate::objects::RefKey;
 use crate::pod::TroubleKind;
 use crate::runtime::{Image, PullSecret, RuntimeError, image_name};
 use base64::Engine;
-use k8s_openapi::api::core::v1::{Container as Spec, PodSpec};
+use k8s_openapi::api::core::v1::{Container as Spec, ImageVolumeSource, Pod, PodSpec};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -33,6 +33,14 @@ pub async fn ensure(executor: &Executor, job: &OpContext, c: &Spec) -> Result<Im
         }
         None => pull(executor, job, c, name).await,
     }
+}
+
+/// The images that a container mounts, each as if it ran the container: they are pulled by the same rules.
+pub fn volumes(pod: &Pod, c: &Spec) -> Vec<Spec> {
+    let volumes = crate::pod::spec(pod).volumes.iter().flatten();
+    let mounted = volumes.filter(|volume| c.volume_mounts.iter().flatten().any(|mount| mount.name == volume.name));
+    let of = |source: &ImageVolumeSource| Spec { image: source.reference.clone(), image_pull_policy: source.pull_policy.clone(), ..c.clone() };
+    mounted.filter_map(|volume| volume.image.as_ref().map(of)).collect()
 }
 
 /// Asks, while the sandbox is being made, what the containers that start first will ask. Whatever is wrong shows when they do.

@@ -3,7 +3,7 @@ use super::parts::Parts;
 use super::paths::message_path;
 use crate::component::Component;
 use crate::env::{Room, expand};
-use crate::runtime::Mount;
+use crate::runtime::{ImageMount, Mount};
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use std::path::{Component as Step, Path, PathBuf};
 
@@ -32,6 +32,9 @@ pub fn mounts<'v>(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<&'v str> + 
     let c = parts.container;
     let (mut out, mut sub_paths) = (Vec::new(), Vec::new());
     for (i, m) in c.volume_mounts.iter().flatten().enumerate() {
+        if image(parts, m).is_some() {
+            continue;
+        }
         let (mount, sub_path) = volume_mount(parts, i, m, lookup)?;
         out.push(mount);
         sub_paths.extend(sub_path);
@@ -49,6 +52,28 @@ pub fn mounts<'v>(parts: &Parts<'_>, lookup: impl Fn(&str) -> Option<&'v str> + 
     let message = c.termination_message_path.as_deref().filter(|p| !p.is_empty()).unwrap_or("/dev/termination-log");
     out.push(own(message_path(parts.dir, &c.name, parts.attempt), target(message)?));
     Ok((out, sub_paths))
+}
+
+/// The images that a container mounts, which the runtime finds and mounts itself.
+///
+/// # Errors
+/// The message of `CreateContainerConfigError`.
+pub fn images(parts: &Parts<'_>) -> Result<Vec<ImageMount>, String> {
+    let mounts = parts.container.volume_mounts.iter().flatten().filter_map(|m| Some((m, image(parts, m)?)));
+    let part = |m: &VolumeMount| [&m.sub_path, &m.sub_path_expr].into_iter().flatten().any(|path| !path.is_empty());
+    let mount = |(m, reference): (&VolumeMount, &str)| {
+        if part(m) {
+            return Err(format!("image volume \"{}\" cannot be mounted with a subPath by this version", m.name));
+        }
+        Ok(ImageMount { image: reference.to_owned(), target: target(&m.mount_path)? })
+    };
+    mounts.map(mount).collect()
+}
+
+/// The image that a mount shows.
+fn image<'p>(parts: &Parts<'p>, m: &VolumeMount) -> Option<&'p str> {
+    let volume = crate::pod::spec(parts.pod).volumes.iter().flatten().find(|v| v.name == m.name)?;
+    Some(volume.image.as_ref()?.reference.as_deref().unwrap_or_default())
 }
 
 /// What of `/proc` may be mounted over: files that show a container its own share of the machine.
@@ -108,6 +133,17 @@ fn is_kept(volume: &Volume) -> bool {
     volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some()
 }
 
+/// Whether a volume's place is a link to where its files are.
+fn is_claimed(volume: &Volume) -> bool {
+    volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some()
+}
+
+/// Whether the pod says that none of its containers writes to a volume.
+fn is_read_only(volume: &Volume) -> bool {
+    let claim = volume.persistent_volume_claim.as_ref().and_then(|claim| claim.read_only);
+    claim.or(volume.nfs.as_ref().and_then(|nfs| nfs.read_only)) == Some(true)
+}
+
 fn volume_mount<'v>(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<(Mount, Option<SubPath>), String> {
     let container = &parts.container.name;
     let volumes = crate::pod::spec(parts.pod).volumes.as_deref().unwrap_or_default();
@@ -116,7 +152,7 @@ fn volume_mount<'v>(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl F
     let source = crate::volumes::path_of(parts.dir, volume);
     let part = sub_path(m, lookup)?.map(|path| SubPath {
         volume: source.clone(),
-        ours: volume.host_path.is_none(),
+        ours: volume.host_path.is_none() && !is_claimed(volume),
         path,
         place: parts.dir.join("subpaths").join(Component::of(container)).join(Component::of(&i.to_string())),
         names: (m.name.clone(), container.clone()),
@@ -124,7 +160,7 @@ fn volume_mount<'v>(parts: &Parts<'_>, i: usize, m: &VolumeMount, lookup: impl F
     let mount = Mount {
         source: part.as_ref().map_or(source, |part| part.place.clone()),
         target: target(&m.mount_path)?,
-        read_only: is_kept(volume) || m.read_only == Some(true),
+        read_only: is_kept(volume) || m.read_only == Some(true) || is_read_only(volume),
         propagation: propagation(parts, m)?,
     };
     Ok((mount, part))

@@ -1,6 +1,6 @@
 //! From a pod's container to what the runtime is told: pure.
 use super::files::hostname;
-use super::mounts::{SubPath, mounts};
+use super::mounts::{SubPath, images, mounts};
 use super::parts::Parts;
 use super::paths::log_path;
 use crate::component::Component;
@@ -41,6 +41,7 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
     };
     let (entrypoint, args) = (expanded(&c.command)?, expanded(&c.args)?);
     let (mounts, sub_paths) = mounts(&parts, lookup).map_err(config)?;
+    let images = images(&parts).map_err(config)?;
     let profile = profile(&security, &pod_security).map_err(config)?;
     let groups = pod_security.supplemental_groups.iter().flatten().chain(&pod_security.fs_group).map(ToString::to_string).collect();
     let capabilities = security.capabilities.clone().unwrap_or_default();
@@ -60,6 +61,7 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
         user,
         groups,
         mounts,
+        images,
         log: log_path(parts.dir, &c.name, parts.attempt),
         stdin: c.stdin == Some(true),
         stdin_once: c.stdin_once == Some(true),

@@ -24,6 +24,9 @@ use std::time::Duration;
 pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
     let Some(c) = crate::pod::container(&job.pod, name) else { return Err(OpError(TroubleKind::Failed, format!("the pod has no container {name}"))) };
     let image = image::ensure(executor, job, c).await?;
+    for volume in image::volumes(&job.pod, c) {
+        image::ensure(executor, job, &volume).await?;
+    }
     let (spec, bound) = prepare(executor, job, c, attempt, &image)
         .await
         .inspect_err(|OpError(_, why)| executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {why}")))?;

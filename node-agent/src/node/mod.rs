@@ -115,7 +115,8 @@ impl NodeHeartbeat {
                 Ok(())
             }
             Err(e) if e.is_already_exists() => {
-                let patch = json!({"metadata": {"labels": object::labels(&self.executor.node, &self.registration)}});
+                let labels = object::labels(&self.executor.node, &self.registration);
+                let patch = json!({"metadata": {"labels": labels, "annotations": object::annotations(&self.registration)}});
                 self.executor.client.merge("", "nodes", "", "", name, &patch).await.map(drop)
             }
             Err(e) => Err(e),

@@ -7,6 +7,7 @@ use crate::runtime::{Image, Version};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::NodeCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use model::storage::DIRECTORIES;
 use model::{ApiError, Key, Object, Stored};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,11 +28,16 @@ pub fn labels(node: &NodeInfo, registration: &Registration) -> BTreeMap<String, 
     labels
 }
 
+/// The node's annotations.
+pub fn annotations(registration: &Registration) -> BTreeMap<&'static str, String> {
+    [(DIRECTORIES, registration.directories.clone())].into()
+}
+
 /// The object to create.
 pub fn node(node: &NodeInfo, registration: &Registration) -> Result<Object, ApiError> {
     Object::from_value(json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": node.name, "labels": labels(node, registration)},
+        "metadata": {"name": node.name, "labels": labels(node, registration), "annotations": annotations(registration)},
         "spec": {"podCIDR": registration.pod_cidr, "podCIDRs": [registration.pod_cidr]},
     }))
 }

@@ -11,6 +11,8 @@ pub struct Registration {
     pub pod_cidr: String,
     /// Labels beside the standard ones.
     pub labels: BTreeMap<String, String>,
+    /// Where the directories of volumes are.
+    pub directories: String,
     /// The most pods.
     pub max_pods: u32,
     /// The machine.

@@ -172,6 +172,8 @@ pub struct ContainerSpec {
     pub groups: Vec<String>,
     /// What is mounted.
     pub mounts: Vec<Mount>,
+    /// Whose files are mounted, read-only.
+    pub images: Vec<ImageMount>,
     /// Where its log goes.
     pub log: PathBuf,
     /// Whether stdin is kept open.
@@ -206,6 +208,15 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// Settings of namespaces that are the container's own.
     pub sysctls: Vec<(String, String)>,
+}
+
+/// An image whose files a container sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageMount {
+    /// The image, which is present.
+    pub image: String,
+    /// Where the container sees it.
+    pub target: String,
 }
 
 /// Which system calls are filtered.

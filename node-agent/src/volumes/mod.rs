@@ -1,16 +1,22 @@
 //! Volumes: one file a type. Each sets itself up in its directory and says which path containers see.
 mod atomic;
+pub mod claim;
 mod config_map;
 mod content;
 mod downward_api;
 mod empty_dir;
+mod group;
 mod host_path;
+pub mod links;
+mod nfs;
 mod owner;
 mod projected;
 mod secret;
 mod setup;
 
-pub use setup::{Setup, VolumeError};
+pub use setup::{Place, Setup, VolumeError};
+
+use setup::on_disk;
 
 use crate::beneath::{self, Dir};
 use crate::component::Component;
@@ -41,6 +47,17 @@ pub async fn set_up(setup: &Setup<'_>, pod_dir: &Path, volume: &Volume) -> Resul
     if let Some(source) = volume.host_path.clone() {
         return on_disk(move || host_path::set_up(&source)).await.map(|()| None);
     }
+    if volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some() {
+        return claim::set_up(setup, volume, &path).await.map(|()| None);
+    }
+    if let Some(source) = &volume.nfs {
+        let options = if source.read_only == Some(true) { vec!["ro"] } else { Vec::new() };
+        return nfs::mount(&nfs::Export { server: &source.server, path: &source.path, options }, &path).await.map(|()| None);
+    }
+    if volume.image.is_some() {
+        // the runtime mounts it in each container
+        return Ok(None);
+    }
     let content = if let Some(source) = &volume.config_map {
         config_map::content(setup, source)?
     } else if let Some(source) = &volume.secret {
@@ -54,11 +71,6 @@ pub async fn set_up(setup: &Setup<'_>, pod_dir: &Path, volume: &Volume) -> Resul
     };
     let refresh = content.refresh;
     on_disk(move || atomic::write(&path, &content, group)).await.map(|()| refresh)
-}
-
-/// Work that waits for a disk, which may be somebody else's: nobody else's work waits with it.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, VolumeError> + Send + 'static) -> Result<T, VolumeError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(VolumeError(e.to_string())))
 }
 
 /// Whether each volume has a name of its own: two of one name would be one directory.
@@ -84,6 +96,7 @@ pub fn references(pod: &Pod) -> Vec<RefKey> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let mut keys = Vec::new();
     for volume in crate::pod::spec(pod).volumes.iter().flatten() {
+        keys.extend(claim::key(pod, volume).map(|(key, _)| key));
         keys.extend(volume.config_map.as_ref().map(|s| RefKey::config_map(namespace, &s.name)));
         keys.extend(volume.secret.as_ref().map(|s| RefKey::secret(namespace, s.secret_name.as_deref().unwrap_or_default())));
         for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {

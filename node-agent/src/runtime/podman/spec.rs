@@ -1,5 +1,5 @@
 //! Converts a container's definition to the JSON of Podman's API (`SpecGenerator`).
-use crate::runtime::{ContainerSpec, Limits, Mount, Seccomp};
+use crate::runtime::{ContainerSpec, ImageMount, Limits, Mount, Seccomp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -115,6 +115,8 @@ fn optional(map: &mut Map<String, Value>, spec: &ContainerSpec) {
             map.insert(key.to_owned(), value);
         }
     };
+    let image = |image: &ImageMount| json!({"Source": image.image, "Destination": image.target, "ReadWrite": false});
+    put("image_volumes", (!spec.images.is_empty()).then(|| spec.images.iter().map(image).collect()));
     put("hostname", (!spec.host_uts).then(|| json!(spec.hostname)));
     put("entrypoint", spec.entrypoint.as_ref().map(|v| json!(v)));
     put("command", spec.args.as_ref().map(|v| json!(v)));

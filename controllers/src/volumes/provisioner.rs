@@ -25,6 +25,7 @@ impl Controller for Provisioner {
             Input::new(Resource::CLAIMS, |view, change| change.item().map(|claim| volumes_for(view, claim)).unwrap_or_default()),
             Input::itself(Resource::VOLUMES),
             Input::new(Resource::NODES, lost_directories),
+            Input::new(Resource::NODES, waiting_claims),
             Input::silent(Resource::STORAGE_CLASSES),
         ]
     }
@@ -48,6 +49,19 @@ fn lost_directories(view: &View, change: ViewChange<'_>) -> Vec<Key> {
     let (Some(node), None) = (change.old, change.new) else { return Vec::new() };
     let ours = |volume: &&Arc<Item>| volume.label(DIRECTORY_NODE) == Some(node.name());
     view.all(&Resource::VOLUMES).filter(ours).map(|volume| volume.key().clone()).collect()
+}
+
+/// The claims that wait for a node which says now where it keeps directories.
+fn waiting_claims(view: &View, change: ViewChange<'_>) -> Vec<Key> {
+    let says = |node: Option<&Item>| node.and_then(directories);
+    let Some(node) = change.new.filter(|node| says(Some(node)) != says(change.old)) else { return Vec::new() };
+    let waits = |claim: &&Arc<Item>| claim.object().annotation(SELECTED_NODE) == Some(node.name()) && claim.object().str_at(&["spec", "volumeName"]).is_empty();
+    view.all(&Resource::CLAIMS).filter(waits).map(|claim| claim.key().clone()).collect()
+}
+
+/// Where a node keeps directories.
+fn directories(node: &Item) -> Option<String> {
+    node.read(|node| node.annotation(DIRECTORIES).filter(|path| path.starts_with('/')).map(str::to_owned))
 }
 
 /// Makes the volume that a claim waits for, once its node is chosen.
@@ -107,8 +121,8 @@ fn place<'a>(view: &'a View, node: Option<&str>) -> Result<(&'a Item, String), S
     if name.len() > LABEL_MAX || node.label(HOSTNAME).is_none() {
         return Err(format!("node {name:?} has no {HOSTNAME} label, or too long a name for one"));
     }
-    let directories = node.object().annotation(DIRECTORIES).filter(|path| path.starts_with('/'));
-    Ok((node, directories.ok_or_else(|| format!("node {name:?} does not say in its annotation {DIRECTORIES} where it keeps volumes"))?.to_owned()))
+    let directories = directories(node).ok_or_else(|| format!("node {name:?} does not say in its annotation {DIRECTORIES} where it keeps volumes"))?;
+    Ok((node, directories))
 }
 
 fn volume(claim: &Item, class: &Item, name: &str, node: &Item, directories: &str) -> Object {

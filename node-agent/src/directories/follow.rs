@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long after it failed something is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+/// How long after it failed something is tried again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// What is under way.
 #[derive(Default)]
@@ -23,6 +23,8 @@ struct Work {
     busy: BTreeSet<String>,
     /// What changed meanwhile, or failed: when it is looked at again.
     due: BTreeMap<String, Instant>,
+    /// How often in a row something failed.
+    failures: BTreeMap<String, u32>,
 }
 
 impl Work {
@@ -43,10 +45,18 @@ impl Work {
 
     fn done(&mut self, name: String, result: Result<(), SettleError>) {
         self.busy.remove(&name);
-        if let Err(error) = result {
-            tracing::warn!(volume = name, %error, "a volume's directory is not as it should be");
-            self.due.entry(name).or_insert_with(|| Instant::now() + RETRY);
+        let Err(error) = result else {
+            self.failures.remove(&name);
+            return;
+        };
+        tracing::warn!(volume = name, %error, "a volume's directory is not as it should be");
+        let failures = self.failures.entry(name.clone()).or_default();
+        if matches!(error, SettleError::Used(_)) {
+            *failures = 0;
         }
+        let pause = RETRY.0.saturating_mul(2_u32.saturating_pow(*failures)).min(RETRY.1);
+        *failures = failures.saturating_add(1);
+        self.due.entry(name).or_insert_with(|| Instant::now() + pause);
     }
 
     /// What is due and can be begun.
@@ -85,7 +95,10 @@ pub async fn run(executor: Arc<Executor>, cancel: CancellationToken) -> Result<(
                         known.insert(new.key.name.to_string(), new.clone());
                         work.begin(&executor, new);
                     }
-                    Change::Deleted(last) => _ = known.remove(&*last.key.name),
+                    Change::Deleted(last) => {
+                        known.remove(&*last.key.name);
+                        work.failures.remove(&*last.key.name);
+                    }
                     Change::Synced => {}
                 }
             },

@@ -62,7 +62,8 @@ pub async fn settle(executor: &Executor, stored: &Stored) -> Result<(), SettleEr
         Task::Make => make(executor, &store, volume).await,
         Task::Remove => remove(executor, &store, volume).await,
     };
-    if let Err(error @ (SettleError::Store(_) | SettleError::Used(_))) = &result {
+    // that a pod is still being taken away is nothing to tell
+    if let Err(error @ SettleError::Store(_)) = &result {
         let reason = if volume.deletion_timestamp().is_some() { "VolumeFailedDelete" } else { "VolumeFailedMake" };
         executor.recorder.warning(&Subject::volume(&name, volume.uid()), reason, &error.to_string());
     }

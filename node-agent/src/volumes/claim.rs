@@ -3,12 +3,13 @@ use super::nfs::Export;
 use super::setup::{Place, Setup, VolumeError, on_disk};
 use super::{group, host_path, links, nfs};
 use crate::beneath::Dir;
+use crate::component::Component;
 use crate::objects::{Objects, RefKey};
 use k8s_openapi::api::core::v1::{NodeSelector, PersistentVolume, PersistentVolumeSpec, Pod, Volume};
 use model::placement::labels::NodeTerm;
 use model::storage::{CLAIM_PROTECTION, DIRECTORY_NODE, is_directory, own_claim};
 use model::{Object, Stored};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component as Step, Path, PathBuf};
 use std::sync::Arc;
 
 /// The claim that a volume means, and whether it is made for the pod.
@@ -117,7 +118,7 @@ fn local(place: &Place<'_>, name: &str, volume: &Object, spec: &PersistentVolume
     };
     let path = PathBuf::from(&source.path);
     if is_directory(volume) {
-        let own = place.directories.join(crate::component::Component::of(name));
+        let own = place.directories.join(Component::of(name));
         let here = volume.label(DIRECTORY_NODE) == Some(place.node) && own == path;
         return if here { Ok(own) } else { Err(VolumeError(format!("volume {name:?} is no directory of this node"))) };
     }
@@ -126,7 +127,7 @@ fn local(place: &Place<'_>, name: &str, volume: &Object, spec: &PersistentVolume
     if affinity.is_some_and(|selector| !place.admission.may_hold(&terms(selector))) {
         return Err(VolumeError("no matching NodeSelectorTerms".to_owned()));
     }
-    if !path.is_absolute() || path.components().any(|step| matches!(step, Component::ParentDir)) {
+    if !path.is_absolute() || path.components().any(|step| matches!(step, Step::ParentDir)) {
         return Err(VolumeError(format!("local path {:?}: must be absolute and must not contain '..'", source.path)));
     }
     Ok(path)
@@ -143,9 +144,10 @@ mod tests {
 
     fn objects(claim: Value, volume: Value) -> Objects {
         let mut objects = Objects::default();
-        let mut named = claim;
-        named["metadata"]["uid"] = json!("claim");
-        objects.put(RefKey::claim("a", "c"), named);
+        let (mut claim, mut volume) = (claim, volume);
+        claim["metadata"]["uid"] = json!("claim");
+        volume["metadata"]["name"] = json!("v");
+        objects.put(RefKey::claim("a", "c"), claim);
         objects.put(RefKey::volume("v"), volume);
         objects
     }

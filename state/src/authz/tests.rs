@@ -102,8 +102,6 @@ fn who_may_what() {
 
 #[test]
 fn nodes_may_what_their_pods_need() {
-    let authorizer = authorizer();
-    let n1 = user("system:node:n1", &["system:nodes", "system:authenticated"]);
     let no_relation = "no relationship found between node 'n1' and this object";
     let cases = [
         ("get /nodes /n1", Ok(())),
@@ -142,18 +140,6 @@ fn nodes_may_what_their_pods_need() {
         ("create /serviceaccounts web/app", Err("can only create token subresource of serviceaccount")),
         ("create /serviceaccounts/token web/app", Ok(())),
         ("create /serviceaccounts/token web/other", Err(no_relation)),
-        ("watch /persistentvolumeclaims web/claim", Ok(())),
-        ("get /persistentvolumeclaims web/p1-e", Ok(())),
-        ("get /persistentvolumeclaims web/other", Err(no_relation)),
-        ("patch /persistentvolumeclaims web/claim", Err("can only read resources of this type")),
-        ("watch /persistentvolumes /claimed", Ok(())),
-        ("get /persistentvolumes /directory", Ok(())),
-        ("get /persistentvolumes /late", Ok(())),
-        ("get /persistentvolumes /foreign", Err(no_relation)),
-        ("get /persistentvolumes /none", Err(no_relation)),
-        ("list /persistentvolumes /", Err("No Object name found")),
-        ("patch /persistentvolumes /foreign", Ok(())),
-        ("delete /persistentvolumes /directory", Err("")),
         ("update coordination.k8s.io/leases kube-node-lease/n1", Ok(())),
         ("update coordination.k8s.io/leases kube-node-lease/n2", Err("can only access node lease with the same name as the requesting node")),
         ("update coordination.k8s.io/leases default/n1", Err("can only access leases in the \"kube-node-lease\" system namespace")),
@@ -167,11 +153,36 @@ fn nodes_may_what_their_pods_need() {
         ("watch discovery.k8s.io/endpointslices /", Ok(())),
         ("create /events web/", Ok(())),
     ];
-    for (what, want) in cases {
+    node_may(&cases);
+}
+
+fn node_may(cases: &[(&str, Result<(), &str>)]) {
+    let authorizer = authorizer();
+    let n1 = user("system:node:n1", &["system:nodes", "system:authenticated"]);
+    for (what, want) in cases.iter().copied() {
         let got = authorizer.verdict(&ask(&n1, what));
         assert_eq!(authorizer.allows(&ask(&n1, what)), want.is_ok(), "{what}");
         assert!(matches!((&got, want), (Verdict::Allowed(_), Ok(()))) || matches!((&got, want), (Verdict::Denied(why), Err(want)) if why == want), "{what}");
     }
+}
+
+#[test]
+fn nodes_read_the_claims_and_volumes_of_their_pods() {
+    let no_relation = "no relationship found between node 'n1' and this object";
+    node_may(&[
+        ("watch /persistentvolumeclaims web/claim", Ok(())),
+        ("get /persistentvolumeclaims web/p1-e", Ok(())),
+        ("get /persistentvolumeclaims web/other", Err(no_relation)),
+        ("patch /persistentvolumeclaims web/claim", Err("can only read resources of this type")),
+        ("watch /persistentvolumes /claimed", Ok(())),
+        ("get /persistentvolumes /directory", Ok(())),
+        ("get /persistentvolumes /late", Ok(())),
+        ("get /persistentvolumes /foreign", Err(no_relation)),
+        ("get /persistentvolumes /none", Err(no_relation)),
+        ("list /persistentvolumes /", Err("No Object name found")),
+        ("patch /persistentvolumes /foreign", Ok(())),
+        ("delete /persistentvolumes /directory", Err("")),
+    ]);
 }
 
 #[test]

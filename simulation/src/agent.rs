@@ -1,8 +1,10 @@
 //! A simulated node. The agent's decisions are the real functions; its containers, its disk and its timers are simulated.
+use crate::directories::{self, Directories};
 use crate::feed::Feed;
 use crate::net::{Event, Net, Proc, Results};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use model::storage::{DIRECTORIES, DIRECTORY_NODE};
 use model::{Key, Object, Stored};
 use node_agent::pod::status::{NodeFacts, is_reported, status};
 use node_agent::pod::sync::{PodOp, sync};
@@ -67,6 +69,8 @@ pub struct Agent {
     reassure: u8,
     /// When its status was written last.
     told: Option<Timestamp>,
+    /// The directories of volumes.
+    pub directories: Directories,
 }
 
 fn merge(key: (&str, &str, &str), name: &str, subresource: &str, patch: &Value) -> Request {
@@ -96,6 +100,7 @@ impl Agent {
             renewed: None,
             reassure: 0,
             told: None,
+            directories: Directories::default(),
         }
     }
 
@@ -119,8 +124,11 @@ impl Agent {
             return;
         }
         (self.up, self.wake, self.beat, self.registered) = (true, None, net.now, false);
-        let name = self.name.clone();
-        self.feeds = vec![Feed::new("", "pods", Some(Box::new(move |pod| pod.object().str_at(&["spec", "nodeName"]) == name)))];
+        let (name, own) = (self.name.clone(), self.name.clone());
+        self.feeds = vec![
+            Feed::new("", "pods", Some(Box::new(move |pod| pod.object().str_at(&["spec", "nodeName"]) == name))),
+            Feed::new("", "persistentvolumes", Some(Box::new(move |volume| volume.object().label(DIRECTORY_NODE) == Some(own.as_str())))),
+        ];
         let kept: BTreeSet<&String> = self.machine.disk.keys().collect();
         self.machine.runs.retain(|_, r| kept.contains(&r.pod.uid));
         self.machine.sandboxes.retain(|uid, _| kept.contains(uid));
@@ -238,7 +246,8 @@ impl Agent {
         // the node's lease goes with the node: a node that was deleted registers anew
         let mut requests = vec![Request::new(Verb::Get, "", "nodes", "", &self.name)];
         if first {
-            requests.push(create(("", "nodes", ""), json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name}})));
+            let metadata = json!({"name": self.name, "labels": {"kubernetes.io/hostname": self.name}, "annotations": {DIRECTORIES: directories::ROOT}});
+            requests.push(create(("", "nodes", ""), json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})));
             let mut lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self.name}});
             lease["spec"] = renew["spec"].clone();
             requests.push(create(LEASES, lease));
@@ -265,7 +274,12 @@ impl Agent {
         if self.beat <= net.now {
             self.heartbeat(net);
         }
-        let mut due = self.beat;
+        let volumes = self.feeds.get(1).into_iter().flat_map(Feed::objects).cloned().collect();
+        let (requests, again) = self.directories.settle(net, &self.name, volumes);
+        if !requests.is_empty() {
+            net.send(self.proc(), self.epoch, requests);
+        }
+        let mut due = again.into_iter().chain([self.beat]).min().unwrap_or(self.beat);
         let uids: Vec<String> = self.pods.keys().cloned().collect();
         for uid in uids {
             due = self.advance(net, &uid).into_iter().chain([due]).min().unwrap_or(due);

@@ -111,6 +111,7 @@ impl Cluster {
         match to {
             Proc::Controllers => controllers.shown(net, &resource, changes, revision),
             Proc::Scheduler => scheduler.shown(net, &resource, changes, revision),
+            Proc::Agent(i) if resource.1 == "persistentvolumes" => self.agent(i, epoch, Agent::woken),
             Proc::Agent(i) => self.agent(i, epoch, |a, net| a.shown(net, changes)),
             Proc::User => {}
         }
@@ -150,7 +151,9 @@ impl Cluster {
                 self.net.say(line);
             }
             self.check.written(&entry, &self.net)?;
+            crate::storage::written(&entry, &self.net)?;
         }
+        crate::storage::directories(&self.net, &self.agents)?;
         let all: Vec<Proc> = [Proc::Controllers, Proc::Scheduler].into_iter().chain((0..NODES).map(Proc::Agent)).collect();
         for proc in all {
             let due = self.due(proc);

@@ -2,6 +2,7 @@
 use crate::check::{alive, pods, ready, replicas};
 use crate::cluster::Cluster;
 use crate::net::{NAMESPACE, Net};
+use crate::storage;
 use crate::users::OUTSIDE;
 use model::{Object, Stored};
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     for (key, stored) in &net.store.objects {
         let object = stored.object();
         let owners = object.owner_references();
-        if object.deletion_timestamp().is_some() {
+        if object.deletion_timestamp().is_some() && !storage::waits(stored, net) {
             open.push(format!("{key} is still being deleted: {}", object.at(&["metadata"]).unwrap_or(&Value::Null)));
         }
         if !owners.is_empty() && owners.iter().all(|o| !uids.contains(o.uid.as_str())) {
@@ -31,6 +32,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     nodes_open(cluster, &mut open);
     mirror_open(net, &mut open);
     tokens_open(net, &mut open);
+    storage::open(net, &mut open);
     open
 }
 

@@ -1,6 +1,7 @@
 //! The random actions of users, and the faults.
 use crate::cluster::Cluster;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
+use crate::storage;
 use model::Object;
 use rand::Rng;
 use rand::seq::IteratorRandom;
@@ -81,6 +82,7 @@ pub fn delete_all(net: &mut Net) {
         let propagation = [Some(Propagation::Foreground), Some(Propagation::Background)].into_iter().choose(&mut net.random).flatten();
         act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
     }
+    storage::delete_all(net);
     // what was orphaned before belongs to nobody
     for name in names(net, "replicasets") {
         let orphan = net.store.get("apps", "replicasets", NAMESPACE, &name).is_some_and(|o| o.object().controller().is_none());
@@ -112,9 +114,10 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..21) {
+    match cluster.net.random.random_range(0..25) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
+        21.. => storage::user(&mut cluster.net),
         what => beside(&mut cluster.net, what),
     }
     let next = cluster.net.random.random_range(200..12_000);

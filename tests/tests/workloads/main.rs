@@ -1,0 +1,3 @@
+//! Workloads other than Deployments, and what they need, as `kubectl` works with them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod volumes;

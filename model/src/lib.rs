@@ -32,6 +32,7 @@ pub mod patch;
 pub mod placement;
 pub mod protobuf;
 pub mod quantity;
+pub mod quota;
 pub mod rules;
 pub mod schedule;
 pub mod schema;

@@ -27,6 +27,7 @@ pub mod metrics;
 mod node_name;
 pub mod pipeline;
 mod policy_watch;
+mod quota;
 mod reply;
 mod request_context;
 mod routes;

@@ -9,6 +9,7 @@ use crate::fencing::FencingCheck;
 use crate::flow_control::{FlowControl, PriorityLevels};
 use crate::known::Known;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
@@ -57,6 +58,7 @@ struct Inner {
     webhooks: Arc<Webhooks>,
     tokens: Option<Tokens>,
     claimant: Claimant,
+    quotas: Quotas,
     routes: Routes,
     fences: FencingCheck,
     requests: FlowControl,
@@ -80,6 +82,7 @@ impl Pipeline {
         let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security, tokens.clone(), options.patience);
+        let quotas = Quotas::new(store.clone());
         Ok(Self(Arc::new(Inner {
             store,
             kinds: options.kinds,
@@ -89,6 +92,7 @@ impl Pipeline {
             webhooks: Arc::default(),
             tokens,
             claimant: Claimant::new(options.identity),
+            quotas,
             routes,
             fences: FencingCheck::new(leases),
             requests: FlowControl::new(options.rooms),
@@ -101,6 +105,9 @@ impl Pipeline {
 
     pub(crate) fn claimant(&self) -> &Claimant {
         &self.0.claimant
+    }
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
     pub(crate) fn store(&self) -> &Store {
         &self.0.store

@@ -70,6 +70,7 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.clone()));
     store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
     store.vital("claims", &stop, pipeline.clone().sweep_claims());
+    store.vital("quotas", &stop, pipeline.quotas().clone().sweep());
     pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;
     bootstrap::ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
     let instance = bus.caller().name.clone();

@@ -165,6 +165,11 @@ impl Store {
         }
     }
 
+    /// Whether two objects are in one stream, and so can be written together.
+    pub fn are_together(&self, one: &Key, other: &Key) -> bool {
+        std::ptr::eq(self.shard(&one.group, &one.resource), self.shard(&other.group, &other.resource))
+    }
+
     /// An object as the cache has it.
     pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
         let table = self.shard(&key.group, &key.resource).log.existing(&key.group, &key.resource)?;

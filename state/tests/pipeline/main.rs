@@ -9,6 +9,7 @@ mod fixture;
 mod nodes;
 mod places;
 mod put;
+mod quotas;
 mod rights;
 mod security;
 mod subresources;

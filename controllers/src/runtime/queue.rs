@@ -137,13 +137,15 @@ impl Queue {
         }
     }
 
-    /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row.
+    /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row, and that a change shortens, also
+    /// one that came while the key was busy.
     pub fn failed(&mut self, task: &Task, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(task) else { return };
+        let changed = slot.phase == Phase::Busy { dirty: true };
         slot.failures = slot.failures.saturating_add(1);
         slot.phase = Phase::Idle;
         let due = now.saturating_add(backoff::delay(slot.failures, BACKOFF_MIN, BACKOFF_MAX)).unwrap_or(Timestamp::MAX);
-        self.set_timer(task, Some(due));
+        self.set_timer(task, Some(if changed { due.min(later(now, BACKOFF_CHANGED)) } else { due }));
     }
 
     /// How many keys of this controller are in which state.
@@ -227,6 +229,11 @@ mod tests {
         q.failed(&task("x"), now);
         q.add(task("x"), now);
         assert_eq!(q.next_wake(), Some(later(now, BACKOFF_CHANGED)));
+        q.wake(later(now, BACKOFF_CHANGED));
+        q.pop().unwrap();
+        q.add(task("x"), now);
+        q.failed(&task("x"), now);
+        assert_eq!(q.next_wake(), Some(later(now, BACKOFF_CHANGED)), "it changed while it was busy");
         q.wake(later(now, BACKOFF_CHANGED));
         q.pop().unwrap();
         q.done(&task("x"), None);

@@ -25,7 +25,6 @@ pub mod kinds;
 pub mod managed;
 pub mod match_conditions;
 pub mod meta;
-pub mod names;
 pub mod object;
 pub mod order;
 pub mod patch;
@@ -46,6 +45,7 @@ pub mod token_secret;
 
 pub use error::{ApiError, Cause, CauseReason, Reason};
 pub use kind::{Kind, Kinds, Scope};
+pub use names;
 pub use object::{Object, OwnerReference};
 pub use stored::{Key, Stored};
 pub use subresource::Subresource;

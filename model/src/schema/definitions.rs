@@ -175,8 +175,9 @@ pub fn definitions() -> impl Iterator<Item = (&'static str, &'static Node)> {
 }
 
 /// Changes when the definitions do.
-pub(super) fn fingerprint() -> String {
-    crate::hash::content_hash(&Value::from(FILE))
+pub(super) fn fingerprint() -> &'static str {
+    static FINGERPRINT: OnceLock<String> = OnceLock::new();
+    FINGERPRINT.get_or_init(|| crate::hash::content_hash(&Value::from(FILE)))
 }
 
 /// All definitions with their descriptions, parsed anew: some megabytes, so keep what is made of it, not itself.

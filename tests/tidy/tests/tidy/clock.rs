@@ -8,6 +8,7 @@ use syn::{ExprAwait, ExprMethodCall, Item};
 
 /// Folders, and which files and folders in them are pure; `""` is all of a folder.
 const PURE: &[(&str, &[&str])] = &[
+    ("names", &[""]),
     ("cel", &[""]),
     ("model", &[""]),
     ("bus/src", &["address.rs", "message.rs", "nats/packet.rs", "nats/in_flight.rs", "permissions.rs", "server/config.rs", "subject.rs"]),

@@ -12,6 +12,7 @@ pub mod node;
 pub mod ownership;
 pub mod pod;
 pub mod replicaset;
+pub mod revisions;
 pub mod runtime;
 pub mod status;
 pub mod tenancy;
@@ -54,7 +55,8 @@ impl Options {
 pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(deployment::Deployments),
-        Box::new(replicaset::ReplicaSets),
+        Box::new(replicaset::REPLICA_SETS),
+        Box::new(replicaset::REPLICATION_CONTROLLERS),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),

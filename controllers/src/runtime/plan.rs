@@ -6,6 +6,7 @@ use model::{Key, Object};
 use serde_json::{Value, json};
 use state_client::events::EventRecord;
 use state_client::{PatchKind, Propagation};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What is to be done for one key. Writes are independent of each other: they travel together, and none waits for another.
@@ -17,6 +18,8 @@ pub struct Plan {
     pub events: Vec<EventRecord>,
     /// When to look again even if nothing changes.
     pub requeue_at: Option<Timestamp>,
+    /// What is tried with this plan that has been in vain before: when it may be tried again, [`super::Attempts`] tells the next plans.
+    pub attempts: Vec<String>,
 }
 
 /// One change.
@@ -92,11 +95,14 @@ pub enum Guard {
 pub struct Says {
     /// About which object: `v1.ObjectReference`.
     pub about: Value,
-    /// Reason, and the words that the object's name follows.
-    pub done: Option<(&'static str, &'static str)>,
-    /// Reason, and the words that the error follows.
-    pub failed: Option<(&'static str, &'static str)>,
+    /// Reason, and what is told, with the object's name for `{}`.
+    pub done: Option<Words>,
+    /// Reason, and what is told, with the error for `{}`.
+    pub failed: Option<Words>,
 }
+
+/// A reason, and what is told with it.
+pub type Words = (&'static str, Cow<'static, str>);
 
 /// The reference to an object that events carry.
 pub fn about(item: &Item) -> Value {
@@ -162,9 +168,17 @@ impl Write {
         self.guards.push(guard);
         self
     }
-    /// With events about its outcome.
-    pub fn says(&mut self, item: &Item, done: (&'static str, &'static str), failed: (&'static str, &'static str)) -> &mut Self {
-        self.says = Some(Says { about: about(item), done: Some(done), failed: Some(failed) });
+    /// With events about its outcome: each a reason, and what is told. `{}` in it stands for the name of the object or for the error.
+    pub fn says<T: Into<Cow<'static, str>>>(&mut self, item: &Item, done: (&'static str, T), failed: (&'static str, T)) -> &mut Self {
+        self.says_failure(item, failed);
+        if let Some(says) = &mut self.says {
+            says.done = Some((done.0, done.1.into()));
+        }
+        self
+    }
+    /// With an event where it fails.
+    pub fn says_failure(&mut self, item: &Item, failed: (&'static str, impl Into<Cow<'static, str>>)) -> &mut Self {
+        self.says = Some(Says { about: about(item), done: None, failed: Some((failed.0, failed.1.into())) });
         self
     }
 }

@@ -20,6 +20,10 @@ impl Resource {
     pub const CLUSTER_ROLES: Self = Self::new("rbac.authorization.k8s.io", "clusterroles");
     /// ConfigMaps.
     pub const CONFIG_MAPS: Self = Self::new("", "configmaps");
+    /// ControllerRevisions.
+    pub const CONTROLLER_REVISIONS: Self = Self::new("apps", "controllerrevisions");
+    /// DaemonSets.
+    pub const DAEMON_SETS: Self = Self::new("apps", "daemonsets");
     /// Deployments.
     pub const DEPLOYMENTS: Self = Self::new("apps", "deployments");
     /// Endpoints.
@@ -34,10 +38,14 @@ impl Resource {
     pub const NAMESPACES: Self = Self::new("", "namespaces");
     /// Nodes.
     pub const NODES: Self = Self::new("", "nodes");
+    /// PersistentVolumeClaims.
+    pub const CLAIMS: Self = Self::new("", "persistentvolumeclaims");
     /// Pods.
     pub const PODS: Self = Self::new("", "pods");
     /// ReplicaSets.
     pub const REPLICA_SETS: Self = Self::new("apps", "replicasets");
+    /// ReplicationControllers.
+    pub const REPLICATION_CONTROLLERS: Self = Self::new("", "replicationcontrollers");
     /// Secrets.
     pub const SECRETS: Self = Self::new("", "secrets");
     /// ServiceAccounts.
@@ -46,6 +54,8 @@ impl Resource {
     pub const DEFINITIONS: Self = Self::new(custom::DEFINITIONS.0, custom::DEFINITIONS.1);
     /// Services.
     pub const SERVICES: Self = Self::new("", "services");
+    /// StatefulSets.
+    pub const STATEFUL_SETS: Self = Self::new("apps", "statefulsets");
 
     /// A resource that is known at compile time.
     pub const fn new(group: &'static str, name: &'static str) -> Self {

@@ -2,7 +2,9 @@
 //!
 //! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
 //! [`all`].
+pub mod amount;
 pub mod cluster_role;
+pub mod daemonset;
 pub mod definition;
 pub mod deployment;
 pub mod endpoints;
@@ -14,6 +16,7 @@ pub mod pod;
 pub mod replicaset;
 pub mod revisions;
 pub mod runtime;
+pub mod statefulset;
 pub mod status;
 pub mod tenancy;
 #[cfg(test)]
@@ -57,6 +60,8 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(deployment::Deployments),
         Box::new(replicaset::REPLICA_SETS),
         Box::new(replicaset::REPLICATION_CONTROLLERS),
+        Box::new(daemonset::DaemonSets),
+        Box::new(statefulset::StatefulSets),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),

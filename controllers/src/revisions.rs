@@ -17,17 +17,6 @@ pub struct History<'a> {
     all: Vec<&'a Arc<Item>>,
 }
 
-/// The revision that an owner's template is.
-pub enum Latest<'a> {
-    /// It is there.
-    Known(&'a Arc<Item>),
-    /// The plan creates it, and nothing of it can be planned before it is there. So many names were taken so far.
-    Created {
-        /// `status.collisionCount`.
-        collisions: i64,
-    },
-}
-
 impl<'a> History<'a> {
     /// Those that the owner controls and selects, and those that it adopts with this plan.
     pub fn claim(view: &'a View, owner: &'a Item, selector: &LabelSelector, plan: &mut Plan) -> Self {
@@ -36,28 +25,34 @@ impl<'a> History<'a> {
         Self { owner, all }
     }
 
+    /// The newest one.
+    pub fn newest(&self) -> Option<&'a Arc<Item>> {
+        self.all.last().copied()
+    }
+
     /// The one of this name.
     pub fn named(&self, name: &str) -> Option<&'a Arc<Item>> {
         self.all.iter().find(|item| item.name() == name).copied()
     }
 
-    /// The revision of the owner's template. One that was before and is again gets the highest number; where there is none it is created, with the
-    /// hash in its name in `label`.
-    pub fn latest(&self, view: &View, label: &str, plan: &mut Plan) -> Latest<'a> {
+    /// The revision of the owner's template. One that was before and is again gets the highest number. Where there is none the plan creates it, with the
+    /// hash in its name in `label`, and `None` is returned: nothing of a revision is planned before it is there.
+    pub fn latest(&self, view: &View, label: &str, plan: &mut Plan) -> Option<&'a Arc<Item>> {
         let data = data(self.owner.object());
-        let newest = self.all.last().copied();
+        let newest = self.newest();
         let next = newest.map_or(0, |item| number(item)) + 1;
         let equal = self.all.iter().rfind(|item| item.object().at(&["data"]) == Some(&data));
         if let Some(equal) = equal {
             if newest.is_some_and(|newest| newest.uid() != equal.uid()) {
                 plan.merge(equal, "", json!({"revision": next}));
             }
-            return Latest::Known(equal);
+            return Some(equal);
         }
-        match newest.filter(|newest| self.restores(view, newest, &data)) {
-            Some(newest) => Latest::Known(newest),
-            None => self.create(view, label, data, next, plan),
+        let same = newest.filter(|newest| self.restores(view, newest, &data));
+        if same.is_none() {
+            self.create(view, label, data, next, plan);
         }
+        same
     }
 
     /// Whether a revision would make the owner's template what it is: that of an earlier version may lack what is a default by now.
@@ -69,11 +64,12 @@ impl<'a> History<'a> {
         data(&restored) == *wanted
     }
 
-    fn create(&self, view: &View, label: &str, data: Value, number: i64, plan: &mut Plan) -> Latest<'a> {
+    fn create(&self, view: &View, label: &str, data: Value, number: i64, plan: &mut Plan) {
         let owner = self.owner.object();
         let template = owner.at(&["spec", "template"]).unwrap_or(&Value::Null);
         let taken = |name: &str| view.get(&Resource::CONTROLLER_REVISIONS, self.owner.namespace(), name).is_some();
-        let mut collisions = owner.int_at(&["status", "collisionCount"]).unwrap_or_default();
+        let before = owner.int_at(&["status", "collisionCount"]).unwrap_or_default();
+        let mut collisions = before;
         let (mut hash, mut name) = names(self.owner.name(), template, collisions);
         while taken(&name) {
             collisions += 1;
@@ -92,7 +88,9 @@ impl<'a> History<'a> {
         revision.set(&["data"], data);
         revision.set(&["revision"], number);
         plan.create(&Resource::CONTROLLER_REVISIONS, revision);
-        Latest::Created { collisions }
+        if collisions != before {
+            plan.merge(self.owner, "status", json!({"status": {"collisionCount": collisions}}));
+        }
     }
 
     /// Those for which `of` holds, the oldest first.
@@ -113,7 +111,9 @@ pub fn truncate(owner: &Item, old: &[&Arc<Item>], lives: impl Fn(&Item) -> bool,
 /// The template that a revision holds.
 pub fn template(revision: &Item) -> Value {
     let mut template = revision.object().at(&["data", "spec", "template"]).cloned().unwrap_or_default();
-    template.as_object_mut().map(|t| t.remove("$patch"));
+    if let Some(template) = template.as_object_mut() {
+        template.remove("$patch");
+    }
     template
 }
 

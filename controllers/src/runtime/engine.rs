@@ -417,7 +417,7 @@ impl Tally {
                 self.say(write, write.says.as_ref().and_then(|s| s.done.as_ref()), name, false);
             }
             WriteOutcome::Held | WriteOutcome::Unsent => self.again = true,
-            WriteOutcome::Failed(error) if error.is_conflict() => {
+            WriteOutcome::Failed(error) if error.is_conflict() || taken(write, &error) => {
                 self.conflicts += 1;
                 self.again = true;
             }
@@ -443,6 +443,11 @@ impl Tally {
             self.events.push(EventRecord { about: says.about.clone(), warning, reason: (*reason).into(), message: words.replace("{}", what) });
         }
     }
+}
+
+/// Whether an object of that name is there, which the view will show.
+fn taken(write: &Write, error: &ApiError) -> bool {
+    matches!(write.op, WriteOp::Create(_)) && error.reason == Reason::AlreadyExists
 }
 
 fn namespace_ends(error: &ApiError) -> bool {

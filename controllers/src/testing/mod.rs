@@ -147,13 +147,20 @@ impl Sim {
 
     /// What a hollow node does to one pod: takes it, gets it ready, lets it go.
     pub fn hollow(&mut self, pod: &Key) {
+        if self.world.objects.get(pod).is_some_and(|o| !ready(o.object()) && o.object().deletion_timestamp().is_none()) {
+            self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
+        }
+        self.hollow_as_bound(pod);
+    }
+
+    /// The same for a pod that is bound already.
+    pub fn hollow_as_bound(&mut self, pod: &Key) {
         let Some(object) = self.world.objects.get(pod).map(|o| o.object().clone()) else { return };
         if object.deletion_timestamp().is_some() {
             self.world.forget(pod);
         } else if !ready(&object) {
             let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": model::time::format(self.now)});
             let status = json!({"status": {"phase": "Running", "podIP": format!("10.0.0.{}", pod.name.len()), "conditions": [condition]}});
-            self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
             self.patch(&Resource::PODS, &pod.name, "status", status);
         }
     }

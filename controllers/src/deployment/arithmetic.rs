@@ -67,7 +67,6 @@ fn fenceposts(surge: Option<&Value>, unavailable: Option<&Value>, replicas: i64)
     if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
 }
 
-
 /// A ReplicaSet in a Deployment that is scaled while it rolls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sized {

@@ -1,8 +1,8 @@
 //! The runtime as one value without I/O: it takes changes and outcomes of writes, and returns plans to carry out. The time is an argument.
+use super::attempts::{self, Attempts};
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
-use super::attempts::{self, Attempts};
 use super::plan::{Plan, Words, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;

@@ -60,8 +60,7 @@ pub fn new_pod(set: &Item, ordinal: i64, template: &Value, revision: &str) -> Ob
 
 /// The merge patch that gives a pod the labels that its name is told by; `None` where it has them.
 pub fn missing_labels(pod: &Item, ordinal: i64) -> Option<Value> {
-    (pod.label(NAME_LABEL) != Some(pod.name()))
-        .then(|| json!({"metadata": {"labels": {(NAME_LABEL): pod.name(), (INDEX_LABEL): ordinal.to_string()}}}))
+    (pod.label(NAME_LABEL) != Some(pod.name())).then(|| json!({"metadata": {"labels": {(NAME_LABEL): pod.name(), (INDEX_LABEL): ordinal.to_string()}}}))
 }
 
 /// The claim of an ordinal by a template, with these owners.
@@ -89,7 +88,16 @@ mod tests {
 
     #[test]
     fn a_pods_name_is_its_sets_and_a_number() {
-        let cases = [("web-0", Some(0)), ("web-12", Some(12)), ("web-x", None), ("web-", None), ("web", None), ("web-1-2", None), ("other-0", None), ("web-99999999999", None)];
+        let cases = [
+            ("web-0", Some(0)),
+            ("web-12", Some(12)),
+            ("web-x", None),
+            ("web-", None),
+            ("web", None),
+            ("web-1-2", None),
+            ("other-0", None),
+            ("web-99999999999", None),
+        ];
         for (name, expected) in cases {
             assert_eq!(ordinal("web", name), expected, "{name}");
         }

@@ -171,7 +171,8 @@ impl<'a> Look<'a> {
             _ => ["SuccessfulUpdate", "FailedUpdate"],
         };
         let set = self.set.name();
-        let (told, error) = (format!("{verb} Pod {name} in StatefulSet {set} successful"), format!("{verb} Pod {name} in StatefulSet {set} failed error: {{}}"));
+        let (told, error) =
+            (format!("{verb} Pod {name} in StatefulSet {set} successful"), format!("{verb} Pod {name} in StatefulSet {set} failed error: {{}}"));
         write.says(self.set, (done, told), (failed, error));
     }
 }

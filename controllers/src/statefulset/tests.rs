@@ -131,7 +131,8 @@ fn as_many_as_may_be_unavailable_go_at_a_time() {
         sim.run_pods();
         image(&mut sim, "v2");
         sim.settle();
-        let ending: Vec<_> = sim.all(&Resource::PODS).into_iter().filter(|p| p.object().deletion_timestamp().is_some()).map(|p| p.key.name.to_string()).collect();
+        let ending: Vec<_> =
+            sim.all(&Resource::PODS).into_iter().filter(|p| p.object().deletion_timestamp().is_some()).map(|p| p.key.name.to_string()).collect();
         assert_eq!((ending.len(), ending), (going, vec!["db-3".to_owned(), "db-4".to_owned()]), "{policy}");
         sim.run_pods();
         assert!(images(&sim).iter().all(|(_, image)| image == "v2"));
@@ -178,7 +179,10 @@ fn a_pod_that_ended_is_replaced_and_one_that_is_not_available_holds_the_next() {
     sim.settle();
     sim.hollow(&Resource::PODS.key("a", "db-0"));
     sim.settle();
-    assert_eq!((sim.names(&Resource::PODS), &status(&sim)["readyReplicas"], &status(&sim)["availableReplicas"]), (vec!["db-0".to_owned()], &json!(1), &json!(0)));
+    assert_eq!(
+        (sim.names(&Resource::PODS), &status(&sim)["readyReplicas"], &status(&sim)["availableReplicas"]),
+        (vec!["db-0".to_owned()], &json!(1), &json!(0))
+    );
     sim.pass(10);
     assert_eq!(sim.names(&Resource::PODS), ["db-0", "db-1"]);
     sim.patch(&Resource::PODS, "db-1", "status", json!({"status": {"phase": "Failed"}}));

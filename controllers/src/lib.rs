@@ -5,10 +5,12 @@
 pub mod amount;
 pub mod cluster_role;
 pub mod daemonset;
+pub mod cron_job;
 pub mod definition;
 pub mod deployment;
 pub mod endpoints;
 pub mod garbage;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
@@ -22,6 +24,7 @@ pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod token_secret;
+pub mod ttl_after_finished;
 
 use jiff::SignedDuration;
 use model::Kinds;
@@ -62,6 +65,10 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(replicaset::REPLICATION_CONTROLLERS),
         Box::new(daemonset::DaemonSets),
         Box::new(statefulset::StatefulSets),
+        Box::new(job::Jobs),
+        Box::new(job::OrphanPods),
+        Box::new(ttl_after_finished::TtlAfterFinished),
+        Box::new(cron_job::CronJobs),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),

@@ -109,6 +109,7 @@ struct Status {
     pod_ips: Option<Box<[PodIp]>>,
     conditions: Conditions,
     container_statuses: Option<Box<[ContainerStatus]>>,
+    init_container_statuses: Option<Box<[ContainerStatus]>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -209,10 +210,17 @@ impl Pod {
     pub fn restarts(&self) -> i64 {
         self.status.container_statuses.iter().flatten().map(|s| s.restart_count).max().unwrap_or_default()
     }
+    /// The restarts of all of its containers.
+    pub fn all_restarts(&self) -> i64 {
+        [&self.status.container_statuses, &self.status.init_container_statuses].into_iter().flatten().flatten().map(|s| s.restart_count).sum()
+    }
+    /// One of its annotations.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key)?.as_str()
+    }
     /// `controller.kubernetes.io/pod-deletion-cost`: pods of lower cost go first.
     pub fn deletion_cost(&self) -> i32 {
-        let cost = self.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
-        cost.and_then(Value::as_str).and_then(|c| c.parse().ok()).unwrap_or_default()
+        self.annotation("controller.kubernetes.io/pod-deletion-cost").and_then(|c| c.parse().ok()).unwrap_or_default()
     }
     /// Its addresses, the first one first.
     pub fn ips(&self) -> Vec<&str> {

@@ -413,6 +413,7 @@ impl Tally {
             WriteOutcome::Done(object) => {
                 self.done += 1;
                 self.awaits.push(shown(write, object.as_deref(), before));
+                self.events.extend(write.tells.iter().cloned());
                 let name = object.as_ref().map_or(&*write.key.name, |o| &*o.key.name);
                 self.say(write, write.says.as_ref().and_then(|s| s.done.as_ref()), name, false);
             }

@@ -33,6 +33,8 @@ pub struct Write {
     pub guards: Vec<Guard>,
     /// What is to be told about its outcome.
     pub says: Option<Says>,
+    /// What else is to be told once it is done.
+    pub tells: Vec<EventRecord>,
 }
 
 /// Kinds of changes.
@@ -104,6 +106,11 @@ pub struct Says {
 /// A reason, and what is told with it.
 pub type Words = (&'static str, Cow<'static, str>);
 
+/// An event about an object.
+pub fn record(item: &Item, warning: bool, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> EventRecord {
+    EventRecord { about: about(item), warning, reason: reason.into(), message: message.into() }
+}
+
 /// The reference to an object that events carry.
 pub fn about(item: &Item) -> Value {
     let (version, kind) = item.read(|object| (object.api_version().to_owned(), object.kind().to_owned()));
@@ -132,7 +139,7 @@ impl Plan {
     }
     /// Adds a write.
     pub fn write(&mut self, key: Key, op: WriteOp) -> &mut Write {
-        self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None })
+        self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None, tells: Vec::new() })
     }
     /// Adds a new object.
     pub fn create(&mut self, resource: &Resource, object: Object) -> &mut Write {
@@ -152,13 +159,18 @@ impl Plan {
     pub fn delete(&mut self, item: &Item) -> &mut Write {
         self.write(item.key().clone(), WriteOp::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: None })
     }
+    /// Takes a finalizer off this very object, whatever others it has.
+    pub fn drop_finalizer(&mut self, item: &Item, finalizer: &str) -> &mut Write {
+        let patch = json!({"metadata": {"uid": item.uid(), "$deleteFromPrimitiveList/finalizers": [finalizer]}});
+        self.write(item.key().clone(), WriteOp::Patch { subresource: "", kind: PatchKind::Strategic, patch })
+    }
     /// Adds an event about an object.
     pub fn tell(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: false, reason: reason.into(), message: message.into() });
+        self.events.push(record(item, false, reason, message));
     }
     /// Adds a warning about an object.
     pub fn warn(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: true, reason: reason.into(), message: message.into() });
+        self.events.push(record(item, true, reason, message));
     }
 }
 
@@ -166,6 +178,11 @@ impl Write {
     /// Only if `guard` holds.
     pub fn guard(&mut self, guard: Guard) -> &mut Self {
         self.guards.push(guard);
+        self
+    }
+    /// With events of which there is word once it is done.
+    pub fn tells(&mut self, events: Vec<EventRecord>) -> &mut Self {
+        self.tells.extend(events);
         self
     }
     /// With events about its outcome: each a reason, and what is told. `{}` in it stands for the name of the object or for the error.

@@ -22,6 +22,8 @@ impl Resource {
     pub const CONFIG_MAPS: Self = Self::new("", "configmaps");
     /// ControllerRevisions.
     pub const CONTROLLER_REVISIONS: Self = Self::new("apps", "controllerrevisions");
+    /// CronJobs.
+    pub const CRON_JOBS: Self = Self::new("batch", "cronjobs");
     /// DaemonSets.
     pub const DAEMON_SETS: Self = Self::new("apps", "daemonsets");
     /// Deployments.
@@ -32,6 +34,8 @@ impl Resource {
     pub const ENDPOINT_SLICES: Self = Self::new("discovery.k8s.io", "endpointslices");
     /// Events.
     pub const EVENTS: Self = Self::new("", "events");
+    /// Jobs.
+    pub const JOBS: Self = Self::new("batch", "jobs");
     /// Leases.
     pub const LEASES: Self = Self::new("coordination.k8s.io", "leases");
     /// Namespaces.

@@ -35,6 +35,13 @@ impl Sim {
         Self { world, engine, now, shown: BTreeMap::new(), jobs: VecDeque::new(), events: Vec::new(), plans: Vec::new() }
     }
 
+    /// The process ends and begins anew: what was under way is lost, and it has seen nothing.
+    pub fn restart(&mut self, controllers: Vec<Box<dyn Controller>>) {
+        self.engine = Engine::new(controllers, Arc::new(model::kinds::builtin()), &crate::lookups()).unwrap();
+        self.jobs.clear();
+        self.shown.clear();
+    }
+
     /// Shows one resource's news to the engine.
     pub fn show(&mut self, resource: &Resource) -> bool {
         let from = self.shown.get(resource).copied();

@@ -46,6 +46,7 @@ impl World {
         match request.verb {
             Verb::Create => self.create_object(&kind, key, &request),
             Verb::Patch => self.change(&kind, &key, &request, |old, body| match body {
+                Body::Patch(state_client::PatchKind::Strategic, patch) => model::patch::apply_strategic(old, patch, kind.schema.name()),
                 Body::Patch(_, patch) => model::patch::apply_merge(old, patch),
                 _ => unreachable!("a patch has a patch"),
             }),

@@ -1,0 +1,85 @@
+//! What became of a CronJob's Jobs: which go on, when the last one was due and when one succeeded last, and which are kept.
+use super::{Round, SCHEDULED};
+use crate::job::brief::{Brief, brief};
+use crate::runtime::{Item, Resource, about};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// A Job that a CronJob controls.
+pub struct Child<'a> {
+    /// The Job.
+    pub job: &'a Arc<Item>,
+    brief: Arc<Brief>,
+    /// For which time the CronJob made it; `None` of one that it didn't make.
+    due: Option<Timestamp>,
+}
+
+impl<'a> Child<'a> {
+    /// A Job of `cron`.
+    pub fn of(job: &'a Arc<Item>, cron: &Item) -> Self {
+        let due: Option<Timestamp> = job.read(|object| object.annotation(SCHEDULED).and_then(|time| time.parse().ok()));
+        let made = |due: &Timestamp| job.name() == format!("{}-{}", cron.name(), due.as_second() / 60);
+        Self { job, brief: brief(job), due: due.filter(made) }
+    }
+}
+
+impl Round<'_> {
+    /// Brings the list of the Jobs that go on, and the last times, to where the Jobs are.
+    pub fn follow(&mut self) {
+        let children = std::mem::take(&mut self.children);
+        for child in &children {
+            self.follow_job(child);
+        }
+        let (view, namespace) = (self.view, self.cron.namespace());
+        let there = |name: &str, uid: &str| view.get(&Resource::JOBS, namespace, name).is_some_and(|job| job.uid() == uid);
+        let (kept, missing) = std::mem::take(&mut self.active)
+            .into_iter()
+            .partition(|job| there(job["name"].as_str().unwrap_or_default(), job["uid"].as_str().unwrap_or_default()));
+        self.active = kept;
+        for job in missing {
+            self.tell("MissingJob", format!("Active job went missing: {}", job["name"].as_str().unwrap_or_default()));
+        }
+        self.children = children;
+    }
+
+    fn follow_job(&mut self, child: &Child<'_>) {
+        let (uid, name) = (child.job.uid(), child.job.name());
+        let listed = self.active.iter().position(|job| job["uid"] == uid);
+        self.last_schedule = self.last_schedule.max(child.due);
+        match (child.brief.end, listed) {
+            // one that is replaced isn't listed any more
+            (None, None) if child.due.is_some() => {
+                if !child.job.deleting() {
+                    self.active.push(about(child.job));
+                }
+            }
+            (None, None) => {
+                self.plan.warn(self.cron, "UnexpectedJob", format!("Saw a job that the controller did not create or forgot: {name}"));
+            }
+            (Some(end), Some(at)) => {
+                self.active.remove(at);
+                let condition = if end.complete { "Complete" } else { "Failed" };
+                self.tell("SawCompletedJob", format!("Saw completed job: {name}, condition: {condition}"));
+            }
+            _ => {}
+        }
+        if child.brief.end.is_some_and(|end| end.complete) {
+            self.last_success = self.last_success.max(child.brief.completed);
+        }
+    }
+
+    /// Deletes Jobs that have ended beyond those that are kept, the oldest ones first.
+    pub fn clean(&mut self) {
+        for (field, complete) in [("successfulJobsHistoryLimit", true), ("failedJobsHistoryLimit", false)] {
+            let Some(limit) = self.object.int_at(&["spec", field]) else { continue };
+            let ended = |child: &&Child<'_>| !child.job.deleting() && child.brief.end.is_some_and(|end| end.complete == complete);
+            let mut ended: Vec<(Timestamp, Arc<Item>)> =
+                self.children.iter().filter(ended).map(|child| (child.brief.started.unwrap_or(Timestamp::MAX), child.job.clone())).collect();
+            ended.sort_by(|(a, x), (b, y)| (a, x.name()).cmp(&(b, y.name())));
+            let beyond = ended.len().saturating_sub(usize::try_from(limit).unwrap_or_default());
+            for (_, job) in ended.into_iter().take(beyond) {
+                self.delete(&job);
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ pub struct Child<'a> {
     pub job: &'a Arc<Item>,
     brief: Arc<Brief>,
     /// For which time the CronJob made it; `None` of one that it didn't make.
-    due: Option<Timestamp>,
+    pub due: Option<Timestamp>,
 }
 
 impl<'a> Child<'a> {
@@ -72,7 +72,9 @@ impl Round<'_> {
     pub fn clean(&mut self) {
         for (field, complete) in [("successfulJobsHistoryLimit", true), ("failedJobsHistoryLimit", false)] {
             let Some(limit) = self.object.int_at(&["spec", field]) else { continue };
-            let ended = |child: &&Child<'_>| !child.job.deleting() && child.brief.end.is_some_and(|end| end.complete == complete);
+            // that its time was begun is written first
+            let noted = |child: &Child<'_>| child.due.is_none_or(|due| self.noted.is_some_and(|noted| due <= noted));
+            let ended = |child: &&Child<'_>| !child.job.deleting() && noted(child) && child.brief.end.is_some_and(|end| end.complete == complete);
             let mut ended: Vec<(Timestamp, Arc<Item>)> =
                 self.children.iter().filter(ended).map(|child| (child.brief.started.unwrap_or(Timestamp::MAX), child.job.clone())).collect();
             ended.sort_by(|(a, x), (b, y)| (a, x.name()).cmp(&(b, y.name())));

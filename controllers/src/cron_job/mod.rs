@@ -31,7 +31,8 @@ impl Controller for CronJobs {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        let jobs = |view: &View, change: crate::runtime::ViewChange<'_>| change.both().filter_map(|job| controller_key(view, job, &Resource::CRON_JOBS)).collect();
+        let jobs =
+            |view: &View, change: crate::runtime::ViewChange<'_>| change.both().filter_map(|job| controller_key(view, job, &Resource::CRON_JOBS)).collect();
         vec![Input::itself(Resource::CRON_JOBS), Input::new(Resource::JOBS, jobs)]
     }
 
@@ -61,6 +62,8 @@ struct Round<'a> {
     /// Its Jobs that go on, as references.
     active: Vec<Value>,
     last_schedule: Option<Timestamp>,
+    /// When the last Job was due, as the status is seen to say.
+    noted: Option<Timestamp>,
     last_success: Option<Timestamp>,
     plan: Plan,
     told: Vec<EventRecord>,
@@ -80,6 +83,7 @@ impl<'a> Round<'a> {
             now,
             active: object.list_at(&["status", "active"]).to_vec(),
             last_schedule: time("lastScheduleTime"),
+            noted: time("lastScheduleTime"),
             last_success: time("lastSuccessfulTime"),
             plan: Plan::nothing(),
             told: Vec::new(),
@@ -158,8 +162,8 @@ impl<'a> Round<'a> {
                 let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
                 self.plan.tell(self.cron, "JobAlreadyActive", message);
             }
-            // the next one begins once these are seen to go
-            "Replace" if self.replace() => {}
+            // the next one begins once these are seen to go, and they go once it is written that they were begun
+            "Replace" if self.last_schedule != self.noted || self.replace() => {}
             _ => {
                 let job = self.job(name, due, timing);
                 let create = self.plan.create(&Resource::JOBS, job);

@@ -13,14 +13,14 @@ pub fn until(failures: i64, last: Timestamp) -> Option<Timestamp> {
     Some(later(last, SignedDuration::from_secs((FIRST << doublings).min(MOST))))
 }
 
-/// When a Job may make pods, by how its pods ended that are still there. `counted` is how many failures its status has: a pod that is being deleted and isn't
-/// tracked any more has failed only if these aren't explained by others, since the Job deletes pods of its own, too.
-pub fn of_job(pods: &[JobPod<'_>], spec: &Spec<'_>, counted: i64) -> Option<Timestamp> {
+/// When a Job may make pods, by how its pods ended: those that are there, and those that went at these times. `counted` is how many failures its status has: a
+/// pod that goes or went and isn't tracked any more has failed only if these aren't explained by others, since the Job deletes pods of its own, too.
+pub fn of_job(pods: &[JobPod<'_>], spec: &Spec<'_>, counted: i64, gone: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
     let certain = |pod: &&JobPod<'_>| pod.counts(spec) && (pod.pod.phase() == "Failed" || (pod.tracked && pod.failed(spec)));
     let mut failures: Vec<Timestamp> = pods.iter().filter(certain).map(JobPod::ended_at).collect();
     let unexplained = usize::try_from(counted).unwrap_or_default().saturating_sub(failures.len());
-    let perhaps = pods.iter().filter(|pod| pod.counts(spec) && pod.failed(spec) && !certain(pod));
-    failures.extend(perhaps.take(unexplained).map(JobPod::ended_at));
+    let goes = pods.iter().filter(|pod| pod.counts(spec) && pod.failed(spec) && !certain(pod)).map(JobPod::ended_at);
+    failures.extend(goes.chain(gone).take(unexplained));
     let succeeded = pods.iter().filter(|pod| pod.counts(spec) && pod.succeeded()).map(JobPod::ended_at).max();
     failures.retain(|at| succeeded.is_none_or(|success| *at > success));
     let last = failures.iter().max().copied()?;

@@ -88,15 +88,9 @@ mod tests {
 
     #[test]
     fn texts() {
-        for (text, completions, expected) in [
-            ("", 5, ""),
-            ("0,2-4", 5, "0,2-4"),
-            ("0,1,2", 5, "0-2"),
-            ("0,1,3", 5, "0,1,3"),
-            ("0-9", 5, "0-4"),
-            ("3,7-9", 5, "3"),
-            ("1,x,2-y,4", 5, "1,4"),
-        ] {
+        for (text, completions, expected) in
+            [("", 5, ""), ("0,2-4", 5, "0,2-4"), ("0,1,2", 5, "0-2"), ("0,1,3", 5, "0,1,3"), ("0-9", 5, "0-4"), ("3,7-9", 5, "3"), ("1,x,2-y,4", 5, "1,4")]
+        {
             assert_eq!(Indexes::parse(text, completions).to_string(), expected, "{text}");
         }
     }

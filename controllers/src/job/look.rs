@@ -4,7 +4,7 @@ use super::pods::JobPod;
 use super::policy::{self, Verdict};
 use super::spec::Spec;
 use super::status::Status;
-use crate::runtime::{Item, Moment, Plan, later};
+use crate::runtime::{Item, Moment, Plan, Resource, View, later};
 use jiff::{SignedDuration, Timestamp};
 use model::Object;
 use serde_json::Value;
@@ -61,6 +61,8 @@ pub struct Draft {
 
 /// One look at one Job.
 pub struct Look<'a> {
+    /// What is seen.
+    pub view: &'a View,
     /// The Job.
     pub job: &'a Item,
     /// The Job, parsed.
@@ -83,12 +85,17 @@ pub struct Look<'a> {
     pub failed_indexes: Option<Indexes>,
     /// The last pod of each index that is to be made again: it isn't counted before the next one is there, which carries how many failed before it.
     pub replaced: BTreeMap<i64, usize>,
+    /// Until when some of its pods may be older than it, for all that is seen: they may be counted already.
+    pub unsure_until: Option<Timestamp>,
     verdicts: HashMap<Arc<str>, Verdict>,
 }
 
+/// So long pods that may be older than their Job are waited for.
+const UNSURE: SignedDuration = SignedDuration::from_secs(2);
+
 impl<'a> Look<'a> {
     /// A look at `job`, whose pods are `pods`.
-    pub fn new(job: &'a Item, pods: &[&'a Arc<Item>], at: &'a Moment<'a>) -> Self {
+    pub fn new(view: &'a View, job: &'a Item, pods: &[&'a Arc<Item>], at: &'a Moment<'a>) -> Self {
         let object = job.object();
         let spec = Spec::of(object);
         let mut pods: Vec<JobPod<'a>> = pods.iter().map(|item| JobPod::of(item, &spec)).collect();
@@ -97,6 +104,7 @@ impl<'a> Look<'a> {
         let (completed_indexes, failed_indexes) = (seen.completed_indexes.clone(), None);
         let (succeeded, failed) = (seen.succeeded, seen.failed);
         let mut look = Self {
+            view,
             job,
             object,
             spec,
@@ -108,12 +116,24 @@ impl<'a> Look<'a> {
             completed_indexes,
             failed_indexes,
             replaced: BTreeMap::new(),
+            unsure_until: None,
             verdicts: HashMap::new(),
         };
+        look.unsure_until = look.unsure_until();
         look.judge_pods();
         look.count();
         look.count_indexes();
         look
+    }
+
+    /// The Job's status may have been written after a pod lost its finalizer, while the pod is still seen with it: watches are independent of each other, and
+    /// who has just begun has seen neither before.
+    fn unsure_until(&self) -> Option<Timestamp> {
+        let (shown, revision) = (self.view.revision(&Resource::PODS).unwrap_or_default(), self.job.revision());
+        let over = |pod: &JobPod<'_>| pod.succeeded() || pod.failed(&self.spec);
+        let unsure = shown < revision && self.fresh().any(|pod| over(pod) && pod.item.revision() < revision);
+        let until = later(self.job.seen_at, UNSURE);
+        (unsure && self.at.now < until).then_some(until)
     }
 
     fn judge_pods(&mut self) {
@@ -151,7 +171,9 @@ impl<'a> Look<'a> {
         self.completed_indexes = self.seen.completed_indexes.with(tracked().filter(|pod| pod.succeeded()).filter_map(|pod| pod.index));
         self.succeeded = self.completed_indexes.total();
         if let Some(limit) = self.spec.backoff_limit_per_index {
-            let failed = tracked().filter(|pod| self.fails_index(pod, limit)).filter_map(|pod| pod.index);
+            // once the Job fails its pods are ended, whatever their indexes
+            let ends = self.noted().is_some();
+            let failed = tracked().filter(|pod| !ends && self.fails_index(pod, limit)).filter_map(|pod| pod.index);
             self.failed_indexes = Some(self.seen.failed_indexes.clone().unwrap_or_default().with(failed));
             self.replaced = self.replaced_pods();
         }
@@ -187,8 +209,12 @@ impl<'a> Look<'a> {
 
     /// How it ends, as its status says or as its pods show; `None` while it goes on.
     pub fn ending(&self) -> Option<Ending> {
+        self.noted().or_else(|| self.failure()).or_else(|| self.success())
+    }
+
+    fn noted(&self) -> Option<Ending> {
         let noted = |r#type, success| self.seen.holds(r#type).map(|condition| Ending::noted(condition, success));
-        noted("SuccessCriteriaMet", true).or_else(|| noted("FailureTarget", false)).or_else(|| self.failure()).or_else(|| self.success())
+        noted("SuccessCriteriaMet", true).or_else(|| noted("FailureTarget", false))
     }
 
     fn failure(&self) -> Option<Ending> {

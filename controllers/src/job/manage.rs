@@ -86,7 +86,8 @@ fn create(look: &Look<'_>, active: &[&JobPod<'_>], draft: &mut Draft) {
         (Some(_), Some(index)) => look.replaced(*index).and_then(backoff::of_index),
         _ => None,
     };
-    let all = look.spec.backoff_limit_per_index.is_none().then(|| backoff::of_job(&look.pods, &look.spec, look.failed)).flatten();
+    let gone = look.view.gone_of(&Resource::PODS, look.job.uid());
+    let all = if look.spec.backoff_limit_per_index.is_none() { backoff::of_job(&look.pods, &look.spec, look.failed, gone) } else { None };
     let waits = |place: &Option<i64>| due(place).or(all).filter(|at| *at > look.at.now);
     if let Some(next) = places.iter().filter_map(waits).min() {
         draft.plan.look_again(next);

@@ -55,7 +55,7 @@ impl Controller for Jobs {
         let Ok(selector) = ownership::selector(job) else { return plan };
         let pods = claim(view, job, &selector, &mut plan);
         // pods that are taken over or let go are counted once that is seen
-        if plan.is_empty() { sync(&Look::new(job, &pods, at)) } else { plan }
+        if plan.is_empty() { sync(&Look::new(view, job, &pods, at)) } else { plan }
     }
 }
 
@@ -92,6 +92,11 @@ fn sync(look: &Look<'_>) -> Plan {
     draft.status.active = draft.active;
     draft.status.ready = amount(active.iter().filter(|pod| pod.pod.ready()).count());
     draft.status.terminating = amount(look.pods.iter().filter(|pod| pod.ending()).count());
+    if let Some(until) = look.unsure_until {
+        draft.plan.look_again(until);
+        track::track(look, None, &mut draft);
+        return report(look, draft);
+    }
     let mut ending = look.ending();
     if ending.is_some() {
         manage::delete(look, active, &mut draft);
@@ -125,8 +130,7 @@ fn go_on(look: &Look<'_>, draft: &mut Draft) -> Option<Ending> {
 
 /// Notes that the Job is suspended, or goes on: its time counts from then.
 fn note_pause(look: &Look<'_>, draft: &mut Draft) {
-    let (reason, event, message) =
-        if look.spec.suspended { ("JobSuspended", "Suspended", "Job suspended") } else { ("JobResumed", "Resumed", "Job resumed") };
+    let (reason, event, message) = if look.spec.suspended { ("JobSuspended", "Suspended", "Job suspended") } else { ("JobResumed", "Resumed", "Job resumed") };
     if draft.status.set("Suspended", look.spec.suspended, (reason, message), look.at.now) {
         draft.status.started = (!look.spec.suspended).then_some(look.at.now);
         draft.told.push(record(look.job, false, event, message));

@@ -97,12 +97,21 @@ mod tests {
         let job = |why: &str| Verdict { fails_job: Some(why.to_owned()), ..Verdict::default() };
         for (status, expected) in [
             (json!({}), Verdict::default()),
-            (json!({"containerStatuses": [ended("side", 42), ended("main", 42)]}), job("Container main for pod a/p failed with exit code 42 matching FailJob rule at index 1")),
+            (
+                json!({"containerStatuses": [ended("side", 42), ended("main", 42)]}),
+                job("Container main for pod a/p failed with exit code 42 matching FailJob rule at index 1"),
+            ),
             (json!({"containerStatuses": [ended("side", 42)]}), Verdict::default()),
-            (json!({"containerStatuses": [ended("main", 0)], "initContainerStatuses": [ended("init", 7)]}), Verdict { fails_index: true, ..Verdict::default() }),
+            (
+                json!({"containerStatuses": [ended("main", 0)], "initContainerStatuses": [ended("init", 7)]}),
+                Verdict { fails_index: true, ..Verdict::default() },
+            ),
             (json!({"containerStatuses": [ended("main", 1)], "conditions": [{"type": "Bad", "status": "False"}]}), Verdict::default()),
             (json!({"conditions": [{"type": "Bad", "status": "False"}]}), job("Pod a/p has condition Bad matching FailJob rule at index 4")),
-            (json!({"conditions": [{"type": "DisruptionTarget", "status": "True"}], "containerStatuses": [ended("main", 42)]}), Verdict { ignored: true, ..Verdict::default() }),
+            (
+                json!({"conditions": [{"type": "DisruptionTarget", "status": "True"}], "containerStatuses": [ended("main", 42)]}),
+                Verdict { ignored: true, ..Verdict::default() },
+            ),
         ] {
             assert_eq!(failure(&policy, &pod(status.clone())), expected, "{status}");
         }

@@ -71,7 +71,13 @@ fn one_pod_takes_few_writes() {
     sim.settle();
     sim.pass(1);
     finish_all(&mut sim, 0);
-    insta::assert_snapshot!(sim.plans.concat(), @"");
+    insta::assert_snapshot!(sim.plans.concat(), @r#"
+    create pods a/j-*
+    patch jobs.batch a/j/status {"metadata":{"resourceVersion":"1","uid":"uid-1"},"status":{"active":1,"ready":0,"startTime":"2026-01-01T00:00:00Z","terminating":0,"uncountedTerminatedPods":{"failed":null,"succeeded":null}}}
+    patch jobs.batch a/j/status {"metadata":{"resourceVersion":"3","uid":"uid-1"},"status":{"active":null,"conditions":[{"lastProbeTime":"2026-01-01T00:00:01Z","lastTransitionTime":"2026-01-01T00:00:01Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"SuccessCriteriaMet"}],"uncountedTerminatedPods":{"failed":null,"succeeded":["uid-2"]}}}
+    patch pods a/j-00002 {"metadata":{"$deleteFromPrimitiveList/finalizers":["batch.kubernetes.io/job-tracking"],"uid":"uid-2"}}
+    patch jobs.batch a/j/status {"metadata":{"resourceVersion":"5","uid":"uid-1"},"status":{"completionTime":"2026-01-01T00:00:01Z","conditions":[{"lastProbeTime":"2026-01-01T00:00:01Z","lastTransitionTime":"2026-01-01T00:00:01Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"SuccessCriteriaMet"},{"lastProbeTime":"2026-01-01T00:00:01Z","lastTransitionTime":"2026-01-01T00:00:01Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"Complete"}],"succeeded":1,"uncountedTerminatedPods":{"failed":null,"succeeded":null}}}
+    "#);
     assert_eq!(sim.events, ["j SuccessfulCreate: Created pod: j-00002", "j Completed: Job completed"]);
 }
 
@@ -132,7 +138,8 @@ fn pods_of_an_indexed_job_know_their_index() {
     let pod = &index(&sim, 1)[0];
     assert!(pod.name().starts_with("j-1-"), "{}", pod.name());
     assert_eq!((pod.str_at(&["spec", "hostname"]), pod.label(INDEX)), ("j-1", Some("1")));
-    let variable = json!({"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-completion-index']"}}});
+    let variable =
+        json!({"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-completion-index']"}}});
     assert_eq!(pod.list_at(&["spec", "containers"])[0]["env"], json!([variable]));
     for at in [0, 2] {
         let name = index(&sim, at)[0].name().to_owned();
@@ -244,6 +251,7 @@ fn a_deadline_counts_while_it_runs() {
     sim.pass(100);
     assert_eq!((living(&sim).len(), holds(&sim), &status(&sim)["startTime"]), (0, vec!["Suspended JobSuspended".to_owned()], &Value::Null));
     sim.patch(&Resource::JOBS, "j", "", json!({"spec": {"suspend": false}}));
+    sim.settle();
     sim.pass(59);
     assert_eq!((living(&sim).len(), holds(&sim)), (1, Vec::new()));
     sim.pass(1);
@@ -262,7 +270,10 @@ fn a_suspended_job_has_no_pods_and_none_of_them_has_failed() {
     sim.patch(&Resource::JOBS, "j", "", json!({"spec": {"suspend": true}}));
     sim.settle();
     let found = status(&sim);
-    assert_eq!((living(&sim).len(), found["succeeded"].as_i64(), &found["failed"], &found["active"], &found["startTime"]), (0, Some(1), &Value::Null, &Value::Null, &Value::Null));
+    assert_eq!(
+        (living(&sim).len(), found["succeeded"].as_i64(), &found["failed"], &found["active"], &found["startTime"]),
+        (0, Some(1), &Value::Null, &Value::Null, &Value::Null)
+    );
     sim.patch(&Resource::JOBS, "j", "", json!({"spec": {"suspend": false}}));
     sim.settle();
     assert_eq!(finish_all(&mut sim, 0), 2);
@@ -286,6 +297,24 @@ fn a_pod_that_ends_slowly_is_replaced_at_once_or_when_it_is_over() {
         sim.pass(600);
         assert_eq!(living(&sim).len(), expected, "{policy}");
     }
+}
+
+#[test]
+fn pods_that_are_deleted_have_failed_and_are_made_again_later() {
+    let mut sim = sim();
+    sim.create(job(json!({"completions": 1})));
+    sim.settle();
+    for wait in [10, 20] {
+        let pods = living(&sim);
+        sim.delete(&Resource::PODS, &pods[0], None);
+        sim.settle();
+        assert_eq!(sim.get(&Resource::PODS, &pods[0]), None);
+        sim.pass(wait - 1);
+        assert_eq!(living(&sim).len(), 0);
+        sim.pass(1);
+        assert_eq!(living(&sim).len(), 1);
+    }
+    assert_eq!(status(&sim)["failed"], 2);
 }
 
 #[test]
@@ -354,6 +383,8 @@ proptest! {
                 }
                 (7, _) if which < 2 => sim.restart(controllers()),
                 (7, _) => {
+                    // what was written is seen within the time that it is waited for
+                    sim.show_all();
                     sim.now = later(sim.now, SignedDuration::from_secs(40));
                     sim.world.now = sim.now;
                 }

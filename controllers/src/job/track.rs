@@ -23,9 +23,10 @@ enum Step {
 /// Takes the next step for each pod that ended.
 pub fn track(look: &Look<'_>, ending: Option<&Ending>, draft: &mut Draft) {
     settle(look, draft);
-    draft.status.completed_indexes.clone_from(&look.completed_indexes);
-    draft.status.failed_indexes.clone_from(&look.failed_indexes);
-    if look.spec.indexed {
+    let sure = look.unsure_until.is_none();
+    if sure && look.spec.indexed {
+        draft.status.completed_indexes.clone_from(&look.completed_indexes);
+        draft.status.failed_indexes.clone_from(&look.failed_indexes);
         draft.status.succeeded = look.succeeded;
     }
     // that the Job ends, and how, is written before any of what shows it may go
@@ -35,6 +36,7 @@ pub fn track(look: &Look<'_>, ending: Option<&Ending>, draft: &mut Draft) {
         match step(look, pod, ending) {
             Step::Release if may_release => _ = draft.plan.drop_finalizer(pod.item, TRACKING),
             Step::Release => {}
+            _ if !sure => {}
             Step::Index => indexes += 1,
             Step::Succeeds => draft.status.uncounted.succeeded.push(pod.item.uid().to_owned()),
             Step::Fails => draft.status.uncounted.failed.push(pod.item.uid().to_owned()),

@@ -1,4 +1,5 @@
 //! Checks invariants after each write, and at the end whether everything has reached its desired state.
+use crate::batch::Ledger;
 use crate::facts::{alive, owned, ready, replicas, share};
 use crate::net::{NAMESPACE, Net, Proc};
 use crate::set_check;
@@ -19,6 +20,7 @@ const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 pub struct Check {
     /// Whether nothing but a rollout happens: then Deployments keep what they promise exactly.
     pub peace: bool,
+    batch: Ledger,
     ended: BTreeSet<String>,
     bound: BTreeMap<String, String>,
     /// When each node's lease was renewed the last times.
@@ -39,6 +41,7 @@ pub fn describe(entry: &Entry) -> Option<String> {
         ("nodes", _) => {
             format!("taints={} cordoned={}", object.at(&["spec", "taints"]).unwrap_or(&Value::Null), object.at(&["spec", "unschedulable"]).is_some())
         }
+        ("jobs" | "cronjobs", _) => format!("status={}", object.at(&["status"]).unwrap_or(&Value::Null)),
         ("deployments" | "replicasets" | "statefulsets" | "daemonsets" | "replicationcontrollers", _) => {
             format!("spec={} status={}", object.int_at(&["spec", "replicas"]).unwrap_or(-1), object.at(&["status"]).unwrap_or(&Value::Null))
         }
@@ -77,6 +80,7 @@ impl Check {
         if entry.deleted {
             self.ended.insert(uid.to_owned());
         }
+        self.batch.written(entry, net, self.peace)?;
         match &*entry.object.key.resource {
             "pods" => self.pod(object, entry, net),
             "leases" => {

@@ -6,9 +6,10 @@
 //! * [`process`]: the processes of controllers and scheduler; * [`agent`]: nodes; * [`cluster`]: all of them, and what each event does to them;
 //! * [`users`]: what users do, and what goes wrong; * [`sets`]: what they do with DaemonSets, StatefulSets and ReplicationControllers;
 //! * [`check`], [`set_check`]: what must hold after each write; * [`quiet`]: what must hold once all is quiet;
-//! * [`life`]: one life from start to end.
+//! * [`batch`]: all of this of Jobs and CronJobs; * [`life`]: one life from start to end.
 pub mod agent;
 mod ask;
+pub mod batch;
 pub mod check;
 pub mod cluster;
 mod facts;

@@ -1,5 +1,6 @@
 //! The random actions of users, and the faults.
 use crate::ask::{act, delete, merge, names, object};
+use crate::batch;
 use crate::cluster::Cluster;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
 use crate::sets;
@@ -54,11 +55,13 @@ pub fn roll_all(net: &mut Net) {
         roll(net, &name);
     }
     sets::roll_all(net);
+    (0..3).for_each(|_| batch::make(net));
 }
 
 /// Deletes every workload.
 pub fn delete_all(net: &mut Net) {
     net.say("-- everything is deleted --");
+    batch::delete_all(net);
     for name in names(net, "deployments") {
         let propagation = [Some(Propagation::Foreground), Some(Propagation::Background)].into_iter().choose(&mut net.random).flatten();
         act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
@@ -95,11 +98,12 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..27) {
+    match cluster.net.random.random_range(0..32) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
         what @ 17..21 => beside(&mut cluster.net, what),
-        _ => sets::user(&mut cluster.net),
+        21..27 => sets::user(&mut cluster.net),
+        _ => batch::user(&mut cluster.net),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);
@@ -208,7 +212,7 @@ fn fault(cluster: &mut Cluster, what: u32) {
         _ => {
             let all: Vec<(usize, String)> = cluster.agents.iter().enumerate().flat_map(|(i, a)| a.containers().into_iter().map(move |c| (i, c))).collect();
             if let Some((node, id)) = all.into_iter().choose(&mut cluster.net.random) {
-                cluster.net.after(0, Event::Crash(node, id));
+                cluster.net.after(0, Event::Exit(node, id, 1));
             }
         }
     }

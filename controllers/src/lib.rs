@@ -4,8 +4,8 @@
 //! [`all`].
 pub mod amount;
 pub mod cluster_role;
-pub mod daemonset;
 pub mod cron_job;
+pub mod daemonset;
 pub mod definition;
 pub mod deployment;
 pub mod endpoints;

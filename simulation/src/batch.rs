@@ -1,6 +1,6 @@
 //! Jobs and CronJobs: what users do with them, what must hold of them after each write, and what must have become of them once all is quiet.
 use crate::ask::{act, delete, merge, names, object};
-use crate::facts::alive;
+use crate::facts::{alive, owned};
 use crate::net::{NAMESPACE, Net};
 use crate::store::Entry;
 use model::Object;
@@ -82,7 +82,9 @@ pub fn user(net: &mut Net) {
             let policy = ["Allow", "Forbid", "Replace"].into_iter().choose(&mut net.random).unwrap_or("Allow");
             let name = format!("c{}", net.random.random_range(0..2));
             let mut job = job_spec(net);
-            job.as_object_mut().map(|job| job.remove("ttlSecondsAfterFinished"));
+            if let Some(job) = job.as_object_mut() {
+                job.remove("ttlSecondsAfterFinished");
+            }
             let spec = json!({"schedule": "* * * * *", "concurrencyPolicy": policy, "jobTemplate": {"spec": job}, "successfulJobsHistoryLimit": 1});
             create(net, CRON_JOBS, "CronJob", &name, spec);
         }
@@ -112,10 +114,6 @@ pub fn delete_all(net: &mut Net) {
 
 fn ended(job: &Object) -> bool {
     job.list_at(&["status", "conditions"]).iter().any(|c| (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True")
-}
-
-fn of<'a>(net: &'a Net, resource: &'a str, owner: &'a str) -> impl Iterator<Item = &'a Object> {
-    net.store.all(resource).map(|stored| stored.object()).filter(move |object| object.controller().is_some_and(|controller| controller.uid == owner))
 }
 
 /// What is remembered of what was written.
@@ -171,7 +169,7 @@ impl Ledger {
         if !self.begun.entry(owner.uid.clone()).or_default().insert(job.name().to_owned()) {
             return Err(format!("{} was begun twice", job.name()));
         }
-        let going = of(net, "jobs", &owner.uid).filter(|job| !ended(job)).count();
+        let going = owned(net, "jobs", &owner.uid).filter(|job| !ended(job.object())).count();
         let cron = net.store.get(CRON_JOBS.0, CRON_JOBS.1, NAMESPACE, &owner.name).map(|cron| cron.object());
         let forbids = cron.is_some_and(|cron| cron.str_at(&["spec", "concurrencyPolicy"]) == "Forbid");
         if forbids && going > 1 { Err(format!("{} has {going} jobs that go on", owner.name)) } else { Ok(()) }
@@ -183,7 +181,7 @@ fn parallel(pod: &Object, net: &Net) -> Result<(), String> {
     let owner = pod.controller().filter(|owner| owner.kind == "Job");
     let Some(job) = owner.and_then(|owner| net.store.get(JOBS.0, JOBS.1, NAMESPACE, &owner.name)) else { return Ok(()) };
     let (job, most) = (job.object(), job.object().int_at(&["spec", "parallelism"]).unwrap_or(1));
-    let living = of(net, "pods", job.uid()).filter(|pod| alive(pod)).count() as i64;
+    let living = owned(net, "pods", job.uid()).filter(|pod| alive(pod.object())).count() as i64;
     if living > most { Err(format!("job {} has {living} pods, {most} at most", job.name())) } else { Ok(()) }
 }
 

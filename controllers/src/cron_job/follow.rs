@@ -1,27 +1,9 @@
 //! What became of a CronJob's Jobs: which go on, when the last one was due and when one succeeded last, and which are kept.
-use super::{Round, SCHEDULED};
-use crate::job::brief::{Brief, brief};
+use super::child::Child;
+use super::round::Round;
 use crate::runtime::{Item, Resource, about};
 use jiff::Timestamp;
 use std::sync::Arc;
-
-/// A Job that a CronJob controls.
-pub struct Child<'a> {
-    /// The Job.
-    pub job: &'a Arc<Item>,
-    brief: Arc<Brief>,
-    /// For which time the CronJob made it; `None` of one that it didn't make.
-    pub due: Option<Timestamp>,
-}
-
-impl<'a> Child<'a> {
-    /// A Job of `cron`.
-    pub fn of(job: &'a Arc<Item>, cron: &Item) -> Self {
-        let due: Option<Timestamp> = job.read(|object| object.annotation(SCHEDULED).and_then(|time| time.parse().ok()));
-        let made = |due: &Timestamp| job.name() == format!("{}-{}", cron.name(), due.as_second() / 60);
-        Self { job, brief: brief(job), due: due.filter(made) }
-    }
-}
 
 impl Round<'_> {
     /// Brings the list of the Jobs that go on, and the last times, to where the Jobs are.

@@ -1,5 +1,8 @@
+use super::child::SCHEDULED;
 use super::*;
 use crate::testing::Sim;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 fn sim() -> Sim {
     Sim::new(vec![Box::new(CronJobs)])

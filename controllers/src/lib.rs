@@ -2,22 +2,29 @@
 //!
 //! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
 //! [`all`].
+pub mod amount;
 pub mod cluster_role;
+pub mod cron_job;
+pub mod daemonset;
 pub mod definition;
 pub mod deployment;
 pub mod endpoints;
 pub mod garbage;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
 pub mod pod;
 pub mod replicaset;
+pub mod revisions;
 pub mod runtime;
+pub mod statefulset;
 pub mod status;
 pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod token_secret;
+pub mod ttl_after_finished;
 
 use jiff::SignedDuration;
 use model::Kinds;
@@ -54,7 +61,14 @@ impl Options {
 pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(deployment::Deployments),
-        Box::new(replicaset::ReplicaSets),
+        Box::new(replicaset::REPLICA_SETS),
+        Box::new(replicaset::REPLICATION_CONTROLLERS),
+        Box::new(daemonset::DaemonSets),
+        Box::new(statefulset::StatefulSets),
+        Box::new(job::Jobs),
+        Box::new(job::OrphanPods),
+        Box::new(ttl_after_finished::TtlAfterFinished),
+        Box::new(cron_job::CronJobs),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),

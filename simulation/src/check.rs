@@ -1,11 +1,13 @@
 //! Checks invariants after each write, and at the end whether everything has reached its desired state.
+use crate::batch::Ledger;
+use crate::facts::{alive, owned, ready, replicas, share};
 use crate::net::{NAMESPACE, Net, Proc};
+use crate::set_check;
 use crate::store::Entry;
 use jiff::{SignedDuration, Timestamp};
-use model::{Object, Stored};
+use model::Object;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A node is given up only after it was silent for about so long; renewals that are still on their way don't count for it.
 const SILENCE: SignedDuration = SignedDuration::from_secs(33);
@@ -18,6 +20,7 @@ const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 pub struct Check {
     /// Whether nothing but a rollout happens: then Deployments keep what they promise exactly.
     pub peace: bool,
+    batch: Ledger,
     ended: BTreeSet<String>,
     bound: BTreeMap<String, String>,
     /// When each node's lease was renewed the last times.
@@ -38,35 +41,14 @@ pub fn describe(entry: &Entry) -> Option<String> {
         ("nodes", _) => {
             format!("taints={} cordoned={}", object.at(&["spec", "taints"]).unwrap_or(&Value::Null), object.at(&["spec", "unschedulable"]).is_some())
         }
-        ("deployments" | "replicasets", _) => {
+        ("jobs" | "cronjobs", _) => format!("status={}", object.at(&["status"]).unwrap_or(&Value::Null)),
+        ("deployments" | "replicasets" | "statefulsets" | "daemonsets" | "replicationcontrollers", _) => {
             format!("spec={} status={}", object.int_at(&["spec", "replicas"]).unwrap_or(-1), object.at(&["status"]).unwrap_or(&Value::Null))
         }
         _ => "written".to_owned(),
     };
     let ending = if object.deletion_timestamp().is_some() { " ending" } else { "" };
     Some(format!("{key}@{} {what}{ending}", entry.object.revision))
-}
-
-pub(crate) fn ready(pod: &Object) -> bool {
-    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
-pub(crate) fn alive(pod: &Object) -> bool {
-    pod.deletion_timestamp().is_none() && !matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed")
-}
-
-fn share(value: Option<&Value>, of: i64, up: bool) -> i64 {
-    match value {
-        Some(Value::String(percent)) => {
-            let share = of * percent.trim_end_matches('%').parse::<i64>().unwrap_or_default();
-            if up { (share + 99) / 100 } else { share / 100 }
-        }
-        other => other.and_then(Value::as_i64).unwrap_or_default(),
-    }
-}
-
-pub(crate) fn replicas(object: &Object) -> i64 {
-    object.int_at(&["spec", "replicas"]).unwrap_or_default()
 }
 
 /// The most pods, and the fewest that are ready, that a Deployment promises while it rolls.
@@ -76,10 +58,6 @@ fn promised(deployment: &Object) -> (i64, i64) {
     let (surge, unavailable) = (of("maxSurge"), of("maxUnavailable"));
     // both rounded to nothing: one may be missing, or nothing could be rolled
     (wanted + surge, wanted - if surge == 0 { unavailable.max(1) } else { unavailable })
-}
-
-fn owned<'a>(net: &'a Net, resource: &'a str, owner: &'a str) -> impl Iterator<Item = &'a Arc<Stored>> {
-    net.store.all(resource).filter(move |o| o.object().controller().is_some_and(|c| c.uid == owner))
 }
 
 /// The pods of a Deployment.
@@ -102,6 +80,7 @@ impl Check {
         if entry.deleted {
             self.ended.insert(uid.to_owned());
         }
+        self.batch.written(entry, net, self.peace)?;
         match &*entry.object.key.resource {
             "pods" => self.pod(object, entry, net),
             "leases" => {
@@ -129,7 +108,7 @@ impl Check {
         if entry.old.as_ref().is_some_and(|old| over(old.object())) && !over(pod) {
             return Err(format!("{} had ended, and is {} again", entry.object.key, pod.str_at(&["status", "phase"])));
         }
-        if self.peace { self.kept(pod, net) } else { Ok(()) }
+        if self.peace { self.kept(pod, net).and_then(|()| set_check::kept(pod, entry.old.is_none(), net)) } else { Ok(()) }
     }
 
     /// In peace a Deployment never has fewer pods ready, nor more pods, than it promises.

@@ -1,7 +1,7 @@
 //! One life of a simulated cluster, from its start to the end of everything in it.
 use crate::cluster::Cluster;
 use crate::net::{Event, Proc};
-use crate::{quiet, users};
+use crate::{batch, quiet, users};
 use jiff::SignedDuration;
 use rand::Rng;
 use std::fmt;
@@ -90,6 +90,7 @@ impl Life {
         loop {
             // what users said before may still have been on its way
             users::uncordon(&mut self.cluster.net);
+            batch::resume(&mut self.cluster.net);
             self.run_for(SignedDuration::from_secs(5))?;
             let open = quiet::open(&self.cluster);
             if open.is_empty() {

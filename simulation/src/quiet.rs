@@ -1,7 +1,9 @@
 //! What is not yet as it should be, once nothing goes wrong any more.
-use crate::check::{alive, pods, ready, replicas};
+use crate::check::pods;
 use crate::cluster::Cluster;
+use crate::facts::{alive, ready, replicas};
 use crate::net::{NAMESPACE, Net};
+use crate::set_check;
 use crate::users::OUTSIDE;
 use model::{Object, Stored};
 use serde_json::Value;
@@ -14,6 +16,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     for deployment in net.store.all("deployments") {
         deployment_open(net, deployment.object(), &mut open);
     }
+    set_check::open(net, &mut open);
     let uids: BTreeSet<&str> = net.store.objects.values().map(|o| o.object().uid()).collect();
     for (key, stored) in &net.store.objects {
         let object = stored.object();
@@ -30,6 +33,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     }
     nodes_open(cluster, &mut open);
     mirror_open(net, &mut open);
+    crate::batch::open(net, &mut open);
     tokens_open(net, &mut open);
     open
 }

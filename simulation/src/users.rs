@@ -1,19 +1,13 @@
 //! The random actions of users, and the faults.
+use crate::ask::{act, delete, merge, names, object};
+use crate::batch;
 use crate::cluster::Cluster;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
-use model::Object;
+use crate::sets;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use serde_json::{Value, json};
-use state_client::{Body, Options, PatchKind, Propagation, Request, Verb};
-
-fn act(net: &mut Net, request: Request) {
-    net.send(Proc::User, 0, vec![request]);
-}
-
-fn object(value: Value) -> Body {
-    Body::Object(Box::new(Object::from_value(value).unwrap_or_default()))
-}
+use state_client::{Options, Propagation, Request, Verb};
 
 /// Makes what is there from the beginning.
 pub fn namespaces(net: &mut Net) {
@@ -46,14 +40,6 @@ fn deployment(net: &mut Net, name: &str) -> Value {
     })
 }
 
-fn merge(resource: (&str, &str), namespace: &str, name: &str, patch: &Value) -> Request {
-    Request::new(Verb::Patch, resource.0, resource.1, namespace, name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
-}
-
-fn delete(resource: (&str, &str), namespace: &str, name: &str, options: Options) -> Request {
-    Request { options, ..Request::new(Verb::Delete, resource.0, resource.1, namespace, name) }
-}
-
 const DEPLOYMENTS: (&str, &str) = ("apps", "deployments");
 
 fn roll(net: &mut Net, name: &str) {
@@ -62,25 +48,25 @@ fn roll(net: &mut Net, name: &str) {
     act(net, merge(DEPLOYMENTS, NAMESPACE, name, &patch));
 }
 
-fn names(net: &Net, resource: &str) -> Vec<String> {
-    net.store.all(resource).filter(|o| matches!(&*o.key.namespace, "" | NAMESPACE)).map(|o| o.key.name.to_string()).collect()
-}
-
-/// Gives every Deployment another template.
+/// Gives every workload another template.
 pub fn roll_all(net: &mut Net) {
     net.say("-- a rollout in peace --");
     for name in names(net, "deployments") {
         roll(net, &name);
     }
+    sets::roll_all(net);
+    (0..3).for_each(|_| batch::make(net));
 }
 
-/// Deletes every Deployment.
+/// Deletes every workload.
 pub fn delete_all(net: &mut Net) {
     net.say("-- everything is deleted --");
+    batch::delete_all(net);
     for name in names(net, "deployments") {
         let propagation = [Some(Propagation::Foreground), Some(Propagation::Background)].into_iter().choose(&mut net.random).flatten();
         act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
     }
+    sets::delete_all(net);
     // what was orphaned before belongs to nobody
     for name in names(net, "replicasets") {
         let orphan = net.store.get("apps", "replicasets", NAMESPACE, &name).is_some_and(|o| o.object().controller().is_none());
@@ -112,10 +98,12 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..21) {
+    match cluster.net.random.random_range(0..32) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
-        what => beside(&mut cluster.net, what),
+        what @ 17..21 => beside(&mut cluster.net, what),
+        21..27 => sets::user(&mut cluster.net),
+        _ => batch::user(&mut cluster.net),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);
@@ -224,7 +212,7 @@ fn fault(cluster: &mut Cluster, what: u32) {
         _ => {
             let all: Vec<(usize, String)> = cluster.agents.iter().enumerate().flat_map(|(i, a)| a.containers().into_iter().map(move |c| (i, c))).collect();
             if let Some((node, id)) = all.into_iter().choose(&mut cluster.net.random) {
-                cluster.net.after(0, Event::Crash(node, id));
+                cluster.net.after(0, Event::Exit(node, id, 1));
             }
         }
     }

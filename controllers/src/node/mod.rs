@@ -6,7 +6,7 @@ mod collect;
 mod evict;
 mod health;
 mod lifecycle;
-mod part;
+pub(crate) mod part;
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,9 @@
 //! The runtime as one value without I/O: it takes changes and outcomes of writes, and returns plans to carry out. The time is an argument.
+use super::attempts::{self, Attempts};
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
-use super::plan::{Plan, Write, WriteOp};
+use super::plan::{Plan, Words, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;
 use super::view::{FieldIndex, View};
@@ -105,6 +106,7 @@ pub struct Engine {
     queue: Queue,
     expectations: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
+    attempts: HashMap<Task, Attempts>,
     after: HashMap<Task, After>,
     events: EventCorrelator,
     hearing: WatchHealth,
@@ -153,6 +155,7 @@ impl Engine {
             queue: Queue::default(),
             expectations: Expectations::default(),
             failures: HashMap::new(),
+            attempts: HashMap::new(),
             after: HashMap::new(),
             events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
@@ -341,7 +344,11 @@ impl Engine {
 
     fn plan(&mut self, task: &Task, now: Timestamp) -> Result<Plan, String> {
         let failed = self.failures.remove(task).unwrap_or_default();
-        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed };
+        if self.view.at(&task.key).is_none() {
+            self.attempts.remove(task);
+        }
+        let attempts = self.attempts.get(task).unwrap_or(&attempts::NONE);
+        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, attempts };
         let Some(member) = self.members.get_mut(task.controller) else { return Ok(Plan::nothing()) };
         member.stats.plans += 1;
         let planning = std::panic::AssertUnwindSafe(|| member.controller.plan(&self.view, &task.key, &at));
@@ -356,6 +363,9 @@ impl Engine {
     /// A job is carried out, with one outcome for each of its writes. Returns the events to be written about it.
     pub fn finish(&mut self, job: Dispatch, outcomes: Vec<WriteOutcome>, now: Timestamp) -> Vec<EventWrite> {
         let Dispatch { task, plan, before } = job;
+        if !plan.attempts.is_empty() {
+            self.attempts.entry(task.clone()).or_default().note(plan.attempts, now);
+        }
         let mut tally = Tally { events: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {
             tally.count(write, outcome, before);
@@ -403,11 +413,12 @@ impl Tally {
             WriteOutcome::Done(object) => {
                 self.done += 1;
                 self.awaits.push(shown(write, object.as_deref(), before));
+                self.events.extend(write.tells.iter().cloned());
                 let name = object.as_ref().map_or(&*write.key.name, |o| &*o.key.name);
-                self.say(write, write.says.as_ref().and_then(|s| s.done), name, false);
+                self.say(write, write.says.as_ref().and_then(|s| s.done.as_ref()), name, false);
             }
             WriteOutcome::Held | WriteOutcome::Unsent => self.again = true,
-            WriteOutcome::Failed(error) if error.is_conflict() => {
+            WriteOutcome::Failed(error) if error.is_conflict() || taken(write, &error) => {
                 self.conflicts += 1;
                 self.again = true;
             }
@@ -418,7 +429,7 @@ impl Tally {
             WriteOutcome::Failed(error) if matches!(write.op, WriteOp::Create(_)) && namespace_ends(&error) => {}
             WriteOutcome::Failed(error) => {
                 tracing::warn!(%write, %error, "a write failed");
-                self.say(write, write.says.as_ref().and_then(|s| s.failed), &error.message, true);
+                self.say(write, write.says.as_ref().and_then(|s| s.failed.as_ref()), &error.message, true);
                 if error.reason == Reason::Timeout {
                     // nobody knows whether it was carried out: wait as long as a fence holds
                     self.awaits.push(Expectation::Revision(Resource::of_key(&write.key), u64::MAX));
@@ -428,11 +439,16 @@ impl Tally {
         }
     }
 
-    fn say(&mut self, write: &Write, words: Option<(&'static str, &'static str)>, rest: &str, warning: bool) {
-        if let (Some(says), Some((reason, prefix))) = (&write.says, words) {
-            self.events.push(EventRecord { about: says.about.clone(), warning, reason: reason.into(), message: format!("{prefix}{rest}") });
+    fn say(&mut self, write: &Write, words: Option<&Words>, what: &str, warning: bool) {
+        if let (Some(says), Some((reason, words))) = (&write.says, words) {
+            self.events.push(EventRecord { about: says.about.clone(), warning, reason: (*reason).into(), message: words.replace("{}", what) });
         }
     }
+}
+
+/// Whether an object of that name is there, which the view will show.
+fn taken(write: &Write, error: &ApiError) -> bool {
+    matches!(write.op, WriteOp::Create(_)) && error.reason == Reason::AlreadyExists
 }
 
 fn namespace_ends(error: &ApiError) -> bool {

@@ -3,6 +3,7 @@
 //! A [`Controller`] names its inputs and outputs and has one pure function from the view to a [`Plan`]. [`engine::Engine`] holds the view, decides which key
 //! is next, and doesn't plan a key before the view shows its last writes. [`actor`] watches, writes and reads the clock.
 pub mod actor;
+pub mod attempts;
 pub mod controller;
 pub mod engine;
 pub mod expectations;
@@ -13,6 +14,7 @@ pub mod queue;
 pub mod resource;
 pub mod view;
 
+pub use attempts::Attempts;
 pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChange, controller_key};
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};

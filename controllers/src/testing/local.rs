@@ -154,7 +154,7 @@ async fn all_controllers_over_a_bus() {
     within(async { while pods.next().await.is_empty() || pods.objects().next().is_some() {} }).await;
 
     let stats = within(controllers.stats()).await;
-    assert_eq!(stats.len(), 15);
+    assert_eq!(stats.len(), crate::all(&Options::new("PEM", Arc::new(model::kinds::builtin()))).len());
     assert!(stats.iter().all(|s| s.synced), "{stats:?}");
     let sets = stats.iter().find(|s| s.name == "replicaset-controller").unwrap();
     assert!(sets.plans > 0 && sets.writes >= 42, "{sets:?}");
@@ -164,7 +164,7 @@ async fn all_controllers_over_a_bus() {
 
 #[test]
 fn two_owners_of_the_same_are_refused() {
-    let twice: Vec<Box<dyn crate::runtime::Controller>> = vec![Box::new(crate::replicaset::ReplicaSets), Box::new(crate::replicaset::ReplicaSets)];
+    let twice: Vec<Box<dyn crate::runtime::Controller>> = vec![Box::new(crate::replicaset::REPLICA_SETS), Box::new(crate::replicaset::REPLICA_SETS)];
     let refused = crate::runtime::Engine::new(twice, Arc::new(model::kinds::builtin()), &[]).err().unwrap();
     assert_eq!(refused.to_string(), "replicaset-controller and replicaset-controller both own Whole of pods (of ReplicaSets)");
 }

@@ -46,6 +46,7 @@ impl World {
         match request.verb {
             Verb::Create => self.create_object(&kind, key, &request),
             Verb::Patch => self.change(&kind, &key, &request, |old, body| match body {
+                Body::Patch(state_client::PatchKind::Strategic, patch) => model::patch::apply_strategic(old, patch, kind.schema.name()),
                 Body::Patch(_, patch) => model::patch::apply_merge(old, patch),
                 _ => unreachable!("a patch has a patch"),
             }),
@@ -111,7 +112,7 @@ impl World {
         if new.at(&["spec"]) != old.at(&["spec"]) {
             new.set(&["metadata", "generation"], old.generation() + 1);
         }
-        if new.deletion_timestamp().is_some() && !held(&new) {
+        if new.deletion_timestamp().is_some() && !held(&new) && !ends_slowly(key, &new) {
             self.forget(key);
             return Ok(reply(Arc::new(Stored::from_object(key.clone(), new)?)));
         }
@@ -141,7 +142,7 @@ impl World {
         if new.deletion_timestamp().is_none() {
             new.set(&["metadata", "deletionTimestamp"], model::time::format(self.now));
         }
-        let graceful = &*key.resource == "pods" && options.grace_period_seconds != Some(0) && !new.str_at(&["spec", "nodeName"]).is_empty();
+        let graceful = options.grace_period_seconds != Some(0) && ends_slowly(key, &new);
         if held(&new) || graceful || &*key.resource == "namespaces" {
             return Ok(reply(self.put(key.clone(), new)));
         }
@@ -167,6 +168,11 @@ impl World {
         let object = Arc::new(Stored::from_object(key.clone(), object).unwrap());
         self.log.push(Entry { deleted: true, object });
     }
+}
+
+/// Whether a node says when it is gone.
+fn ends_slowly(key: &Key, object: &Object) -> bool {
+    &*key.resource == "pods" && !object.str_at(&["spec", "nodeName"]).is_empty()
 }
 
 fn held(object: &Object) -> bool {

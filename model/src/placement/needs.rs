@@ -1,6 +1,6 @@
 //! What a pod asks of a node.
 use super::error::ParseError;
-use super::labels::{Labels, NodeTerm, Selector};
+use super::labels::{Labelled, NodeTerm, Selector};
 use super::ports::HostPort;
 use super::resources::{BadQuantity, RawList, Requests, Resources};
 use super::taints::{Effect, Taint, Toleration};
@@ -39,7 +39,7 @@ impl Needs {
         Ok(serde_json::from_slice::<RawPod>(stored.json())?.spec.needs()?)
     }
     /// Whether required node affinity and the node selector leave a node.
-    pub fn may_run_on(&self, name: &str, labels: &Labels) -> bool {
+    pub fn may_run_on(&self, name: &str, labels: &impl Labelled) -> bool {
         self.node_selector.matches(labels) && self.node_terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(name, labels)))
     }
     /// The first taint of `NoSchedule` or `NoExecute` that the pod doesn't tolerate.

@@ -85,6 +85,11 @@ impl Subresource {
         }),
         effect: Effect::Action,
     });
+    /// Containers that are added to a pod to look into it.
+    pub const EPHEMERAL_CONTAINERS: Self =
+        Self(&Definition { name: "ephemeralcontainers", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["spec", "ephemeralContainers"]) });
+    /// What of CPU and memory a pod's containers get.
+    pub const RESIZE: Self = Self(&Definition { name: "resize", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["spec"]) });
     /// A container's log.
     pub const LOG: Self = Self(&Definition { name: "log", verbs: &["get"], exchanged: None, effect: Effect::Connection });
     /// A program in a container.
@@ -113,6 +118,11 @@ impl Subresource {
     /// What it does.
     pub fn effect(self) -> &'static Effect {
         &self.0.effect
+    }
+
+    /// Whether a write changes what somebody wants of the object, which has defaults.
+    pub fn is_desired(self) -> bool {
+        matches!(self.0.effect, Effect::Part(["spec", ..]))
     }
 
     /// Whether it is a stream.

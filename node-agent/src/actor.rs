@@ -335,7 +335,8 @@ impl PodActor {
 
     fn probed(&mut self, name: String, kind: ProbeKind, run: &str, success: bool, now: Timestamp) {
         let pod = self.pod.clone();
-        let Some(probe) = crate::pod::container(&pod, &name).and_then(|c| kind.of(c)) else { return };
+        let container = crate::pod::container(&pod, &name);
+        let Some(probe) = container.as_deref().and_then(|c| kind.of(c)) else { return };
         let Some(Container { id, state: RunState::Running(started), .. }) = self.seen.newest(&name) else { return };
         if id != run {
             return;
@@ -422,10 +423,10 @@ impl PodActor {
             let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
             let recorder = &self.executor.recorder;
             if pull {
-                recorder.container(&self.pod, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
-                recorder.container_warning(&self.pod, c, "Failed", "Error: ImagePullBackOff");
+                recorder.container(&self.pod, &c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
+                recorder.container_warning(&self.pod, &c, "Failed", "Error: ImagePullBackOff");
             } else {
-                recorder.container_warning(&self.pod, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
+                recorder.container_warning(&self.pod, &c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
             }
         }
     }

@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 use model::{Key, Object, Stored};
 use serde_json::Value;
 use state_client::Client;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,9 @@ impl Runtime for Stuck {
     }
     fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.reopen_log(id))
+    }
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        self.unless(self.is_of(id), self.simulated.process_namespace(id))
     }
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
         self.unless(self.is_of(id), self.simulated.inspect(id))

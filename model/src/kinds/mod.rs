@@ -97,7 +97,8 @@ fn core() -> Vec<Row> {
             .all()
             .status()
             .generation()
-            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
+            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::EPHEMERAL_CONTAINERS, Subresource::RESIZE])
+            .with([Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
                 // its name in the first versions

@@ -23,6 +23,7 @@ mod start;
 mod start_error;
 mod stop;
 mod sub_path;
+mod target;
 mod volumes;
 
 pub use base::Executor;

@@ -11,7 +11,9 @@ pub mod sync;
 mod tests;
 mod trouble;
 
-pub use object::{RestartPolicy, container, container_hash, full_name, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+pub use object::{
+    RestartPolicy, as_container, container, container_hash, ephemerals, full_name, init_policy, inits, is_sidecar, policy_of, restart_policy, restarts, spec,
+};
 pub use observed::Observed;
 pub use op::Slot;
 pub use trouble::{Rejection, Trouble, TroubleKind, shown_until};

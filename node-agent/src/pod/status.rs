@@ -1,6 +1,6 @@
 //! The pod's status, computed from what is there: phase, conditions, container states, in the kubelet's words.
-use super::life::{Failure, Life, init_failed, says_over, was_over};
-use super::object::{RestartPolicy, full_name, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::life::{Failure, Life, begun, init_failed, says_over, was_over};
+use super::object::{RestartPolicy, as_container, ephemerals, full_name, inits, is_sidecar, policy_of, restart_policy, restarts, spec};
 use super::observed::Observed;
 use super::op::Slot;
 use super::trouble::{TroubleKind, shown_until};
@@ -42,6 +42,7 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
     let shown = Shown { pod, seen, now };
     let init_container_statuses: Vec<ContainerStatus> = inits(pod).iter().map(|c| shown.container(c)).collect();
     let container_statuses: Vec<ContainerStatus> = spec(pod).containers.iter().map(|c| shown.container(c)).collect();
+    let ephemeral_container_statuses: Vec<ContainerStatus> = ephemerals(pod).iter().map(|c| shown.ephemeral(&as_container(c))).collect();
     // of what never ran here there is nothing to show
     let nothing = seen.rejected.is_some() && seen.all().next().is_none();
     let failure = match (Life::of(pod, seen, now), &seen.rejected) {
@@ -67,6 +68,7 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
         qos_class: pod.status.as_ref().and_then(|s| s.qos_class.clone()).or_else(|| Some(crate::resources::qos_class(pod).to_owned())),
         observed_generation: pod.metadata.generation,
         container_statuses: (!nothing).then_some(container_statuses),
+        ephemeral_container_statuses: (!ephemeral_container_statuses.is_empty() && !nothing).then_some(ephemeral_container_statuses),
         init_container_statuses: (!init_container_statuses.is_empty() && !nothing).then_some(init_container_statuses),
         ..PodStatus::default()
     };
@@ -120,6 +122,14 @@ impl Shown<'_> {
         }
     }
 
+    /// An ephemeral container is never ready, and its start is nobody's concern.
+    fn ephemeral(&self, c: &Spec) -> ContainerStatus {
+        if let (None, Some(before)) = (self.seen.newest(&c.name), begun(self.pod, self.seen, &c.name)) {
+            return lost(before);
+        }
+        ContainerStatus { ready: false, started: None, ..self.container(c) }
+    }
+
     fn states(&self, c: &Spec, newest: Option<&Container>, previous: Option<&Container>) -> (ContainerState, Option<ContainerState>) {
         let ended = |run: Option<&Container>| run.and_then(|r| self.terminated(r));
         let Some(run) = newest else { return (waiting(self.why_waiting(c)), None) };
@@ -146,7 +156,7 @@ impl Shown<'_> {
         };
         let left = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).or(Some(&exit.error).filter(|e| !e.is_empty()));
         // All containers of a pod share the room.
-        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len()).max(1);
+        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len() + ephemerals(self.pod).len()).max(1);
         let message = left.map(|text| beginning(text, room).to_owned());
         let terminated = ContainerStateTerminated {
             exit_code: exit.code,
@@ -170,9 +180,7 @@ impl Shown<'_> {
         if self.seen.busy.contains(&Slot::Start(c.name.clone())) {
             return None; // it is being started: nothing is waited for
         }
-        let init = inits(self.pod).iter().any(|i| i.name == c.name);
-        let policy = if init { init_policy(self.pod, c) } else { restart_policy(self.pod) };
-        if !restarts(policy, exit.code) || Life::of(self.pod, self.seen, self.now) != Life::Lives {
+        if !restarts(policy_of(self.pod, &c.name), exit.code) || Life::of(self.pod, self.seen, self.now) != Life::Lives {
             return None;
         }
         if let Some(trouble) = self.trouble(c) {
@@ -286,6 +294,20 @@ impl Shown<'_> {
             ..PodCondition::default()
         }
     }
+}
+
+/// What there is to say of a container that had begun and of which nothing is left.
+fn lost(before: &ContainerStatus) -> ContainerStatus {
+    if before.state.as_ref().is_some_and(|s| s.terminated.is_some()) {
+        return before.clone();
+    }
+    let terminated = ContainerStateTerminated {
+        exit_code: 137,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("The container could not be located when the pod was terminated".to_owned()),
+        ..ContainerStateTerminated::default()
+    };
+    ContainerStatus { state: Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() }), ..before.clone() }
 }
 
 fn waiting((reason, message): (String, Option<String>)) -> ContainerState {

@@ -1,6 +1,6 @@
 //! Decides what to do next for a pod: a pure function of the desired object, what is observed, and the time.
-use super::life::{Life, deadline};
-use super::object::{RestartPolicy, container_hash, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::life::{Life, begun, deadline};
+use super::object::{RestartPolicy, container_hash, ephemerals, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
 use super::observed::Observed;
 pub use super::op::PodOp;
 use super::op::{Slot, StopReason};
@@ -137,6 +137,7 @@ impl Planner<'_> {
         }
         if self.seen.volumes && self.seen.sandbox.is_some() {
             let pod = self.pod;
+            ephemerals(pod).iter().for_each(|c| self.ephemeral(&c.name));
             if self.initialized() {
                 spec(pod).containers.iter().for_each(|c| self.container(c, restart_policy(pod)));
             }
@@ -174,6 +175,20 @@ impl Planner<'_> {
 
     fn completed(&self, run: &Container) -> bool {
         self.of_this_sandbox(run) && matches!(&run.state, RunState::Exited(exit) if exit.code == 0)
+    }
+
+    /// Starts an ephemeral container, once, whatever became of the pod's other ones.
+    fn ephemeral(&mut self, name: &str) {
+        match self.seen.newest(name) {
+            None if begun(self.pod, self.seen, name).is_none() => self.push(PodOp::Start { container: name.to_owned(), attempt: 0 }),
+            Some(run) if run.state == RunState::Created && !self.seen.busy.contains(&Slot::Start(name.to_owned())) => {
+                self.push(PodOp::Remove { id: run.id.clone() });
+            }
+            Some(run) if matches!(run.state, RunState::Running(_)) && !self.of_this_sandbox(run) => {
+                self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
+            }
+            _ => {}
+        }
     }
 
     fn container(&mut self, container: &Spec, policy: RestartPolicy) {

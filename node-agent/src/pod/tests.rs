@@ -14,7 +14,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn pod(mut spec: Value, meta: Value) -> Pod {
-    for list in ["containers", "initContainers"] {
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
         for c in spec[list].as_array_mut().into_iter().flatten() {
             c["image"] = json!("i");
         }
@@ -45,7 +45,7 @@ fn seen(pod: &Pod, runs: &[&str]) -> Observed {
             }),
             _ => RunState::Created,
         };
-        let hash = container_hash(container(pod, words[0]).unwrap());
+        let hash = container_hash(&container(pod, words[0]).unwrap());
         let id = format!("{}{}", words[0], words[1]);
         seen.put(Container {
             id,
@@ -88,6 +88,7 @@ fn what_is_done_next() {
     let with_inits = json!({"restartPolicy": "Always", "initContainers": [{"name": "i"}, {"name": "j"}], "containers": [{"name": "c"}, {"name": "d"}]});
     let probed = json!({"containers": [{"name": "c", "startupProbe": {"periodSeconds": 5}, "livenessProbe": {}}]});
     let sidecar = json!({"restartPolicy": "Never", "initContainers": [{"name": "i", "restartPolicy": "Always"}], "containers": [{"name": "c"}]});
+    let debugged = json!({"restartPolicy": "Never", "initContainers": [{"name": "i"}], "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]});
     for (spec, runs, now, want) in [
         (one("Always"), &[][..], 5, "start c 0"),
         (one("Always"), &["c 0 run"], 5, ""),
@@ -106,6 +107,11 @@ fn what_is_done_next() {
         (sidecar.clone(), &[], 5, "start i 0"),
         (sidecar.clone(), &["i 0 run"], 5, "start c 0"),
         (sidecar, &["i 0 run", "c 0 exit 0 5"], 5, "stop i0 30"),
+        (debugged.clone(), &[], 5, "start e 0, start i 0"),
+        (debugged.clone(), &["e 0 run", "i 0 run"], 5, ""),
+        (debugged.clone(), &["e 0 exit 1 4", "i 0 exit 0 4"], 5, "start c 0"),
+        (debugged.clone(), &["e 0 created", "i 0 run"], 5, "remove e0"),
+        (debugged, &["e 0 run", "i 0 exit 0 4", "c 0 exit 0 5"], 5, "stop e0 30"),
     ] {
         let pod = pod(spec.clone(), json!({}));
         assert_eq!(plan(&pod, &seen(&pod, runs), now), want, "{spec} {runs:?}");
@@ -265,4 +271,36 @@ fn a_run_that_could_not_be_started_waits_as_any_other_that_failed() {
     known.put(as_the_runtime_sees_it);
     let plan = sync(&p, &known, at(6));
     assert!(plan.ops.is_empty() && plan.waiting.len() == 1, "{plan:?}");
+}
+
+#[test]
+fn an_ephemeral_container_runs_once() {
+    let pod = pod(json!({"restartPolicy": "Always", "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]}), json!({}));
+    let shown = |seen: &Observed| {
+        let status = status(&pod, seen, &NodeFacts::default(), at(20)).unwrap();
+        serde_json::to_value(&status.ephemeral_container_statuses.unwrap()[0]).unwrap()
+    };
+    let mut seen = seen(&pod, &["c 0 run", "e 0 run"]);
+    let running = shown(&seen);
+    assert_eq!((&running["ready"], &running["started"], &running["restartCount"]), (&json!(false), &Value::Null, &json!(0)));
+    assert!(running["state"]["running"].is_object());
+    seen.reported = status(&pod, &seen, &NodeFacts::default(), at(20));
+    // somebody removed it behind the agent's back
+    seen.forget("e0");
+    assert_eq!(plan(&pod, &seen, 20), "");
+    let lost = shown(&seen);
+    assert_eq!((&lost["state"]["terminated"]["reason"], &lost["state"]["terminated"]["exitCode"]), (&json!("ContainerStatusUnknown"), &json!(137)));
+    // what ended is shown so for ever
+    seen.reported = status(&pod, &seen, &NodeFacts::default(), at(21));
+    assert_eq!(shown(&seen), lost);
+}
+
+#[test]
+fn an_ephemeral_container_that_ended_is_not_waited_for() {
+    let pod = pod(json!({"restartPolicy": "Always", "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]}), json!({}));
+    let seen = seen(&pod, &["c 0 run", "e 0 exit 3 10"]);
+    let status = status(&pod, &seen, &NodeFacts::default(), at(20)).unwrap();
+    let ended = serde_json::to_value(&status.ephemeral_container_statuses.unwrap()[0]).unwrap();
+    assert_eq!((&ended["state"]["terminated"]["exitCode"], status.phase.as_deref()), (&json!(3), Some("Running")));
+    assert!(status.conditions.unwrap().iter().any(|c| c.type_ == "Ready" && c.status == "True"));
 }

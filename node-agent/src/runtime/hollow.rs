@@ -7,6 +7,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -146,6 +147,10 @@ impl Runtime for Hollow {
 
     fn reopen_log<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         impossible()
+    }
+
+    fn process_namespace<'a>(&'a self, _: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        answer(Ok(None))
     }
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {

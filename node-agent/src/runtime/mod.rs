@@ -12,6 +12,7 @@ pub use types::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Why the runtime didn't do what it was asked.
@@ -61,6 +62,8 @@ pub trait Runtime: Send + Sync + 'static {
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
     /// Has a running container's log written to a new file where its log belongs: the one that was there has been renamed.
     fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
+    /// The namespace of a running container's processes, which stays as long as it is held; none where containers are only simulated.
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>>;
     /// One container's state.
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container>;
     /// The containers of one pod (by UID), or of all pods that this agent's runtime holds.

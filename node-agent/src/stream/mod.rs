@@ -68,7 +68,7 @@ async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Res
             let attach = matches!(request.action, NodeAction::Attach(_));
             let c = crate::pod::container(&pod, &name);
             // Who attaches gets the terminal that the container has, or none.
-            let tty = if attach { c.is_some_and(|c| c.tty == Some(true)) } else { options.tty };
+            let tty = if attach { c.as_ref().is_some_and(|c| c.tty == Some(true)) } else { options.tty };
             let spec = crate::runtime::ExecSpec {
                 command: options.command.clone(),
                 stdin: options.stdin,
@@ -76,7 +76,7 @@ async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Res
                 stderr: options.stderr && !tty,
                 tty,
             };
-            let ends_stdin = !attach || c.is_some_and(|c| c.stdin_once == Some(true));
+            let ends_stdin = !attach || c.as_ref().is_some_and(|c| c.stdin_once == Some(true));
             Ok(Ready::Session(session::SessionRequest { container: run.id, spec, attach, ends_stdin }))
         }
         NodeAction::PortForward { port } => Ok(Ready::Port { uid, port: *port }),

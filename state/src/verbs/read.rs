@@ -8,6 +8,7 @@ use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
+use model::subresource::Effect;
 use model::{ApiError, Kind, Object, Stored, Subresource};
 use serde_json::Value;
 use state_client::connect::{self, Target};
@@ -62,13 +63,13 @@ impl Pipeline {
         self.allow_again(call).await?;
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         self.check_read(call, &stored)?;
-        match call.sub {
-            None | Some(Subresource::STATUS) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
-            Some(Subresource::SCALE) => {
+        match call.sub.map(|sub| (sub, sub.effect())) {
+            None | Some((_, Effect::Part(_))) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
+            Some((_, Effect::View)) => {
                 let stored = stored.own();
                 self.scale_reply(call, &stored).await
             }
-            Some(sub) => connected(sub, stored, Object::default()),
+            Some((sub, Effect::Action | Effect::Connection)) => connected(sub, stored, Object::default()),
         }
     }
 

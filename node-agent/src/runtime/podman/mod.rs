@@ -22,6 +22,8 @@ use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
 use serde::Deserialize;
 use serde_json::json;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -146,6 +148,18 @@ impl Runtime for Podman {
         async move {
             let bundle: wire::Bundle = self.http.within(READ).json(Method::GET, &format!("/containers/{id}/json"), None).await?;
             conmon::reopen_log(&bundle.config).map_err(|e| RuntimeError::Refused(format!("the log of container {id} is not begun anew: {e}")))
+        }
+        .boxed()
+    }
+
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        async move {
+            let asked = || async move { self.http.within(READ).json::<wire::Running>(Method::GET, &format!("/containers/{id}/json"), None).await };
+            let absent = || RuntimeError::Refused(format!("container {id} is not running"));
+            let pid = asked().await?.pid().ok_or_else(absent)?;
+            let namespace = File::open(format!("/proc/{pid}/ns/pid")).map_err(|e| RuntimeError::Refused(format!("the processes of container {id}: {e}")))?;
+            // the number may have become another process' meanwhile
+            if asked().await?.pid() == Some(pid) { Ok(Some(namespace.into())) } else { Err(absent()) }
         }
         .boxed()
     }

@@ -96,6 +96,27 @@ pub struct Bundle {
     pub config: PathBuf,
 }
 
+/// `GET containers/X/json`, as far as it tells of the container's process.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Running {
+    state: RunningState,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RunningState {
+    running: bool,
+    pid: i32,
+}
+
+impl Running {
+    /// Its first process, as long as it runs.
+    pub fn pid(&self) -> Option<i32> {
+        Some(self.state.pid).filter(|pid| self.state.running && *pid > 0)
+    }
+}
+
 /// `GET containers/X/json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

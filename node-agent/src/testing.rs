@@ -5,7 +5,7 @@ use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
-use crate::runtime::{Answer, Container, ContainerSpec, Event, ExecSpec, Image, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version};
+use crate::runtime::{Answer, Container, ContainerSpec, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version};
 use futures::FutureExt;
 use futures::stream::BoxStream;
 use model::{Key, Object, Stored};
@@ -79,6 +79,12 @@ impl Runtime for Stuck {
     }
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.start(id))
+    }
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()> {
+        self.unless(self.is_of(id), self.simulated.limit(id, limits))
+    }
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>> {
+        self.unless(self.is_of(id), self.simulated.memory(id))
     }
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.stop(id, grace))

@@ -15,6 +15,7 @@ pub async fn stop(executor: &Executor, job: &OpContext, name: &str, id: &str, gr
         let words = match reason {
             StopReason::PodEnds => format!("Stopping container {name}"),
             StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
+            StopReason::Resized => format!("Container {name} resize requires restart"),
             StopReason::Probe(kind) => format!("Container {name} failed {} probe, will be restarted", kind.name().to_lowercase()),
         };
         executor.recorder.container(&job.pod, c, "Killing", &words);

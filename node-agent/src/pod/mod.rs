@@ -5,6 +5,7 @@ mod object;
 mod observed;
 pub mod op;
 pub mod probe;
+pub mod resize;
 pub mod status;
 pub mod sync;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 mod trouble;
 
 pub use object::{
-    RestartPolicy, as_container, container, container_hash, ephemerals, full_name, init_policy, inits, is_sidecar, policy_of, restart_policy, restarts, spec,
+    RestartPolicy, as_container, container, container_hash, ephemerals, full_name, init_policy, inits, is_made_from, is_sidecar, policy_of, restart_policy, restarts, spec,
 };
 pub use observed::Observed;
 pub use op::Slot;

@@ -1,4 +1,5 @@
 //! What a pod's object says of it.
+use crate::runtime::Container;
 use k8s_openapi::api::core::v1::{Container as Spec, EphemeralContainer, Pod, PodSpec};
 use std::borrow::Cow;
 
@@ -97,8 +98,17 @@ pub fn full_name(pod: &Pod) -> String {
     format!("{}_{}({})", text(&meta.name), text(&meta.namespace), text(&meta.uid))
 }
 
-/// Hash of what makes a container another one when it changes.
+/// Hash of what makes a container another one when it changes: not its size, which it can change as it runs.
 pub fn container_hash(container: &Spec) -> String {
+    hash(&Spec { resources: None, resize_policy: None, ..container.clone() })
+}
+
+/// Whether a run was made from this definition. Agents of older versions counted its size.
+pub fn is_made_from(run: &Container, container: &Spec) -> bool {
+    run.hash == container_hash(container) || run.hash == hash(container)
+}
+
+fn hash(container: &Spec) -> String {
     use sha2::{Digest, Sha256};
     let json = serde_json::to_vec(container).unwrap_or_default();
     Sha256::digest(&json).iter().take(8).map(|b| format!("{b:02x}")).collect()

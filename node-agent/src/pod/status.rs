@@ -9,10 +9,13 @@ use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     Container as Spec, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodCondition,
-    PodIP, PodStatus,
+    PodIP, PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// The condition of a pod that waits for another size, and that of one which gets it.
+const RESIZE_PENDING: &str = "PodResizePending";
+const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
 /// The most of all containers' termination messages together.
 const MESSAGES_MAX: usize = 12 << 10;
 
@@ -118,6 +121,8 @@ impl Shown<'_> {
             restart_count: newest.map_or(0, |r| i32::try_from(r.attempt).unwrap_or(i32::MAX)),
             state: Some(state),
             last_state: Some(last.unwrap_or_default()),
+            resources: Some(self.size(c, newest)),
+            allocated_resources: c.resources.as_ref().and_then(|r| r.requests.clone()),
             ..ContainerStatus::default()
         }
     }
@@ -127,7 +132,32 @@ impl Shown<'_> {
         if let (None, Some(before)) = (self.seen.newest(&c.name), begun(self.pod, self.seen, &c.name)) {
             return lost(before);
         }
-        ContainerStatus { ready: false, started: None, ..self.container(c) }
+        ContainerStatus { ready: false, started: None, resources: None, ..self.container(c) }
+    }
+
+    /// What a run has; of a container that doesn't run what it is to get.
+    fn size(&self, c: &Spec, run: Option<&Container>) -> ResourceRequirements {
+        let running = run.filter(|r| matches!(r.state, RunState::Running(_)));
+        let has = running.and_then(|r| self.seen.sizes.get(&(r.name.clone(), r.attempt)));
+        has.or(c.resources.as_ref()).cloned().unwrap_or_default()
+    }
+
+    /// How far a change of the pod's size is: nothing where it has the size that is wanted.
+    fn resizes(&self) -> Vec<PodCondition> {
+        if Life::of(self.pod, self.seen, self.now) != Life::Lives {
+            return Vec::new();
+        }
+        let pending = self.seen.pending.as_ref().map(|why| PodCondition {
+            observed_generation: why.generation,
+            ..self.condition(RESIZE_PENDING, (true, why.reason().to_owned(), why.message.clone()))
+        });
+        let mut changing = self.seen.resizing(self.pod).peekable();
+        let progress = changing.peek().is_some().then(|| {
+            let trouble = changing.find_map(|c| self.seen.troubles.get(&Slot::Resize(c.name.clone())));
+            let (reason, message) = trouble.map(|t| ("Error".to_owned(), t.message.clone())).unwrap_or_default();
+            self.condition(RESIZE_IN_PROGRESS, (true, reason, message))
+        });
+        pending.into_iter().chain(progress).collect()
     }
 
     fn states(&self, c: &Spec, newest: Option<&Container>, previous: Option<&Container>) -> (ContainerState, Option<ContainerState>) {
@@ -256,7 +286,9 @@ impl Shown<'_> {
         ];
         let mut out: Vec<PodCondition> = ours.into_iter().map(|(type_, value)| self.condition(type_, value)).collect();
         let theirs = self.pod.status.iter().filter_map(|s| s.conditions.as_ref()).flatten();
-        let foreign: Vec<PodCondition> = theirs.filter(|c| !out.iter().any(|o| o.type_ == c.type_)).cloned().collect();
+        let own = |type_: &str| matches!(type_, RESIZE_PENDING | RESIZE_IN_PROGRESS);
+        let foreign: Vec<PodCondition> = theirs.filter(|c| !own(&c.type_) && !out.iter().any(|o| o.type_ == c.type_)).cloned().collect();
+        out.extend(self.resizes());
         out.extend(foreign);
         out
     }

@@ -1,10 +1,11 @@
 //! Decides what to do next for a pod: a pure function of the desired object, what is observed, and the time.
 use super::life::{Life, begun, deadline};
-use super::object::{RestartPolicy, container_hash, ephemerals, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::object::{RestartPolicy, ephemerals, init_policy, inits, is_made_from, is_sidecar, restart_policy, restarts, spec};
 use super::observed::Observed;
 pub use super::op::PodOp;
 use super::op::{Slot, StopReason};
 use super::probe::{ProbeKind, ProbeState};
+use super::resize::Step;
 use super::trouble::{TroubleKind, shown_until};
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
@@ -199,17 +200,26 @@ impl Planner<'_> {
         match &run.state {
             RunState::Created if self.seen.busy.contains(&Slot::Start(container.name.clone())) => {}
             RunState::Created => self.push(PodOp::Remove { id: run.id.clone() }),
-            RunState::Running(_) if run.hash != container_hash(container) || !self.of_this_sandbox(run) => {
+            RunState::Running(_) if !is_made_from(run, container) || !self.of_this_sandbox(run) => {
                 self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
             }
-            RunState::Running(started) => self.probes(container, run, *started),
+            RunState::Running(started) => match self.seen.resize(container, run) {
+                Step::Restart => self.stop(run, grace(self.pod, self.seen), StopReason::Resized),
+                step => {
+                    if step == Step::Apply {
+                        self.push(PodOp::Resize { container: container.name.clone(), id: run.id.clone() });
+                    }
+                    self.probes(container, run, *started);
+                }
+            },
             RunState::Exited(exit) => self.ended(container, run, exit, policy),
         }
     }
 
     fn ended(&mut self, container: &Spec, run: &Container, exit: &Exit, policy: RestartPolicy) {
         // A new sandbox, or a new definition, runs an init container again, whatever became of the old run.
-        let stale = run.hash != container_hash(container) || (!self.of_this_sandbox(run) && policy != RestartPolicy::Never);
+        let changed = !is_made_from(run, container) || self.seen.outgrown.contains(&run.id);
+        let stale = changed || (!self.of_this_sandbox(run) && policy != RestartPolicy::Never);
         if !stale && !restarts(policy, exit.code) {
             return;
         }

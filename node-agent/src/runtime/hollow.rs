@@ -1,6 +1,6 @@
 //! Containers that are only simulated: they start after a while, run until they are stopped, and cost nothing.
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
 };
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -123,6 +123,14 @@ impl Runtime for Hollow {
             self.change(id, |c| c.state = RunState::Running(Timestamp::now()))
         }
         .boxed()
+    }
+
+    fn limit<'a>(&'a self, id: &'a str, _: &'a Limits) -> Answer<'a, ()> {
+        answer(self.change(id, |_| ()))
+    }
+
+    fn memory<'a>(&'a self, _: &'a str) -> Answer<'a, Option<i64>> {
+        answer(Ok(None))
     }
 
     fn stop<'a>(&'a self, id: &'a str, _: Option<Duration>) -> Answer<'a, ()> {

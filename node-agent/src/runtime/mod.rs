@@ -56,6 +56,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String>;
     /// Starts a created container.
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
+    /// Changes what a running container may use.
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()>;
+    /// Bytes of memory that a running container uses; nothing where it is only simulated.
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>>;
     /// Asks a container to end with its stop signal, and kills it after `grace` (`None`: the one it was made with). Returns once it has ended.
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()>;
     /// Removes a container that has ended, with its anonymous volumes.

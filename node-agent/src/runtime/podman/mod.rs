@@ -12,7 +12,7 @@ pub(crate) use spec::{body, label::UID};
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
     image_name,
 };
 use ::http::Method;
@@ -120,6 +120,19 @@ impl Runtime for Podman {
 
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         async move { self.http.call(Method::POST, &format!("/containers/{id}/start"), None).await.map(drop) }.boxed()
+    }
+
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()> {
+        async move { self.http.call(Method::POST, &format!("/containers/{id}/update"), Some(&spec::limits(limits))).await.map(drop) }.boxed()
+    }
+
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>> {
+        async move {
+            let path = format!("/containers/stats?stream=false&containers={id}");
+            let stats: wire::Stats = self.http.within(READ).json(Method::GET, &path, None).await?;
+            Ok(stats.memory())
+        }
+        .boxed()
     }
 
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {

@@ -46,7 +46,8 @@ fn mount(m: &Mount) -> Value {
     json!({"destination": m.target, "type": "bind", "source": m.source, "options": ["rbind", m.propagation, if m.read_only { "ro" } else { "rw" }]})
 }
 
-fn limits(l: &Limits) -> Value {
+/// What a container may use, as its definition and a change of it say.
+pub fn limits(l: &Limits) -> Value {
     let mut out = Map::new();
     let mut cpu = Map::new();
     if let Some(shares) = l.cpu_shares {

@@ -80,6 +80,26 @@ pub struct EventActor {
     pub attributes: HashMap<String, String>,
 }
 
+/// `GET containers/stats`.
+#[derive(Deserialize)]
+pub struct Stats {
+    #[serde(rename = "Stats", default)]
+    containers: Vec<ContainerStats>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStats {
+    #[serde(rename = "MemUsage")]
+    memory: i64,
+}
+
+impl Stats {
+    /// Bytes of memory of the one container that was asked about.
+    pub fn memory(&self) -> Option<i64> {
+        self.containers.first().map(|c| c.memory)
+    }
+}
+
 /// `GET exec/X/json`.
 #[derive(Deserialize)]
 pub struct ExecInspect {

@@ -42,6 +42,10 @@ const READ_WRITE: &[&str] = &["get", "patch", "update"];
 const CREATE: &[&str] = &["create"];
 const CONNECT: &[&str] = &["create", "get"];
 
+const fn proxy(options_kind: &'static str) -> Definition {
+    Definition { name: "proxy", verbs: &["create", "delete", "get", "patch", "update"], exchanged: options(options_kind), effect: Effect::Connection }
+}
+
 const fn options(kind: &'static str) -> Option<Exchanged> {
     Some(Exchanged { group_version: None, kind, schema: None })
 }
@@ -100,6 +104,13 @@ impl Subresource {
     pub const PORTFORWARD: Self =
         Self(&Definition { name: "portforward", verbs: CONNECT, exchanged: options("PodPortForwardOptions"), effect: Effect::Connection });
 
+    /// Requests that are passed on to a pod.
+    pub const POD_PROXY: Self = Self(&proxy("PodProxyOptions"));
+    /// Requests that are passed on to a pod behind a Service.
+    pub const SERVICE_PROXY: Self = Self(&proxy("ServiceProxyOptions"));
+    /// Requests that are passed on to a node.
+    pub const NODE_PROXY: Self = Self(&proxy("NodeProxyOptions"));
+
     /// The path segment.
     pub fn name(self) -> &'static str {
         self.0.name
@@ -128,6 +139,11 @@ impl Subresource {
     /// Whether it is a stream.
     pub fn connects(self) -> bool {
         self.0.effect == Effect::Connection
+    }
+
+    /// Whether requests are passed on through it, whatever their methods and paths are.
+    pub fn is_proxy(self) -> bool {
+        self.0.name == "proxy"
     }
 
     /// The verb by which opening a stream is authorised: the one that says most of what it allows.

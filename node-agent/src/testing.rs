@@ -5,12 +5,15 @@ use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
-use crate::runtime::{Answer, Container, ContainerSpec, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version};
+use crate::runtime::{
+    Answer, Container, ContainerSpec, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+};
 use futures::FutureExt;
 use futures::stream::BoxStream;
 use model::{Key, Object, Stored};
 use serde_json::Value;
 use state_client::Client;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -128,7 +131,7 @@ impl Runtime for Stuck {
     fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>> {
         self.simulated.events()
     }
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        self.simulated.connect(uid, port)
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
+        self.simulated.connect(uid, address, port)
     }
 }

@@ -242,3 +242,34 @@ impl RawSpec {
         self.containers.iter().flatten().chain(sidecars).flat_map(|c| c.host_ports(host_network)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn cpu(statuses: Value, infeasible: bool) -> i64 {
+        let spec = json!({"containers": [{"name": "a", "resources": {"requests": {"cpu": "2"}}}, {"name": "b", "resources": {"requests": {"cpu": "1"}}}]});
+        let spec: RawSpec = serde_json::from_value(spec).unwrap();
+        let sizes: Vec<RawSize> = serde_json::from_value(statuses).unwrap();
+        spec.needs_with(&sizes.iter().collect::<Vec<_>>(), infeasible).unwrap().requests.exact.milli_cpu
+    }
+
+    #[test]
+    fn the_most_of_what_is_wanted_allotted_and_had_counts() {
+        let given = |allotted: &str, had: &str| json!([{"name": "a", "allocatedResources": {"cpu": allotted}, "resources": {"requests": {"cpu": had}}}]);
+        let rows = [
+            (json!([]), false, 3000),
+            (given("2", "2"), false, 3000),
+            (given("4", "1"), false, 5000),
+            (given("1", "6"), false, 7000),
+            (given("1", "1"), false, 3000),
+            (given("1", "1"), true, 1000),
+            (json!([{"name": "a", "allocatedResources": {"cpu": "4"}}]), false, 5000),
+            (json!([{"name": "other", "allocatedResources": {"cpu": "4"}}]), false, 3000),
+        ];
+        for (statuses, infeasible, want) in rows {
+            assert_eq!(cpu(statuses.clone(), infeasible), want, "{statuses}");
+        }
+    }
+}

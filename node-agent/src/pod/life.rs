@@ -73,7 +73,8 @@ pub fn init_failed(pod: &Pod, seen: &Observed, container: &Spec) -> bool {
 }
 
 fn exit_of<'a>(seen: &'a Observed, container: &Spec) -> Option<&'a Exit> {
-    match &seen.newest(&container.name)?.state {
+    let run = seen.newest(&container.name).filter(|run| !seen.outgrown.contains(&run.id))?;
+    match &run.state {
         RunState::Exited(exit) if !seen.busy.contains(&Slot::Start(container.name.clone())) => Some(exit),
         _ => None,
     }

@@ -13,7 +13,8 @@ mod tests;
 mod trouble;
 
 pub use object::{
-    RestartPolicy, as_container, container, container_hash, ephemerals, full_name, init_policy, inits, is_made_from, is_sidecar, policy_of, restart_policy, restarts, spec,
+    RestartPolicy, as_container, container, container_hash, ephemerals, full_name, init_policy, inits, is_made_from, is_sidecar, policy_of, restart_policy,
+    restarts, spec,
 };
 pub use observed::Observed;
 pub use op::Slot;

@@ -248,7 +248,9 @@ impl Shown<'_> {
         if waiting || (pending_init && !running && !shown.iter().all(|s| state(s).terminated.is_some())) {
             return "Pending";
         }
-        if running || shown.is_empty() {
+        // what was ended to get another size goes on
+        let outgrown = spec(self.pod).containers.iter().filter_map(|c| self.seen.newest(&c.name)).any(|run| self.seen.outgrown.contains(&run.id));
+        if running || outgrown || shown.is_empty() {
             return "Running";
         }
         let all_well = shown.iter().all(|s| state(s).terminated.is_some_and(|t| t.exit_code == 0));

@@ -304,3 +304,57 @@ fn an_ephemeral_container_that_ended_is_not_waited_for() {
     assert_eq!((&ended["state"]["terminated"]["exitCode"], status.phase.as_deref()), (&json!(3), Some("Running")));
     assert!(status.conditions.unwrap().iter().any(|c| c.type_ == "Ready" && c.status == "True"));
 }
+
+fn size(value: Value) -> k8s_openapi::api::core::v1::ResourceRequirements {
+    serde_json::from_value(value).unwrap()
+}
+
+/// `Type Status Reason` of the conditions about sizes.
+fn resizes(pod: &Pod, seen: &Observed) -> Vec<String> {
+    let conditions = status(pod, seen, &NodeFacts::default(), at(20)).unwrap().conditions.unwrap();
+    let of_sizes = conditions.into_iter().filter(|c| c.type_.starts_with("PodResize"));
+    of_sizes.map(|c| format!("{} {} {}", c.type_, c.status, c.reason.unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_container_gets_its_size_while_it_runs() {
+    let pod = pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "2"}}}]}), json!({}));
+    let mut seen = seen(&pod, &["c 0 run"]);
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("", vec![]), "nothing is known of its size");
+    seen.sizes.insert(("c".into(), 0), size(json!({"requests": {"cpu": "1"}})));
+    assert_eq!(plan(&pod, &seen, 5), "Resize { container: \"c\", id: \"c0\" }");
+    assert_eq!(resizes(&pod, &seen), ["PodResizeInProgress True "]);
+    let shown = status(&pod, &seen, &NodeFacts::default(), at(20)).unwrap().container_statuses.unwrap();
+    let shown = serde_json::to_value(&shown[0]).unwrap();
+    assert_eq!((&shown["resources"], &shown["allocatedResources"]), (&json!({"requests": {"cpu": "1"}}), &json!({"cpu": "2"})));
+    let why = Trouble { kind: TroubleKind::Failed, message: "no".into(), failures: 1, since: at(4), retry: at(9) };
+    seen.troubles.insert(Slot::Resize("c".into()), why);
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("wake 9", vec!["PodResizeInProgress True Error".to_owned()]));
+    seen.troubles.clear();
+    seen.sizes.insert(("c".into(), 0), size(json!({"requests": {"cpu": "2000m"}})));
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("", vec![]));
+}
+
+#[test]
+fn a_container_that_asks_for_it_begins_again_with_its_size() {
+    let policy = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
+    let spec = json!({"restartPolicy": "OnFailure", "containers": [{"name": "c", "resizePolicy": policy, "resources": {"requests": {"memory": "2Gi"}}}]});
+    let pod = pod(spec, json!({}));
+    let mut before = seen(&pod, &["c 0 run"]);
+    before.sizes.insert(("c".into(), 0), size(json!({"requests": {"memory": "1Gi"}})));
+    assert_eq!(plan(&pod, &before, 5), "stop c0 30");
+    let mut after = seen(&pod, &["c 0 exit 0 6"]);
+    after.begins(&PodOp::Stop { container: "c".into(), id: "c0".into(), grace: 30, reason: op::StopReason::Resized }, at(5));
+    assert_eq!(plan(&pod, &after, 7), "start c 1", "though it ended well");
+    assert_eq!(status(&pod, &after, &NodeFacts::default(), at(7)).unwrap().phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn a_size_that_must_wait_is_said() {
+    let pod = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut seen = seen(&pod, &["c 0 run"]);
+    for (infeasible, reason) in [(true, "Infeasible"), (false, "Deferred")] {
+        seen.pending = Some(resize::Pending { infeasible, message: "m".into(), generation: Some(3) });
+        assert_eq!(resizes(&pod, &seen), [format!("PodResizePending True {reason}")]);
+    }
+}

@@ -205,7 +205,7 @@ impl Runtime for Hollow {
         futures::stream::pending().boxed()
     }
 
-    fn connect<'a>(&'a self, _: &'a str, _: u16) -> Answer<'a, tokio::net::TcpStream> {
+    fn connect<'a>(&'a self, _: &'a str, _: Option<IpAddr>, _: u16) -> Answer<'a, tokio::net::TcpStream> {
         impossible()
     }
 }

@@ -12,6 +12,7 @@ pub use types::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -91,8 +92,8 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Starts and ends of containers as they happen. Ends when the runtime is lost: list, and ask again.
     fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>>;
-    /// Opens a TCP connection to a port inside of the pod's network.
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream>;
+    /// Opens a TCP connection to a port inside of the pod's network: at this address, or else at its loopback.
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream>;
 }
 
 /// Everything that a session prints, and its exit code: for hooks and probes. At most `limit` bytes are kept.

@@ -80,12 +80,17 @@ impl Pipeline {
 
     /// Answers a request for a stream with the pod, once the stream may be opened.
     pub(crate) async fn connect(&self, call: &RequestContext, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
-        self.freshen(&call.row, Freshness::Latest).await?;
-        self.allow_again(call).await?;
+        self.allow_fresh(call).await?;
         let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         let options = request_context::optional_object(body)?.unwrap_or_default();
         self.admit_connection(call, sub, &options).await?;
         connected(sub, pod, options)
+    }
+
+    /// Waits until the cache has what the log has, and asks again whether the call is allowed.
+    pub(super) async fn allow_fresh(&self, call: &RequestContext) -> Result<(), ApiError> {
+        self.freshen(&call.row, Freshness::Latest).await?;
+        self.allow_again(call).await
     }
 
     pub(crate) async fn list(&self, call: &RequestContext) -> Result<Reply, ApiError> {

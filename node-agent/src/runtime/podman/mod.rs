@@ -12,8 +12,8 @@ pub(crate) use spec::{body, label::UID};
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
-    image_name,
+    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session,
+    Version, image_name,
 };
 use ::http::Method;
 use base64::Engine;
@@ -23,6 +23,7 @@ use http::{Http, escape};
 use serde::Deserialize;
 use serde_json::json;
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -284,8 +285,8 @@ impl Runtime for Podman {
         tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
     }
 
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        in_time("connecting to the pod", self.network.connect(uid, port)).boxed()
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
+        in_time("connecting to the pod", self.network.connect(uid, address, port)).boxed()
     }
 }
 

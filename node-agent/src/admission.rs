@@ -11,6 +11,7 @@ use model::placement::needs::Needs;
 use model::placement::node::{NodeInfo, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What the node has decided of its pods, and what those that it took ask for. Shared by the pods' actors, which decide one at a time.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ struct AllocationTable {
     used: Usage,
     admitted: HashMap<String, Needs>,
     refused: HashMap<String, Rejection>,
+    freed: watch::Sender<()>,
 }
 
 impl Allocations {
@@ -59,6 +61,28 @@ impl Allocations {
         self.lock().admit(uid, needs, pod)
     }
 
+    /// Whether the node gives a pod that it runs another size. What it gives is counted at once.
+    ///
+    /// # Errors
+    /// Why it doesn't, and whether it never will.
+    pub fn resize(&self, uid: &str, pod: &Pod) -> Result<(), (bool, String)> {
+        let needs = needs(pod).map_err(|e| (true, unreadable(&e).message))?;
+        self.lock().resize(uid, needs)
+    }
+
+    /// Counts a pod of which the node has allotted something else than is asked for.
+    pub fn hold_as(&self, uid: &str, pod: &Pod) {
+        match needs(pod) {
+            Ok(needs) => self.lock().hold(uid, needs),
+            Err(error) => tracing::warn!(uid, %error, "what a pod has could not be read"),
+        }
+    }
+
+    /// Tells whoever waits for room that some was given back.
+    pub fn freed(&self) -> watch::Receiver<()> {
+        self.lock().freed.subscribe()
+    }
+
     /// Keeps a refusal, so that the pod's actor finds it when it starts again.
     pub fn refuse(&self, uid: &str, why: Rejection) {
         self.lock().refused.insert(uid.to_owned(), why);
@@ -75,6 +99,10 @@ impl Allocations {
         table.leave(uid);
         table.refused.remove(uid);
     }
+}
+
+fn needs(pod: &Pod) -> Result<Needs, ParseError> {
+    Needs::of_json(&serde_json::to_vec(pod)?)
 }
 
 fn unreadable(error: &ParseError) -> Rejection {
@@ -107,9 +135,23 @@ impl AllocationTable {
         Ok(())
     }
 
+    fn resize(&mut self, uid: &str, needs: Needs) -> Result<(), (bool, String)> {
+        let before = self.admitted.get(uid).cloned();
+        if let Some((_, node)) = &self.node {
+            let mut others = self.used.clone();
+            if let Some(before) = &before {
+                others.remove(before);
+            }
+            judge::resize(&needs, node, &others)?;
+        }
+        self.hold(uid, needs);
+        Ok(())
+    }
+
     fn leave(&mut self, uid: &str) {
         if let Some(needs) = self.admitted.remove(uid) {
             self.used.remove(&needs);
+            self.freed.send_replace(());
         }
     }
 }

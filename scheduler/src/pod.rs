@@ -3,7 +3,8 @@ use crate::labels::{Labels, NodeTerm, Requirement, Selector};
 use crate::node::{ParseError, normal_image};
 use k8s_openapi::api::core::v1::{PodAffinityTerm, TopologySpreadConstraint};
 use model::Stored;
-use model::placement::needs::{Needs, RawSpec};
+use model::placement::needs::{Needs, RawSize, RawSpec};
+use model::placement::resources::BadQuantity;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -212,7 +213,10 @@ struct RawOwner {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawStatus {
+    container_statuses: Option<Vec<RawSize>>,
+    init_container_statuses: Option<Vec<RawSize>>,
     phase: Option<String>,
     conditions: Option<Vec<RawCondition>>,
 }
@@ -221,6 +225,7 @@ struct RawStatus {
 struct RawCondition {
     r#type: String,
     status: String,
+    reason: Option<String>,
     message: Option<String>,
 }
 
@@ -250,7 +255,7 @@ impl RawPod {
             workload,
             terminating: self.metadata.deletion_timestamp.is_some(),
             images: spec.all_containers().filter_map(|c| c.image.as_deref()).map(normal_image).collect(),
-            needs: spec.needs()?,
+            needs: self.needs()?,
             node_preferences: node
                 .preferred_during_scheduling_ignored_during_execution
                 .iter()
@@ -269,6 +274,12 @@ impl RawPod {
             own_spread,
             labels: labels.into(),
         })
+    }
+    fn needs(&self) -> Result<Needs, BadQuantity> {
+        let Some(status) = &self.status else { return self.spec.needs() };
+        let infeasible = status.conditions.iter().flatten().any(|c| c.r#type == "PodResizePending" && c.reason.as_deref() == Some("Infeasible"));
+        let sizes: Vec<&RawSize> = status.container_statuses.iter().chain(&status.init_container_statuses).flatten().collect();
+        self.spec.needs_with(&sizes, infeasible)
     }
     /// The message of `PodScheduled=False`, if that is its condition now.
     fn refusal(&self) -> Option<Arc<str>> {

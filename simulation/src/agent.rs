@@ -384,7 +384,7 @@ impl Machine {
                 self.disk.remove(uid);
                 entry.seen.released = true;
             }
-            PodOp::Probe { .. } | PodOp::Confirm => {}
+            PodOp::Probe { .. } | PodOp::Resize { .. } | PodOp::Confirm => {}
         }
         None
     }
@@ -397,7 +397,7 @@ impl Machine {
             pod: PodRef { uid: uid.to_owned(), namespace: namespace.to_string(), name: pod.to_string() },
             name: name.to_owned(),
             attempt,
-            hash: container_hash(spec),
+            hash: container_hash(&spec),
             sandbox: entry.seen.sandbox.as_ref()?.id.clone(),
             image: spec.image.clone().unwrap_or_default(),
             image_id: "sha256:0".to_owned(),

@@ -89,6 +89,7 @@ fn core() -> Vec<Row> {
             .short(["no"])
             .cluster()
             .status()
+            .with([Subresource::NODE_PROXY])
             .select(&[("spec.unschedulable", &["spec", "unschedulable"])]),
         row("", "v1", "Pod", "pods")
             .columns(columns::pod())
@@ -97,7 +98,8 @@ fn core() -> Vec<Row> {
             .all()
             .status()
             .generation()
-            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
+            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::EPHEMERAL_CONTAINERS, Subresource::RESIZE])
+            .with([Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD, Subresource::POD_PROXY])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
                 // its name in the first versions
@@ -117,6 +119,7 @@ fn core() -> Vec<Row> {
             .short(["svc"])
             .all()
             .status()
+            .with([Subresource::SERVICE_PROXY])
             .select(&[("spec.clusterIP", &["spec", "clusterIP"]), ("spec.type", &["spec", "type"])]),
         row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::STRATEGY).short(["ep"]).singular("endpoints"),
         row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),

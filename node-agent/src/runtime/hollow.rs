@@ -3,7 +3,7 @@ mod ending;
 
 use crate::runtime::EventKind;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
 };
 use ending::{Ending, ending};
 use futures::stream::BoxStream;
@@ -11,6 +11,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -186,6 +187,14 @@ impl Runtime for Hollow {
         .boxed()
     }
 
+    fn limit<'a>(&'a self, id: &'a str, _: &'a Limits) -> Answer<'a, ()> {
+        answer(self.change(id, |_| ()))
+    }
+
+    fn memory<'a>(&'a self, _: &'a str) -> Answer<'a, Option<i64>> {
+        answer(Ok(None))
+    }
+
     fn stop<'a>(&'a self, id: &'a str, _: Option<Duration>) -> Answer<'a, ()> {
         self.end(id, 0);
         answer(Ok(()))
@@ -205,6 +214,10 @@ impl Runtime for Hollow {
 
     fn reopen_log<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         impossible()
+    }
+
+    fn process_namespace<'a>(&'a self, _: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        answer(Ok(None))
     }
 
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
@@ -251,7 +264,7 @@ impl Runtime for Hollow {
         futures::stream::pending().boxed()
     }
 
-    fn connect<'a>(&'a self, _: &'a str, _: u16) -> Answer<'a, tokio::net::TcpStream> {
+    fn connect<'a>(&'a self, _: &'a str, _: Option<IpAddr>, _: u16) -> Answer<'a, tokio::net::TcpStream> {
         impossible()
     }
 }

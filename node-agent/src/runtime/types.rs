@@ -198,6 +198,8 @@ pub struct ContainerSpec {
     pub seccomp: Seccomp,
     /// Parts of its SELinux label that are asked for, as Podman has them: `level:s0:c1,c2`. Where the machine has no SELinux they mean nothing.
     pub selinux: Vec<String>,
+    /// The namespace of another container, whose processes it sees.
+    pub processes: Option<PathBuf>,
     /// Whether it sees the node's processes.
     pub host_pid: bool,
     /// Whether it sees the node's host name.

@@ -8,6 +8,7 @@ mod forms;
 pub mod guard;
 mod owners;
 pub mod post;
+mod proxy;
 pub mod read;
 pub mod review;
 pub mod update;

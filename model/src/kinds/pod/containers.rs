@@ -1,6 +1,6 @@
 //! Containers: names, images, ports, and what else they hold.
 use super::context::{Owner, Within};
-use super::{env, mounts, probes, resources, security};
+use super::{env, ephemeral, mounts, probes, resources, security};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, text};
 use crate::names;
@@ -33,6 +33,10 @@ pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, vo
         unique_ports(checks, &path, container, &mut HashSet::new());
         unique_name(checks, &path, container, &mut names_seen);
     }
+    if within.owner == Owner::Pod {
+        let names = ["containers", "initContainers"].iter().flat_map(|key| list(spec, key)).map(|c| text(c, "name")).collect();
+        ephemeral::validate(checks, path, spec, &within, &names);
+    }
 }
 
 fn unique_name(checks: &mut Checks, path: &dyn Display, container: &Value, seen: &mut HashSet<String>) {
@@ -42,6 +46,14 @@ fn unique_name(checks: &mut Checks, path: &dyn Display, container: &Value, seen:
 }
 
 fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>, init: bool) {
+    common(checks, path, container, within);
+    let restarts = text(container, "restartPolicy");
+    checks.choice(format_args!("{path}.restartPolicy"), container.get("restartPolicy"), &["Always", "Never", "OnFailure"]);
+    probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
+}
+
+/// What holds for containers of each kind.
+pub(super) fn common(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>) {
     checks.name(format_args!("{path}.name"), text(container, "name"), names::dns_label);
     let image = text(container, "image");
     if image.is_empty() {
@@ -57,9 +69,6 @@ fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &With
     resources::validate(checks, &format_args!("{path}.resources"), container.get("resources").unwrap_or(&Value::Null));
     resize_policy(checks, path, container, within);
     security::container(checks, path, container, within.host_users);
-    let restarts = text(container, "restartPolicy");
-    checks.choice(format_args!("{path}.restartPolicy"), container.get("restartPolicy"), &["Always", "Never", "OnFailure"]);
-    probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
 }
 
 fn ports(checks: &mut Checks, path: &dyn Display, container: &Value) {

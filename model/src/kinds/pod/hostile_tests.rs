@@ -116,7 +116,7 @@ fn refused(spec: Value) -> Vec<String> {
     }
     STRATEGY.default(&mut pod);
     STRATEGY.prepare_create(&mut pod);
-    STRATEGY.validate(&pod).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    STRATEGY.validate(&pod).into_iter().chain(STRATEGY.validate_create(&pod)).map(|c| format!("{}: {}", c.field, c.message)).collect()
 }
 
 /// Containers with each kind of probe and hook, which exclude each other.

@@ -4,6 +4,7 @@ mod containers;
 mod context;
 mod defaults;
 mod env;
+mod ephemeral;
 mod mirror;
 mod mounts;
 mod network;
@@ -11,6 +12,7 @@ mod os;
 mod placement;
 mod probes;
 mod qos;
+mod resize;
 mod resources;
 mod security;
 mod selectors;
@@ -37,6 +39,7 @@ use super::fields::{Checks, keep, with_field};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
+use crate::subresource::Subresource;
 use serde_json::{Value, json};
 
 /// The rules of pods.
@@ -72,6 +75,23 @@ impl Strategy for Pod {
         let mut checks = Checks::default();
         validate::pod(&mut checks, pod);
         checks.0
+    }
+    fn validate_create(&self, pod: &Object) -> Vec<Cause> {
+        let given = !pod.list_at(&["spec", "ephemeralContainers"]).is_empty();
+        given.then(|| Cause::forbidden("spec.ephemeralContainers", "cannot be set on create")).into_iter().collect()
+    }
+    fn narrow(&self, part: Subresource, new: Object, old: Object) -> Object {
+        match part {
+            Subresource::RESIZE => resize::narrow(new, old),
+            _ => new,
+        }
+    }
+    fn validate_part(&self, part: Subresource, new: &Object, old: &Object) -> Vec<Cause> {
+        match part {
+            Subresource::EPHEMERAL_CONTAINERS => ephemeral::validate_update(new, old),
+            Subresource::RESIZE => resize::validate(new, old),
+            _ => self.validate_update(new, old),
+        }
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let nothing = Value::Null;

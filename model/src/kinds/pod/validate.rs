@@ -37,9 +37,6 @@ pub(super) fn pod(checks: &mut Checks, object: &Object) {
         }
     }
     checks.not_negative("spec.terminationGracePeriodSeconds", int(pod, "terminationGracePeriodSeconds"));
-    if !list(pod, "ephemeralContainers").is_empty() {
-        checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
-    }
     if !text(pod, "nodeName").is_empty() && !list(pod, "schedulingGates").is_empty() {
         checks.add(Cause::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
     }

@@ -12,8 +12,8 @@ pub(crate) use spec::{body, label::UID};
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
-    image_name,
+    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session,
+    Version, image_name,
 };
 use ::http::Method;
 use base64::Engine;
@@ -22,6 +22,9 @@ use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
 use serde::Deserialize;
 use serde_json::json;
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -120,6 +123,19 @@ impl Runtime for Podman {
         async move { self.http.call(Method::POST, &format!("/containers/{id}/start"), None).await.map(drop) }.boxed()
     }
 
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()> {
+        async move { self.http.call(Method::POST, &format!("/containers/{id}/update"), Some(&spec::limits(limits))).await.map(drop) }.boxed()
+    }
+
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>> {
+        async move {
+            let path = format!("/containers/stats?stream=false&containers={id}");
+            let stats: wire::Stats = self.http.within(READ).json(Method::GET, &path, None).await?;
+            Ok(stats.memory())
+        }
+        .boxed()
+    }
+
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {
         async move {
             if grace.is_some_and(|g| g.is_zero()) {
@@ -146,6 +162,18 @@ impl Runtime for Podman {
         async move {
             let bundle: wire::Bundle = self.http.within(READ).json(Method::GET, &format!("/containers/{id}/json"), None).await?;
             conmon::reopen_log(&bundle.config).map_err(|e| RuntimeError::Refused(format!("the log of container {id} is not begun anew: {e}")))
+        }
+        .boxed()
+    }
+
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        async move {
+            let asked = || async move { self.http.within(READ).json::<wire::Running>(Method::GET, &format!("/containers/{id}/json"), None).await };
+            let absent = || RuntimeError::Refused(format!("container {id} is not running"));
+            let pid = asked().await?.pid().ok_or_else(absent)?;
+            let namespace = File::open(format!("/proc/{pid}/ns/pid")).map_err(|e| RuntimeError::Refused(format!("the processes of container {id}: {e}")))?;
+            // the number may have become another process' meanwhile
+            if asked().await?.pid() == Some(pid) { Ok(Some(namespace.into())) } else { Err(absent()) }
         }
         .boxed()
     }
@@ -257,8 +285,8 @@ impl Runtime for Podman {
         tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
     }
 
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        in_time("connecting to the pod", self.network.connect(uid, port)).boxed()
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
+        in_time("connecting to the pod", self.network.connect(uid, address, port)).boxed()
     }
 }
 

@@ -80,6 +80,26 @@ pub struct EventActor {
     pub attributes: HashMap<String, String>,
 }
 
+/// `GET containers/stats`.
+#[derive(Deserialize)]
+pub struct Stats {
+    #[serde(rename = "Stats", default)]
+    containers: Vec<ContainerStats>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStats {
+    #[serde(rename = "MemUsage")]
+    memory: i64,
+}
+
+impl Stats {
+    /// Bytes of memory of the one container that was asked about.
+    pub fn memory(&self) -> Option<i64> {
+        self.containers.first().map(|c| c.memory)
+    }
+}
+
 /// `GET exec/X/json`.
 #[derive(Deserialize)]
 pub struct ExecInspect {
@@ -94,6 +114,27 @@ pub struct Bundle {
     /// Its `config.json`.
     #[serde(rename = "OCIConfigPath")]
     pub config: PathBuf,
+}
+
+/// `GET containers/X/json`, as far as it tells of the container's process.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Running {
+    state: RunningState,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RunningState {
+    running: bool,
+    pid: i32,
+}
+
+impl Running {
+    /// Its first process, as long as it runs.
+    pub fn pid(&self) -> Option<i32> {
+        Some(self.state.pid).filter(|pid| self.state.running && *pid > 0)
+    }
 }
 
 /// `GET containers/X/json`.

@@ -47,13 +47,13 @@ impl<'a> Daemon<'a> {
     /// A pod that failed is replaced; where that happens again and again, after a pause that grows.
     fn replace_failed(&self, name: &str, item: &'a Arc<Item>, changes: &mut Changes<'a>, plan: &mut Plan) {
         let observed = self.set.object().int_at(&["status", "observedGeneration"]).unwrap_or_default();
-        let attempt = format!("{observed}/{name}");
-        let due = self.at.attempts.next(&attempt);
+        let retry = format!("{observed}/{name}");
+        let due = self.at.retries.next(&retry);
         if due > self.at.now {
             plan.look_again(due);
             return;
         }
-        plan.attempts.push(attempt);
+        plan.retries.push(retry);
         let what = format!("Found failed daemon pod {}/{} on node {name}, will try to kill it", item.namespace(), item.name());
         plan.warn(self.set, "FailedDaemonPod", what);
         changes.delete.push(item);

@@ -1,8 +1,8 @@
 //! What a controller is: its name, what it reads, what it owns, and one pure function.
-use super::attempts::{self, Attempts};
 use super::item::Item;
 use super::plan::{Plan, Write, WriteOp};
 use super::resource::Resource;
+use super::retries::{self, Retries};
 use super::view::View;
 use jiff::{SignedDuration, Timestamp};
 use model::{Key, Kind};
@@ -34,13 +34,13 @@ pub struct Moment<'a> {
     /// What failed of this key's last plan.
     pub failed: &'a [Failure],
     /// What this key's plans have tried again and again.
-    pub attempts: &'a Attempts,
+    pub retries: &'a Retries,
 }
 
 impl Moment<'_> {
     /// A moment of someone who hears well and whose last plan went well.
     pub fn at(now: Timestamp) -> Self {
-        Self { now, heard_since: Some(Timestamp::MIN), failed: &[], attempts: &attempts::NONE }
+        Self { now, heard_since: Some(Timestamp::MIN), failed: &[], retries: &retries::NONE }
     }
     /// When silence since `last` is `grace` long, counted from when we could hear; `None` while we can't.
     pub fn silent_at(&self, last: Timestamp, grace: SignedDuration) -> Option<Timestamp> {

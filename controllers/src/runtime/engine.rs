@@ -1,11 +1,11 @@
 //! The runtime as one value without I/O: it takes changes and outcomes of writes, and returns plans to carry out. The time is an argument.
-use super::attempts::{self, Attempts};
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
 use super::plan::{Plan, Words, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;
+use super::retries::{self, Retries};
 use super::view::{FieldIndex, View};
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiError, Key, Kind, Kinds, Reason, Stored, custom};
@@ -106,7 +106,7 @@ pub struct Engine {
     queue: Queue,
     expectations: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
-    attempts: HashMap<Task, Attempts>,
+    retries: HashMap<Task, Retries>,
     after: HashMap<Task, After>,
     events: EventCorrelator,
     hearing: WatchHealth,
@@ -155,7 +155,7 @@ impl Engine {
             queue: Queue::default(),
             expectations: Expectations::default(),
             failures: HashMap::new(),
-            attempts: HashMap::new(),
+            retries: HashMap::new(),
             after: HashMap::new(),
             events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
@@ -345,10 +345,10 @@ impl Engine {
     fn plan(&mut self, task: &Task, now: Timestamp) -> Result<Plan, String> {
         let failed = self.failures.remove(task).unwrap_or_default();
         if self.view.at(&task.key).is_none() {
-            self.attempts.remove(task);
+            self.retries.remove(task);
         }
-        let attempts = self.attempts.get(task).unwrap_or(&attempts::NONE);
-        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, attempts };
+        let retries = self.retries.get(task).unwrap_or(&retries::NONE);
+        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, retries };
         let Some(member) = self.members.get_mut(task.controller) else { return Ok(Plan::nothing()) };
         member.stats.plans += 1;
         let planning = std::panic::AssertUnwindSafe(|| member.controller.plan(&self.view, &task.key, &at));
@@ -363,8 +363,8 @@ impl Engine {
     /// A job is carried out, with one outcome for each of its writes. Returns the events to be written about it.
     pub fn finish(&mut self, job: Dispatch, outcomes: Vec<WriteOutcome>, now: Timestamp) -> Vec<EventWrite> {
         let Dispatch { task, plan, before } = job;
-        if !plan.attempts.is_empty() {
-            self.attempts.entry(task.clone()).or_default().note(plan.attempts, now);
+        if !plan.retries.is_empty() {
+            self.retries.entry(task.clone()).or_default().note(plan.retries, now);
         }
         let mut tally = Tally { events: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {

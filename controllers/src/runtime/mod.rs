@@ -3,7 +3,6 @@
 //! A [`Controller`] names its inputs and outputs and has one pure function from the view to a [`Plan`]. [`engine::Engine`] holds the view, decides which key
 //! is next, and doesn't plan a key before the view shows its last writes. [`actor`] watches, writes and reads the clock.
 pub mod actor;
-pub mod attempts;
 pub mod controller;
 pub mod engine;
 pub mod expectations;
@@ -12,9 +11,9 @@ pub mod labels;
 pub mod plan;
 pub mod queue;
 pub mod resource;
+pub mod retries;
 pub mod view;
 
-pub use attempts::Attempts;
 pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChange, controller_key};
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};
@@ -22,4 +21,5 @@ pub use labels::Labels;
 pub use plan::{Guard, Plan, Write, WriteOp, about};
 pub use queue::later;
 pub use resource::Resource;
+pub use retries::Retries;
 pub use view::View;

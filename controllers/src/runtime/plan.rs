@@ -18,8 +18,8 @@ pub struct Plan {
     pub events: Vec<EventRecord>,
     /// When to look again even if nothing changes.
     pub requeue_at: Option<Timestamp>,
-    /// What is tried with this plan that has been in vain before: when it may be tried again, [`super::Attempts`] tells the next plans.
-    pub attempts: Vec<String>,
+    /// What is tried with this plan that has been in vain before: when it may be tried again, [`super::Retries`] tells the next plans.
+    pub retries: Vec<String>,
 }
 
 /// One change.

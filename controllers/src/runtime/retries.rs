@@ -11,33 +11,33 @@ const MAX: Duration = Duration::from_mins(15);
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(30);
 
 /// Nothing was tried.
-pub(super) static NONE: Attempts = Attempts(BTreeMap::new());
+pub(super) static NONE: Retries = Retries(BTreeMap::new());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Attempt {
+struct Retry {
     times: u32,
     last: Timestamp,
 }
 
 /// How often something was tried, and when last, by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attempts(BTreeMap<String, Attempt>);
+pub struct Retries(BTreeMap<String, Retry>);
 
-impl Attempts {
-    /// When something may be tried again: at once where that isn't later than now. The pause doubles with each attempt.
+impl Retries {
+    /// When something may be tried again: at once where that isn't later than now. The pause doubles with each retry.
     pub fn next(&self, what: &str) -> Timestamp {
-        self.0.get(what).map_or(Timestamp::MIN, |attempt| {
-            let pause = SignedDuration::try_from(backoff::delay(attempt.times, MIN, MAX)).unwrap_or(SignedDuration::MAX);
-            later(attempt.last, pause)
+        self.0.get(what).map_or(Timestamp::MIN, |retry| {
+            let pause = SignedDuration::try_from(backoff::delay(retry.times, MIN, MAX)).unwrap_or(SignedDuration::MAX);
+            later(retry.last, pause)
         })
     }
 
     /// These are tried now.
     pub fn note(&mut self, what: Vec<String>, now: Timestamp) {
-        self.0.retain(|_, attempt| now.duration_since(attempt.last) < FORGOTTEN);
+        self.0.retain(|_, retry| now.duration_since(retry.last) < FORGOTTEN);
         for what in what {
-            let attempt = self.0.entry(what).or_insert(Attempt { times: 0, last: now });
-            *attempt = Attempt { times: attempt.times.saturating_add(1), last: now };
+            let retry = self.0.entry(what).or_insert(Retry { times: 0, last: now });
+            *retry = Retry { times: retry.times.saturating_add(1), last: now };
         }
     }
 }
@@ -48,18 +48,18 @@ mod tests {
 
     #[test]
     fn pauses_double_until_nothing_was_tried_for_long() {
-        let mut attempts = Attempts::default();
+        let mut retries = Retries::default();
         let (mut now, mut pauses) = (Timestamp::UNIX_EPOCH, Vec::new());
-        assert_eq!(attempts.next("n1"), Timestamp::MIN);
+        assert_eq!(retries.next("n1"), Timestamp::MIN);
         for _ in 0..12 {
-            attempts.note(vec!["n1".to_owned()], now);
-            pauses.push(attempts.next("n1").duration_since(now).as_secs());
-            now = attempts.next("n1");
+            retries.note(vec!["n1".to_owned()], now);
+            pauses.push(retries.next("n1").duration_since(now).as_secs());
+            now = retries.next("n1");
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
-        assert_eq!(attempts.next("n2"), Timestamp::MIN, "each has its own pause");
+        assert_eq!(retries.next("n2"), Timestamp::MIN, "each has its own pause");
         now = later(now, SignedDuration::from_mins(31));
-        attempts.note(vec!["n1".to_owned()], now);
-        assert_eq!(attempts.next("n1").duration_since(now).as_secs(), 1);
+        retries.note(vec!["n1".to_owned()], now);
+        assert_eq!(retries.next("n1").duration_since(now).as_secs(), 1);
     }
 }

@@ -30,11 +30,8 @@ impl Round<'_> {
         self.last_schedule = self.last_schedule.max(child.due);
         match (child.brief.end, listed) {
             // one that is replaced isn't listed any more
-            (None, None) if child.due.is_some() => {
-                if !child.job.deleting() {
-                    self.active.push(about(child.job));
-                }
-            }
+            (None, None) if child.due.is_some() && child.job.deleting() => {}
+            (None, None) if child.due.is_some() => self.active.push(about(child.job)),
             (None, None) => {
                 self.plan.warn(self.cron, "UnexpectedJob", format!("Saw a job that the controller did not create or forgot: {name}"));
             }

@@ -24,9 +24,9 @@ impl Controller for OrphanPods {
         let mut plan = Plan::nothing();
         let Some(pod) = view.at(key) else { return plan };
         match counted_by(view, pod) {
-            Counted::ByNobody => _ = plan.drop_finalizer(pod, TRACKING),
-            Counted::ByAbsent(guard) => _ = plan.drop_finalizer(pod, TRACKING).guard(guard),
-            Counted::BySomebody => {}
+            Counted::Nobody => _ = plan.drop_finalizer(pod, TRACKING),
+            Counted::Absent(guard) => _ = plan.drop_finalizer(pod, TRACKING).guard(guard),
+            Counted::Somebody => {}
         }
         plan
     }
@@ -35,28 +35,28 @@ impl Controller for OrphanPods {
 /// Who counts a pod.
 enum Counted {
     /// A Job, or whoever else it belongs to.
-    BySomebody,
+    Somebody,
     /// A Job that isn't seen: nobody, if `state` says so, too.
-    ByAbsent(Guard),
+    Absent(Guard),
     /// Nobody.
-    ByNobody,
+    Nobody,
 }
 
 fn counted_by(view: &View, pod: &Item) -> Counted {
     if !pod.has_finalizer(TRACKING) {
-        return Counted::BySomebody;
+        return Counted::Somebody;
     }
-    let Some(owner) = pod.controller() else { return Counted::ByNobody };
-    let Some(key) = controller_key(view, pod, &Resource::JOBS) else { return Counted::BySomebody };
+    let Some(owner) = pod.controller() else { return Counted::Nobody };
+    let Some(key) = controller_key(view, pod, &Resource::JOBS) else { return Counted::Somebody };
     match view.at(&key).filter(|job| job.uid() == owner.uid) {
-        None => Counted::ByAbsent(Guard::Absent { key, uid: owner.uid.clone() }),
-        Some(job) if brief(job).end.is_some() && !brief(job).managed_elsewhere => Counted::ByNobody,
-        Some(_) => Counted::BySomebody,
+        None => Counted::Absent(Guard::Absent { key, uid: owner.uid.clone() }),
+        Some(job) if brief(job).end.is_some() && !brief(job).managed_elsewhere => Counted::Nobody,
+        Some(_) => Counted::Somebody,
     }
 }
 
 fn orphan(view: &View, change: ViewChange<'_>) -> Vec<Key> {
-    let orphan = |pod: &&Item| !matches!(counted_by(view, pod), Counted::BySomebody);
+    let orphan = |pod: &&Item| !matches!(counted_by(view, pod), Counted::Somebody);
     change.new.filter(orphan).map(|pod| pod.key().clone()).into_iter().collect()
 }
 

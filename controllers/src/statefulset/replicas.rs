@@ -65,8 +65,11 @@ impl Look<'_> {
 
     /// Pods that go take their claims with them only if these belong to them before.
     pub(super) fn keep_condemned_claims(&self, plan: &mut Plan) -> bool {
-        let all = self.condemned.iter().map(|replica| self.claims.own(self.holder(replica), plan));
-        all.fold(true, |before, right| before && right)
+        let mut right = true;
+        for replica in &self.condemned {
+            right &= self.claims.own(self.holder(replica), plan);
+        }
+        right
     }
 
     /// Pods beyond what is wanted go, the highest ordinals first. Of an ordered set one goes at a time, and only while all others that stay longer serve.

@@ -4,6 +4,7 @@ mod certificate_request;
 mod claim_resize;
 mod default_class;
 pub mod lifecycle;
+pub mod limit_ranger;
 pub mod node_restriction;
 pub mod pod_security;
 pub mod priority;
@@ -41,6 +42,7 @@ impl Admission {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
+                Box::new(limit_ranger::LimitRanger),
                 Box::new(node_restriction::NodeRestriction),
                 Box::new(rbac::Escalation(authorizer.clone())),
                 Box::new(certificate_request::CertificateRequest(authorizer)),

@@ -8,6 +8,7 @@ pub mod cron_job;
 pub mod daemonset;
 pub mod definition;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod garbage;
 pub mod job;
@@ -72,6 +73,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),
+        Box::new(disruption::Disruptions::new(&options.kinds)),
         Box::new(namespace::Namespaces::new(&options.kinds)),
         Box::new(garbage::GarbageCollector::new(&options.kinds)),
         Box::new(tenancy::DefaultServiceAccounts),

@@ -129,6 +129,7 @@ struct ContainerStatus {
 struct Condition {
     r#type: String,
     status: String,
+    reason: String,
     last_transition_time: Option<Timestamp>,
 }
 
@@ -139,16 +140,20 @@ struct Conditions {
     scheduled_at: Option<Timestamp>,
     ready: bool,
     ready_since: Option<Timestamp>,
+    disruption_since: Option<Timestamp>,
 }
 
 impl From<Option<Vec<Condition>>> for Conditions {
     fn from(all: Option<Vec<Condition>>) -> Self {
         let find = |r#type: &str| all.iter().flatten().find(|c| c.r#type == r#type);
         let ready = find("Ready").filter(|c| c.status == "True");
+        // what a node ends itself may take its time
+        let disruption = find("DisruptionTarget").filter(|c| c.status == "True" && c.reason != "TerminationByKubelet");
         Self {
             scheduled_at: find("PodScheduled").and_then(|c| c.last_transition_time),
             ready: ready.is_some(),
             ready_since: ready.and_then(|c| c.last_transition_time),
+            disruption_since: disruption.and_then(|c| c.last_transition_time),
         }
     }
 }
@@ -197,6 +202,10 @@ impl Pod {
     /// Since when it has been ready.
     pub fn ready_since(&self) -> Option<Timestamp> {
         self.status.conditions.ready_since
+    }
+    /// Since when it has said that it is evicted, by others than its node.
+    pub fn disruption_since(&self) -> Option<Timestamp> {
+        self.status.conditions.disruption_since
     }
     /// When it has been ready for `min_ready_seconds`: it is available from then on. `None` while it isn't ready.
     pub fn available_at(&self, min_ready_seconds: i64) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! Checks invariants after each write, and at the end whether everything has reached its desired state.
 use crate::batch::Ledger;
+use crate::disruption::Losses;
 use crate::facts::{alive, owned, ready, replicas, share};
 use crate::net::{NAMESPACE, Net, Proc};
 use crate::set_check;
@@ -21,6 +22,8 @@ pub struct Check {
     /// Whether nothing but a rollout happens: then Deployments keep what they promise exactly.
     pub peace: bool,
     batch: Ledger,
+    /// What disruption budgets may not have counted yet.
+    pub losses: Losses,
     ended: BTreeSet<String>,
     bound: BTreeMap<String, String>,
     /// When each node's lease was renewed the last times.
@@ -41,7 +44,7 @@ pub fn describe(entry: &Entry) -> Option<String> {
         ("nodes", _) => {
             format!("taints={} cordoned={}", object.at(&["spec", "taints"]).unwrap_or(&Value::Null), object.at(&["spec", "unschedulable"]).is_some())
         }
-        ("jobs" | "cronjobs", _) => format!("status={}", object.at(&["status"]).unwrap_or(&Value::Null)),
+        ("jobs" | "cronjobs" | "poddisruptionbudgets", _) => format!("status={}", object.at(&["status"]).unwrap_or(&Value::Null)),
         ("deployments" | "replicasets" | "statefulsets" | "daemonsets" | "replicationcontrollers", _) => {
             format!("spec={} status={}", object.int_at(&["spec", "replicas"]).unwrap_or(-1), object.at(&["status"]).unwrap_or(&Value::Null))
         }
@@ -108,6 +111,7 @@ impl Check {
         if entry.old.as_ref().is_some_and(|old| over(old.object())) && !over(pod) {
             return Err(format!("{} had ended, and is {} again", entry.object.key, pod.str_at(&["status", "phase"])));
         }
+        self.losses.written(pod, entry, net)?;
         if self.peace { self.kept(pod, net).and_then(|()| set_check::kept(pod, entry.old.is_none(), net)) } else { Ok(()) }
     }
 

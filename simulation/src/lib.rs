@@ -6,12 +6,13 @@
 //! * [`process`]: the processes of controllers and scheduler; * [`agent`]: nodes; * [`cluster`]: all of them, and what each event does to them;
 //! * [`users`]: what users do, and what goes wrong; * [`sets`]: what they do with DaemonSets, StatefulSets and ReplicationControllers;
 //! * [`check`], [`set_check`]: what must hold after each write; * [`quiet`]: what must hold once all is quiet;
-//! * [`batch`]: all of this of Jobs and CronJobs; * [`life`]: one life from start to end.
+//! * [`batch`], [`disruption`]: all of this of Jobs and CronJobs, and of disruption budgets; * [`life`]: one life from start to end.
 pub mod agent;
 mod ask;
 pub mod batch;
 pub mod check;
 pub mod cluster;
+pub mod disruption;
 mod facts;
 pub mod feed;
 pub mod life;

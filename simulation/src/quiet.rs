@@ -34,6 +34,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     nodes_open(cluster, &mut open);
     mirror_open(net, &mut open);
     crate::batch::open(net, &mut open);
+    crate::disruption::open(net, &mut open);
     tokens_open(net, &mut open);
     open
 }

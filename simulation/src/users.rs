@@ -2,6 +2,7 @@
 use crate::ask::{act, delete, merge, names, object};
 use crate::batch;
 use crate::cluster::Cluster;
+use crate::disruption;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
 use crate::sets;
 use rand::Rng;
@@ -98,12 +99,13 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..32) {
+    match cluster.net.random.random_range(0..36) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
         what @ 17..21 => beside(&mut cluster.net, what),
         21..27 => sets::user(&mut cluster.net),
-        _ => batch::user(&mut cluster.net),
+        27..32 => batch::user(&mut cluster.net),
+        _ => disruption::user(&mut cluster.net),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);

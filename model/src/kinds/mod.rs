@@ -10,7 +10,7 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod devices;
-mod disruption_budget;
+pub mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 pub mod event;

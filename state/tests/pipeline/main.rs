@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod crud;
 mod deletion;
+mod evictions;
 mod fences;
 mod fixture;
 mod nodes;

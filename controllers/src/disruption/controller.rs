@@ -57,8 +57,8 @@ fn of_pod(view: &View, change: ViewChange<'_>) -> Vec<Key> {
 
 /// How many pods are wanted concerns the budgets beside.
 fn of_replicas(kind: &Kind) -> Input {
-    let kind = kind.clone();
-    Input::new(Resource::of_kind(&kind.clone()), move |view, change| {
+    let (resource, kind) = (Resource::of_kind(kind), kind.clone());
+    Input::new(resource, move |view, change| {
         let Some(item) = change.item() else { return Vec::new() };
         let mut beside = view.in_namespace(&BUDGETS, item.namespace()).peekable();
         let replicas = |item: Option<&Item>| item.map(|item| expected::replicas(&kind, item));

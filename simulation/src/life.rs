@@ -1,7 +1,7 @@
 //! One life of a simulated cluster, from its start to the end of everything in it.
 use crate::cluster::Cluster;
 use crate::net::{Event, Proc};
-use crate::{batch, quiet, users};
+use crate::{batch, disruption, quiet, users};
 use jiff::SignedDuration;
 use rand::Rng;
 use std::fmt;

@@ -2,7 +2,7 @@
 use super::selection::BUDGETS;
 use super::{Disruptions, expected};
 use crate::deployment::Deployments;
-use crate::replicaset::ReplicaSets;
+use crate::replicaset::REPLICA_SETS;
 use crate::runtime::{Controller, Item, Resource, View};
 use crate::testing::{Sim, deployment};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn sim() -> Sim {
-    Sim::new(vec![Box::new(Deployments), Box::new(ReplicaSets), Box::new(Disruptions::new(&kinds::builtin()))])
+    Sim::new(vec![Box::new(Deployments), Box::new(REPLICA_SETS), Box::new(Disruptions::new(&kinds::builtin()))])
 }
 
 fn budget(name: &str, spec: Value) -> Value {

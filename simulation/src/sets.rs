@@ -88,3 +88,23 @@ pub fn delete_all(net: &mut Net) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_make_is_accepted() {
+        let mut net = Net::new(7);
+        let namespace = object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}));
+        net.store.handle(&Request::new(Verb::Create, "", "namespaces", "", "").body(namespace), net.now).unwrap();
+        for (group, resource) in KINDS {
+            for _ in 0..50 {
+                let set = made(&mut net, resource);
+                let made = net.store.handle(&Request::new(Verb::Create, group, resource, NAMESPACE, "").body(object(set)), net.now);
+                assert!(made.as_ref().err().is_none_or(|error| error.reason == model::Reason::AlreadyExists), "{made:?}");
+            }
+            assert_eq!(names(&net, resource).len(), 2);
+        }
+    }
+}

@@ -115,7 +115,7 @@ mod tests {
                 format!("{e}.volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral Container"),
             ),
             (json!({"volumeMounts": [{"name": "w", "mountPath": "/v"}]}), format!("{e}.volumeMounts[0].name: Not found: \"w\"")),
-            (json!({"securityContext": {"procMount": "Unmasked"}}), format!("{e}.securityContext.procMount: Forbidden: not supported by this version")),
+            (json!({"volumeDevices": [{"name": "v", "devicePath": "/d"}]}), format!("{e}.volumeDevices: Forbidden: not supported by this version")),
         ];
         for (change, want) in rows {
             assert_eq!(said(STRATEGY.validate(&one(change.clone()))), [want], "{change}");

@@ -94,7 +94,7 @@ impl PodActor {
     /// A pod's actor; it observes before it acts. `ended` is called when nothing is left of the pod.
     pub fn new(executor: Arc<Executor>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
         Self {
-            freed: executor.admission.freed(),
+            freed: executor.freed.subscribe(),
             executor,
             wanted,
             ended,
@@ -436,7 +436,7 @@ impl PodActor {
         let SyncPlan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
         self.tell_waiting(waiting);
         if admission::has_left(&self.pod, &self.seen, now) {
-            self.executor.admission.leave(&self.wanted.uid);
+            self.executor.leave(&self.wanted.uid);
         }
         self.report(ctx, now);
         for op in ops {

@@ -11,7 +11,6 @@ use model::placement::needs::Needs;
 use model::placement::node::{NodeInfo, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// What the node has decided of its pods, and what those that it took ask for. Shared by the pods' actors, which decide one at a time.
 #[derive(Debug, Default)]
@@ -24,7 +23,6 @@ struct AllocationTable {
     used: Usage,
     admitted: HashMap<String, Needs>,
     refused: HashMap<String, Rejection>,
-    freed: watch::Sender<()>,
 }
 
 impl Allocations {
@@ -78,19 +76,14 @@ impl Allocations {
         }
     }
 
-    /// Tells whoever waits for room that some was given back.
-    pub fn freed(&self) -> watch::Receiver<()> {
-        self.lock().freed.subscribe()
-    }
-
     /// Keeps a refusal, so that the pod's actor finds it when it starts again.
     pub fn refuse(&self, uid: &str, why: Rejection) {
         self.lock().refused.insert(uid.to_owned(), why);
     }
 
-    /// Counts a pod no longer: nothing of it runs any more, or the cluster doesn't have it any more.
-    pub fn leave(&self, uid: &str) {
-        self.lock().leave(uid);
+    /// Counts a pod no longer; whether it was counted.
+    pub fn leave(&self, uid: &str) -> bool {
+        self.lock().leave(uid)
     }
 
     /// Forgets a pod that is gone from the node.
@@ -148,11 +141,10 @@ impl AllocationTable {
         Ok(())
     }
 
-    fn leave(&mut self, uid: &str) {
-        if let Some(needs) = self.admitted.remove(uid) {
-            self.used.remove(&needs);
-            self.freed.send_replace(());
-        }
+    fn leave(&mut self, uid: &str) -> bool {
+        let needs = self.admitted.remove(uid);
+        needs.iter().for_each(|needs| self.used.remove(needs));
+        needs.is_some()
     }
 }
 

@@ -120,7 +120,7 @@ impl Agent {
         let Some(entry) = self.pods.entry(uid) else { return };
         entry.wanted.gone.store(true, Ordering::Relaxed);
         // who deletes a pod at once and binds another in its place finds that one admitted, as with the kubelet
-        self.executor.admission.leave(uid);
+        self.executor.leave(uid);
         entry.tell(Message::Changed);
     }
 

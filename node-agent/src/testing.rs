@@ -34,6 +34,7 @@ pub fn executor(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Ex
         services,
         node: NodeInfo::default(),
         admission: Allocations::default(),
+        freed: watch::Sender::default(),
         pods: dir.join("pods"),
     })
 }

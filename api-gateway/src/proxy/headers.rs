@@ -1,7 +1,7 @@
 //! Headers of what is passed on: those that are between a client and this server go no further, and neither does what says who the client is.
 use super::location::Place;
-use super::text;
 use crate::auth::subprotocol;
+use crate::body::text;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Those of one connection.
@@ -21,7 +21,7 @@ const OF_OTHER_SITES: [HeaderName; 4] =
 
 /// Whether another protocol is asked for.
 pub(super) fn upgrade(headers: &HeaderMap) -> bool {
-    let words = text(headers, header::CONNECTION).split(',');
+    let words = text(headers, header::CONNECTION).unwrap_or_default().split(',');
     headers.contains_key(header::UPGRADE) && words.map(str::trim).any(|word| word.eq_ignore_ascii_case("upgrade"))
 }
 
@@ -46,7 +46,7 @@ pub(super) fn outward(headers: &HeaderMap, place: &Place) -> HeaderMap {
     secrets.iter().for_each(|name| _ = out.remove(name));
     subprotocol::forget(&mut out);
     // pages are changed on their way, which compressed ones can't be
-    if text(headers, header::ACCEPT).contains("text/html") {
+    if text(headers, header::ACCEPT).unwrap_or_default().contains("text/html") {
         out.remove(header::ACCEPT_ENCODING);
     }
     let rows = [
@@ -67,7 +67,7 @@ pub(super) fn outward(headers: &HeaderMap, place: &Place) -> HeaderMap {
 pub(super) fn inward(headers: &HeaderMap, place: &Place, switched: bool) -> HeaderMap {
     let mut out = passed(headers, switched);
     OF_OTHER_SITES.iter().for_each(|name| _ = out.remove(name));
-    let location = text(headers, header::LOCATION);
+    let location = text(headers, header::LOCATION).unwrap_or_default();
     if let Some(seen) = Some(location).filter(|l| !l.is_empty()).and_then(|location| HeaderValue::from_str(&place.seen(location)).ok()) {
         out.insert(header::LOCATION, seen);
     }
@@ -127,7 +127,7 @@ mod tests {
         let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")]);
         assert!(upgrade(&asked) && !upgrade(&headers(&[("upgrade", "h2c")])));
         let got = outward(&asked, &place());
-        assert_eq!((text(&got, header::UPGRADE), text(&got, header::CONNECTION)), ("websocket", "Upgrade"));
+        assert_eq!((text(&got, header::UPGRADE).unwrap_or_default(), text(&got, header::CONNECTION).unwrap_or_default()), ("websocket", "Upgrade"));
         assert!(!inward(&asked, &place(), false).contains_key(header::UPGRADE));
     }
 

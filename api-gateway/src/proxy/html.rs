@@ -1,6 +1,6 @@
 //! Links of a page that a pod answers with: those to its root lead to what is passed on. The page is changed as it passes; what isn't a link stays as it is.
 use super::location::within;
-use super::text;
+use crate::body::text;
 use http::{HeaderMap, header};
 
 /// The longest tag that is looked into.
@@ -42,8 +42,8 @@ const LINKS: [(&[u8], &[&[u8]]); 27] = [
 
 /// Whether a response is a page whose links can be changed: an HTML document that isn't compressed.
 pub(super) fn is(headers: &HeaderMap) -> bool {
-    let kind = text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("text/html") && matches!(text(headers, header::CONTENT_ENCODING), "" | "identity")
+    let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("text/html") && matches!(text(headers, header::CONTENT_ENCODING).unwrap_or_default(), "" | "identity")
 }
 
 /// A page that passes.

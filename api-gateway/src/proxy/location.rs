@@ -1,5 +1,5 @@
 //! Addresses of what is passed on: what the pod is asked for, and how the links that it answers with lead back through here.
-use super::text;
+use crate::body::text;
 use http::{HeaderMap, Uri, header};
 use state_client::connect::ProxyTarget;
 
@@ -21,7 +21,7 @@ impl Place {
         let prefix = uri.path().strip_suffix(rest).unwrap_or(uri.path()).to_owned();
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let path = format!("{}{query}", if rest.is_empty() { "/" } else { rest });
-        let host = match text(headers, header::HOST) {
+        let host = match text(headers, header::HOST).unwrap_or_default() {
             "" => uri.authority().map(ToString::to_string).unwrap_or_default(),
             host => host.to_owned(),
         };

@@ -12,7 +12,7 @@ use crate::stream::NodeDialer;
 use crate::upload::Upload;
 use bytes::Bytes;
 use futures::stream;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
@@ -167,9 +167,4 @@ fn body(body: Incoming, links: Option<html::Links>, counted: Open) -> Body {
     let arriving = Arriving { body, links, _open: counted };
     let frames = stream::unfold(Some(arriving), |arriving| async move { arriving?.next().await });
     StreamBody::new(frames).boxed_unsync()
-}
-
-/// A header as text.
-fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
-    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }

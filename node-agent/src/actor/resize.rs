@@ -9,7 +9,10 @@ impl PodActor {
     /// Takes the pod as it is wanted, with the size that the node has allotted to it: the wanted one as soon as there is room.
     pub(super) fn resize(&mut self) {
         let wanted = resize::asked(&self.desired);
-        let allotted = self.allotted.take().unwrap_or_else(|| resize::said(&self.desired));
+        let allotted = self.allotted.take().unwrap_or_else(|| {
+            self.seen.pending = resize::said_pending(&self.desired);
+            resize::said(&self.desired)
+        });
         if resize::same(&wanted, &allotted) {
             self.seen.pending = None;
             self.pod = self.desired.clone();

@@ -152,15 +152,11 @@ fn another_size_is_given_where_there_is_room() {
     let sized = |cpu: &str| pod("sized", asks("cpu", cpu)).typed::<Pod>().unwrap();
     allocations.hold("sized", &pod("sized", asks("cpu", "1")));
     assert_eq!(allocations.resize("sized", &sized("1500m")), Ok(()), "all but what others have");
-    let mut freed = allocations.freed();
     let deferred = "Node didn't have enough resource: cpu, requested: 1600, used: 500, capacity: 2000";
     assert_eq!(allocations.resize("sized", &sized("1600m")), Err((false, deferred.to_owned())));
     let infeasible = "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000";
     assert_eq!(allocations.resize("sized", &sized("3")), Err((true, infeasible.to_owned())));
-    assert!(!freed.has_changed().unwrap());
-    allocations.leave("busy");
-    assert!(freed.has_changed().unwrap());
-    freed.mark_unchanged();
+    assert!(allocations.leave("busy") && !allocations.leave("busy"));
     assert_eq!(allocations.resize("sized", &sized("1600m")), Ok(()));
     // what it has is counted, whatever was asked for in vain
     assert_eq!(reason(&admit(&allocations, &pod("more", asks("cpu", "500m")))), "OutOfcpu");

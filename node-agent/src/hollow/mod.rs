@@ -118,7 +118,8 @@ fn node(
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let (recorder, admission) = (Recorder::silent(), Allocations::default());
-    let executor = Executor { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new() };
+    let executor =
+        Executor { runtime, client, references, reports, images, recorder, services, node, admission, freed: watch::Sender::default(), pods: PathBuf::new() };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
     (executor, Registration { pod_cidr, labels: options.labels.clone(), max_pods: options.max_pods, machine, unserved: None })
 }

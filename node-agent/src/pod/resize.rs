@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// What a container asks for and is limited to, by its name.
 pub type Sizes = BTreeMap<String, ResourceRequirements>;
 
+/// The condition of a pod that waits for another size.
+pub const PENDING: &str = "PodResizePending";
+
 /// Why a pod has not the size that is wanted, as its condition says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
@@ -61,6 +64,14 @@ pub fn said(pod: &Pod) -> Sizes {
         }
     }
     sizes
+}
+
+/// Why the pod has not the size that is wanted, as its status says.
+pub fn said_pending(pod: &Pod) -> Option<Pending> {
+    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    let said = conditions.into_iter().find(|c| c.type_ == PENDING && c.status == "True")?;
+    let infeasible = said.reason.as_deref() == Some("Infeasible");
+    Some(Pending { infeasible, message: said.message.clone().unwrap_or_default(), generation: said.observed_generation })
 }
 
 /// What a run of a container has, as the pod's status says.

@@ -3,6 +3,7 @@ use super::life::{Failure, Life, begun, init_failed, says_over, was_over};
 use super::object::{RestartPolicy, as_container, ephemerals, full_name, inits, is_sidecar, policy_of, restart_policy, restarts, spec};
 use super::observed::Observed;
 use super::op::Slot;
+use super::resize::PENDING;
 use super::trouble::{TroubleKind, shown_until};
 use crate::logs::beginning;
 use crate::runtime::{Container, Exit, RunState};
@@ -13,8 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// The condition of a pod that waits for another size, and that of one which gets it.
-const RESIZE_PENDING: &str = "PodResizePending";
+/// The condition of a pod that gets another size.
 const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
 /// The most of all containers' termination messages together.
 const MESSAGES_MAX: usize = 12 << 10;
@@ -147,10 +147,11 @@ impl Shown<'_> {
         if Life::of(self.pod, self.seen, self.now) != Life::Lives {
             return Vec::new();
         }
-        let pending = self.seen.pending.as_ref().map(|why| PodCondition {
-            observed_generation: why.generation,
-            ..self.condition(RESIZE_PENDING, (true, why.reason().to_owned(), why.message.clone()))
-        });
+        let pending = self
+            .seen
+            .pending
+            .as_ref()
+            .map(|why| PodCondition { observed_generation: why.generation, ..self.condition(PENDING, (true, why.reason().to_owned(), why.message.clone())) });
         let mut changing = self.seen.resizing(self.pod).peekable();
         let progress = changing.peek().is_some().then(|| {
             let trouble = changing.find_map(|c| self.seen.troubles.get(&Slot::Resize(c.name.clone())));
@@ -288,7 +289,7 @@ impl Shown<'_> {
         ];
         let mut out: Vec<PodCondition> = ours.into_iter().map(|(type_, value)| self.condition(type_, value)).collect();
         let theirs = self.pod.status.iter().filter_map(|s| s.conditions.as_ref()).flatten();
-        let own = |type_: &str| matches!(type_, RESIZE_PENDING | RESIZE_IN_PROGRESS);
+        let own = |type_: &str| matches!(type_, PENDING | RESIZE_IN_PROGRESS);
         let foreign: Vec<PodCondition> = theirs.filter(|c| !own(&c.type_) && !out.iter().any(|o| o.type_ == c.type_)).cloned().collect();
         out.extend(self.resizes());
         out.extend(foreign);

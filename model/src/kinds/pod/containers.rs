@@ -1,6 +1,6 @@
 //! Containers: names, images, ports, and what else they hold.
 use super::context::{Owner, Within};
-use super::{env, ephemeral, mounts, probes, resources, security};
+use super::{env, mounts, probes, resources, security};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, text};
 use crate::names;
@@ -8,34 +8,23 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt::Display;
 
-/// All containers of a spec.
-pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, volumes: HashSet<&str>, owner: Owner) {
-    let within = Within {
-        volumes,
-        grace: int(spec, "terminationGracePeriodSeconds"),
-        never_restarts: text(spec, "restartPolicy") == "Never",
-        host_users: spec.get("hostUsers") != Some(&Value::Bool(false)),
-        owner,
-    };
+/// The containers of a spec, but for those that are added to a pod later.
+pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, within: &Within<'_>) {
     if list(spec, "containers").is_empty() {
         checks.required(format_args!("{path}.containers"), "");
     }
     let mut names_seen = HashSet::new();
     let mut host_ports = HashSet::new();
     for (path, container) in items(spec, path, "containers") {
-        one(checks, &path, container, &within, false);
+        one(checks, &path, container, within, false);
         unique_ports(checks, &path, container, &mut host_ports);
         unique_name(checks, &path, container, &mut names_seen);
     }
     for (path, container) in items(spec, path, "initContainers") {
-        one(checks, &path, container, &within, true);
+        one(checks, &path, container, within, true);
         // they run one after the other
         unique_ports(checks, &path, container, &mut HashSet::new());
         unique_name(checks, &path, container, &mut names_seen);
-    }
-    if within.owner == Owner::Pod {
-        let names = ["containers", "initContainers"].iter().flat_map(|key| list(spec, key)).map(|c| text(c, "name")).collect();
-        ephemeral::validate(checks, path, spec, &within, &names);
     }
 }
 

@@ -14,8 +14,9 @@ const FORBIDDEN: [&str; 9] =
     ["ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
 const WHY: &str = "cannot be set for an Ephemeral Container";
 
-/// The ephemeral containers of the spec at `path`; `others` are the names of its other containers.
-pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, within: &Within<'_>, others: &HashSet<&str>) {
+/// The ephemeral containers of the spec at `path`.
+pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, within: &Within<'_>) {
+    let others: HashSet<&str> = ["containers", "initContainers"].iter().flat_map(|key| list(spec, key)).map(|c| text(c, "name")).collect();
     let mut names = others.clone();
     for (path, container) in items(spec, path, "ephemeralContainers") {
         containers::common(checks, &path, container, within);
@@ -114,7 +115,7 @@ mod tests {
                 format!("{e}.volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral Container"),
             ),
             (json!({"volumeMounts": [{"name": "w", "mountPath": "/v"}]}), format!("{e}.volumeMounts[0].name: Not found: \"w\"")),
-            (json!({"securityContext": {"procMount": "Unmasked"}}), format!("{e}.securityContext.procMount: Forbidden: not supported by this version")),
+            (json!({"volumeDevices": [{"name": "v", "devicePath": "/d"}]}), format!("{e}.volumeDevices: Forbidden: not supported by this version")),
         ];
         for (change, want) in rows {
             assert_eq!(said(STRATEGY.validate(&one(change.clone()))), [want], "{change}");

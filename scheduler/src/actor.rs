@@ -74,6 +74,9 @@ impl Scheduler {
         let mut reflectors: Vec<Reflector> = watched().into_iter().map(|w| Reflector::of(self.client.clone(), w.group, w.resource, "")).collect();
         loop {
             self.tell();
+            // so that none of them is always asked first
+            let first = reflectors.len().min(1);
+            reflectors.rotate_left(first);
             let synced = reflectors.iter().all(|r| r.revision().is_some());
             let may_write = synced && self.writing.len() < WRITING;
             if may_write && self.core.is_ready() {

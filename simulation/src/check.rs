@@ -7,6 +7,8 @@ use crate::set_check;
 use crate::store::Entry;
 use jiff::{SignedDuration, Timestamp};
 use model::Object;
+use model::placement::needs::Needs;
+use model::placement::node::NodeInfo;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +28,8 @@ pub struct Check {
     pub losses: Losses,
     ended: BTreeSet<String>,
     bound: BTreeMap<String, String>,
+    /// Priorities of pods without a node, and when they got one or went.
+    unbound: BTreeMap<String, (i64, Option<Timestamp>)>,
     /// When each node's lease was renewed the last times.
     renewed: BTreeMap<String, Vec<Timestamp>>,
     /// The most pods that a Deployment was allowed lately.
@@ -67,6 +71,22 @@ fn promised(deployment: &Object) -> (i64, i64) {
 pub(crate) fn pods<'a>(net: &'a Net, deployment: &'a Object) -> Vec<&'a Object> {
     let sets: BTreeSet<&str> = owned(net, "replicasets", deployment.uid()).map(|s| s.object().uid()).collect();
     net.store.all("pods").map(|p| p.object()).filter(|p| p.controller().is_some_and(|c| sets.contains(c.uid.as_str()))).collect()
+}
+
+fn preempted(pod: &Object) -> bool {
+    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "DisruptionTarget" && c["reason"] == "PreemptionByScheduler")
+}
+
+/// The pods on a node ask for no more than it has.
+fn fits(node: &str, net: &Net) -> Result<(), String> {
+    let over = |p: &Object| matches!(p.str_at(&["status", "phase"]), "Succeeded" | "Failed");
+    let here = net.store.all("pods").filter(|p| p.object().str_at(&["spec", "nodeName"]) == node && !over(p.object()));
+    let asked: i64 = here.filter_map(|p| Needs::parse(p).ok()).map(|needs| needs.requests.exact.milli_cpu).sum();
+    let has = net.store.get("", "nodes", "", node).and_then(|n| NodeInfo::parse(n).ok()).map(|n| n.allocatable.milli_cpu);
+    match has.filter(|has| asked > *has) {
+        Some(has) => Err(format!("{node} has {has} m, and its pods ask for {asked} m")),
+        None => Ok(()),
+    }
 }
 
 impl Check {
@@ -112,7 +132,29 @@ impl Check {
             return Err(format!("{} had ended, and is {} again", entry.object.key, pod.str_at(&["status", "phase"])));
         }
         self.losses.written(pod, entry, net)?;
-        if self.peace { self.kept(pod, net).and_then(|()| set_check::kept(pod, entry.old.is_none(), net)) } else { Ok(()) }
+        self.made_room(pod, entry, net.now)?;
+        let placed = !node.is_empty() && entry.old.as_ref().is_some_and(|old| old.object().str_at(&["spec", "nodeName"]).is_empty());
+        if self.peace {
+            self.kept(pod, net).and_then(|()| set_check::kept(pod, entry.old.is_none(), net))?;
+        }
+        if self.peace && placed { fits(node, net) } else { Ok(()) }
+    }
+
+    /// A pod goes for another one only if that is more important and has no node.
+    fn made_room(&mut self, pod: &Object, entry: &Entry, now: Timestamp) -> Result<(), String> {
+        let priority = |p: &Object| p.int_at(&["spec", "priority"]).unwrap_or_default();
+        let waits = !entry.deleted && pod.str_at(&["spec", "nodeName"]).is_empty();
+        match self.unbound.get_mut(pod.uid()) {
+            Some((_, until)) if !waits => _ = until.get_or_insert(now),
+            None if waits => _ = self.unbound.insert(pod.uid().to_owned(), (priority(pod), None)),
+            _ => {}
+        }
+        if !preempted(pod) || entry.old.as_ref().is_some_and(|old| preempted(old.object())) {
+            return Ok(());
+        }
+        let lately = |until: &Option<Timestamp>| until.is_none_or(|until| now.duration_since(until) < STALE);
+        let found = self.unbound.values().any(|(of, until)| *of > priority(pod) && lately(until));
+        if found { Ok(()) } else { Err(format!("{} goes, and nothing more important waits", entry.object.key)) }
     }
 
     /// In peace a Deployment never has fewer pods ready, nor more pods, than it promises.

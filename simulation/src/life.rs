@@ -99,6 +99,7 @@ impl Life {
             // what users said before may still have been on its way
             users::uncordon(&mut self.cluster.net);
             batch::resume(&mut self.cluster.net);
+            users::end_bursts(&mut self.cluster.net);
             self.run_for(SignedDuration::from_secs(5))?;
             let open = quiet::open(&self.cluster);
             if open.is_empty() {

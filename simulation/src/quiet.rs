@@ -31,6 +31,9 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     for pod in net.store.all("pods").map(|p| p.object()).filter(|p| alive(p) && !ready(p)) {
         open.push(format!("pod {} is not ready: {}", pod.name(), pod.at(&["status"]).unwrap_or(&Value::Null)));
     }
+    for pod in net.store.all("pods").map(|p| p.object()).filter(|p| !p.str_at(&["status", "nominatedNodeName"]).is_empty()) {
+        open.push(format!("room is still kept for pod {} on {}", pod.name(), pod.str_at(&["status", "nominatedNodeName"])));
+    }
     nodes_open(cluster, &mut open);
     mirror_open(net, &mut open);
     crate::batch::open(net, &mut open);

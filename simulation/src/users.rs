@@ -16,6 +16,36 @@ pub fn namespaces(net: &mut Net) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         act(net, Request::new(Verb::Create, "", "namespaces", "", "").body(object(namespace)));
     }
+    for (name, value) in PRIORITIES {
+        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value});
+        act(net, Request::new(Verb::Create, "scheduling.k8s.io", "priorityclasses", "", "").body(object(class)));
+    }
+}
+
+/// How important pods may be.
+const PRIORITIES: [(&str, i64); 3] = [("low", -10), ("high", 1000), ("higher", 2000)];
+
+/// A great pod that others have to go for, or the end of one.
+fn burst(net: &mut Net) {
+    let name = format!("burst{}", net.random.random_range(0..5));
+    if net.random.random_range(0..4) == 0 {
+        return act(net, delete(("", "pods"), NAMESPACE, &name, Options::default()));
+    }
+    let class = ["high", "higher"].into_iter().choose(&mut net.random);
+    let cpu = ["1", "2", "3500m"].into_iter().choose(&mut net.random);
+    let container = json!({"name": "c", "image": "v0", "resources": {"requests": {"cpu": cpu}}});
+    let spec = json!({"containers": [container], "priorityClassName": class, "terminationGracePeriodSeconds": net.random.random_range(0..10)});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
+    act(net, Request::new(Verb::Create, "", "pods", NAMESPACE, "").body(object(pod)));
+}
+
+/// Deletes the great pods.
+pub fn end_bursts(net: &mut Net) {
+    let bursts = net.store.all("pods").map(|p| p.object()).filter(|p| p.name().starts_with("burst") && p.deletion_timestamp().is_none());
+    let names: Vec<String> = bursts.map(|p| p.name().to_owned()).collect();
+    for name in names {
+        act(net, delete(("", "pods"), NAMESPACE, &name, Options::default()));
+    }
 }
 
 fn deployment(net: &mut Net, name: &str) -> Value {
@@ -23,20 +53,22 @@ fn deployment(net: &mut Net, name: &str) -> Value {
     let (surge, unavailable) =
         [(json!(1), json!(0)), (json!("25%"), json!("25%")), (json!(0), json!(1)), (json!(2), json!(2))].into_iter().choose(random).unwrap_or_default();
     let seconds = random.random_range(1..40);
+    let class = [None, Some("low"), Some("high")].into_iter().choose(random).flatten();
     let tolerations: Vec<Value> = ["not-ready", "unreachable"]
         .map(|t| json!({"key": format!("node.kubernetes.io/{t}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}))
         .into();
     let labels = json!({"app": name});
     let container = json!({"name": "c", "image": "v0", "resources": {"requests": {"cpu": "500m"}}});
+    let mut spec = json!({"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": random.random_range(0..10)});
+    if let Some(class) = class {
+        spec["priorityClassName"] = class.into();
+    }
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {
             "replicas": random.random_range(1..7), "selector": {"matchLabels": labels}, "minReadySeconds": random.random_range(0..2) * 3,
             "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": random.random_range(0..10)},
-            },
+            "template": {"metadata": {"labels": labels}, "spec": spec},
         },
     })
 }
@@ -99,13 +131,14 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..36) {
+    match cluster.net.random.random_range(0..39) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
         what @ 17..21 => beside(&mut cluster.net, what),
         21..27 => sets::user(&mut cluster.net),
         27..32 => batch::user(&mut cluster.net),
-        _ => disruption::user(&mut cluster.net),
+        32..36 => disruption::user(&mut cluster.net),
+        _ => burst(&mut cluster.net),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);

@@ -94,6 +94,28 @@ pub struct RawSpec {
     pub overhead: Option<RawList>,
     /// What it asks for as a whole.
     pub resources: Option<RawResources>,
+    /// Its volumes.
+    pub volumes: Option<Vec<RawVolume>>,
+}
+
+/// A volume of it, as far as that is a claim's.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawVolume {
+    /// Its name.
+    pub name: String,
+    /// The claim that it names.
+    pub persistent_volume_claim: Option<RawClaim>,
+    /// Whether it has a claim of its own.
+    pub ephemeral: Option<IgnoredAny>,
+}
+
+/// The claim of a volume.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawClaim {
+    /// Its name.
+    pub claim_name: String,
 }
 
 /// Of a container's status, what the container has of its node: another size may be wanted than it has.

@@ -113,6 +113,11 @@ const SCHEDULER: &[Row] = &[
     (EDIT, &["coordination.k8s.io"], &["leases"]),
 ];
 
+const VOLUME_SCHEDULER: &[Row] = &[
+    (&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims", "persistentvolumes"]),
+    (READ, &["storage.k8s.io"], &["storageclasses"]),
+];
+
 // garbage collection and the end of a namespace reach every kind, those of CRDs too
 const CONTROLLERS: &[Row] = &[(EDIT, &["*"], &["*"]), (&["escalate"], &["rbac.authorization.k8s.io"], &["clusterroles"])];
 
@@ -201,6 +206,7 @@ pub fn cluster_roles() -> Vec<Object> {
         role("system:auth-delegator", &[], rules(AUTH_DELEGATOR)),
         role("system:node", &[], rules(NODE)),
         role("system:kube-scheduler", &[], rules(SCHEDULER)),
+        role("system:volume-scheduler", &[], rules(VOLUME_SCHEDULER)),
         role("system:kube-controller-manager", &[], rules(CONTROLLERS)),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()
@@ -244,6 +250,7 @@ pub fn cluster_role_bindings() -> Vec<Object> {
         binding("system:public-info-viewer", &[authenticated, unauthenticated]),
         binding("system:monitoring", &[("Group", "system:monitoring")]),
         binding("system:kube-scheduler", &[("User", "system:kube-scheduler")]),
+        binding("system:volume-scheduler", &[("User", "system:kube-scheduler")]),
         binding("system:kube-controller-manager", &[("User", "system:kube-controller-manager")]),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()

@@ -2,6 +2,7 @@
 mod annotations;
 mod containers;
 mod context;
+mod create;
 mod defaults;
 mod env;
 mod ephemeral;
@@ -40,7 +41,7 @@ use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
 use crate::subresource::Subresource;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The rules of pods.
 pub static STRATEGY: Pod = Pod;
@@ -53,8 +54,9 @@ impl Strategy for Pod {
         with_field(pod, "spec", defaults::pod);
     }
     fn prepare_create(&self, pod: &mut Object) {
-        let class = qos_class(pod);
-        pod.set(&["status"], json!({"phase": "Pending", "qosClass": class}));
+        create::label_keys(pod);
+        let status = create::status(pod, qos_class(pod));
+        pod.set(&["status"], status);
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");

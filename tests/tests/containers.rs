@@ -340,7 +340,15 @@ fn a_size_that_changes(cluster: &Cluster) {
         conditions.into_iter().find(|c| c["type"] == "PodResizePending").ok_or_else(|| pod["status"].to_string())
     });
     assert_eq!((&pending["status"], &pending["reason"]), (&"True".into(), &"Infeasible".into()), "{pending}");
-    let refused = cluster.k_fails(&["patch", "pod", "limited", "--subresource=resize", "--type=json", "-p", r#"[{"op":"remove","path":"/spec/containers/0/resources"}]"#]);
+    let refused = cluster.k_fails(&[
+        "patch",
+        "pod",
+        "limited",
+        "--subresource=resize",
+        "--type=json",
+        "-p",
+        r#"[{"op":"remove","path":"/spec/containers/0/resources"}]"#,
+    ]);
     assert!(refused.contains("resource limits cannot be removed"), "{refused}");
 }
 

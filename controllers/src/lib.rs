@@ -3,6 +3,7 @@
 //! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
 //! [`all`].
 pub mod amount;
+pub mod autoscaler;
 pub mod cluster_role;
 pub mod cron_job;
 pub mod daemonset;
@@ -81,6 +82,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(token_secret::TokenSecrets::new(&options.ca_pem)),
         Box::new(definition::Definitions),
         Box::new(cluster_role::AggregatedClusterRoles),
+        Box::new(autoscaler::Autoscalers),
         Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),
         Box::new(node::PodGc { terminated_max: options.terminated_max }),

@@ -161,6 +161,15 @@ pub struct StoredAs {
     pub conversion: Conversion,
 }
 
+/// Of whose objects a row's are made when somebody reads them: they aren't stored. They have the same names and labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DerivedFrom {
+    /// The group of the row that keeps those.
+    pub group: Arc<str>,
+    /// Its resource.
+    pub resource: Arc<str>,
+}
+
 /// One row of the table of kinds: one version of a kind. The first row of a group and resource is the one in whose form objects are stored.
 #[derive(Clone)]
 pub struct Kind {
@@ -195,6 +204,8 @@ pub struct Kind {
     pub generation: bool,
     /// Another row whose objects this one shows in its own form: `events.k8s.io` shows core Events, `autoscaling/v1` those of `autoscaling/v2`.
     pub stored_as: Option<StoredAs>,
+    /// Another resource, of whose objects this one's are made: `metrics.k8s.io` has what pods and nodes use.
+    pub derived_from: Option<DerivedFrom>,
     /// Its schema.
     pub schema: KindSchema,
     /// Where the Scale of its objects is.

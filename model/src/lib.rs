@@ -33,6 +33,7 @@ pub mod protobuf;
 pub mod quantity;
 pub mod quota;
 pub mod rules;
+pub mod scale;
 pub mod schedule;
 pub mod schema;
 pub mod selector;

@@ -47,7 +47,7 @@ impl Agent {
         let node = self.executor.node.name.clone();
         crate::node::introduce(&self.executor, &registration);
         let executor = self.executor.clone();
-        let system = self.system.clone();
+        let (system, machine) = (self.system.clone(), registration.machine.clone());
         // from now, not from each of the tasks' restarts
         let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
@@ -61,6 +61,14 @@ impl Agent {
                 executor.reports.run(&executor.client, cancel).await;
                 Ok::<(), ApiError>(())
             }
+        });
+        let (executor, pods) = (self.executor.clone(), self.pods.clone());
+        system.task(&format!("usage-{node}"), move |cancel| {
+            let (executor, pods, machine) = (executor.clone(), pods.clone(), machine.clone());
+            not_before(begin, cancel, |cancel| async move {
+                crate::usage::report(executor, pods, machine, cancel).await;
+                Ok::<(), ApiError>(())
+            })
         });
         system.task(&format!("pods-{node}"), move |cancel| {
             let agent = self.clone();

@@ -6,7 +6,7 @@ use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, ContainerUse, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
 };
 use futures::FutureExt;
 use futures::stream::BoxStream;
@@ -107,6 +107,9 @@ impl Runtime for Stuck {
     }
     fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>> {
         self.unless(uid.is_some_and(|uid| self.is_of(uid)), self.simulated.list(uid))
+    }
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>> {
+        self.simulated.usage(pods)
     }
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {
         self.simulated.image(name)

@@ -13,6 +13,7 @@ mod bootstrap;
 mod claimant;
 mod claims;
 pub mod deletion;
+mod derived;
 pub mod eviction;
 mod fencing;
 pub mod flow_control;

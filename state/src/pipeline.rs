@@ -5,6 +5,7 @@ use crate::admission::service::Ranges;
 use crate::admission::service_account::PATIENCE;
 use crate::authz::Authorizer;
 use crate::claimant::Claimant;
+use crate::derived::Usages;
 use crate::fencing::FencingCheck;
 use crate::flow_control::{FlowControl, PriorityLevels};
 use crate::known::Known;
@@ -66,6 +67,7 @@ struct Inner {
     watches: FlowControl,
     searches: FlowControl,
     metrics: Metrics,
+    usages: Usages,
 }
 
 /// The pipeline. Cheap to clone.
@@ -100,6 +102,7 @@ impl Pipeline {
             watches: FlowControl::new(PriorityLevels::of_watches()),
             searches: FlowControl::new(PriorityLevels::of_searches()),
             metrics: Metrics::default(),
+            usages: Usages::default(),
         })))
     }
 
@@ -141,6 +144,10 @@ impl Pipeline {
     }
     pub(crate) fn searches(&self) -> &FlowControl {
         &self.0.searches
+    }
+    /// What nodes said that they and their pods use.
+    pub(crate) fn usages(&self) -> &Usages {
+        &self.0.usages
     }
     /// What was asked so far.
     pub fn metrics(&self) -> &Metrics {

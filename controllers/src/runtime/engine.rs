@@ -2,6 +2,7 @@
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
+use super::outside::Questions;
 use super::plan::{Plan, Words, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;
@@ -9,7 +10,10 @@ use super::retries::{self, Retries};
 use super::view::{FieldIndex, View};
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiError, Key, Kind, Kinds, Reason, Stored, custom};
+use serde_json::Value;
 use state_client::events::{EventCorrelator, EventRecord, EventWrite, Source};
+use state_client::metrics::{MetricAnswer, MetricQuery};
+use state_client::usage::NodeUsage;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -96,6 +100,8 @@ struct Member {
     reads: BTreeSet<Resource>,
     outputs: Vec<Output>,
     stats: Stats,
+    /// Plans that are being carried out.
+    under_way: usize,
 }
 
 /// The controllers, their view and their keys.
@@ -112,6 +118,9 @@ pub struct Engine {
     hearing: WatchHealth,
     /// Custom resources that are watched.
     custom: BTreeSet<Resource>,
+    questions: Questions,
+    /// What plans of a key keep for the next one.
+    kept: HashMap<Task, Value>,
 }
 
 /// Whether the runtime hears: its own heartbeats come back by the same way as everybody's.
@@ -160,6 +169,8 @@ impl Engine {
             events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
             custom: BTreeSet::new(),
+            questions: Questions::default(),
+            kept: HashMap::new(),
         };
         for (index, controller) in controllers.into_iter().enumerate() {
             let mut reads = BTreeSet::new();
@@ -168,7 +179,7 @@ impl Engine {
                 engine.mappings.entry(input.resource).or_default().push((index, input.keys));
             }
             let stats = Stats { name: controller.name(), ..Stats::default() };
-            engine.members.push(Member { reads, outputs: controller.outputs(), controller, stats });
+            engine.members.push(Member { reads, outputs: controller.outputs(), controller, stats, under_way: 0 });
         }
         let watched: BTreeSet<Resource> = engine.mappings.keys().cloned().collect();
         for resource in watched {
@@ -198,6 +209,31 @@ impl Engine {
     /// The runtime's own heartbeat came back.
     pub fn heard(&mut self, now: Timestamp) {
         self.hearing.heard(now);
+    }
+
+    /// The node of this name says what it and its pods use.
+    pub fn used(&mut self, node: &str, said: NodeUsage, now: Timestamp) {
+        let concerned = |(index, member): (usize, &Member)| (index, member.controller.used(&self.view, &said));
+        let synced = self.members.iter().enumerate().filter(|(_, member)| member.stats.synced);
+        let concerned: Vec<(usize, Vec<Key>)> = synced.map(concerned).collect();
+        if !self.view.outside.usage.insert(node, said, now) {
+            tracing::warn!(node, "there is no room for what this node says that it uses");
+        }
+        for (controller, keys) in concerned {
+            keys.into_iter().for_each(|key| self.queue.add(Task { controller, key }, now));
+        }
+    }
+
+    /// The next question that plans have for sources of metrics, until there is none.
+    pub fn question(&mut self) -> Option<MetricQuery> {
+        self.questions.next()
+    }
+
+    /// A question was answered: those who had it are planned again.
+    pub fn answered(&mut self, question: MetricQuery, answer: MetricAnswer, now: Timestamp) {
+        let waiting = self.questions.answered(&question);
+        self.view.outside.set(question, answer, now);
+        waiting.into_iter().for_each(|task| self.queue.add(task, now));
     }
 
     /// A watch showed these changes of `resource`, and that it is current up to `revision`.
@@ -317,7 +353,9 @@ impl Engine {
         self.queue.wake(now);
         let mut jobs = Vec::new();
         while jobs.len() < room {
-            let Some(task) = self.queue.pop() else { break };
+            // a controller whose writes take long leaves room for the others, as callers of `state` do
+            let (members, free) = (&self.members, room - jobs.len());
+            let Some(task) = self.queue.pop(|controller| members.get(controller).is_some_and(|m| m.under_way < free)) else { break };
             match self.plan(&task, now) {
                 Ok(plan) if plan.is_empty() => self.queue.done(&task, plan.requeue_at),
                 Ok(plan) => jobs.push(self.job(task, plan)),
@@ -337,7 +375,10 @@ impl Engine {
         }
     }
 
-    fn job(&self, task: Task, plan: Plan) -> Dispatch {
+    fn job(&mut self, task: Task, plan: Plan) -> Dispatch {
+        if let Some(member) = self.members.get_mut(task.controller) {
+            member.under_way += 1;
+        }
         let before = plan.writes.iter().map(|w| self.view.at(&w.key).map_or(0, |i| i.revision())).collect();
         Dispatch { task, plan, before }
     }
@@ -348,12 +389,20 @@ impl Engine {
             self.retries.remove(task);
         }
         let retries = self.retries.get(task).unwrap_or(&retries::NONE);
-        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, retries };
+        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, retries, kept: self.kept.get(task) };
         let Some(member) = self.members.get_mut(task.controller) else { return Ok(Plan::nothing()) };
         member.stats.plans += 1;
         let planning = std::panic::AssertUnwindSafe(|| member.controller.plan(&self.view, &task.key, &at));
         let plan = std::panic::catch_unwind(planning).map_err(|_| "the plan panicked".to_owned())?;
         tracing::debug!(controller = member.stats.name, key = %task.key, %plan, "planned");
+        for question in &plan.asks {
+            self.questions.put(question.clone(), task);
+        }
+        match &plan.keep {
+            Some(Value::Null) => _ = self.kept.remove(task),
+            Some(kept) => _ = self.kept.insert(task.clone(), kept.clone()),
+            None => {}
+        }
         match plan.writes.iter().find(|w| !member.outputs.iter().any(|o| o.permits(w))) {
             Some(foreign) => Err(format!("not among the outputs of {}: {foreign}", member.stats.name)),
             None => Ok(plan),
@@ -365,6 +414,9 @@ impl Engine {
         let Dispatch { task, plan, before } = job;
         if !plan.retries.is_empty() {
             self.retries.entry(task.clone()).or_default().note(plan.retries, now);
+        }
+        if let Some(member) = self.members.get_mut(task.controller) {
+            member.under_way = member.under_way.saturating_sub(1);
         }
         let mut tally = Tally { events: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod expectations;
 pub mod item;
 pub mod labels;
+pub mod outside;
 pub mod plan;
 pub mod queue;
 pub mod resource;
@@ -18,6 +19,7 @@ pub use controller::{Controller, Failure, Input, Moment, Output, Part, ViewChang
 pub use engine::{Engine, Lookup, StartError, Stats};
 pub use item::{Item, Meta};
 pub use labels::Labels;
+pub use outside::Outside;
 pub use plan::{Guard, Plan, Write, WriteOp, about};
 pub use queue::later;
 pub use resource::Resource;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use model::{Key, Object};
 use serde_json::{Value, json};
 use state_client::events::EventRecord;
+use state_client::metrics::MetricQuery;
 use state_client::{PatchKind, Propagation};
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,11 @@ pub struct Plan {
     pub requeue_at: Option<Timestamp>,
     /// What is tried with this plan that has been in vain before: when it may be tried again, [`super::Retries`] tells the next plans.
     pub retries: Vec<String>,
+    /// What is to be asked of sources of metrics. The key is planned again with the answers.
+    pub asks: Vec<MetricQuery>,
+    /// What the next plan of this key is to know of this one, beside what the view shows; `null` for nothing. `None` leaves what there was. It is lost
+    /// when the runtime begins anew.
+    pub keep: Option<Value>,
 }
 
 /// One change.

@@ -1,6 +1,7 @@
 //! The view of the controllers: a copy of all watched resources with indexes, which all controllers share.
 use super::item::Item;
 use super::labels::Labels;
+use super::outside::Outside;
 use super::resource::Resource;
 use foldhash::fast::RandomState;
 use indexmap::{Equivalent, IndexMap, IndexSet};
@@ -229,12 +230,17 @@ impl Equivalent<Resource> for OfKey<'_> {
 pub struct View {
     tables: IndexMap<Resource, Table, RandomState>,
     kinds: Arc<Kinds>,
+    pub(super) outside: Outside,
 }
 
 impl View {
     /// An empty view over a table of kinds.
     pub fn new(kinds: Arc<Kinds>) -> Self {
         Self { kinds, ..Self::default() }
+    }
+    /// What is known beside objects.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
     /// The table of kinds.
     pub fn kinds(&self) -> &Kinds {

@@ -1,5 +1,6 @@
 //! Test harness: runs the real engine against a small store in memory with simulated nodes. Time is virtual, and a seed repeats a run.
 mod local;
+mod seats;
 mod world;
 pub use world::World;
 

@@ -23,11 +23,13 @@ pub struct World {
     serial: u64,
     /// Creations of this resource fail with this.
     pub refuse: Option<(&'static str, ApiError)>,
+    /// Changes of this resource fail with this.
+    pub refuse_patches: Option<(&'static str, ApiError)>,
 }
 
 impl World {
     pub fn new(kinds: Arc<Kinds>, now: Timestamp) -> Self {
-        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), revision: 0, now, serial: 0, refuse: None }
+        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), revision: 0, now, serial: 0, refuse: None, refuse_patches: None }
     }
 
     pub fn create(&mut self, object: Value) -> Result<Arc<Stored>, ApiError> {
@@ -94,6 +96,11 @@ impl World {
     }
 
     fn change(&mut self, kind: &Kind, key: &Key, request: &Request, new: impl Fn(&Object, &Body) -> Result<Object, ApiError>) -> Result<Reply, ApiError> {
+        if let Some((resource, error)) = &self.refuse_patches
+            && *resource == &*kind.resource
+        {
+            return Err(error.clone());
+        }
         let old = self.objects.get(key).cloned().ok_or_else(|| ApiError::not_found(&key.group, &key.resource, &key.name))?;
         let old = old.object();
         let mut new = new(old, &request.body)?;

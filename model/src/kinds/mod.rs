@@ -68,6 +68,7 @@ pub fn builtin() -> Kinds {
         flow_control(),
         resource(),
         others(),
+        metrics(),
     ];
     Kinds::new(tables.into_iter().flatten().map(Row::build))
 }
@@ -395,6 +396,14 @@ fn others() -> Vec<Row> {
             .category("api-extensions")
             .status()
             .generation(),
+    ]
+}
+
+fn metrics() -> Vec<Row> {
+    let group = "metrics.k8s.io";
+    vec![
+        row(group, "v1beta1", "NodeMetrics", "nodes").singular("").columns(columns::node_metrics()).cluster().derived_from("", "nodes"),
+        row(group, "v1beta1", "PodMetrics", "pods").singular("").columns(columns::pod_metrics()).derived_from("", "pods"),
     ]
 }
 

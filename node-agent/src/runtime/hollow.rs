@@ -3,12 +3,16 @@ mod ending;
 
 use crate::runtime::EventKind;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, ExecSpec, Exit, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+    Answer, Container, ContainerSpec, ContainerUse, Event, ExecSpec, Exit, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec,
+    Session, Version,
 };
 use ending::{Ending, ending};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
+use model::quantity::Quantity;
+use model::{Object, Stored};
+use state_client::usage::ContainerSample;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
@@ -17,6 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// The annotation that says what each container of a simulated pod uses, as `cpu=250m,memory=64Mi`; with `.` and a container's name behind it, what that
+/// one does.
+pub const USED: &str = "whalesong.io/simulated-usage";
+/// What a container uses of which nothing is said: a thousandth of a processor, and 8 MiB.
+const IDLE: (i128, u64) = (1, 8 << 20);
+
 /// What a simulated pod consists of.
 #[derive(Default)]
 struct Parts {
@@ -24,6 +34,35 @@ struct Parts {
     containers: Vec<Container>,
     /// How those end that end by themselves, by their ids.
     endings: HashMap<String, Ending>,
+    /// What each run has used of processors, nanoseconds, and up to when that is counted.
+    used: HashMap<String, (u64, Timestamp)>,
+}
+
+impl Parts {
+    /// What its containers use now, where `pod` says how much.
+    fn usage(&mut self, pod: &Object, now: Timestamp) -> Vec<ContainerUse> {
+        let mut all = Vec::new();
+        for container in &self.containers {
+            let RunState::Running(started) = container.state else { continue };
+            let (milli, memory) = wanted(pod, &container.name);
+            let (nanos, until) = self.used.entry(container.id.clone()).or_insert((0, started));
+            let elapsed = now.duration_since(*until).as_nanos().max(0);
+            *nanos = nanos.saturating_add(u64::try_from(elapsed * milli / 1000).unwrap_or(u64::MAX));
+            *until = now;
+            let (name, run) = (container.name.clone(), container.id.clone());
+            all.push(ContainerUse { pod: container.pod.uid.clone(), sample: ContainerSample { name, run, started, cpu_nanos: *nanos, memory } });
+        }
+        all
+    }
+}
+
+/// Thousandths of a processor and bytes of memory that a pod wants one of its containers to use.
+fn wanted(pod: &Object, container: &str) -> (i128, u64) {
+    let own = format!("{USED}.{container}");
+    let Some(text) = pod.annotation(&own).or_else(|| pod.annotation(USED)) else { return IDLE };
+    let amount = |name: &str| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.parse::<Quantity>().ok());
+    let memory = amount("memory").and_then(|memory| u64::try_from(memory.value()).ok());
+    (amount("cpu").map_or(IDLE.0, |cpu| cpu.milli().max(0)), memory.unwrap_or(IDLE.1))
 }
 
 /// So many ends of containers wait to be heard of.
@@ -205,6 +244,7 @@ impl Runtime for Hollow {
         if let Some(parts) = state.get_mut(owner(id)) {
             parts.containers.retain(|c| c.id != id);
             parts.endings.remove(id);
+            parts.used.remove(id);
             if parts.containers.is_empty() && parts.sandbox.is_none() {
                 state.remove(owner(id));
             }
@@ -230,6 +270,12 @@ impl Runtime for Hollow {
             Some(uid) => state.get(uid).map(|parts| parts.containers.clone()).unwrap_or_default(),
             None => state.values().flat_map(|parts| parts.containers.iter().cloned()).collect(),
         }))
+    }
+
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>> {
+        let (mut state, now) = (self.state(), Timestamp::now());
+        let of = |pod: &Arc<Stored>| pod.read(|pod| state.get_mut(pod.uid()).map(|parts| parts.usage(pod, now)));
+        answer(Ok(pods.iter().filter_map(of).flatten().collect()))
     }
 
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {

@@ -5,15 +5,17 @@ pub mod podman;
 mod types;
 
 pub use types::{
-    Container, ContainerSpec, Event, EventKind, ExecSpec, Exit, HostPort, Image, Limits, Mount, NamespacePaths, Output, PodRef, Protocol, PullSecret, RunState,
-    Sandbox, SandboxSpec, Seccomp, Session, Version,
+    Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Exit, HostPort, Image, Limits, Mount, NamespacePaths, Output, PodRef, Protocol,
+    PullSecret, RunState, Sandbox, SandboxSpec, Seccomp, Session, Version,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use model::Stored;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why the runtime didn't do what it was asked.
@@ -73,6 +75,9 @@ pub trait Runtime: Send + Sync + 'static {
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container>;
     /// The containers of one pod (by UID), or of all pods that this agent's runtime holds.
     fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>>;
+
+    /// What the running containers of these pods use.
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>>;
 
     /// An image that is present, by any of its names.
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>>;

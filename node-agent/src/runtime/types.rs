@@ -3,6 +3,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use state_client::usage::ContainerSample;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use tokio::io::AsyncWrite;
@@ -269,6 +270,15 @@ pub struct Container {
     pub image_id: String,
     /// Its state.
     pub state: RunState,
+}
+
+/// What a running container has used, and uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerUse {
+    /// The UID of its pod.
+    pub pod: String,
+    /// What it uses.
+    pub sample: ContainerSample,
 }
 
 /// An image that is present.

@@ -121,6 +121,9 @@ const VOLUME_SCHEDULER: &[Row] = &[
 // garbage collection and the end of a namespace reach every kind, those of CRDs too
 const CONTROLLERS: &[Row] = &[(EDIT, &["*"], &["*"]), (&["escalate"], &["rbac.authorization.k8s.io"], &["clusterroles"])];
 
+// what pods and nodes use: as the server that has it in a Kubernetes cluster lets it be read
+const METRICS: &[Row] = &[(READ, &["metrics.k8s.io"], &["nodes", "pods"])];
+
 const AUTH_DELEGATOR: &[Row] =
     &[(&["create"], &["authentication.k8s.io"], &["tokenreviews"]), (&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"])];
 
@@ -204,6 +207,7 @@ pub fn cluster_roles() -> Vec<Object> {
         role("system:monitoring", &[], paths(MONITORING_PATHS)),
         role("system:basic-user", &[], rules(BASIC_USER)),
         role("system:auth-delegator", &[], rules(AUTH_DELEGATOR)),
+        role("system:aggregated-metrics-reader", &["admin", "edit", "view"], rules(METRICS)),
         role("system:node", &[], rules(NODE)),
         role("system:kube-scheduler", &[], rules(SCHEDULER)),
         role("system:volume-scheduler", &[], rules(VOLUME_SCHEDULER)),

@@ -4,6 +4,7 @@ mod apply;
 pub mod check;
 pub mod create;
 pub mod delete;
+mod derived;
 mod evict;
 mod forms;
 pub mod guard;

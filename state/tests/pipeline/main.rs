@@ -14,4 +14,5 @@ mod quotas;
 mod rights;
 mod security;
 mod subresources;
+mod usage;
 mod watches;

@@ -1,5 +1,6 @@
 //! Workloads other than Deployments, as `kubectl` works with them, over simulated nodes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod autoscalers;
 mod budgets;
 mod daemon_sets;
 mod jobs;

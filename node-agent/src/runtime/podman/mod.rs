@@ -2,6 +2,7 @@
 mod conmon;
 pub mod http;
 mod oom;
+mod processes;
 pub mod service;
 pub mod session;
 mod spec;
@@ -12,20 +13,24 @@ pub(crate) use spec::{body, label::UID};
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session,
-    Version, image_name,
+    Answer, Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox,
+    SandboxSpec, Session, Version, image_name,
 };
 use ::http::Method;
 use base64::Engine;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
+use model::Stored;
 use serde::Deserialize;
 use serde_json::json;
+use state_client::usage::ContainerSample;
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Exit code of what SIGKILL ended.
@@ -206,6 +211,22 @@ impl Runtime for Podman {
         .boxed()
     }
 
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>> {
+        async move {
+            let filters = json!({"label": [spec::label::UID], "status": ["running"]}).to_string();
+            let path = format!("/containers/json?filters={}", escape(&filters));
+            let listed: Vec<wire::Listed> = self.http.within(READ).json(Method::GET, &path, None).await?;
+            let uids: HashSet<String> = pods.iter().map(|pod| pod.uid()).collect();
+            // control groups are files of the kernel's: reading them waits for no disk, but it is work
+            let read = tokio::task::spawn_blocking(move || {
+                let own = |container: &wire::Listed| container.label(spec::label::UID).is_some_and(|uid| uids.contains(uid));
+                listed.iter().filter(|container| own(container)).filter_map(used).collect()
+            });
+            read.await.map_err(|e| RuntimeError::Refused(e.to_string()))
+        }
+        .boxed()
+    }
+
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {
         async move {
             match self.http.within(READ).json::<wire::ImageInspect>(Method::GET, &format!("/images/{}/json", escape(name)), None).await {
@@ -288,6 +309,15 @@ impl Runtime for Podman {
     fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
         in_time("connecting to the pod", self.network.connect(uid, address, port)).boxed()
     }
+}
+
+/// What a container uses; `None` when it has just ended.
+fn used(container: &wire::Listed) -> Option<ContainerUse> {
+    let (pid, started) = container.running()?;
+    let (cpu_nanos, memory) = processes::used(pid, &container.id)?;
+    let name = container.label(spec::label::CONTAINER)?.to_owned();
+    let pod = container.label(spec::label::UID)?.to_owned();
+    Some(ContainerUse { pod, sample: ContainerSample { name, run: format!("{}@{started}", container.id), started, cpu_nanos, memory } })
 }
 
 /// Passes events on until nobody listens, or Podman ends.

@@ -28,6 +28,23 @@ pub struct Listed {
     /// The container's id.
     #[serde(rename = "Id")]
     pub id: String,
+    #[serde(rename = "Labels", default)]
+    labels: Option<HashMap<String, String>>,
+    #[serde(rename = "Pid", default)]
+    pid: u32,
+    #[serde(rename = "StartedAt", default)]
+    started_at: i64,
+}
+
+impl Listed {
+    /// One of its labels.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+    /// Its first process, and when it began, where it runs.
+    pub fn running(&self) -> Option<(u32, Timestamp)> {
+        Some((self.pid, Timestamp::from_second(self.started_at).ok()?)).filter(|(pid, _)| *pid > 0)
+    }
 }
 
 /// An element of `GET images/json`.

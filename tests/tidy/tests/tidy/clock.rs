@@ -12,7 +12,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("cel", &[""]),
     ("model", &[""]),
     ("bus/src", &["address.rs", "message.rs", "nats/packet.rs", "nats/in_flight.rs", "permissions.rs", "server/config.rs", "subject.rs"]),
-    ("state/client/src", &["api.rs", "connect.rs", "node.rs", "token.rs"]),
+    ("state/client/src", &["api.rs", "connect.rs", "metrics.rs", "node.rs", "token.rs", "usage.rs"]),
     (
         "state/src",
         &[

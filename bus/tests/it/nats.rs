@@ -1,5 +1,6 @@
 //! The bus over a real server.
 
+use crate::common::Usage;
 use crate::common::{CLUSTER, Flow, Got, Rig, SECOND, Want, want};
 use bus::{Bus, BusError, Caller, ConnectError, Duplex, Incoming, Opening, Role, StreamError, To};
 use bytes::Bytes;

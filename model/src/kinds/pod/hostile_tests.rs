@@ -7,7 +7,7 @@ use super::*;
 use crate::kind::Kind;
 use crate::kinds::builtin;
 use crate::schema::{Node, Shape, definition, validate_and_prune};
-use serde_json::Map;
+use serde_json::{Map, json};
 use std::sync::Arc;
 
 /// One step from a spec to a field.

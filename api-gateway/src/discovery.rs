@@ -1,6 +1,7 @@
 //! Discovery documents, all derived from the table of kinds.
 use model::{Kind, Kinds, Subresource};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The API level: that of the types in `k8s-openapi`, by its feature.
@@ -42,15 +43,17 @@ fn order_of(version: &str) -> (u8, std::cmp::Reverse<u64>, std::cmp::Reverse<u64
 /// All groups with their versions, the preferred one first.
 fn groups(kinds: &Kinds) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
     let mut groups: Vec<(Arc<str>, Vec<Arc<str>>)> = Vec::new();
+    let mut places: HashMap<&Arc<str>, usize> = HashMap::new();
     for kind in kinds.rows().iter().filter(|kind| kind.is_served()) {
-        let at = groups.iter().position(|(g, _)| *g == kind.group).unwrap_or_else(|| {
+        let at = *places.entry(&kind.group).or_insert_with(|| {
             groups.push((kind.group.clone(), Vec::new()));
             groups.len() - 1
         });
-        if let Some((_, versions)) = groups.get_mut(at).filter(|(_, versions)| !versions.contains(&kind.version)) {
-            versions.push(kind.version.clone());
-            versions.sort_by_key(|version| order_of(version));
-        }
+        groups.get_mut(at).into_iter().for_each(|(_, versions)| versions.push(kind.version.clone()));
+    }
+    for (_, versions) in &mut groups {
+        versions.sort_by_cached_key(|version| order_of(version));
+        versions.dedup();
     }
     groups
 }
@@ -65,11 +68,6 @@ pub fn group_versions(kinds: &Kinds) -> Vec<(Arc<str>, Arc<str>)> {
     let mut all: Vec<_> = groups(kinds).into_iter().flat_map(|(g, versions)| versions.into_iter().map(move |v| (g.clone(), v))).collect();
     all.sort_by_key(|(group, _)| !group.is_empty());
     all
-}
-
-/// Rows of one group and version.
-fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
-    kinds.rows().iter().filter(|k| k.is_served()).filter(move |k| *k.group == *group && *k.version == *version)
 }
 
 /// `/api`. `address` is what the client reached, `host:port`.
@@ -106,7 +104,7 @@ fn answered(kind: &Kind, sub: Subresource) -> (Option<(&'static str, &'static st
 /// `/api/v1` and `/apis/G/V`; `None` when nothing is served there.
 pub fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
     let mut entries = Vec::new();
-    for kind in rows(kinds, group, version) {
+    for kind in kinds.served_in(group, version) {
         entries.push(resource_entry(kind));
         entries.extend(kind.subresources.iter().map(|sub| sub_entry(kind, *sub)));
     }
@@ -149,7 +147,7 @@ pub fn aggregated(kinds: &Kinds, core: bool) -> Value {
 
 fn aggregated_group(kinds: &Kinds, group: &str, versions: &[Arc<str>]) -> Value {
     let version = |version: &Arc<str>| {
-        let resources: Vec<Value> = rows(kinds, group, version).map(|k| aggregated_resource(k, group, version)).collect();
+        let resources: Vec<Value> = kinds.served_in(group, version).map(|k| aggregated_resource(k, group, version)).collect();
         json!({"version": version, "resources": resources, "freshness": "Current"})
     };
     let mut metadata = json!({});
@@ -201,6 +199,16 @@ mod tests {
         let mut versions = ["foo10", "v1", "v3beta1", "v10", "v11alpha2", "v12alpha1", "v10beta3", "v2", "foo1", "v3beta11"];
         versions.sort_by_key(|v| order_of(v));
         assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v3beta11", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]);
+    }
+
+    #[test]
+    fn a_group_of_many_versions() {
+        let kinds = Kinds::new((1..=1_000).map(|n| Kind { group: "many.example.com".into(), version: format!("v{n}").into(), ..pods_kind() }));
+        let group = group(&kinds, "many.example.com").unwrap();
+        assert_eq!((group["versions"].as_array().unwrap().len(), &group["preferredVersion"]["version"]), (1_000, &json!("v1000")));
+        let versions = &aggregated(&kinds, false)["items"][0]["versions"];
+        assert!(versions.as_array().unwrap().iter().all(|version| version["resources"].as_array().unwrap().len() == 1));
+        assert_eq!(resources(&kinds, "many.example.com", "v7").unwrap()["resources"][0]["name"], "pods");
     }
 
     #[test]

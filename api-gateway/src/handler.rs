@@ -11,13 +11,13 @@ use crate::query::{self, Query};
 use crate::request::{ApiRequest, Context, Resolved};
 use crate::respond::{self, Body};
 use crate::upload::Upload;
-use crate::{body, discovery, health, negotiate, stream, watch};
+use crate::{body, discovery, health, negotiate, proxy, stream, watch};
 use arc_swap::ArcSwap;
 use bus::Bus;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use jiff::Timestamp;
 use model::subresource::Effect;
-use model::{ApiError, Kinds};
+use model::{ApiError, Kinds, Subresource};
 use state_client::{Client, PatchKind, Reply, User, Verb, WatchRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,6 +170,7 @@ impl Api {
         labels.resource = if sub.is_some() { format!("{}/{}", path.resource, path.subresource) } else { path.resource.clone() };
         let resolved = Resolved { kind: kind.clone(), sub, verb, path };
         let response = match verb {
+            _ if sub.is_some_and(Subresource::is_proxy) => Box::pin(proxy::respond(&self.context, asked, resolved)).await,
             // on the heap, so that they aren't part of what every request takes while it waits
             Verb::Connect => Box::pin(stream::respond(&self.context, asked, resolved)).await,
             Verb::Watch => Box::pin(self.watch(asked, resolved)).await,

@@ -19,6 +19,7 @@ pub mod negotiate;
 pub mod openapi;
 pub mod path;
 pub mod pki;
+mod proxy;
 pub mod query;
 mod request;
 pub mod respond;

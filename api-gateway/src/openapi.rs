@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use model::schema::{self, gnostic};
 use model::{ApiError, Kinds};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,26 +22,20 @@ pub struct Document {
 /// The document at a path below `/openapi/`; `None` when there is none. Only version 2 has a form in protobuf.
 fn make(kinds: &Kinds, path: &str, protobuf: bool) -> Option<Document> {
     let segments: Vec<&str> = path.split('/').collect();
-    let value = match segments.as_slice() {
-        ["v2"] => schema::openapi_v2(kinds),
-        ["v3"] => schema::openapi_v3_index(kinds),
-        ["v3", "api", version] => schema::openapi_v3(kinds, "", version)?,
-        ["v3", "apis", group, version] => schema::openapi_v3(kinds, group, version)?,
+    let of_group = |group: &str, version: &str| Some((schema::openapi_v3(kinds, group, version)?, schema::openapi_v3_hash(kinds, group, version)));
+    let (value, hash) = match segments.as_slice() {
+        ["v2"] => (schema::openapi_v2(kinds), String::new()),
+        ["v3"] => (schema::openapi_v3_index(kinds), String::new()),
+        ["v3", "api", version] => of_group("", version)?,
+        ["v3", "apis", group, version] => of_group(group, version)?,
         _ => return None,
     };
-    let hash = path.strip_prefix("v3/").map(|root| indexed_hash(kinds, root)).unwrap_or_default();
     let (body, content_type) = match protobuf {
         true => (Bytes::from(gnostic::encode(&value)), gnostic::CONTENT_TYPE),
         false => (respond::text_of(&value), respond::JSON),
     };
     let etag = Sha256::digest(&body).iter().map(|b| format!("{b:02X}")).collect::<String>();
     Some(Document { body, etag: format!("\"{etag}\""), hash, content_type })
-}
-
-fn indexed_hash(kinds: &Kinds, root: &str) -> String {
-    let index = schema::openapi_v3_index(kinds);
-    let address = index.get("paths").and_then(|p| p.get(root)).and_then(|e| e.get("serverRelativeURL")).and_then(Value::as_str);
-    address.and_then(|a| a.split_once("?hash=")).map(|(_, hash)| hash.to_owned()).unwrap_or_default()
 }
 
 #[derive(Default)]

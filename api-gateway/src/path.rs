@@ -41,6 +41,8 @@ pub struct ResourcePath {
     pub subresource: String,
     /// Whether it is one of the older paths of watches, `/api/v1/watch/pods`.
     pub watch: bool,
+    /// The path below the subresource, as it was written, of what is passed on; `""` for none.
+    pub rest: String,
 }
 
 /// Subresources of a namespace: `namespaces/x/status` is a part of `x`, where `namespaces/x/pods` is a collection within it.
@@ -48,6 +50,26 @@ const OF_NAMESPACES: [&str; 2] = ["status", "finalize"];
 
 /// Reads a path; `None` where no route of Kubernetes' shape matches. Never fails otherwise: whether the kind exists is [`resolve`]'s question.
 pub fn parse(path: &str) -> Option<Path> {
+    let (path, rest) = passed_on(path);
+    let mut parsed = parse_whole(path)?;
+    if let Path::Resource(resource) = &mut parsed {
+        resource.rest = rest.to_owned();
+    }
+    Some(parsed)
+}
+
+/// A path to the end of its `proxy`, where it has one at a subresource's place, and what is below that.
+fn passed_on(path: &str) -> (&str, &str) {
+    let segments: Vec<&str> = path.split('/').collect();
+    let at = if segments.get(3) == Some(&"namespaces") { 7 } else { 5 };
+    if segments.get(1) != Some(&"api") || segments.get(at) != Some(&"proxy") {
+        return (path, "");
+    }
+    let end = segments.iter().take(at + 1).map(|segment| segment.len() + 1).sum::<usize>() - 1;
+    path.split_at_checked(end).unwrap_or((path, ""))
+}
+
+fn parse_whole(path: &str) -> Option<Path> {
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let segments: Vec<String> = path.split('/').map(|s| percent_decode_str(s).decode_utf8().ok().map(|s| s.into_owned())).collect::<Option<_>>()?;
@@ -91,6 +113,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Path> {
         name: name.to_owned(),
         subresource: subresource.to_owned(),
         watch,
+        rest: String::new(),
     }))
 }
 
@@ -117,6 +140,9 @@ pub fn resolve(kinds: &Kinds, path: &ResourcePath) -> Result<(Arc<Kind>, Option<
 
 /// What a method asks of a subresource.
 fn sub_verb(sub: Subresource, method: &str) -> Option<Verb> {
+    if sub.is_proxy() {
+        return Some(passed_verb(method));
+    }
     let verb = match method {
         "GET" | "HEAD" => Verb::Get,
         "PUT" => Verb::Update,
@@ -132,6 +158,18 @@ fn sub_verb(sub: Subresource, method: &str) -> Option<Verb> {
         // a stream is all body, which HEAD asks to leave out
         (true, "HEAD") => None,
         (true, _) => Some(Verb::Connect),
+    }
+}
+
+/// By what a method that is passed on is authorised.
+fn passed_verb(method: &str) -> Verb {
+    match method {
+        "GET" | "HEAD" => Verb::Get,
+        "POST" => Verb::Create,
+        "PUT" => Verb::Update,
+        "PATCH" => Verb::Patch,
+        "DELETE" => Verb::Delete,
+        _ => Verb::Connect,
     }
 }
 
@@ -186,6 +224,21 @@ mod tests {
         check("/api/v1/namespaces/a/pods/p/log", ["", "v1", "pods", "a", "p", "log"]);
         check("/apis/apps/v1/namespaces/a/deployments/d/scale", ["apps", "v1", "deployments", "a", "d", "scale"]);
         check("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", ["rbac.authorization.k8s.io", "v1", "clusterroles", "", "system:node", ""]);
+    }
+
+    #[test]
+    fn what_is_below_a_proxy_is_passed_on() {
+        let of = |path: &str| match parse(path) {
+            Some(Path::Resource(r)) => Some((r.resource, r.name, r.subresource, r.rest)),
+            _ => None,
+        };
+        let want = |resource: &str, name: &str, rest: &str| Some((resource.to_owned(), name.to_owned(), "proxy".to_owned(), rest.to_owned()));
+        assert_eq!(of("/api/v1/namespaces/a/pods/https:p:80/proxy"), want("pods", "https:p:80", ""));
+        assert_eq!(of("/api/v1/namespaces/a/pods/p/proxy/"), want("pods", "p", "/"));
+        assert_eq!(of("/api/v1/namespaces/a/services/s/proxy/x//%2F/"), want("services", "s", "/x//%2F/"));
+        assert_eq!(of("/api/v1/nodes/n/proxy/logs/"), want("nodes", "n", "/logs/"));
+        assert_eq!(of("/api/v1/namespaces/a/pods/p/log/x"), None);
+        assert_eq!(of("/api/v1/namespaces/a/pods/proxy"), Some(("pods".to_owned(), "proxy".to_owned(), String::new(), String::new())));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub fn pods_kind() -> Kind {
         bucket: Bucket::Log,
         generation: false,
         stored_as: None,
+        derived_from: None,
         scale: ScalePaths::default(),
         schema: "io.k8s.api.core.v1.Pod".into(),
         strategy: &Plain,

@@ -31,6 +31,11 @@ impl Upload {
         Self { body: None, whole: Some(body), leave: None }
     }
 
+    /// Whether nothing more comes of it.
+    pub fn is_over(&self) -> bool {
+        self.whole.as_ref().is_none_or(Bytes::is_empty) && self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors

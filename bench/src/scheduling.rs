@@ -115,7 +115,46 @@ fn measure(options: &Options, name: &str, load_of: impl Fn(usize) -> Load) -> Re
     }))
 }
 
-/// Measures each load on a cluster of its own, then all in turn on one.
+/// Pods on each node, of one core each, that fill it.
+const FILLING: usize = 32;
+/// Pods that need room made, of two cores each.
+const PREEMPTORS: usize = 1000;
+
+fn asks(name: &str, cores: usize, priority: i64, node: Option<&str>) -> Result<Stored, ApiError> {
+    let container = json!({"name": "c", "image": "app", "resources": {"requests": {"cpu": cores.to_string()}}});
+    let meta = json!({"name": name, "namespace": "bench", "uid": name, "labels": {"app": "a"}});
+    let mut spec = json!({"containers": [container], "priority": priority});
+    if let Some(node) = node {
+        spec["nodeName"] = node.into();
+    }
+    stored("pods", json!({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": {"phase": "Pending"}}))
+}
+
+/// More important pods on full nodes, `batch` at once: each gets a node on which others have to go.
+///
+/// # Errors
+/// [`SchedulingError`] when a fixture is refused.
+fn preemption(nodes: usize, batch: usize) -> Result<Value, SchedulingError> {
+    let mut snapshot = cluster(nodes)?;
+    for node in 0..nodes {
+        for i in 0..FILLING {
+            let pod = asks(&format!("low-{node}-{i}"), 1, (i % 5) as i64, Some(&format!("node-{node:05}")))?;
+            snapshot.apply_pod(&PodInfo::parse(&pod)?);
+        }
+    }
+    let preemptor = |i: usize| -> Result<_, SchedulingError> { Ok(Arc::new(PodInfo::parse(&asks(&format!("high-{i}"), 2, 100, None)?)?)) };
+    let pods = (0..PREEMPTORS).map(preemptor).collect::<Result<Vec<_>, _>>()?;
+    let start = Instant::now();
+    let decisions: Vec<_> = (0..).zip(pods.chunks(batch.max(1))).flat_map(|(seed, batch)| schedule(&mut snapshot, batch, seed)).collect();
+    let seconds = start.elapsed().as_secs_f64();
+    let victims: usize = decisions.iter().map(|d| d.outcome.victims().len()).sum();
+    Ok(json!({
+        "what": "preempt", "nodes": nodes, "pods": PREEMPTORS, "batch": batch, "victims": victims, "seconds": rounded(seconds, 4),
+        "pods_per_s": (PREEMPTORS as f64 / seconds).round(), "us_per_pod": rounded(seconds * 1e6 / PREEMPTORS as f64, 2),
+    }))
+}
+
+/// Measures each load on a cluster of its own, then all in turn on one, and preemption.
 ///
 /// # Errors
 /// [`SchedulingError`] when a fixture is refused.
@@ -123,6 +162,9 @@ pub fn run(options: &Options) -> Result<Vec<Value>, SchedulingError> {
     let mut lines = Vec::new();
     for load in LOADS {
         lines.push(measure(options, load.0, |_| load)?);
+    }
+    for batch in [PREEMPTORS, 50] {
+        lines.push(preemption(options.nodes, batch)?);
     }
     lines.push(measure(options, "mix", |i| LOADS.get(i % LOADS.len()).copied().unwrap_or(("plain", |_| json!({}))))?);
     Ok(lines)

@@ -4,12 +4,14 @@ use crate::address::{Caller, To};
 use crate::error::BusError;
 use crate::impairment::Impairment;
 use crate::lease::{Leases, Memory, Remote, Table};
-use crate::message::{Call, Incoming, Open};
+use crate::listeners::Listeners;
+use crate::message::{Call, Incoming, Notice, Open};
 use crate::micro::Announcements;
 use crate::nats::answer;
 use crate::nats::ask;
 use crate::nats::client_requests::{self, ClientRequest};
 use crate::nats::multiplexer::Multiplexer;
+use crate::nats::notices;
 use crate::nats::{ConnectError, ConnectOptions, Health, Link};
 use crate::opening::Opening;
 use crate::registry::{CallHandler, HandlerFn, Registration, Registry, StreamHandler};
@@ -21,7 +23,7 @@ use futures::future::BoxFuture;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +47,7 @@ struct Shared {
     health: Arc<Health>,
     leases: Arc<Memory>,
     announcements: Arc<Announcements>,
+    listeners: Arc<Listeners>,
 }
 
 /// A handle on the bus, speaking as one caller. Cheap to clone.
@@ -77,7 +80,8 @@ impl Bus {
     }
 
     fn new(cluster: String, link: Option<Arc<Link>>, health: Arc<Health>, caller: Caller) -> Self {
-        let shared = Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default() };
+        let shared =
+            Shared { cluster, registry: Arc::default(), link, health, leases: Arc::default(), announcements: Arc::default(), listeners: Arc::default() };
         Self { shared: Arc::new(shared), caller: Arc::new(caller), mux: Arc::default() }
     }
 
@@ -186,6 +190,31 @@ impl Bus {
         };
         let answered = tokio::time::timeout(timeout, answering).await;
         answered.unwrap_or(Err(BusError::Timeout { service: Q::SERVICE, after: timeout }))
+    }
+
+    /// Tells something to all who listen to it. It is gone with that: nobody says whether they heard it.
+    ///
+    /// # Errors
+    /// [`BusError`] when it can't be said.
+    pub async fn tell<N: Notice>(&self, notice: N) -> Result<(), BusError> {
+        match self.multiplexer().await? {
+            Some(mux) => notices::tell(mux, &notice).await,
+            None => {
+                self.shared.listeners.tell(notice, &self.caller);
+                Ok(())
+            }
+        }
+    }
+
+    /// What is told from now on about a topic. Who reads more slowly than it comes misses some of it.
+    ///
+    /// # Errors
+    /// When NATS refuses the subscription.
+    pub async fn listen<N: Notice>(&self) -> Result<mpsc::Receiver<Incoming<N>>, BusError> {
+        match self.multiplexer().await? {
+            Some(mux) => notices::listen(mux).await,
+            None => Ok(self.shared.listeners.add()),
+        }
     }
 
     /// Opens a stream. The inner result is the acceptor's answer.

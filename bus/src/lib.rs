@@ -11,6 +11,7 @@ pub mod error;
 pub mod impairment;
 pub mod keys;
 pub mod lease;
+mod listeners;
 mod log_limiter;
 pub mod message;
 pub mod micro;
@@ -30,7 +31,7 @@ pub use bus::Bus;
 pub use error::{BusError, StreamError};
 pub use impairment::{Impairment, ImpairmentMode};
 pub use lease::{FencingToken, Lease, LeaseError, LeaseOptions, Leases};
-pub use message::{Call, Incoming, Message, Open};
+pub use message::{Call, Incoming, Message, Notice, Open};
 pub use micro::ServiceInfo;
 /// What stands on the wire, and how it is read.
 pub mod wire {

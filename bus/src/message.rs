@@ -1,4 +1,5 @@
-//! The two kinds of messages: a call gets one reply, and an open request starts a stream. The type of a message names the service that receives it.
+//! The kinds of messages: a call gets one reply, an open request starts a stream, and a notice is heard by all who listen. The type of a message names the
+//! service that receives it, or the topic that it is about.
 use crate::address::Caller;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -26,10 +27,16 @@ pub trait Open: Message {
     const SERVICE: &'static str;
 }
 
-/// A request with who sent it.
+/// Something that is told to all who listen, and that nobody answers. Who doesn't listen at that moment misses it.
+pub trait Notice: Message + Clone {
+    /// What it is about: two words, `node.usage`. Part of the subject.
+    const TOPIC: &'static str;
+}
+
+/// A message with who sent it.
 #[derive(Debug)]
 pub struct Incoming<Q> {
-    /// The request.
+    /// The message.
     pub message: Q,
     /// Who sent it, vouched for.
     pub caller: Caller,

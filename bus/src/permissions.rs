@@ -20,6 +20,10 @@ struct Row {
     any: bool,
     /// The services that it may ask: all of a first word, or one.
     asks: &'static [&'static str],
+    /// The topics of which it gives notice.
+    tells: &'static [&'static str],
+    /// The topics of which it hears.
+    hears: &'static [&'static str],
     /// Whether it may hold leases.
     leases: bool,
     /// Whether it may ask all services who they are.
@@ -30,15 +34,32 @@ struct Row {
 fn row(role: Role) -> Row {
     match role {
         // it holds the log, so whatever it is kept from in the cluster it could do to itself
-        Role::State => Row { serves: &["*"], any: true, asks: &["*"], leases: true, discovers: true },
-        Role::Gateway => Row { serves: &["gateway", "process"], any: true, asks: &["state", "node", "process.status"], leases: true, discovers: true },
-        Role::Scheduler => Row { serves: &["scheduler", "process"], any: true, asks: &["state"], leases: true, discovers: false },
-        Role::Controllers => Row { serves: &["controllers", "process"], any: true, asks: &["state"], leases: true, discovers: false },
-        Role::Agent => Row { serves: &["node", "process"], any: false, asks: &["state"], leases: false, discovers: false },
-        Role::Admin => Row { serves: &[], any: false, asks: &["*"], leases: false, discovers: true },
-        Role::Join => Row { serves: &[], any: false, asks: &["process.join"], leases: false, discovers: false },
+        Role::State => Row { serves: &["*"], any: true, asks: &["*"], tells: &[], hears: &[], leases: true, discovers: true },
+        // numbers from outside may come from any program that has a gateway's key
+        Role::Gateway => Row {
+            serves: &["gateway", "process", "metrics"],
+            any: true,
+            asks: &["state", "node", "process.status"],
+            tells: &[],
+            hears: &[],
+            leases: true,
+            discovers: true,
+        },
+        Role::Scheduler => Row { serves: &["scheduler", "process"], any: true, asks: &["state"], tells: &[], hears: &[], leases: true, discovers: false },
+        Role::Controllers => Row {
+            serves: &["controllers", "process"],
+            any: true,
+            asks: &["state", "metrics"],
+            tells: &[],
+            hears: &["node.usage"],
+            leases: true,
+            discovers: false,
+        },
+        Role::Agent => Row { serves: &["node", "process"], any: false, asks: &["state"], tells: &["node.usage"], hears: &[], leases: false, discovers: false },
+        Role::Admin => Row { serves: &[], any: false, asks: &["*"], tells: &[], hears: &[], leases: false, discovers: true },
+        Role::Join => Row { serves: &[], any: false, asks: &["process.join"], tells: &[], hears: &[], leases: false, discovers: false },
         // it speaks by subjects of another form: see client_permissions
-        Role::Client => Row { serves: &[], any: false, asks: &[], leases: false, discovers: false },
+        Role::Client => Row { serves: &[], any: false, asks: &[], tells: &[], hears: &[], leases: false, discovers: false },
     }
 }
 
@@ -92,6 +113,8 @@ pub fn permissions(role: Role, name: &str, cluster: &str) -> Permissions {
         publish.push(subjects.client_inboxes());
         subscribe.extend([subjects.client_requests(), subjects.acks(&caller)]);
     }
+    publish.extend(row.tells.iter().map(|topic| subjects.notice(topic, &caller)));
+    subscribe.extend(row.hears.iter().map(|topic| subjects.notices(topic)));
     if row.leases {
         let locks = subjects.locks();
         subscribe.extend([locks.all(), subjects.jetstream_inboxes(&caller)]);

@@ -5,6 +5,7 @@
 //! | `ws.<cluster>.call.<service>.any.<role>.<name>` | a request to any instance; `<role>.<name>` is who asks |
 //! | `ws.<cluster>.call.<service>.i.<instance>.<role>.<name>` | a request to one instance |
 //! | `ws.<cluster>.open.…` | the same for streams |
+//! | `ws.<cluster>.notice.<topic>.<role>.<name>` | a notice to all who listen; `<role>.<name>` is whose |
 //! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>` | where the reply to request `n` is wanted; the server says there that nobody serves it |
 //! | `ws.<cluster>.inbox.<role>.<name>.<connection>.<n>.<from role>.<from name>` | that reply, from who gives it |
 //! | `ws.<cluster>.js.<role>.<name>.<connection>.>` | what JetStream answers and delivers |
@@ -205,7 +206,17 @@ impl Subjects {
         }
     }
 
-    /// Who sent a request.
+    /// A notice of `from`.
+    pub(crate) fn notice(&self, topic: &str, from: &Caller) -> String {
+        format!("{}.notice.{topic}.{}", self.prefix, tokens(from))
+    }
+
+    /// All notices about a topic, as a pattern.
+    pub(crate) fn notices(&self, topic: &str) -> String {
+        format!("{}.notice.{topic}.*.*", self.prefix)
+    }
+
+    /// Who sent a request or a notice.
     pub fn requester(&self, subject: &str) -> Option<Caller> {
         let mut from_end = subject.strip_prefix(&self.prefix)?.rsplit('.');
         let (name, role) = (from_end.next()?, from_end.next()?);
@@ -566,6 +577,9 @@ mod tests {
                 prop_assert!(subjects.requests_for("state", &instance, true).iter().any(|p| matches(p, &request)));
                 prop_assert!(from == owner || !subjects.requests_by(&owner, "*").iter().any(|p| matches(p, &request)), "nobody speaks as another");
             }
+            let notice = subjects.notice("node.usage", &from);
+            prop_assert_eq!(subjects.requester(&notice), Some(from.clone()));
+            prop_assert!(matches(&subjects.notices("node.usage"), &notice));
             let port = Port { owner: owner.clone(), connection: "c0nn".to_owned(), id };
             prop_assert_eq!(Port::parse(&port.to_string()), Some(port.clone()));
             let packet = subjects.packets(&port, &from);

@@ -1,4 +1,4 @@
-//! The formats of Kubernetes' library, `format.dns1123Label()` and so on, with the messages of `k8s.io/apimachinery/pkg/util/validation`.
+//! The formats of Kubernetes' library, `format.dns1123Label()` and so on. Those of names are the rules that hold for names everywhere.
 use crate::patterns;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -11,12 +11,6 @@ pub struct Format {
     /// The size that the cost of a check is in proportion to.
     pub pattern_size: u64,
 }
-
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// All formats.
 static FORMATS: [Format; 13] = [
@@ -42,81 +36,17 @@ pub fn named(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-fn starts_and_ends(text: &str, edge: fn(u8) -> bool, inside: fn(u8) -> bool) -> bool {
-    text.bytes().next().is_some_and(edge) && text.bytes().last().is_some_and(edge) && text.bytes().all(|b| edge(b) || inside(b))
-}
-
-fn lower(b: u8) -> bool {
-    b.is_ascii_lowercase() || b.is_ascii_digit()
-}
-
-fn is_label(text: &str) -> bool {
-    starts_and_ends(text, lower, |b| b == b'-')
-}
-
-fn is_name(text: &str) -> bool {
-    starts_and_ends(text, |b| b.is_ascii_alphanumeric(), |b| matches!(b, b'-' | b'_' | b'.'))
-}
-
-fn limited(text: &str, max: usize, holds: bool, why: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    if text.len() > max {
-        out.push(format!("must be no more than {max} characters"));
-    }
-    if !holds {
-        out.push(why.to_owned());
-    }
-    out
-}
-
-fn subdomain(text: &str) -> Vec<String> {
-    limited(text, 253, text.split('.').all(is_label), SUBDOMAIN)
-}
-
-fn qualified(text: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    let name = match text.split_once('/') {
-        None => text,
-        Some((_, name)) if name.contains('/') => {
-            return vec![format!("a qualified name {}", NAME_PART.trim_start_matches("name part "))];
-        }
-        Some(("", name)) => {
-            out.push("prefix part must be non-empty".to_owned());
-            name
-        }
-        Some((prefix, name)) => {
-            out.extend(subdomain(prefix).into_iter().map(|why| format!("prefix part {why}")));
-            name
-        }
-    };
-    if name.is_empty() {
-        out.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
-        out.push("name part must be no more than 63 characters".to_owned());
-    }
-    if !is_name(name) {
-        out.push(NAME_PART.to_owned());
-    }
-    out
-}
-
 impl Format {
     /// What is wrong with a text.
     pub fn validate(&self, text: &str) -> Vec<String> {
         let one = |holds: bool, why: &str| if holds { Vec::new() } else { vec![why.to_owned()] };
-        // a prefix may end with a dash, since something follows
-        let masked = match text.strip_suffix('-') {
-            Some(before) if self.name.ends_with("Prefix") && !before.is_empty() => format!("{before}a"),
-            _ => text.to_owned(),
-        };
-        match self.name {
-            "dns1123Label" | "dns1123LabelPrefix" => limited(&masked, 63, is_label(&masked), LABEL),
-            "dns1123Subdomain" | "dns1123SubdomainPrefix" => subdomain(&masked),
-            "dns1035Label" | "dns1035LabelPrefix" => {
-                limited(&masked, 63, is_label(&masked) && masked.starts_with(|c: char| c.is_ascii_lowercase()), LABEL_1035)
-            }
-            "qualifiedName" => qualified(text),
-            "labelValue" => limited(text, 63, text.is_empty() || is_name(text), LABEL_VALUE),
+        let text = if self.name.ends_with("Prefix") { &*names::masked_prefix(text) } else { text };
+        match self.name.trim_end_matches("Prefix") {
+            "dns1123Label" => names::dns_label(text),
+            "dns1123Subdomain" => names::dns_subdomain(text),
+            "dns1035Label" => names::dns_1035_label(text),
+            "qualifiedName" => names::qualified_name(text),
+            "labelValue" => names::label_value(text),
             "uri" => match crate::url::Url::parse(text) {
                 Ok(_) => Vec::new(),
                 Err(e) => vec![e.to_string().replacen("URL parse error during conversion from string: ", "", 1)],
@@ -128,6 +58,45 @@ impl Format {
             }
             "date" => one(text.len() == 10 && crate::time::date_or_time(text).is_ok(), "invalid date"),
             _ => one(crate::time::timestamp(text).is_ok(), "invalid datetime"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_refused_as_names_are() {
+        let long = "a".repeat(64);
+        let cases = [
+            ("dns1123Label", "a-1", None),
+            ("dns1123Label", "a.b", Some("must not contain dots")),
+            ("dns1123Label", "a-", Some("a lowercase RFC 1123 label must consist of")),
+            ("dns1123LabelPrefix", "a-", None),
+            ("dns1123LabelPrefix", "-", Some("a lowercase RFC 1123 label must consist of")),
+            ("dns1123Subdomain", "A", Some("a lowercase RFC 1123 subdomain must consist of")),
+            ("dns1123SubdomainPrefix", "a.b-", None),
+            ("dns1035Label", "1a", Some("a DNS-1035 label must consist of")),
+            ("dns1035LabelPrefix", "ab-", None),
+            ("qualifiedName", "a.b/c", None),
+            ("qualifiedName", "a/b/c", Some("a valid label key must consist of")),
+            ("qualifiedName", &*long, Some("name part must be no more than 63 bytes")),
+            ("labelValue", "", None),
+            ("labelValue", &*long, Some("must be no more than 63 bytes")),
+            ("uuid", "123", Some("does not match the UUID format")),
+            ("byte", "YQ==", None),
+            ("date", "2021-02-30", Some("invalid date")),
+            ("datetime", "2021-01-01T00:00:00Z", None),
+            ("uri", "https://a/b", None),
+        ];
+        for (name, text, want) in cases {
+            let found = named(name).unwrap().validate(text);
+            let first = found.first().map(String::as_str);
+            assert!(
+                found.len() <= 1 && first.is_some() == want.is_some() && want.is_none_or(|want| first.unwrap().starts_with(want)),
+                "{name} {text}: {found:?}"
+            );
         }
     }
 }

@@ -2,22 +2,31 @@
 //!
 //! [`Controllers`] runs all of them on the bus. Each controller is one file (or folder) with one implementation of [`runtime::Controller`] and one line in
 //! [`all`].
+pub mod amount;
+pub mod autoscaler;
 pub mod cluster_role;
+pub mod cron_job;
+pub mod daemonset;
 pub mod definition;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod garbage;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
 pub mod pod;
 pub mod replicaset;
+pub mod revisions;
 pub mod runtime;
+pub mod statefulset;
 pub mod status;
 pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod token_secret;
+pub mod ttl_after_finished;
 pub mod volumes;
 
 use jiff::SignedDuration;
@@ -55,10 +64,18 @@ impl Options {
 pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(deployment::Deployments),
-        Box::new(replicaset::ReplicaSets),
+        Box::new(replicaset::REPLICA_SETS),
+        Box::new(replicaset::REPLICATION_CONTROLLERS),
+        Box::new(daemonset::DaemonSets),
+        Box::new(statefulset::StatefulSets),
+        Box::new(job::Jobs),
+        Box::new(job::OrphanPods),
+        Box::new(ttl_after_finished::TtlAfterFinished),
+        Box::new(cron_job::CronJobs),
         Box::new(endpoints::EndpointSlices),
         Box::new(endpoints::LegacyEndpoints),
         Box::new(endpoints::MirroredEndpoints),
+        Box::new(disruption::Disruptions::new(&options.kinds)),
         Box::new(namespace::Namespaces::new(&options.kinds)),
         Box::new(garbage::GarbageCollector::new(&options.kinds)),
         Box::new(tenancy::DefaultServiceAccounts),
@@ -66,6 +83,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
         Box::new(token_secret::TokenSecrets::new(&options.ca_pem)),
         Box::new(definition::Definitions),
         Box::new(cluster_role::AggregatedClusterRoles),
+        Box::new(autoscaler::Autoscalers),
         Box::new(node::NodeLifecycle { grace: options.node_grace, rates: options.eviction }),
         Box::new(node::TaintEviction),
         Box::new(node::PodGc { terminated_max: options.terminated_max }),

@@ -1,5 +1,5 @@
 //! Who owns what: references to controllers, adoption and release by selector, objects made from templates.
-use crate::runtime::{Item, Plan, Resource, View, ViewChange};
+use crate::runtime::{Input, Item, Plan, Resource, View, ViewChange};
 use crate::status::list;
 use model::selector::LabelSelector;
 use model::{ApiError, Key, Object};
@@ -53,16 +53,26 @@ pub fn pod_of_template(template: &Value, owner: &Item) -> Object {
     pod
 }
 
-/// The selector of a workload, in `spec.selector`.
+/// The selector of a workload, in `spec.selector`: of a ReplicationController it is the labels alone.
 ///
 /// # Errors
 /// 400 when it isn't one.
 pub fn selector(item: &Item) -> Result<LabelSelector, ApiError> {
-    LabelSelector::from_json(item.object().at(&["spec", "selector"]).unwrap_or(&Value::Null))
+    let selector = item.object().at(&["spec", "selector"]).unwrap_or(&Value::Null);
+    if Resource::REPLICATION_CONTROLLERS.holds(item.key()) {
+        return LabelSelector::from_json(&json!({"matchLabels": selector}));
+    }
+    LabelSelector::from_json(selector)
+}
+
+/// What an owner reads of a resource: the objects that it controls, and those that it would adopt.
+pub fn inputs(resource: Resource, owner: Resource) -> [Input; 2] {
+    let adopter = owner.clone();
+    [Input::controlled(resource.clone(), owner), Input::new(resource, move |view, change| adopters(view, change, &adopter))]
 }
 
 /// The owners among `owners` that would adopt a changed object that nobody controls.
-pub fn adopters(view: &View, change: ViewChange<'_>, owners: &Resource) -> Vec<Key> {
+fn adopters(view: &View, change: ViewChange<'_>, owners: &Resource) -> Vec<Key> {
     let Some(item) = change.new.filter(|i| i.controller().is_none() && i.labels().is_some()) else { return Vec::new() };
     let selects = |owner: &&Arc<Item>| selector(owner).is_ok_and(|s| s.selects(|key| item.label(key)));
     view.in_namespace(owners, item.namespace()).filter(selects).map(|owner| owner.key().clone()).collect()
@@ -78,18 +88,45 @@ pub fn claim<'a>(
     counts: impl Fn(&Item) -> bool,
     plan: &mut Plan,
 ) -> Vec<&'a Arc<Item>> {
+    let by_labels = |item: &Item| selector.selects(|key| item.label(key));
+    let owned = view.controlled_by(resource, owner.uid()).filter(|i| counts(i));
+    let free = view.uncontrolled(resource, owner.namespace()).filter(|i| !selector.is_empty() && counts(i));
+    claim_of(owned, free, owner, by_labels, plan)
+}
+
+/// As [`claim`], of objects whose names have to be right, too: what it controls and isn't called so is released.
+pub fn claim_named<'a>(
+    view: &'a View,
+    resource: &Resource,
+    owner: &'a Item,
+    selector: &LabelSelector,
+    named: impl Fn(&str) -> bool,
+    plan: &mut Plan,
+) -> Vec<&'a Arc<Item>> {
+    let member = |item: &Item| selector.selects(|key| item.label(key)) && named(item.name());
+    let free = view.uncontrolled(resource, owner.namespace()).filter(|_| !selector.is_empty());
+    claim_of(view.controlled_by(resource, owner.uid()), free, owner, member, plan)
+}
+
+fn claim_of<'a>(
+    owned: impl Iterator<Item = &'a Arc<Item>>,
+    free: impl Iterator<Item = &'a Arc<Item>>,
+    owner: &Item,
+    member: impl Fn(&Item) -> bool,
+    plan: &mut Plan,
+) -> Vec<&'a Arc<Item>> {
     let mut mine = Vec::new();
-    for item in view.controlled_by(resource, owner.uid()).filter(|i| counts(i)) {
-        if selector.selects(|key| item.label(key)) {
+    for item in owned {
+        if member(item) {
             mine.push(item);
         } else if !owner.deleting() {
             plan.merge_as_seen(item, "", release(item, owner.uid()));
         }
     }
-    if owner.deleting() || selector.is_empty() {
+    if owner.deleting() {
         return mine;
     }
-    for item in view.uncontrolled(resource, owner.namespace()).filter(|i| !i.deleting() && selector.selects(|key| i.label(key)) && counts(i)) {
+    for item in free.filter(|i| !i.deleting() && member(i)) {
         plan.merge_as_seen(item, "", adoption(item, owner));
         mine.push(item);
     }

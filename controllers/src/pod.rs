@@ -29,6 +29,7 @@ struct Spec {
     hostname: Option<String>,
     subdomain: Option<String>,
     restart_policy: Option<String>,
+    affinity: Affinity,
     containers: Option<Box<[Container]>>,
     init_containers: Option<Box<[Container]>>,
     volumes: Claims,
@@ -72,6 +73,53 @@ impl From<Option<Vec<Volume>>> for Claims {
     }
 }
 
+/// What is read of the affinity: the one node that a DaemonSet's pod is for, before it is bound to it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Option<RawAffinity>")]
+struct Affinity(Option<Arc<str>>);
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawAffinity {
+    node_affinity: Option<RawNodeAffinity>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawNodeAffinity {
+    required_during_scheduling_ignored_during_execution: Option<RawNodeSelector>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawNodeSelector {
+    node_selector_terms: Option<Vec<RawTerm>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawTerm {
+    match_fields: Option<Vec<RawField>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawField {
+    key: String,
+    operator: String,
+    values: Option<Vec<Arc<str>>>,
+}
+
+impl From<Option<RawAffinity>> for Affinity {
+    fn from(raw: Option<RawAffinity>) -> Self {
+        let required = raw.and_then(|raw| raw.node_affinity?.required_during_scheduling_ignored_during_execution);
+        let terms = required.and_then(|selector| selector.node_selector_terms).unwrap_or_default();
+        let mut fields = terms.into_iter().flat_map(|term| term.match_fields.unwrap_or_default());
+        let named = fields.find(|field| field.key == "metadata.name" && field.operator == "In").and_then(|field| field.values);
+        Self(named.and_then(|values| <[Arc<str>; 1]>::try_from(values).ok()).map(|[name]| name))
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Container {
@@ -101,6 +149,7 @@ struct Status {
     pod_ips: Option<Box<[PodIp]>>,
     conditions: Conditions,
     container_statuses: Option<Box<[ContainerStatus]>>,
+    init_container_statuses: Option<Box<[ContainerStatus]>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -120,6 +169,7 @@ struct ContainerStatus {
 struct Condition {
     r#type: String,
     status: String,
+    reason: String,
     last_transition_time: Option<Timestamp>,
 }
 
@@ -130,16 +180,20 @@ struct Conditions {
     scheduled_at: Option<Timestamp>,
     ready: bool,
     ready_since: Option<Timestamp>,
+    disruption_since: Option<Timestamp>,
 }
 
 impl From<Option<Vec<Condition>>> for Conditions {
     fn from(all: Option<Vec<Condition>>) -> Self {
         let find = |r#type: &str| all.iter().flatten().find(|c| c.r#type == r#type);
         let ready = find("Ready").filter(|c| c.status == "True");
+        // what a node ends itself may take its time
+        let disruption = find("DisruptionTarget").filter(|c| c.status == "True" && c.reason != "TerminationByKubelet");
         Self {
             scheduled_at: find("PodScheduled").and_then(|c| c.last_transition_time),
             ready: ready.is_some(),
             ready_since: ready.and_then(|c| c.last_transition_time),
+            disruption_since: disruption.and_then(|c| c.last_transition_time),
         }
     }
 }
@@ -165,6 +219,10 @@ impl Pod {
     pub fn node(&self) -> &str {
         self.spec.node_name.as_deref().unwrap_or_default()
     }
+    /// The node that it is bound to, or that is the only one that it may be bound to.
+    pub fn target_node(&self) -> Option<&Arc<str>> {
+        self.spec.node_name.as_ref().filter(|name| !name.is_empty()).or(self.spec.affinity.0.as_ref())
+    }
     /// When it was bound to its node.
     pub fn scheduled_at(&self) -> Option<Timestamp> {
         self.status.conditions.scheduled_at
@@ -173,9 +231,21 @@ impl Pod {
     pub fn ready(&self) -> bool {
         self.status.conditions.ready
     }
+    /// Whether it runs and is ready.
+    pub fn serves(&self) -> bool {
+        self.phase() == "Running" && self.ready()
+    }
+    /// Whether it has been ready for `min_ready_seconds`.
+    pub fn available(&self, min_ready_seconds: i64, now: Timestamp) -> bool {
+        self.available_at(min_ready_seconds).is_some_and(|at| at <= now)
+    }
     /// Since when it has been ready.
     pub fn ready_since(&self) -> Option<Timestamp> {
         self.status.conditions.ready_since
+    }
+    /// Since when it has said that it is evicted, by others than its node.
+    pub fn disruption_since(&self) -> Option<Timestamp> {
+        self.status.conditions.disruption_since
     }
     /// When it has been ready for `min_ready_seconds`: it is available from then on. `None` while it isn't ready.
     pub fn available_at(&self, min_ready_seconds: i64) -> Option<Timestamp> {
@@ -189,10 +259,17 @@ impl Pod {
     pub fn restarts(&self) -> i64 {
         self.status.container_statuses.iter().flatten().map(|s| s.restart_count).max().unwrap_or_default()
     }
+    /// The restarts of all of its containers.
+    pub fn all_restarts(&self) -> i64 {
+        [&self.status.container_statuses, &self.status.init_container_statuses].into_iter().flatten().flatten().map(|s| s.restart_count).sum()
+    }
+    /// One of its annotations.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key)?.as_str()
+    }
     /// `controller.kubernetes.io/pod-deletion-cost`: pods of lower cost go first.
     pub fn deletion_cost(&self) -> i32 {
-        let cost = self.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
-        cost.and_then(Value::as_str).and_then(|c| c.parse().ok()).unwrap_or_default()
+        self.annotation("controller.kubernetes.io/pod-deletion-cost").and_then(|c| c.parse().ok()).unwrap_or_default()
     }
     /// The names of the claims that its volumes mean; the pod's own name is `name`.
     pub fn claims<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {

@@ -8,7 +8,9 @@ use bus::{Caller, Role, micro};
 use bytes::Bytes;
 use model::{ApiError, Key};
 use state_client::api::{Batch, Body, Event, Reply, Request, WatchRequest};
+use state_client::metrics::{MetricAnswer, MetricQuery};
 use state_client::node::{FromNode, NodeRequest, ToNode};
+use state_client::usage::NodeUsage;
 
 type Codec = fn(&[u8]);
 
@@ -24,6 +26,9 @@ const TYPES: &[Codec] = &[
     both_ways::<ToNode>,
     both_ways::<FromNode>,
     both_ways::<ApiError>,
+    both_ways::<NodeUsage>,
+    both_ways::<MetricQuery>,
+    both_ways::<MetricAnswer>,
 ];
 
 /// What was decoded and is encoded again says the same.

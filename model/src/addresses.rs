@@ -176,4 +176,15 @@ mod tests {
         assert_eq!(forms.concat(), ["must be in canonical form (\"fe80::1\")", IP, "must be in canonical form (\"2001:db8::/64\")"]);
         assert_eq!([canonical_v6("fe80::1"), canonical_v6("FE80::1")].concat(), ["must be in canonical form (\"fe80::1\")"]);
     }
+
+    #[test]
+    fn addresses() {
+        for text in ["1.2.3.4", "::1", "FE80:0:0:0:0:0:0:0abc"] {
+            assert_eq!(ip(text), Vec::<String>::new(), "{text}");
+        }
+        for text in ["", "1.2.3", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "é.1.1.1"] {
+            assert!(!ip(text).is_empty(), "{text}");
+        }
+        assert_eq!([ip("010.0.0.1"), ip("10.00.0.1"), ip("x")].concat(), ["must not have leading 0s", "must not have leading 0s", IP]);
+    }
 }

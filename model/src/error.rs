@@ -94,6 +94,8 @@ pub enum CauseReason {
     NamespaceTerminating,
     /// A revision that the server hasn't reached.
     ResourceVersionTooLarge,
+    /// An eviction that a disruption budget doesn't allow.
+    DisruptionBudget,
     /// The server's own fault.
     InternalError,
 }

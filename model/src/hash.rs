@@ -1,5 +1,5 @@
 //! Hashes that are the same on every run and platform, for names that derive from content.
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Letters that form no words and are safe in names.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -14,9 +14,13 @@ pub fn safe_encode(number: u32) -> String {
     number.to_string().bytes().filter_map(|b| ALPHABET.get(usize::from(b) % ALPHABET.len())).map(|b| char::from(*b)).collect()
 }
 
-/// The value of the label `pod-template-hash`: the same for templates with the same JSON, whatever the order of keys.
-pub fn pod_template_hash(template: &Value) -> String {
-    content_hash(template)
+/// The value of the label `pod-template-hash`: the same for templates with the same JSON, whatever the order of keys; another one after each
+/// collision.
+pub fn pod_template_hash(template: &Value, collisions: i64) -> String {
+    match collisions {
+        0 => content_hash(template),
+        n => content_hash(&json!([template, n])),
+    }
 }
 
 /// The hash of any JSON content, as letters that are safe in names and labels.
@@ -66,16 +70,15 @@ fn is_empty(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn stable() {
         let a = json!({"metadata": {"labels": {"a": "b"}, "creationTimestamp": null}, "spec": {"containers": [{"name": "c", "image": "i"}], "volumes": []}});
         let b = json!({"spec": {"containers": [{"image": "i", "name": "c"}]}, "metadata": {"labels": {"a": "b"}}});
-        assert_eq!(pod_template_hash(&a), pod_template_hash(&b));
-        assert_ne!(pod_template_hash(&a), pod_template_hash(&json!({"spec": {"containers": [{"image": "j", "name": "c"}]}})));
+        assert_eq!(pod_template_hash(&a, 0), pod_template_hash(&b, 0));
+        assert_ne!(pod_template_hash(&a, 0), pod_template_hash(&json!({"spec": {"containers": [{"image": "j", "name": "c"}]}}), 0));
         // names in stored objects derive from this: it must never change
-        assert_eq!(pod_template_hash(&json!({"spec": {}})), "74d4f766b5");
+        assert_eq!(pod_template_hash(&json!({"spec": {}}), 0), "74d4f766b5");
     }
 
     #[test]

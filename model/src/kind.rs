@@ -161,6 +161,15 @@ pub struct StoredAs {
     pub conversion: Conversion,
 }
 
+/// Of whose objects a row's are made when somebody reads them: they aren't stored. They have the same names and labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DerivedFrom {
+    /// The group of the row that keeps those.
+    pub group: Arc<str>,
+    /// Its resource.
+    pub resource: Arc<str>,
+}
+
 /// One row of the table of kinds: one version of a kind. The first row of a group and resource is the one in whose form objects are stored.
 #[derive(Clone)]
 pub struct Kind {
@@ -195,6 +204,8 @@ pub struct Kind {
     pub generation: bool,
     /// Another row whose objects this one shows in its own form: `events.k8s.io` shows core Events, `autoscaling/v1` those of `autoscaling/v2`.
     pub stored_as: Option<StoredAs>,
+    /// Another resource, of whose objects this one's are made: `metrics.k8s.io` has what pods and nodes use.
+    pub derived_from: Option<DerivedFrom>,
     /// Its schema.
     pub schema: KindSchema,
     /// Where the Scale of its objects is.
@@ -248,7 +259,7 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// Rows by group, and within by a name: one of each version.
+/// Rows by group, and within by a name.
 type Index = HashMap<Arc<str>, HashMap<Arc<str>, Vec<Arc<Kind>>>>;
 
 /// The rows of a group that have a name.
@@ -262,6 +273,7 @@ pub struct Kinds {
     rows: Vec<Arc<Kind>>,
     by_resource: Index,
     by_kind: Index,
+    by_version: Index,
     /// Those that show objects of another group.
     elsewhere: Vec<Arc<Kind>>,
 }
@@ -275,7 +287,7 @@ impl Kinds {
     #[must_use]
     pub fn with(mut self, row: Kind) -> Self {
         let row = Arc::new(row);
-        for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind)] {
+        for (index, name) in [(&mut self.by_resource, &row.resource), (&mut self.by_kind, &row.kind), (&mut self.by_version, &row.version)] {
             index.entry(row.group.clone()).or_default().entry(name.clone()).or_default().push(row.clone());
         }
         if row.stored_as.as_ref().is_some_and(|other| other.group != row.group) {
@@ -290,14 +302,21 @@ impl Kinds {
         let others = |row: &Arc<Kind>| *row.group != *group || *row.resource != *resource;
         self.rows.retain(others);
         self.elsewhere.retain(others);
-        for index in [&mut self.by_resource, &mut self.by_kind] {
-            index.get_mut(group).into_iter().flat_map(HashMap::values_mut).for_each(|rows| rows.retain(others));
+        for names in [&mut self.by_resource, &mut self.by_kind, &mut self.by_version].into_iter().filter_map(|index| index.get_mut(group)) {
+            names.retain(|_, rows| {
+                rows.retain(others);
+                !rows.is_empty()
+            });
         }
         self
     }
     /// All rows, in the order of the table.
     pub fn rows(&self) -> &[Arc<Kind>] {
         &self.rows
+    }
+    /// What is served of a group in a version, in the order of the table.
+    pub fn served_in(&self, group: &str, version: &str) -> impl Iterator<Item = &Arc<Kind>> {
+        named(&self.by_version, group, version).iter().filter(|row| row.is_served())
     }
     /// By group and plural resource name: the version that is stored.
     pub fn resource(&self, group: &str, resource: &str) -> Option<&Arc<Kind>> {

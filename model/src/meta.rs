@@ -65,8 +65,7 @@ pub fn validate_update(new: &Object, old: &Object) -> Vec<Cause> {
 fn name(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
     let (name, prefix) = (object.name(), object.str_at(&["metadata", "generateName"]));
     if !prefix.is_empty() {
-        // what follows the prefix makes a trailing dash valid
-        let shape = if prefix.ends_with('-') { format!("{prefix}a") } else { prefix.to_owned() };
+        let shape = names::masked_prefix(prefix);
         causes.extend(kind.strategy.name_errors(&shape).into_iter().map(|e| Cause::invalid("metadata.generateName", &prefix.into(), e)));
     }
     if name.is_empty() {

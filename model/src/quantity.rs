@@ -50,6 +50,10 @@ impl Quantity {
     pub fn from_bytes(n: i128) -> Self {
         Self { nanos: n.saturating_mul(NANO), form: Form::Binary }
     }
+    /// `n` billionths, printed with decimal suffixes.
+    pub fn from_nanos(n: i128) -> Self {
+        Self { nanos: n, form: Form::Decimal }
+    }
     /// From what objects hold: a string or a number.
     ///
     /// # Errors

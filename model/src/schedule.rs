@@ -1,4 +1,5 @@
 //! Schedules of CronJobs: the five fields of cron, or a name such as `@hourly`, or `@every 1h30m`.
+mod next;
 
 /// Names for schedules, and what they stand for.
 const NAMED: [(&str, &str); 7] = [

@@ -2,6 +2,7 @@
 use crate::error::Cause;
 use crate::names;
 use crate::object::Object;
+use crate::subresource::Subresource;
 
 /// The rules of one kind. Each method has a default that does nothing, so that a plain kind needs none.
 pub trait Strategy: Sync {
@@ -41,6 +42,14 @@ pub trait Strategy: Sync {
     /// Refused changes.
     fn validate_update(&self, _new: &Object, _old: &Object) -> Vec<Cause> {
         Vec::new()
+    }
+    /// Of a proposal for this part of an object what the part covers, where that is more than one field: the rest is as in `old`.
+    fn narrow(&self, _part: Subresource, new: Object, _old: Object) -> Object {
+        new
+    }
+    /// Refused changes of a part of the object that has rules of its own.
+    fn validate_part(&self, _part: Subresource, new: &Object, old: &Object) -> Vec<Cause> {
+        self.validate_update(new, old)
     }
     /// Refused fields of a changed status.
     fn validate_status(&self, _new: &Object, _old: &Object) -> Vec<Cause> {

@@ -42,6 +42,10 @@ const READ_WRITE: &[&str] = &["get", "patch", "update"];
 const CREATE: &[&str] = &["create"];
 const CONNECT: &[&str] = &["create", "get"];
 
+const fn proxy(options_kind: &'static str) -> Definition {
+    Definition { name: "proxy", verbs: &["create", "delete", "get", "patch", "update"], exchanged: options(options_kind), effect: Effect::Connection }
+}
+
 const fn options(kind: &'static str) -> Option<Exchanged> {
     Some(Exchanged { group_version: None, kind, schema: None })
 }
@@ -85,6 +89,11 @@ impl Subresource {
         }),
         effect: Effect::Action,
     });
+    /// Containers that are added to a pod to look into it.
+    pub const EPHEMERAL_CONTAINERS: Self =
+        Self(&Definition { name: "ephemeralcontainers", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["spec", "ephemeralContainers"]) });
+    /// What of CPU and memory a pod's containers get.
+    pub const RESIZE: Self = Self(&Definition { name: "resize", verbs: READ_WRITE, exchanged: None, effect: Effect::Part(&["spec"]) });
     /// A container's log.
     pub const LOG: Self = Self(&Definition { name: "log", verbs: &["get"], exchanged: None, effect: Effect::Connection });
     /// A program in a container.
@@ -94,6 +103,13 @@ impl Subresource {
     /// A pod's ports.
     pub const PORTFORWARD: Self =
         Self(&Definition { name: "portforward", verbs: CONNECT, exchanged: options("PodPortForwardOptions"), effect: Effect::Connection });
+
+    /// Requests that are passed on to a pod.
+    pub const POD_PROXY: Self = Self(&proxy("PodProxyOptions"));
+    /// Requests that are passed on to a pod behind a Service.
+    pub const SERVICE_PROXY: Self = Self(&proxy("ServiceProxyOptions"));
+    /// Requests that are passed on to a node.
+    pub const NODE_PROXY: Self = Self(&proxy("NodeProxyOptions"));
 
     /// The path segment.
     pub fn name(self) -> &'static str {
@@ -115,9 +131,19 @@ impl Subresource {
         &self.0.effect
     }
 
+    /// Whether a write changes what somebody wants of the object, which has defaults.
+    pub fn is_desired(self) -> bool {
+        matches!(self.0.effect, Effect::Part(["spec", ..]))
+    }
+
     /// Whether it is a stream.
     pub fn connects(self) -> bool {
         self.0.effect == Effect::Connection
+    }
+
+    /// Whether requests are passed on through it, whatever their methods and paths are.
+    pub fn is_proxy(self) -> bool {
+        self.0.name == "proxy"
     }
 
     /// The verb by which opening a stream is authorised: the one that says most of what it allows.

@@ -1,5 +1,6 @@
 //! The actor of one pod. It keeps what is observed of the pod, asks the pure functions what to do, passes operations to the executor, and reports the status.
 mod message;
+mod resize;
 mod wanted;
 
 pub use message::Message;
@@ -12,6 +13,7 @@ use crate::pod::backoff;
 use crate::pod::life::Life;
 use crate::pod::op::{PodOp, StopReason};
 use crate::pod::probe::{ProbeKind, ProbeState};
+use crate::pod::resize::{Sizes, said_of_run, words};
 use crate::pod::status::{NodeFacts, is_reported, status};
 use crate::pod::sync::{SyncPlan, Waiting, sync};
 use crate::pod::{Observed, Rejection, Slot, Trouble, TroubleKind, full_name};
@@ -28,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long after the runtime didn't answer it is asked again.
@@ -51,7 +54,20 @@ pub struct PodActor {
     executor: Arc<Executor>,
     wanted: Arc<Wanted>,
     revision: u64,
+    /// The pod as it is wanted.
+    desired: Arc<Pod>,
+    /// The same, with the size that it is given.
     pod: Arc<Pod>,
+    /// What its containers are given; unknown at first.
+    allotted: Option<Sizes>,
+    /// Whether the node runs it, so that sizes are decided on.
+    entered: bool,
+    /// Until when other sizes than the present ones aren't decided on.
+    resize_at: Option<Timestamp>,
+    /// Whether it is being given another size.
+    resizing: bool,
+    /// Tells when another pod gives room back.
+    freed: watch::Receiver<()>,
     seen: Observed,
     ending: CancellationToken,
     /// When volumes must be made again.
@@ -78,11 +94,17 @@ impl PodActor {
     /// A pod's actor; it observes before it acts. `ended` is called when nothing is left of the pod.
     pub fn new(executor: Arc<Executor>, wanted: Arc<Wanted>, ended: Box<dyn Fn() + Send>) -> Self {
         Self {
+            freed: executor.freed.subscribe(),
             executor,
             wanted,
             ended,
             revision: 0,
+            desired: Arc::default(),
             pod: Arc::default(),
+            allotted: None,
+            entered: false,
+            resize_at: None,
+            resizing: false,
             seen: Observed::default(),
             ending: CancellationToken::new(),
             refresh: None,
@@ -111,6 +133,7 @@ impl Actor for PodActor {
         }
         self.enter().await;
         let now = Timestamp::now();
+        self.enter_sizes(now);
         let before = self.pod.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
         self.seen.start_time = before.or(Some(now));
         self.advance(ctx, now);
@@ -137,6 +160,7 @@ impl Actor for PodActor {
             Message::Written(status, result) => self.written(*status, result, now),
             Message::Relist => self.relist(now).await,
         }
+        self.resize_again(now);
         self.advance(ctx, now);
         Ok(())
     }
@@ -167,7 +191,8 @@ impl PodActor {
             self.refresh = Some(Timestamp::now());
             self.renewed.extend(self.seen.busy.iter().filter(|slot| **slot == Slot::Volumes).cloned());
         }
-        self.pod = pod;
+        self.desired = pod;
+        self.resize();
     }
 
     /// Whether this node runs the pod at all.
@@ -189,7 +214,12 @@ impl PodActor {
         }
         let (uid, object) = (self.wanted.uid.clone(), self.wanted.object());
         if admission::has_begun(&self.seen) {
-            return self.executor.admission.hold(&uid, &object);
+            // an agent before this one may not have had room for what is wanted
+            return if Arc::ptr_eq(&self.pod, &self.desired) {
+                self.executor.admission.hold(&uid, &object);
+            } else {
+                self.executor.admission.hold_as(&uid, &self.pod);
+            };
         }
         if self.executor.admission.admit(&uid, &object, &self.pod).is_err() {
             // the node's object as it was seen last may be an old one
@@ -227,6 +257,9 @@ impl PodActor {
         let lost: Vec<String> = self.seen.all().filter(|r| !ids.contains(&r.id.as_str())).map(|r| r.id.clone()).collect();
         lost.iter().for_each(|id| self.seen.forget(id));
         for run in runs {
+            if let Some(size) = said_of_run(&self.desired, &run.name, &run.id) {
+                self.seen.sizes.entry((run.name.clone(), run.attempt)).or_insert(size);
+            }
             // A run that never began shows nothing of why; what is known of it here is better.
             let known = self.seen.all().any(|r| r.id == run.id);
             if !(known && run.state == RunState::Created) {
@@ -327,6 +360,7 @@ impl PodActor {
             OpOutcome::Probed { container, kind, run, failure } => {
                 self.probed(container, kind, &run, failure.is_none(), now);
             }
+            OpOutcome::Resized { container, attempt, size } => _ = self.seen.sizes.insert((container, attempt), size),
             OpOutcome::Released => self.seen.released = true,
             OpOutcome::Confirmed => self.seen.confirmed = true,
             OpOutcome::Done | OpOutcome::Failed(..) => {}
@@ -335,7 +369,8 @@ impl PodActor {
 
     fn probed(&mut self, name: String, kind: ProbeKind, run: &str, success: bool, now: Timestamp) {
         let pod = self.pod.clone();
-        let Some(probe) = crate::pod::container(&pod, &name).and_then(|c| kind.of(c)) else { return };
+        let container = crate::pod::container(&pod, &name);
+        let Some(probe) = container.as_deref().and_then(|c| kind.of(c)) else { return };
         let Some(Container { id, state: RunState::Running(started), .. }) = self.seen.newest(&name) else { return };
         if id != run {
             return;
@@ -348,6 +383,9 @@ impl PodActor {
         // It becomes a part of the status, and it may hold anything that the pod says.
         let message = beginning(&message, MESSAGE_MAX).to_owned();
         tracing::debug!(pod = full_name(&self.pod), ?slot, ?kind, message, "an op failed");
+        if matches!(slot, Slot::Resize(_)) {
+            self.executor.recorder.warning(&Subject::pod(&self.pod), "ResizeError", &words("Pod resize error", &self.pod, &message));
+        }
         let failures = self.seen.troubles.get(&slot).filter(|t| t.kind == kind).map_or(0, |t| t.failures).saturating_add(1);
         let initial = match kind {
             TroubleKind::ErrImagePull | TroubleKind::InvalidImageName | TroubleKind::ErrImageNeverPull => backoff::INITIAL,
@@ -394,10 +432,11 @@ impl PodActor {
             self.refresh = None;
             self.begin(PodOp::Volumes, now, ctx);
         }
+        self.tell_resized();
         let SyncPlan { ops, wake, waiting } = sync(&self.pod, &self.seen, now);
         self.tell_waiting(waiting);
         if admission::has_left(&self.pod, &self.seen, now) {
-            self.executor.admission.leave(&self.wanted.uid);
+            self.executor.leave(&self.wanted.uid);
         }
         self.report(ctx, now);
         for op in ops {
@@ -409,7 +448,7 @@ impl PodActor {
             (self.ended)();
             return ctx.stop();
         }
-        let due = [wake, self.refresh, self.write_again, self.compare].into_iter().flatten().min();
+        let due = [wake, self.refresh, self.write_again, self.compare, self.resize_at].into_iter().flatten().min();
         self.set_timer(due, now, ctx);
     }
 
@@ -422,10 +461,10 @@ impl PodActor {
             let Some(c) = crate::pod::container(&self.pod, &name).filter(|_| self.told.insert(name.clone(), until) != Some(until)) else { continue };
             let recorder = &self.executor.recorder;
             if pull {
-                recorder.container(&self.pod, c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
-                recorder.container_warning(&self.pod, c, "Failed", "Error: ImagePullBackOff");
+                recorder.container(&self.pod, &c, "BackOff", &format!("Back-off pulling image \"{}\"", c.image.as_deref().unwrap_or_default()));
+                recorder.container_warning(&self.pod, &c, "Failed", "Error: ImagePullBackOff");
             } else {
-                recorder.container_warning(&self.pod, c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
+                recorder.container_warning(&self.pod, &c, "BackOff", &format!("Back-off restarting failed container {name} in pod {}", full_name(&self.pod)));
             }
         }
     }
@@ -450,6 +489,11 @@ impl PodActor {
     fn before(&mut self, op: &PodOp, now: Timestamp) {
         if let PodOp::Stop { reason: StopReason::Probe(kind), .. } = op {
             tracing::info!(pod = full_name(&self.pod), ?kind, "a container is restarted for its probe");
+        }
+        if let PodOp::Start { container, attempt } = op
+            && let Some(size) = self.allotted.as_ref().and_then(|sizes| sizes.get(container))
+        {
+            self.seen.sizes.insert((container.clone(), *attempt), size.clone());
         }
         self.seen.begins(op, now);
     }
@@ -479,11 +523,17 @@ impl PodActor {
         if let Some(timer) = self.timer.take() {
             timer.abort();
         }
-        let Some(due) = due else { return };
-        let wait = std::time::Duration::try_from(due.duration_since(now)).unwrap_or_default();
-        let me = ctx.me();
+        let waits = self.waits_for_room();
+        if due.is_none() && !waits {
+            return;
+        }
+        let wait = due.map(|due| std::time::Duration::try_from(due.duration_since(now)).unwrap_or_default());
+        let (me, mut freed) = (ctx.me(), self.freed.clone());
         let task = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                _ = freed.changed(), if waits => {}
+            }
             tell(&me, Message::Wake).await;
         });
         self.timer = Some(task.abort_handle());

@@ -65,14 +65,31 @@ impl Allocations {
         self.lock().admit(uid, needs, pod)
     }
 
+    /// Whether the node gives a pod that it runs another size. What it gives is counted at once.
+    ///
+    /// # Errors
+    /// Why it doesn't, and whether it never will.
+    pub fn resize(&self, uid: &str, pod: &Pod) -> Result<(), (bool, String)> {
+        let needs = needs(pod).map_err(|e| (true, unreadable(&e).message))?;
+        self.lock().resize(uid, needs)
+    }
+
+    /// Counts a pod of which the node has allotted something else than is asked for.
+    pub fn hold_as(&self, uid: &str, pod: &Pod) {
+        match needs(pod) {
+            Ok(needs) => self.lock().hold(uid, needs),
+            Err(error) => tracing::warn!(uid, %error, "what a pod has could not be read"),
+        }
+    }
+
     /// Keeps a refusal, so that the pod's actor finds it when it starts again.
     pub fn refuse(&self, uid: &str, why: Rejection) {
         self.lock().refused.insert(uid.to_owned(), why);
     }
 
-    /// Counts a pod no longer: nothing of it runs any more, or the cluster doesn't have it any more.
-    pub fn leave(&self, uid: &str) {
-        self.lock().leave(uid);
+    /// Counts a pod no longer; whether it was counted.
+    pub fn leave(&self, uid: &str) -> bool {
+        self.lock().leave(uid)
     }
 
     /// Forgets a pod that is gone from the node.
@@ -81,6 +98,10 @@ impl Allocations {
         table.leave(uid);
         table.refused.remove(uid);
     }
+}
+
+fn needs(pod: &Pod) -> Result<Needs, ParseError> {
+    Needs::of_json(&serde_json::to_vec(pod)?)
 }
 
 fn unreadable(error: &ParseError) -> Rejection {
@@ -113,10 +134,23 @@ impl AllocationTable {
         Ok(())
     }
 
-    fn leave(&mut self, uid: &str) {
-        if let Some(needs) = self.admitted.remove(uid) {
-            self.used.remove(&needs);
+    fn resize(&mut self, uid: &str, needs: Needs) -> Result<(), (bool, String)> {
+        let before = self.admitted.get(uid).cloned();
+        if let Some((_, node)) = &self.node {
+            let mut others = self.used.clone();
+            if let Some(before) = &before {
+                others.remove(before);
+            }
+            judge::resize(&needs, node, &others)?;
         }
+        self.hold(uid, needs);
+        Ok(())
+    }
+
+    fn leave(&mut self, uid: &str) -> bool {
+        let needs = self.admitted.remove(uid);
+        needs.iter().for_each(|needs| self.used.remove(needs));
+        needs.is_some()
     }
 }
 

@@ -47,7 +47,7 @@ impl Agent {
         let node = self.executor.node.name.clone();
         crate::node::introduce(&self.executor, &registration);
         let executor = self.executor.clone();
-        let system = self.system.clone();
+        let (system, machine) = (self.system.clone(), registration.machine.clone());
         // from now, not from each of the tasks' restarts
         let begin = Instant::now() + after;
         system.task(&format!("node-{node}"), move |cancel| {
@@ -61,6 +61,14 @@ impl Agent {
                 executor.reports.run(&executor.client, cancel).await;
                 Ok::<(), ApiError>(())
             }
+        });
+        let (executor, pods) = (self.executor.clone(), self.pods.clone());
+        system.task(&format!("usage-{node}"), move |cancel| {
+            let (executor, pods, machine) = (executor.clone(), pods.clone(), machine.clone());
+            not_before(begin, cancel, |cancel| async move {
+                crate::usage::report(executor, pods, machine, cancel).await;
+                Ok::<(), ApiError>(())
+            })
         });
         let executor = self.executor.clone();
         system.task(&format!("volumes-{node}"), move |cancel| {
@@ -125,7 +133,7 @@ impl Agent {
         let Some(entry) = self.pods.entry(uid) else { return };
         entry.wanted.gone.store(true, Ordering::Relaxed);
         // who deletes a pod at once and binds another in its place finds that one admitted, as with the kubelet
-        self.executor.admission.leave(uid);
+        self.executor.leave(uid);
         entry.tell(Message::Changed);
     }
 

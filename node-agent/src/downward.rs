@@ -76,8 +76,8 @@ pub fn resource(view: DownwardSource<'_>, selector: &ResourceFieldSelector, defa
     let c = container(view.pod, name).ok_or_else(|| format!("container {name} not found"))?;
     let (kind, what) = selector.resource.split_once('.').ok_or_else(|| format!("unsupported resource: {}", selector.resource))?;
     let asked = match kind {
-        "limits" => resources::limit(c, what),
-        "requests" => resources::request(c, what),
+        "limits" => resources::limit(&c, what),
+        "requests" => resources::request(&c, what),
         _ => return Err(format!("unsupported container resource : {}", selector.resource)),
     };
     let milli = asked.map(|q| q.milli()).unwrap_or(match (kind, what) {

@@ -28,6 +28,7 @@ pub mod sysctl;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod usage;
 mod volumes;
 
 pub use agent::{AgentError, AgentOptions, has_pods, run};

@@ -38,7 +38,11 @@ impl Subject {
     }
     /// One of the pod's containers.
     fn of(mut self, pod: &Pod, c: &Spec) -> Self {
-        let list = if crate::pod::inits(pod).iter().any(|i| i.name == c.name) { "initContainers" } else { "containers" };
+        let list = match &c.name {
+            name if crate::pod::inits(pod).iter().any(|i| i.name == *name) => "initContainers",
+            name if crate::pod::ephemerals(pod).iter().any(|e| e.name == *name) => "ephemeralContainers",
+            _ => "containers",
+        };
         self.field = format!("spec.{list}{{{}}}", c.name);
         self
     }

@@ -2,13 +2,12 @@
 //! itself, the safe ones, and those that the node's administrator names. Pure but for [`Setting::write`].
 use crate::beneath::Dir;
 use k8s_openapi::api::core::v1::PodSpec;
+use model::names::{SYSCTL_MAX, is_sysctl, is_sysctl_word};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Why a pod with a setting that isn't allowed fails.
 pub const FORBIDDEN: &str = "SysctlForbidden";
-/// The longest name.
-const NAME_MAX: usize = 253;
 
 /// The safe ones, each with the kernel that has it in a namespace.
 const SAFE: &[(&str, (u32, u32))] = &[
@@ -83,7 +82,7 @@ impl Namespace {
 pub enum PatternError {
     /// It is none.
     #[error(
-        "sysctl {0:?} must have at most {NAME_MAX} characters, and be words of a-z, 0-9, - and _ with . or / between them, the last one possibly ending with *"
+        "sysctl {0:?} must have at most {SYSCTL_MAX} characters, and be words of a-z, 0-9, - and _ with . or / between them, the last one possibly ending with *"
     )]
     Malformed(String),
     /// It may concern the whole node.
@@ -104,20 +103,11 @@ pub fn normalized(name: &str) -> String {
     }
 }
 
-fn word(word: &str) -> bool {
-    let executor = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    executor(word.chars().next()) && executor(word.chars().last()) && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
-}
-
-fn is_name(name: &str) -> bool {
-    name.len() <= NAME_MAX && name.split(['.', '/']).all(word)
-}
-
 fn is_pattern(text: &str) -> bool {
-    let Some(beginning) = text.strip_suffix('*') else { return is_name(text) };
+    let Some(beginning) = text.strip_suffix('*') else { return is_sysctl(text) };
     let (before, last) = beginning.rsplit_once(['.', '/']).map_or((None, beginning), |(before, last)| (Some(before), last));
-    let last_ok = last.is_empty() || word(last.trim_end_matches(['-', '_']));
-    text.len() <= NAME_MAX && before.is_none_or(|b| b.split(['.', '/']).all(word)) && last_ok
+    let last_ok = last.is_empty() || is_sysctl_word(last.trim_end_matches(['-', '_']));
+    text.len() <= SYSCTL_MAX && before.is_none_or(|b| b.split(['.', '/']).all(is_sysctl_word)) && last_ok
 }
 
 /// Which settings pods may have.
@@ -184,7 +174,7 @@ impl Allowlist {
         let whole = self.names.iter().find(|(known, _)| *known == name);
         let found = whole.or_else(|| self.beginnings.iter().find(|(known, _)| name.starts_with(known)));
         // What the administrator allowed by its beginning must be a name too, and known to be in a namespace.
-        let Some((_, namespace)) = found.filter(|(_, namespace)| is_name(&name) && Setting::namespace(&name) == Some(*namespace)) else {
+        let Some((_, namespace)) = found.filter(|(_, namespace)| is_sysctl(&name) && Setting::namespace(&name) == Some(*namespace)) else {
             return Err(format!("{name:?} not allowlisted"));
         };
         let (net, ipc) = (spec.host_network == Some(true), spec.host_ipc == Some(true));
@@ -216,7 +206,7 @@ impl Setting {
     /// A setting by its name; `None` for what is no name, or not known to be in a namespace.
     pub fn find(name: &str) -> Option<Self> {
         let name = normalized(name);
-        let namespace = Self::namespace(&name).filter(|_| is_name(&name))?;
+        let namespace = Self::namespace(&name).filter(|_| is_sysctl(&name))?;
         let path = name.split('.').map(|word| word.replace('/', ".")).collect();
         Some(Self { namespace, name, path })
     }

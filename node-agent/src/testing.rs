@@ -5,12 +5,16 @@ use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::runtime::hollow::Hollow;
-use crate::runtime::{Answer, Container, ContainerSpec, Event, ExecSpec, Image, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version};
+use crate::runtime::{
+    Answer, Container, ContainerSpec, ContainerUse, Event, ExecSpec, Image, Limits, PullSecret, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
+};
 use futures::FutureExt;
 use futures::stream::BoxStream;
 use model::{Key, Object, Stored};
 use serde_json::Value;
 use state_client::Client;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +34,7 @@ pub fn executor(runtime: Arc<dyn Runtime>, client: Client, dir: &Path) -> Arc<Ex
         services,
         node: NodeInfo::default(),
         admission: Allocations::default(),
+        freed: watch::Sender::default(),
         pods: dir.join("pods"),
     })
 }
@@ -79,6 +84,12 @@ impl Runtime for Stuck {
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.start(id))
     }
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()> {
+        self.unless(self.is_of(id), self.simulated.limit(id, limits))
+    }
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>> {
+        self.unless(self.is_of(id), self.simulated.memory(id))
+    }
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.stop(id, grace))
     }
@@ -88,11 +99,17 @@ impl Runtime for Stuck {
     fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()> {
         self.unless(self.is_of(id), self.simulated.reopen_log(id))
     }
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        self.unless(self.is_of(id), self.simulated.process_namespace(id))
+    }
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
         self.unless(self.is_of(id), self.simulated.inspect(id))
     }
     fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>> {
         self.unless(uid.is_some_and(|uid| self.is_of(uid)), self.simulated.list(uid))
+    }
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>> {
+        self.simulated.usage(pods)
     }
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>> {
         self.simulated.image(name)
@@ -118,7 +135,7 @@ impl Runtime for Stuck {
     fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>> {
         self.simulated.events()
     }
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        self.simulated.connect(uid, port)
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
+        self.simulated.connect(uid, address, port)
     }
 }

@@ -1,4 +1,4 @@
-//! TLS without verification, for probes only: a probe asks whether a server answers, not who it is.
+//! TLS without verification, for probes and for requests that are passed on to a pod: who it is was found out by its address already.
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 use tokio::net::TcpStream;

@@ -1,6 +1,6 @@
 //! The loop over a bus without NATS, against a small `state`: it holds objects, answers batches and follows watches.
 use crate::run;
-use crate::testing::{node, pod, stored};
+use crate::testing::{claim, node, pod, storage_class, stored, volume};
 use bus::{Bus, Caller, Opening, Role, Service};
 use model::{ApiError, Object, Stored};
 use serde_json::{Value, json};
@@ -44,11 +44,7 @@ impl World {
     }
 
     fn delete(&self, resource: &str, name: &str) {
-        self.change(|log| {
-            let mut object = log.objects.remove(&(resource.to_owned(), name.to_owned())).expect("it is there");
-            object.set(&["metadata", "resourceVersion"], (log.events.len() + 1).to_string());
-            log.events.push((resource.to_owned(), Event::Deleted(Arc::new(stored(resource, json!(object))))));
-        });
+        self.change(|log| log.delete(resource, name));
     }
 
     /// What `look` finds, once it finds something.
@@ -112,14 +108,31 @@ impl Log {
         put
     }
 
+    fn delete(&mut self, resource: &str, name: &str) -> Arc<Stored> {
+        let mut object = self.objects.remove(&(resource.to_owned(), name.to_owned())).expect("it is there");
+        object.set(&["metadata", "resourceVersion"], (self.events.len() + 1).to_string());
+        let last = Arc::new(stored(resource, json!(object)));
+        self.events.push((resource.to_owned(), Event::Deleted(last.clone())));
+        last
+    }
+
     fn write(&mut self, request: Request) -> Result<Reply, ApiError> {
         let resource = request.resource.to_string();
+        if request.verb == Verb::Delete {
+            let pod = self.get(&resource, &request.name).cloned().unwrap_or_default();
+            assert_eq!(pod.uid(), request.options.precondition_uid);
+            assert_eq!(pod.list_at(&["status", "conditions"])[0]["reason"], "PreemptionByScheduler", "it says first why it goes");
+            return Ok(Reply::Object { object: self.delete(&resource, &request.name), created: false, warnings: Vec::new() });
+        }
         let object = match (request.verb, &*request.subresource, request.body) {
             (Verb::Create, "binding", Body::Object(binding)) => self.bind(&request.name, binding.str_at(&["target", "name"]))?,
             (Verb::Create, "", Body::Object(object)) => *object,
             (Verb::Patch, _, Body::Patch(_, json)) => {
                 let mut object = self.get(&resource, &request.name).cloned().ok_or_else(|| ApiError::not_found("", &resource, &request.name))?;
                 let patch: BTreeMap<String, Value> = serde_json::from_slice(&json).expect("a patch");
+                for (key, value) in patch.get("metadata").and_then(|m| m["annotations"].as_object()).into_iter().flatten() {
+                    object.set(&["metadata", "annotations", key], value.clone());
+                }
                 patch.into_iter().filter(|(k, _)| k != "metadata").for_each(|(k, v)| object.set(&[&k], v));
                 object
             }
@@ -188,7 +201,7 @@ async fn a_pod_that_fits_nowhere_says_why_and_is_bound_when_there_is_room() {
     world.put("pods", pod("full").cpu("4").on("n1").0);
     world.put("pods", pod("waiting").cpu("1").0);
     let _running = scheduled(&world).await;
-    let why = "0/1 nodes are available: 1 Insufficient cpu.";
+    let why = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
     assert_eq!(world.until(|log| log.event("FailedScheduling", "waiting")).await.0, why);
     let condition = world.until(|log| log.get("pods", "waiting")?.list_at(&["status", "conditions"]).first().cloned()).await;
     assert_eq!(
@@ -218,4 +231,36 @@ async fn it_stops_when_told() {
     world.until_bound("a").await;
     running.cancel.cancel();
     tokio::time::timeout(Duration::from_secs(5), &mut running.task).await.expect("in time").expect("no panic").expect("no failure");
+}
+
+#[tokio::test]
+async fn room_is_made_for_a_more_important_pod() {
+    let world = World::new();
+    world.put("nodes", node("n1").0);
+    world.put("pods", pod("low").cpu("4").on("n1").0);
+    world.put("pods", pod("high").cpu("4").priority(100).0);
+    let _running = scheduled(&world).await;
+    assert_eq!(world.until_bound("high").await, "n1");
+    let (message, _) = world.until(|log| log.event("Preempted", "low")).await;
+    assert_eq!(message, "Preempted by pod high on node n1");
+    assert!(world.until(|log| Some(log.get("pods", "low").is_none())).await);
+}
+
+#[tokio::test]
+async fn a_pod_whose_volume_is_yet_to_be_made_is_bound_once_it_is() {
+    let world = World::new();
+    let object = |value: Value| Object::from_value(value).expect("a map");
+    world.put("nodes", node("n1").0);
+    world.put("storageclasses", object(storage_class("fast", "example.com/disk", "WaitForFirstConsumer")));
+    world.put("persistentvolumeclaims", object(claim("data", "fast", "1Gi", &json!({}), &[])));
+    world.put("pods", pod("db").claim("data").0);
+    let _running = scheduled(&world).await;
+    let key = "volume.kubernetes.io/selected-node";
+    let mut selected = world.until(|log| log.get("persistentvolumeclaims", "data").filter(|c| c.annotation(key) == Some("n1")).cloned()).await;
+    assert_eq!(world.until(|log| log.get("pods", "db").cloned()).await.str_at(&["spec", "nodeName"]), "");
+    world.put("persistentvolumes", object(volume("v", "fast", "1Gi", &[])));
+    selected.set(&["spec", "volumeName"], "v");
+    selected.set(&["metadata", "annotations", "pv.kubernetes.io/bind-completed"], "yes");
+    world.put("persistentvolumeclaims", selected);
+    assert_eq!(world.until_bound("db").await, "n1");
 }

@@ -6,14 +6,12 @@ use crate::node::Node;
 use crate::pod::PodClass;
 use crate::reason::Diagnosis;
 use crate::score::{LOCAL, Raw, SCALED, image_locality};
-use crate::snapshot::{ClassId, NodeId, Snapshot};
-use crate::topology::Topology;
+use crate::snapshot::{NodeId, Snapshot};
+use crate::topology::{Shift, Topology};
+use crate::verdict::{diagnose, whole};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-
-/// A pod just placed: what other classes' runs have to take in.
-pub type Placement = (NodeId, ClassId);
 
 /// Empty buckets are swept out beyond this number.
 const SWEEP: usize = 64;
@@ -35,7 +33,9 @@ struct Bucket {
 
 #[derive(Clone, Copy, Default)]
 struct Standing {
-    /// Whether it takes a pod of the class, as far as filters over the node itself go. Never turns back to true: a batch only adds pods.
+    /// Whether it takes a pod of the class, as far as filters go that other pods have no part in: holds as long as the run.
+    allowed: bool,
+    /// Whether it does as far as filters over the node itself go.
     open: bool,
     /// An entry of another version is outdated.
     version: u32,
@@ -59,27 +59,58 @@ pub struct Run {
     standings: Vec<Standing>,
     buckets: Vec<Bucket>,
     index: HashMap<Box<[i64]>, usize>,
-    /// How much of the batch's placements it has taken in.
+    /// How much of the batch's shifts it has taken in.
     seen: usize,
+    /// State of volumes that it was made for.
+    volumes: u64,
     diagnosis: Option<Arc<Diagnosis>>,
     candidates: Vec<Candidate>,
 }
 
 impl Run {
-    /// Filters and scores all nodes for `class`. `seen` placements of the batch are in the snapshot already; ties are broken by `salt`.
-    pub fn new(snapshot: &Snapshot, class: Arc<PodClass>, seen: usize, salt: u64) -> Self {
-        let standings: Vec<Standing> = snapshot.slots().iter().map(|node| standing(snapshot, &class, node)).collect();
-        let open: Vec<bool> = standings.iter().map(|s| s.open).collect();
-        let topology = Topology::new(snapshot, &class, &open);
-        let mut run = Self { class, salt, topology, standings, buckets: Vec::new(), index: HashMap::new(), seen, diagnosis: None, candidates: Vec::new() };
-        for node in (0..).zip(open).filter(|(_, open)| *open).map(|(node, _)| node) {
+    /// Filters and scores all nodes for `class`. Of the batch's shifts those that are only expected are not in the snapshot's lists of pods, the others are.
+    /// Ties are broken by `salt`.
+    pub fn new(snapshot: &Snapshot, class: Arc<PodClass>, log: &[Shift], salt: u64) -> Self {
+        let refused = whole(snapshot, &class).is_some();
+        let of = |node| if refused { Standing::default() } else { standing(snapshot, &class, node) };
+        let standings: Vec<Standing> = snapshot.slots().iter().map(of).collect();
+        let allowed: Vec<bool> = standings.iter().map(|s| s.allowed).collect();
+        let mut topology = Topology::new(snapshot, &class, &allowed);
+        for shift in log.iter().filter(|s| s.expected) {
+            topology.count_shift(snapshot, &class, *shift);
+        }
+        let (seen, volumes) = (log.len(), snapshot.volumes.generation());
+        let mut run =
+            Self { class, salt, topology, standings, buckets: Vec::new(), index: HashMap::new(), seen, volumes, diagnosis: None, candidates: Vec::new() };
+        for node in (0..).zip(allowed).filter(|(_, allowed)| *allowed).map(|(node, _)| node) {
             run.enter(snapshot, node);
         }
         run
     }
 
+    /// Whether what it found of the pods' claims holds no longer.
+    pub fn is_outdated(&self, snapshot: &Snapshot) -> bool {
+        !self.class.claims.is_empty() && self.volumes != snapshot.volumes.generation()
+    }
+
+    /// Whether a node takes a pod of the class.
+    pub fn fits(&mut self, snapshot: &Snapshot, log: &[Shift], node: NodeId) -> bool {
+        self.catch_up(snapshot, log);
+        let (mut coordinates, mut counts) = (Vec::new(), Vec::new());
+        self.topology.coordinates(node, &mut coordinates);
+        let place = self.topology.place(&coordinates, &mut counts);
+        let open =
+            self.standings.get(node as usize).is_some_and(|s| s.allowed) && snapshot.slots().get(node as usize).is_some_and(|n| has_room(&self.class, n));
+        open && FILTERS.iter().all(|f| !matches!(f.check, Check::Place(check) if !check(&place).is_empty()))
+    }
+
+    /// Counts of the pods around, as of the last shift that it took in.
+    pub fn topology(&mut self) -> &mut Topology {
+        &mut self.topology
+    }
+
     /// The best node for the next pod of the class, after the batch's placements so far.
-    pub fn pick(&mut self, snapshot: &Snapshot, log: &[Placement]) -> Option<NodeId> {
+    pub fn pick(&mut self, snapshot: &Snapshot, log: &[Shift]) -> Option<NodeId> {
         self.catch_up(snapshot, log);
         self.collect();
         let mut ranges = [(i64::MAX, i64::MIN); SCALED.len()];
@@ -130,12 +161,12 @@ impl Run {
         }
     }
 
-    fn catch_up(&mut self, snapshot: &Snapshot, log: &[Placement]) {
+    fn catch_up(&mut self, snapshot: &Snapshot, log: &[Shift]) {
         let mut moved = Vec::new();
-        for (node, class) in log.get(self.seen..).unwrap_or_default() {
-            moved.push(*node);
-            self.topology.placed(snapshot, &self.class, *class, *node, &mut moved);
-            if let Some(standing) = self.standings.get_mut(*node as usize) {
+        for shift in log.get(self.seen..).unwrap_or_default() {
+            moved.push(shift.node);
+            self.topology.shift(snapshot, &self.class, *shift, &mut moved);
+            if let Some(standing) = self.standings.get_mut(shift.node as usize).filter(|_| !shift.expected) {
                 standing.placed += 1;
             }
         }
@@ -151,8 +182,7 @@ impl Run {
     fn enter(&mut self, snapshot: &Snapshot, id: NodeId) {
         let (Some(standing), Some(node)) = (self.standings.get_mut(id as usize), snapshot.slots().get(id as usize)) else { return };
         standing.version += 1;
-        let fits = |check: &Check| !matches!(check, Check::Usage(check) if !check(&self.class, node).is_empty());
-        standing.open &= FILTERS.iter().all(|f| fits(&f.check));
+        standing.open = standing.allowed && has_room(&self.class, node);
         if !standing.open {
             return;
         }
@@ -177,8 +207,17 @@ impl Run {
     }
 }
 
+/// Whether what a node's pods leave is enough.
+fn has_room(class: &PodClass, node: &Node) -> bool {
+    FILTERS.iter().all(|f| !matches!(f.check, Check::Usage(check) if !check(class, node).is_empty()))
+}
+
 fn standing(snapshot: &Snapshot, class: &PodClass, node: &Node) -> Standing {
-    let refused = |check: &Check| matches!(check, Check::Object(check) if !check(class, node).is_empty());
+    let refused = |check: &Check| match check {
+        Check::Object(check) => !check(class, node).is_empty(),
+        Check::Volumes(check) if !class.claims.is_empty() => !check(class, node, &snapshot.volumes).is_empty(),
+        _ => false,
+    };
     if !node.present || FILTERS.iter().any(|f| refused(&f.check)) {
         return Standing::default();
     }
@@ -189,7 +228,7 @@ fn standing(snapshot: &Snapshot, class: &PodClass, node: &Node) -> Standing {
         }
     }
     let image = image_locality(class, node, snapshot.node_count(), |image| snapshot.image_spread(image));
-    Standing { open: true, version: 0, placed: 0, image, raw }
+    Standing { allowed: true, open: false, version: 0, placed: 0, image, raw }
 }
 
 /// The best entry of a heap that isn't outdated.
@@ -201,32 +240,6 @@ fn live_top(heap: &mut BinaryHeap<Entry>, standings: &[Standing]) -> Option<Entr
         heap.pop();
     }
     None
-}
-
-fn diagnose(snapshot: &Snapshot, class: &PodClass, topology: &Topology) -> Diagnosis {
-    let mut diagnosis = Diagnosis { nodes: snapshot.node_count(), ..Diagnosis::default() };
-    if diagnosis.nodes == 0 {
-        diagnosis.wakes = crate::wake::Wake::NODE_ADDED;
-    }
-    let (mut coordinates, mut counts) = (Vec::new(), Vec::new());
-    for (id, node) in (0..).zip(snapshot.slots()).filter(|(_, n)| n.present) {
-        coordinates.clear();
-        topology.coordinates(id, &mut coordinates);
-        let place = topology.place(&coordinates, &mut counts);
-        let verdict = FILTERS.iter().map(|f| {
-            let verdict = match f.check {
-                Check::Object(check) | Check::Usage(check) => check(class, node),
-                Check::Place(check) => check(&place),
-            };
-            (verdict, f.wakes)
-        });
-        let Some((verdict, wakes)) = verdict.into_iter().find(|(v, _)| !v.is_empty()) else { continue };
-        diagnosis.wakes |= wakes;
-        for reason in verdict {
-            *diagnosis.reasons.entry(reason).or_default() += 1;
-        }
-    }
-    diagnosis
 }
 
 /// SplitMix64's finish: spreads equal scores over the nodes.

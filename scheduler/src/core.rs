@@ -1,16 +1,17 @@
 //! The state of the scheduler as one value without I/O: it takes changes and outcomes, and returns what is to be written. The time is an argument.
 use crate::events::Note;
-use crate::node::{NodeInfo, ParseError};
+use crate::inputs;
+use crate::outcome::{Decision, Outcome, Preemption, Refusal};
 use crate::pod::{self, PodClass, PodInfo};
+use crate::prebind::{PreBinding, PreBindings};
 use crate::queue::Queue;
-use crate::schedule::{Decision, Outcome};
+use crate::requests::{Eviction, Refused, dismissal, refusal};
 use crate::snapshot::Snapshot;
 use crate::wake::Wake;
+use crate::writes::Write;
 use jiff::Timestamp;
-use model::time::format;
-use model::{ApiError, Object, Stored};
-use serde_json::json;
-use state_client::{Body, Change, PatchKind, Request, Verb};
+use model::ApiError;
+use state_client::{Change, Request};
 use std::sync::Arc;
 
 /// A pod's binding and what became of it.
@@ -24,13 +25,28 @@ pub struct BindingResult {
     pub result: Result<(), ApiError>,
 }
 
+/// What is to be written before a pod is bound.
+#[derive(Clone, Debug)]
+pub struct Reservation {
+    /// The pod.
+    pub pod: Arc<PodInfo>,
+    /// Its node.
+    pub node: Arc<str>,
+    /// What.
+    pub writes: Vec<Write>,
+}
+
 /// What decisions come to.
 #[derive(Debug, Default)]
 pub struct SchedulerOutput {
-    /// Pods and the nodes that they are to be bound to: see [`binding`].
+    /// Pods and the nodes that they are to be bound to: see [`crate::requests::binding`].
     pub bindings: Vec<(Arc<PodInfo>, Arc<str>)>,
-    /// Writes of pods' conditions.
-    pub refusals: Vec<Request>,
+    /// Writes of pods' conditions and nominations, with the pods' UIDs.
+    pub refusals: Vec<(Arc<str>, Request)>,
+    /// Pods that are to go.
+    pub evictions: Vec<Eviction>,
+    /// What pods need before they are bound.
+    pub reservations: Vec<Reservation>,
 }
 
 /// All that the scheduler knows.
@@ -38,6 +54,8 @@ pub struct SchedulerOutput {
 pub struct SchedulerCore {
     snapshot: Snapshot,
     queue: Queue,
+    /// Pods that have a node, and are bound once what was reserved for them has come about.
+    prebindings: PreBindings,
     seed: u64,
     /// Shared by the next pod if it is alike, as pods of one template come together.
     class: Option<Arc<PodClass>>,
@@ -55,9 +73,9 @@ impl SchedulerCore {
         self.queue.is_ready()
     }
 
-    /// When the next pod can be tried again.
+    /// When there is something to do though nothing comes.
     pub fn next(&self) -> Option<Timestamp> {
-        self.queue.next()
+        self.queue.next().into_iter().chain(self.prebindings.deadline()).min()
     }
 
     /// Lets those be tried whose time has come.
@@ -70,60 +88,30 @@ impl SchedulerCore {
         std::mem::take(&mut self.notes)
     }
 
-    /// Changes of nodes, pods and namespaces, as watches show them.
+    /// Changes of what [`inputs::watched`] names, as watches show them.
     pub fn apply(&mut self, changes: Vec<Change>, now: Timestamp) {
         let wake = changes.into_iter().fold(Wake::NONE, |all, change| all | self.one(change, now));
-        if wake != Wake::NONE {
-            self.queue.wake(wake, now);
+        self.wake(wake, now);
+    }
+
+    fn wake(&mut self, wake: Wake, now: Timestamp) {
+        let freed = if self.snapshot.nominations.take_freed() { Wake::POD_GONE } else { Wake::NONE };
+        if wake | freed != Wake::NONE {
+            self.queue.wake(wake | freed, now);
         }
     }
 
     fn one(&mut self, change: Change, now: Timestamp) -> Wake {
-        let resource = match &change {
-            Change::Applied { new, .. } => new.key.resource.clone(),
-            Change::Deleted(last) => last.key.resource.clone(),
-            Change::Synced => return Wake::NONE,
-        };
-        match &*resource {
-            "namespaces" => self.apply_namespace(change),
-            "nodes" => self.apply_node(change),
-            _ => self.apply_pod(change, now),
-        }
-    }
-
-    fn apply_namespace(&mut self, change: Change) -> Wake {
         match change {
-            Change::Applied { new, .. } => {
-                let labels = new.object().labels().into_iter().flatten();
-                let labels = labels.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect();
-                self.snapshot.apply_namespace(&new.key.name, labels)
-            }
-            Change::Deleted(last) => {
-                self.snapshot.remove_namespace(&last.key.name);
-                Wake::NONE
-            }
-            Change::Synced => Wake::NONE,
-        }
-    }
-
-    fn apply_node(&mut self, change: Change) -> Wake {
-        match change {
-            Change::Applied { new, .. } => parsed(&new, NodeInfo::parse(&new)).map_or(Wake::NONE, |info| self.snapshot.apply_node(&new.key.name, info)),
-            Change::Deleted(last) => self.snapshot.remove_node(&last.key.name),
-            Change::Synced => Wake::NONE,
-        }
-    }
-
-    fn apply_pod(&mut self, change: Change, now: Timestamp) -> Wake {
-        match change {
-            Change::Applied { old, new } => {
-                let Some(pod) = parsed(&new, PodInfo::parse(&new)) else { return Wake::NONE };
+            Change::Applied { old, new } if &*new.key.resource == "pods" => {
+                let pod = PodInfo::parse(&new).inspect_err(|error| tracing::warn!(object = ?new, %error, "left out of the snapshot"));
+                let Ok(pod) = pod else { return Wake::NONE };
                 let replaced = old.and_then(|old| pod::uid(&old)).filter(|uid| *uid != pod.uid);
                 let gone = replaced.map_or(Wake::NONE, |uid| self.remove_pod(&uid));
                 gone | self.upsert_pod(pod, now)
             }
-            Change::Deleted(last) => pod::uid(&last).map_or(Wake::NONE, |uid| self.remove_pod(&uid)),
-            Change::Synced => Wake::NONE,
+            Change::Deleted(last) if &*last.key.resource == "pods" => pod::uid(&last).map_or(Wake::NONE, |uid| self.remove_pod(&uid)),
+            change => inputs::apply(&mut self.snapshot, &change),
         }
     }
 
@@ -134,23 +122,46 @@ impl SchedulerCore {
         }
         let wake = self.snapshot.apply_pod(&pod);
         if pod.node.is_some() || pod.finished || pod.class.terminating || !pod.ours {
-            self.leave_queue(&pod.uid);
-        } else {
-            self.queue.upsert(Arc::new(pod), now);
+            self.leave_queue(&pod.uid, pod.node.as_ref());
+            return wake;
         }
+        let pod = Arc::new(pod);
+        self.follow_nomination(&pod);
+        self.queue.upsert(pod, now);
         wake
     }
 
+    /// What the scheduler decided itself stands until the pod says something else than before.
+    fn follow_nomination(&mut self, pod: &Arc<PodInfo>) {
+        if self.queue.get(&pod.uid).is_some_and(|was| was.nominated == pod.nominated) {
+            return;
+        }
+        match &pod.nominated {
+            Some(node) if self.snapshot.node_of(&pod.uid).is_none() => self.snapshot.nominations.nominate(pod.clone(), node.clone()),
+            Some(_) => {}
+            None => self.dismiss(&pod.uid, None),
+        }
+    }
+
+    fn dismiss(&mut self, uid: &str, bound: Option<&Arc<str>>) {
+        if self.snapshot.nominations.dismiss(uid).is_some_and(|was| bound != Some(&was)) {
+            self.snapshot.nominations.free();
+        }
+    }
+
     fn remove_pod(&mut self, uid: &Arc<str>) -> Wake {
-        self.leave_queue(uid);
+        self.leave_queue(uid, None);
         self.snapshot.remove_pod(uid)
     }
 
-    fn leave_queue(&mut self, uid: &Arc<str>) {
+    fn leave_queue(&mut self, uid: &Arc<str>, bound: Option<&Arc<str>>) {
         self.queue.remove(uid);
+        self.prebindings.remove(uid);
+        self.dismiss(uid, bound);
     }
 
-    /// The pods whose turn it is, at most `limit`, and what is to be passed to [`crate::schedule()`] with them. The snapshot comes back by [`Desk::decided`].
+    /// The pods whose turn it is, at most `limit`, and what is to be passed to [`crate::schedule()`] with them. The snapshot comes back by
+    /// [`SchedulerCore::decided`].
     pub fn take(&mut self, limit: usize, now: Timestamp) -> (Snapshot, Vec<Arc<PodInfo>>, u64) {
         let pods = self.queue.take(limit, now);
         self.seed = self.seed.wrapping_add(1);
@@ -160,26 +171,52 @@ impl SchedulerCore {
     /// What was decided over the snapshot.
     pub fn decided(&mut self, snapshot: Snapshot, decisions: Vec<Decision>, now: Timestamp) -> SchedulerOutput {
         self.snapshot = snapshot;
-        let mut orders = SchedulerOutput::default();
-        for Decision { pod, outcome } in decisions {
+        let mut output = SchedulerOutput::default();
+        for Decision { pod, outcome, before } in decisions {
             match outcome {
-                Outcome::Bind(node) => orders.bindings.push((pod, node)),
-                Outcome::Unschedulable(diagnosis) => {
-                    self.queue.failed(&pod.uid, diagnosis.wakes, now);
-                    orders.refusals.extend(self.refuse(pod, diagnosis.message(), now));
+                Outcome::Bind(node) if before.is_empty() => output.bindings.push((pod, node)),
+                Outcome::Bind(node) => {
+                    self.prebindings.add(PreBinding::new(pod.clone(), node.clone(), now));
+                    output.reservations.push(Reservation { pod, node, writes: before });
                 }
+                Outcome::Unschedulable(refusal) => self.unschedulable(&pod, refusal, now, &mut output),
             }
         }
-        orders
+        self.wake(Wake::NONE, now);
+        output
     }
 
-    /// The event of a refusal, and the write of the pod's condition unless it says so already.
-    fn refuse(&mut self, pod: Arc<PodInfo>, message: String, now: Timestamp) -> Option<Request> {
-        let tail = if pod.never_preempts { " preemption: not eligible due to preemptionPolicy=Never." } else { "" };
-        let message: Arc<str> = format!("{message}{tail}").into();
-        let patch = (pod.refusal.as_ref() != Some(&message)).then(|| refusal(&pod, &message, now));
-        self.notes.push(Note::Refused(pod, message));
-        patch
+    fn unschedulable(&mut self, pod: &Arc<PodInfo>, refused: Refusal, now: Timestamp, output: &mut SchedulerOutput) {
+        let message: Arc<str> = refused.message().into();
+        let wakes = refused.diagnosis.wakes;
+        if let Preemption::Planned { node, victims, displaced } = refused.preemption {
+            self.queue.expects(&pod.uid, wakes);
+            let goes = |victim| Eviction { victim, preemptor: pod.clone(), node: node.clone() };
+            output.evictions.extend(victims.into_iter().map(goes));
+            for lower in displaced {
+                self.queue.activate(&lower.uid);
+                self.write_status(&lower, dismissal(&lower), output);
+            }
+        } else {
+            self.queue.failed(&pod.uid, wakes, now);
+        }
+        let nominated = self.snapshot.nominations.node_of(&pod.uid);
+        let request = refusal(pod, &Refused { reason: "Unschedulable", message: &message, nominated }, now);
+        self.write_status(pod, request, output);
+        self.notes.push(Note::Refused(pod.clone(), message));
+    }
+
+    /// The pod isn't tried again before this is written: it would say of a bound pod that it isn't.
+    fn write_status(&mut self, pod: &PodInfo, request: Option<Request>, output: &mut SchedulerOutput) {
+        if let Some(request) = request {
+            self.queue.writes(&pod.uid);
+            output.refusals.push((pod.uid.clone(), request));
+        }
+    }
+
+    /// Writes of these pods' statuses have come to an end.
+    pub fn refused(&mut self, uids: &[Arc<str>]) {
+        uids.iter().for_each(|uid| self.queue.wrote(uid));
     }
 
     /// What became of bindings: those that weren't written are tried again.
@@ -191,40 +228,74 @@ impl SchedulerCore {
                 continue;
             };
             tracing::debug!(pod = %pod.name, namespace = %pod.namespace, %node, %error, "a binding was not written");
-            wake |= self.snapshot.forget(&pod.uid);
-            if error.is_not_found() {
-                self.leave_queue(&pod.uid);
-            } else {
-                self.queue.retry(&pod.uid, now);
+            wake |= self.give_back(&pod, error.is_not_found(), now);
+        }
+        self.wake(wake, now);
+    }
+
+    /// Takes back what a pod was given that isn't bound after all.
+    fn give_back(&mut self, pod: &Arc<PodInfo>, gone: bool, now: Timestamp) -> Wake {
+        self.prebindings.remove(&pod.uid);
+        let wake = self.snapshot.forget(&pod.uid);
+        if gone {
+            self.leave_queue(&pod.uid, None);
+            return wake;
+        }
+        let waits = self.queue.get(&pod.uid).cloned();
+        if let Some((pod, node)) = waits.and_then(|pod| Some((pod.clone(), pod.nominated.clone()?))) {
+            self.snapshot.nominations.nominate(pod, node);
+        }
+        self.queue.retry(&pod.uid, now);
+        wake
+    }
+
+    /// What became of evictions: a victim that wasn't told to go stays, and the pod that it was to go for is tried again.
+    pub fn evicted(&mut self, evicted: Vec<(Eviction, Result<(), ApiError>)>) {
+        for (eviction, result) in evicted {
+            match result {
+                Ok(()) => self.notes.push(Note::Preempted(Box::new(eviction))),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => {
+                    tracing::debug!(victim = %eviction.victim.name, namespace = %eviction.victim.namespace, %error, "a pod was not told to go");
+                    self.snapshot.spare(&eviction.victim.uid);
+                    self.queue.activate(&eviction.preemptor.uid);
+                }
             }
         }
-        self.queue.wake(wake, now);
     }
-}
 
-/// An object that doesn't decode is left out, with a word about it.
-fn parsed<T>(stored: &Stored, result: Result<T, ParseError>) -> Option<T> {
-    result.inspect_err(|error| tracing::warn!(object = ?stored, %error, "left out of the snapshot")).ok()
-}
-
-/// The request that binds a pod to a node.
-pub fn binding(pod: &PodInfo, node: &str) -> Request {
-    let binding = json!({
-        "apiVersion": "v1", "kind": "Binding",
-        "metadata": {"name": &*pod.name, "namespace": &*pod.namespace, "uid": &*pod.uid},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-    });
-    let object = Object::from_value(binding).unwrap_or_default();
-    Request::new(Verb::Create, "", "pods", &pod.namespace, &pod.name).subresource("binding").body(Body::Object(Box::new(object)))
-}
-
-/// The condition `PodScheduled=False`; its time of transition is set when it becomes so, not when only the message changes.
-fn refusal(pod: &PodInfo, message: &str, now: Timestamp) -> Request {
-    let mut condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
-    if pod.refusal.is_none() {
-        condition["lastTransitionTime"] = format(now).into();
+    /// What became of reservations: names and revisions of what was written, by the writes' order.
+    pub fn reserved(&mut self, reserved: Vec<(Reservation, Vec<Result<u64, ApiError>>)>, now: Timestamp) -> SchedulerOutput {
+        for (Reservation { pod, writes, .. }, results) in reserved {
+            let mut failed = None;
+            for (write, result) in writes.iter().zip(results) {
+                match result {
+                    Ok(revision) => crate::reserve::written(&mut self.snapshot.volumes, &pod.uid, write, revision),
+                    Err(error) => failed = Some(error.message),
+                }
+            }
+            self.prebindings.written(&pod.uid, failed);
+        }
+        self.come_about(now)
     }
-    let patch = json!({"metadata": {"uid": &*pod.uid}, "status": {"conditions": [condition]}});
-    let request = Request::new(Verb::Patch, "", "pods", &pod.namespace, &pod.name).subresource("status");
-    request.body(Body::Patch(PatchKind::Strategic, patch.to_string().into()))
+
+    /// Bindings of the pods for which all has come about that was reserved, and what there is to say of those for which it won't.
+    pub fn come_about(&mut self, now: Timestamp) -> SchedulerOutput {
+        let mut output = SchedulerOutput::default();
+        if self.prebindings.is_empty() {
+            return output;
+        }
+        let (done, failed) = self.prebindings.settle(&self.snapshot, now);
+        output.bindings = done;
+        let mut wake = Wake::NONE;
+        for (pod, why) in failed {
+            wake |= self.give_back(&pod, false, now);
+            let message: Arc<str> = why.into();
+            let said = Refused { reason: "SchedulerError", message: &message, nominated: pod.nominated.as_ref() };
+            self.write_status(&pod, refusal(&pod, &said, now), &mut output);
+            self.notes.push(Note::Refused(pod, message));
+        }
+        self.wake(wake, now);
+        output
+    }
 }

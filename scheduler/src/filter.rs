@@ -3,16 +3,23 @@ use crate::node::{Effect, Node, Taint};
 use crate::pod::PodClass;
 use crate::reason::{Reason, Verdict};
 use crate::topology::{Place, Rule};
+use crate::volumes::Volumes;
+use crate::volumes::filter as storage;
 use crate::wake::Wake;
+use crate::watched::Watched;
 use model::placement::fit::{self, Lack};
 
 /// What a filter looks at, which tells how long its verdict holds.
 #[derive(Clone, Copy)]
 pub enum Check {
+    /// The pod itself and the claims that it names: what it says keeps the pod from all nodes.
+    Pod(fn(&PodClass, &Volumes) -> Option<String>),
     /// The node's object: holds for a whole batch.
     Object(fn(&PodClass, &Node) -> Verdict),
     /// What the node's pods use: changes when a pod is placed on it.
     Usage(fn(&PodClass, &Node) -> Verdict),
+    /// The pod's claims and what volumes there are: changes when volumes are reserved, or claims for one pod used.
+    Volumes(fn(&PodClass, &Node, &Volumes) -> Verdict),
     /// Pods around the node: changes when a pod is placed in one of its domains.
     Place(fn(&Place<'_>) -> Verdict),
 }
@@ -25,20 +32,37 @@ pub struct Filter {
     pub check: Check,
     /// What may change a verdict of it for the better.
     pub wakes: Wake,
+    /// What it is computed from, beside the pod: the scheduler watches these.
+    pub reads: &'static [Watched],
 }
 
 const TAINTS: Wake = Wake::NODE_ADDED.and(Wake::NODE_TAINTS);
-const PLACES: Wake = Wake::NODE_ADDED.and(Wake::NODE_LABELS).and(Wake::POD_GONE).and(Wake::POD_PLACED).and(Wake::POD_CHANGED);
+const AROUND: Wake = Wake::NODE_ADDED.and(Wake::NODE_LABELS).and(Wake::POD_GONE).and(Wake::POD_PLACED).and(Wake::POD_CHANGED);
+const STORAGE: Wake = Wake::NODE_ADDED.and(Wake::NODE_LABELS).and(Wake::CLAIM).and(Wake::VOLUME).and(Wake::STORAGE_CLASS);
+const CLAIMS: Wake = Wake::CLAIM.and(Wake::VOLUME).and(Wake::STORAGE_CLASS);
+const OBJECT: &[Watched] = &[Watched::NODES];
+const USAGE: &[Watched] = &[Watched::NODES, Watched::PODS];
+const SURROUNDINGS: &[Watched] = &[Watched::NODES, Watched::PODS, Watched::NAMESPACES];
+const VOLUMES: &[Watched] = &[Watched::NODES, Watched::PODS, Watched::CLAIMS, Watched::VOLUMES, Watched::STORAGE_CLASSES];
+
+const fn filter(name: &'static str, check: Check, wakes: Wake, reads: &'static [Watched]) -> Filter {
+    Filter { name, check, wakes, reads }
+}
 
 /// All filters, in the order in which they are asked: a node's reasons are those of the first that refuses it.
-pub const FILTERS: [Filter; 7] = [
-    Filter { name: "NodeUnschedulable", check: Check::Object(cordoned), wakes: TAINTS },
-    Filter { name: "TaintToleration", check: Check::Object(taints), wakes: TAINTS },
-    Filter { name: "NodeAffinity", check: Check::Object(node_affinity), wakes: Wake::NODE_ADDED.and(Wake::NODE_LABELS) },
-    Filter { name: "NodePorts", check: Check::Usage(ports), wakes: Wake::NODE_ADDED.and(Wake::POD_GONE) },
-    Filter { name: "NodeResourcesFit", check: Check::Usage(fit), wakes: Wake::NODE_ADDED.and(Wake::NODE_ALLOCATABLE).and(Wake::POD_GONE) },
-    Filter { name: "PodTopologySpread", check: Check::Place(spread), wakes: PLACES.and(Wake::NODE_TAINTS).and(Wake::NODE_REMOVED) },
-    Filter { name: "InterPodAffinity", check: Check::Place(inter_pod_affinity), wakes: PLACES.and(Wake::NAMESPACE) },
+pub const FILTERS: [Filter; 12] = [
+    filter("VolumeRestrictions", Check::Pod(storage::missing), CLAIMS, VOLUMES),
+    filter("VolumeBinding", Check::Pod(storage::unusable), CLAIMS, VOLUMES),
+    filter("NodeUnschedulable", Check::Object(cordoned), TAINTS, OBJECT),
+    filter("TaintToleration", Check::Object(taints), TAINTS, OBJECT),
+    filter("NodeAffinity", Check::Object(node_affinity), Wake::NODE_ADDED.and(Wake::NODE_LABELS), OBJECT),
+    filter("NodePorts", Check::Usage(ports), Wake::NODE_ADDED.and(Wake::POD_GONE), USAGE),
+    filter("NodeResourcesFit", Check::Usage(fit), Wake::NODE_ADDED.and(Wake::NODE_ALLOCATABLE).and(Wake::POD_GONE), USAGE),
+    filter("VolumeRestrictions", Check::Volumes(storage::in_use), Wake::POD_GONE.and(Wake::CLAIM), VOLUMES),
+    filter("VolumeBinding", Check::Volumes(storage::binding), STORAGE, VOLUMES),
+    filter("VolumeZone", Check::Volumes(storage::zone), STORAGE, VOLUMES),
+    filter("PodTopologySpread", Check::Place(spread), AROUND.and(Wake::NODE_TAINTS).and(Wake::NODE_REMOVED), USAGE),
+    filter("InterPodAffinity", Check::Place(inter_pod_affinity), AROUND.and(Wake::NAMESPACE), SURROUNDINGS),
 ];
 
 fn unless(ok: bool, reason: Reason) -> Verdict {
@@ -67,7 +91,11 @@ fn ports(pod: &PodClass, node: &Node) -> Verdict {
 }
 
 fn fit(pod: &PodClass, node: &Node) -> Verdict {
-    let reason = |lack: Lack| if &*lack.resource == fit::PODS { Reason::TooManyPods } else { Reason::Insufficient(lack.resource) };
+    let reason = |lack: Lack| match lack.resource {
+        pods if &*pods == fit::PODS => Reason::TooManyPods,
+        resource if lack.requested > lack.capacity => Reason::TooSmall(resource),
+        resource => Reason::Insufficient(resource),
+    };
     fit::lacking(&pod.needs, &node.info.allocatable, &node.used).map(reason).collect()
 }
 

@@ -1,9 +1,11 @@
 //! A pod as the scheduler sees it: what it asks of a node ([`PodClass`], shared by all pods of a template) and who it is ([`PodInfo`]).
 use crate::labels::{Labels, NodeTerm, Requirement, Selector};
 use crate::node::{ParseError, normal_image};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PodAffinityTerm, TopologySpreadConstraint};
 use model::Stored;
-use model::placement::needs::{Needs, RawSpec};
+use model::placement::needs::{Needs, RawSize, RawSpec, RawVolume};
+use model::placement::resources::BadQuantity;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -124,6 +126,15 @@ impl Spread {
     }
 }
 
+/// A claim that a pod's volume is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimUse {
+    /// Its name.
+    pub name: Arc<str>,
+    /// UID and name of the pod that it has to be made for, where it is the claim of an ephemeral volume.
+    pub made_for: Option<(Arc<str>, Arc<str>)>,
+}
+
 /// All that decides where a pod may and should run. Pods of one template share it, and so the work of deciding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PodClass {
@@ -149,6 +160,8 @@ pub struct PodClass {
     pub spread: Vec<Spread>,
     /// Whether `spread` is the pod's own and not the cluster's default: nodes without one of the keys are then the last choice.
     pub own_spread: bool,
+    /// Claims of its volumes.
+    pub claims: Vec<ClaimUse>,
 }
 
 impl PodClass {
@@ -186,6 +199,14 @@ pub struct PodInfo {
     pub never_preempts: bool,
     /// Message of its condition `PodScheduled=False`, where it has one.
     pub refusal: Option<Arc<str>>,
+    /// `status.nominatedNodeName`: the node that was made room on for it.
+    pub nominated: Option<Arc<str>>,
+    /// When it started to run.
+    pub started: Option<Timestamp>,
+    /// Whether it is being deleted to make room for a more important one.
+    pub preempted: bool,
+    /// `metadata.generation`.
+    pub generation: i64,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +220,7 @@ struct RawPod {
 #[serde(rename_all = "camelCase")]
 struct RawMeta {
     uid: Option<String>,
+    generation: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
     deletion_timestamp: Option<IgnoredAny>,
     owner_references: Option<Vec<RawOwner>>,
@@ -212,15 +234,21 @@ struct RawOwner {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawStatus {
+    container_statuses: Option<Vec<RawSize>>,
+    init_container_statuses: Option<Vec<RawSize>>,
     phase: Option<String>,
     conditions: Option<Vec<RawCondition>>,
+    nominated_node_name: Option<String>,
+    start_time: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawCondition {
     r#type: String,
     status: String,
+    reason: Option<String>,
     message: Option<String>,
 }
 
@@ -229,7 +257,19 @@ impl RawPod {
         let mut owners = self.metadata.owner_references.iter().flatten();
         owners.find(|o| o.controller == Some(true) && SPREAD_OWNERS.contains(&o.kind.as_str())).map(|o| o.uid.as_str().into())
     }
-    fn class(&self, namespace: &str) -> Result<PodClass, ParseError> {
+    fn claims(&self, pod: &str) -> Vec<ClaimUse> {
+        let uid: Arc<str> = self.metadata.uid.as_deref().unwrap_or_default().into();
+        let of = |volume: &RawVolume| match (&volume.persistent_volume_claim, volume.ephemeral.is_some()) {
+            (Some(claim), _) => Some(ClaimUse { name: claim.claim_name.as_str().into(), made_for: None }),
+            (None, true) => Some(ClaimUse { name: format!("{pod}-{}", volume.name).into(), made_for: Some((uid.clone(), pod.into())) }),
+            (None, false) => None,
+        };
+        let mut claims: Vec<ClaimUse> = self.spec.volumes.iter().flatten().filter_map(of).collect();
+        claims.sort_by(|a, b| a.name.cmp(&b.name));
+        claims.dedup();
+        claims
+    }
+    fn class(&self, namespace: &str, name: &str) -> Result<PodClass, ParseError> {
         let spec = &self.spec;
         let labels = self.metadata.labels.clone().unwrap_or_default();
         let affinity = spec.affinity.clone().unwrap_or_default();
@@ -250,7 +290,7 @@ impl RawPod {
             workload,
             terminating: self.metadata.deletion_timestamp.is_some(),
             images: spec.all_containers().filter_map(|c| c.image.as_deref()).map(normal_image).collect(),
-            needs: spec.needs()?,
+            needs: self.needs()?,
             node_preferences: node
                 .preferred_during_scheduling_ignored_during_execution
                 .iter()
@@ -267,14 +307,25 @@ impl RawPod {
             },
             spread,
             own_spread,
+            claims: self.claims(name),
             labels: labels.into(),
         })
     }
+    fn needs(&self) -> Result<Needs, BadQuantity> {
+        let Some(status) = &self.status else { return self.spec.needs() };
+        let infeasible = status.conditions.iter().flatten().any(|c| c.r#type == "PodResizePending" && c.reason.as_deref() == Some("Infeasible"));
+        let sizes: Vec<&RawSize> = status.container_statuses.iter().chain(&status.init_container_statuses).flatten().collect();
+        self.spec.needs_with(&sizes, infeasible)
+    }
+    fn condition(&self, r#type: &str, status: &str) -> Option<&RawCondition> {
+        self.status.iter().flat_map(|s| s.conditions.iter().flatten()).find(|c| c.r#type == r#type && c.status == status)
+    }
     /// The message of `PodScheduled=False`, if that is its condition now.
     fn refusal(&self) -> Option<Arc<str>> {
-        let conditions = self.status.iter().flat_map(|s| s.conditions.iter().flatten());
-        let mut refused = conditions.filter(|c| c.r#type == "PodScheduled" && c.status == "False");
-        refused.next().map(|c| c.message.as_deref().unwrap_or_default().into())
+        self.condition("PodScheduled", "False").map(|c| c.message.as_deref().unwrap_or_default().into())
+    }
+    fn preempted(&self) -> bool {
+        self.condition("DisruptionTarget", "True").is_some_and(|c| c.reason.as_deref() == Some("PreemptionByScheduler"))
     }
 }
 
@@ -285,20 +336,25 @@ impl PodInfo {
     /// [`ParseError`] when the object isn't a Pod.
     pub fn parse(stored: &Stored) -> Result<Self, ParseError> {
         let raw: RawPod = serde_json::from_slice(stored.json())?;
-        let phase = raw.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+        let status = raw.status.as_ref();
+        let phase = status.and_then(|s| s.phase.as_deref()).unwrap_or_default();
         Ok(Self {
             namespace: stored.key.namespace.clone(),
             name: stored.key.name.clone(),
             uid: raw.metadata.uid.as_deref().unwrap_or_default().into(),
             revision: stored.revision,
             priority: raw.spec.priority.unwrap_or_default(),
-            class: Arc::new(raw.class(&stored.key.namespace)?),
+            class: Arc::new(raw.class(&stored.key.namespace, &stored.key.name)?),
             node: raw.spec.node_name.as_deref().filter(|n| !n.is_empty()).map(Arc::from),
             finished: matches!(phase, "Succeeded" | "Failed"),
             gated: raw.spec.scheduling_gates.as_ref().is_some_and(|g| !g.is_empty()),
             ours: raw.spec.scheduler_name.as_deref().is_none_or(|n| n.is_empty() || n == NAME),
             never_preempts: raw.spec.preemption_policy.as_deref() == Some("Never"),
             refusal: raw.refusal(),
+            nominated: status.and_then(|s| s.nominated_node_name.as_deref()).filter(|n| !n.is_empty()).map(Arc::from),
+            started: status.and_then(|s| s.start_time.as_deref()).and_then(|t| t.parse().ok()),
+            preempted: raw.preempted(),
+            generation: raw.metadata.generation.unwrap_or_default(),
         })
     }
 }

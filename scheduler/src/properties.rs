@@ -1,5 +1,6 @@
 //! What holds for any cluster and any pods: a slow and simple checker, which knows nothing of classes, buckets and counts, agrees with every decision.
-use crate::schedule::{Decision, Outcome, schedule};
+use crate::outcome::{Decision, Outcome};
+use crate::schedule::schedule;
 use crate::testing::{NodeFixture, PodFixture, node, outcome, pod, snapshot};
 use proptest::prelude::*;
 use serde_json::json;
@@ -181,7 +182,8 @@ proptest! {
                 }
                 Outcome::Unschedulable(why) => {
                     let possible: Vec<usize> = (0..machines.len()).filter(|n| world.takes(wish, *n)).collect();
-                    prop_assert!(possible.is_empty(), "{wish:?} was refused ({}) but fits on {possible:?}", why.message());
+                    prop_assert!(possible.is_empty(), "{wish:?} was refused ({}) but fits on {possible:?}", why.diagnosis.message());
+                    let why = &why.diagnosis;
                     let at_least_once: u32 = why.reasons.values().sum();
                     prop_assert!(at_least_once as usize >= machines.len() && why.nodes as usize == machines.len(), "{}", why.message());
                 }

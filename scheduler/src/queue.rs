@@ -26,6 +26,8 @@ enum State {
     Waiting(Wake),
     /// Being tried, or its binding is being written.
     InFlight,
+    /// To be tried once what was said of it before is written.
+    Held,
     /// Held back by scheduling gates.
     Gated,
 }
@@ -40,6 +42,8 @@ struct Entry {
     failures: u32,
     /// Not before this, whatever happens.
     earliest: Timestamp,
+    /// Writes of its status that are under way: none of them may come after its binding.
+    writing: u32,
 }
 
 /// The queue. Each pod is in it from when it is seen unbound until it is seen bound, finished or gone.
@@ -60,7 +64,7 @@ impl Queue {
         let Some(entry) = self.pods.get_mut(&uid) else {
             self.arrivals += 1;
             let state = if pod.gated { State::Gated } else { State::Active };
-            self.pods.insert(uid.clone(), Entry { pod, state: State::Gated, arrival: self.arrivals, failures: 0, earliest: now });
+            self.pods.insert(uid.clone(), Entry { pod, state: State::Gated, arrival: self.arrivals, failures: 0, earliest: now, writing: 0 });
             return self.enter(&uid, state);
         };
         let was = std::mem::replace(&mut entry.pod, pod);
@@ -103,6 +107,38 @@ impl Queue {
     pub fn failed(&mut self, uid: &str, wakes: Wake, now: Timestamp) {
         if self.back_off(uid, now).is_some() {
             self.enter(uid, State::Waiting(wakes));
+        }
+    }
+
+    /// Room is being made for a pod: it waits for something of `wakes`, and is tried at once then.
+    pub fn expects(&mut self, uid: &str, wakes: Wake) {
+        if self.pods.get(uid).is_some_and(|e| e.state == State::InFlight) {
+            self.enter(uid, State::Waiting(wakes));
+        }
+    }
+
+    /// A write of a pod's status is under way: the pod isn't tried before [`Queue::wrote`].
+    pub fn writes(&mut self, uid: &str) {
+        let Some(entry) = self.pods.get_mut(uid) else { return };
+        entry.writing += 1;
+        if entry.state == State::Active {
+            self.enter(uid, State::Active);
+        }
+    }
+
+    /// Such a write has come to an end.
+    pub fn wrote(&mut self, uid: &str) {
+        let Some(entry) = self.pods.get_mut(uid) else { return };
+        entry.writing = entry.writing.saturating_sub(1);
+        if entry.writing == 0 && entry.state == State::Held {
+            self.enter(uid, State::Active);
+        }
+    }
+
+    /// A pod that waits is tried at once.
+    pub fn activate(&mut self, uid: &str) {
+        if self.pods.get(uid).is_some_and(|e| matches!(e.state, State::Waiting(_) | State::Backoff(_))) {
+            self.enter(uid, State::Active);
         }
     }
 
@@ -159,13 +195,14 @@ impl Queue {
     fn enter(&mut self, uid: &str, state: State) {
         self.leave(uid);
         let Some(entry) = self.pods.get_mut(uid) else { return };
+        let state = if state == State::Active && entry.writing > 0 { State::Held } else { state };
         entry.state = state;
         let uid = entry.pod.uid.clone();
         match state {
             State::Active => _ = self.active.insert((Reverse(entry.pod.priority), entry.arrival), uid),
             State::Backoff(due) => _ = self.backoff.insert((due, uid)),
             State::Waiting(wakes) => _ = self.waiting.entry(wakes).or_default().insert(uid),
-            State::InFlight | State::Gated => {}
+            State::InFlight | State::Held | State::Gated => {}
         }
     }
 
@@ -179,7 +216,7 @@ impl Queue {
                     group.remove(uid);
                 }
             }
-            State::InFlight | State::Gated => {}
+            State::InFlight | State::Held | State::Gated => {}
         }
     }
 }
@@ -258,6 +295,19 @@ mod tests {
         queue.retry("a", at(0));
         assert_eq!(queue.next(), Some(at(1)));
         assert_eq!(names(&queue.take(1, at(1))), ["a"]);
+    }
+
+    #[test]
+    fn a_pod_is_not_tried_while_its_status_is_written() {
+        let mut queue = Queue::default();
+        queue.upsert(pod("a").info(), at(0));
+        queue.take(1, at(0));
+        queue.failed("a", Wake::POD_GONE, at(0));
+        queue.writes("a");
+        queue.wake(Wake::POD_GONE, at(5));
+        assert!(!queue.is_ready() && queue.take(1, at(9)).is_empty());
+        queue.wrote("a");
+        assert_eq!(names(&queue.take(1, at(9))), ["a"]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The cluster as the scheduler sees it, kept incrementally from changes. Pods that were just placed count at once
 //! ([`Snapshot::place`]), until the feed shows them or their binding fails ([`Snapshot::forget`]).
+use crate::budgets::Budgets;
 use crate::labels::Labels;
-use crate::node::{Node, NodeInfo};
+use crate::node::{Node, NodeInfo, Resident};
+use crate::nominations::Nominations;
 use crate::pod::{PodClass, PodInfo};
+use crate::volumes::Volumes;
 use crate::wake::Wake;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A node's place in the snapshot.
@@ -17,15 +20,15 @@ pub(crate) type ClassId = u32;
 pub(crate) struct ClassSlot {
     pub class: Arc<PodClass>,
     /// Pods of it by node.
-    pub on: HashMap<NodeId, u32>,
+    pub on: BTreeMap<NodeId, u32>,
     /// Pods placed, and batches that are about to place some.
     holds: u32,
 }
 
 #[derive(Clone, Debug)]
 struct Placed {
+    pod: Arc<Resident>,
     node: NodeId,
-    class: ClassId,
     assumed: bool,
 }
 
@@ -46,6 +49,16 @@ pub struct Snapshot {
     images: HashMap<Arc<str>, u32>,
     present: u32,
     no_labels: Labels,
+    /// How many pods of each priority have a node.
+    priorities: BTreeMap<i32, u32>,
+    /// Pods that were told to go, until the feed shows that they do.
+    condemned: HashSet<Arc<str>>,
+    /// Claims and volumes.
+    pub volumes: Volumes,
+    /// Disruption budgets.
+    pub budgets: Budgets,
+    /// Pods without a node for which room was made on one.
+    pub nominations: Nominations,
 }
 
 impl Snapshot {
@@ -111,43 +124,65 @@ impl Snapshot {
         };
         let node = self.node_id(node);
         let class = self.hold(&pod.class);
+        if pod.class.terminating {
+            self.condemned.remove(&pod.uid);
+        }
         let wake = match self.pods.get_mut(&pod.uid) {
-            Some(placed) if placed.node == node && placed.class == class => {
+            Some(placed) if placed.node == node && placed.pod.class == class => {
                 let confirmed = std::mem::take(&mut placed.assumed);
                 self.release(class);
+                self.renew(pod, class);
                 return if confirmed { Wake::POD_PLACED } else { Wake::NONE };
             }
             Some(_) => Wake::POD_CHANGED,
             None => Wake::POD_PLACED,
         };
+        self.volumes.release(&pod.uid);
         let was = self.pods.remove(&pod.uid);
-        self.account(&pod.uid, node, class, false);
+        self.account(resident(pod, class), node, false);
         if let Some(was) = was {
             self.discount(&was);
         }
         wake
     }
 
+    /// Takes over what changed in a pod that stays where it is.
+    fn renew(&mut self, pod: &PodInfo, class: ClassId) {
+        self.volumes.release(&pod.uid);
+        let now = resident(pod, class);
+        let Some(placed) = self.pods.get_mut(&pod.uid).filter(|p| *p.pod != now) else { return };
+        let now = Arc::new(now);
+        self.priorities.entry(now.priority).and_modify(|n| *n += 1).or_insert(1);
+        subtract(&mut self.priorities, placed.pod.priority);
+        placed.pod = now.clone();
+        let slot = self.nodes.get_mut(placed.node as usize).and_then(|n| n.pods.iter_mut().find(|p| p.uid == now.uid));
+        if let Some(slot) = slot {
+            *slot = now;
+        }
+    }
+
     /// Takes out a pod.
     pub fn remove_pod(&mut self, uid: &str) -> Wake {
+        self.condemned.remove(uid);
+        self.volumes.release(uid);
         let Some(placed) = self.pods.remove(uid) else { return Wake::NONE };
         self.discount(&placed);
         Wake::POD_GONE
     }
 
     fn discount(&mut self, placed: &Placed) {
-        if let Some(slot) = self.classes.get_mut(&placed.class) {
-            if let Some(node) = self.nodes.get_mut(placed.node as usize) {
-                node.used.remove(&slot.class.needs);
-            }
-            if let Some(n) = slot.on.get_mut(&placed.node) {
-                *n -= 1;
-                if *n == 0 {
-                    slot.on.remove(&placed.node);
-                }
-            }
+        let class = placed.pod.class;
+        self.lift(placed.node, class);
+        if let Some(node) = self.nodes.get_mut(placed.node as usize)
+            && let Some(at) = node.pods.iter().position(|p| p.uid == placed.pod.uid)
+        {
+            node.pods.swap_remove(at);
         }
-        self.release(placed.class);
+        if let Some(slot) = self.classes.get_mut(&class) {
+            subtract(&mut slot.on, placed.node);
+        }
+        subtract(&mut self.priorities, placed.pod.priority);
+        self.release(class);
         self.reclaim(placed.node);
     }
 
@@ -187,20 +222,80 @@ impl Snapshot {
     }
 
     /// Counts a pod on a node before the feed shows it there.
-    pub(crate) fn place(&mut self, uid: &Arc<str>, node: NodeId, class: ClassId) {
-        self.remove_pod(uid);
+    pub(crate) fn place(&mut self, pod: &PodInfo, node: NodeId, class: ClassId) {
+        self.remove_pod(&pod.uid);
         if let Some(slot) = self.classes.get_mut(&class) {
             slot.holds += 1;
         }
-        self.account(uid, node, class, true);
+        self.account(resident(pod, class), node, true);
     }
 
-    fn account(&mut self, uid: &Arc<str>, node: NodeId, class: ClassId, assumed: bool) {
+    fn account(&mut self, pod: Resident, node: NodeId, assumed: bool) {
+        let (class, pod) = (pod.class, Arc::new(pod));
+        self.lay(node, class);
         if let (Some(slot), Some(on)) = (self.classes.get_mut(&class), self.nodes.get_mut(node as usize)) {
             *slot.on.entry(node).or_default() += 1;
-            on.used.add(&slot.class.needs);
+            on.pods.push(pod.clone());
         }
-        self.pods.insert(uid.clone(), Placed { node, class, assumed });
+        *self.priorities.entry(pod.priority).or_default() += 1;
+        self.pods.insert(pod.uid.clone(), Placed { pod, node, assumed });
+    }
+
+    /// Counts what a pod of a class uses on a node, without the pod.
+    pub(crate) fn lay(&mut self, node: NodeId, class: ClassId) {
+        if let (Some(slot), Some(on)) = (self.classes.get(&class), self.nodes.get_mut(node as usize)) {
+            on.used.add(&slot.class.needs);
+            self.volumes.count(&slot.class, true);
+        }
+    }
+
+    /// Counts it no longer.
+    pub(crate) fn lift(&mut self, node: NodeId, class: ClassId) {
+        if let (Some(slot), Some(on)) = (self.classes.get(&class), self.nodes.get_mut(node as usize)) {
+            on.used.remove(&slot.class.needs);
+            self.volumes.count(&slot.class, false);
+        }
+    }
+
+    /// A pod that was told to go.
+    pub(crate) fn condemn(&mut self, uid: &Arc<str>) {
+        self.condemned.insert(uid.clone());
+    }
+
+    /// It wasn't told after all.
+    pub fn spare(&mut self, uid: &str) {
+        self.condemned.remove(uid);
+    }
+
+    /// Whether a pod goes to make room.
+    pub(crate) fn makes_room(&self, pod: &Resident) -> bool {
+        pod.leaving && pod.preempted || self.condemned.contains(&pod.uid)
+    }
+
+    /// Whether a pod goes anyhow.
+    pub(crate) fn is_leaving(&self, pod: &Resident) -> bool {
+        pod.leaving || self.condemned.contains(&pod.uid)
+    }
+
+    /// Pods that were told to go and are not yet seen to.
+    pub(crate) fn condemned(&self) -> impl Iterator<Item = &Arc<Resident>> {
+        self.condemned.iter().filter_map(|uid| self.pods.get(uid)).map(|placed| &placed.pod)
+    }
+
+    /// The least priority of a pod that has a node.
+    pub(crate) fn lowest_priority(&self) -> Option<i32> {
+        self.priorities.keys().next().copied()
+    }
+
+    /// The place of a node whose object exists.
+    pub(crate) fn present(&self, name: &str) -> Option<NodeId> {
+        let id = self.by_name.get(name).copied()?;
+        self.nodes.get(id as usize).filter(|n| n.present).map(|_| id)
+    }
+
+    /// A node whose object exists.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(self.present(name)? as usize)
     }
 
     fn node_id(&mut self, name: &str) -> NodeId {
@@ -238,8 +333,15 @@ impl Snapshot {
         if class.has_terms() {
             self.with_terms.insert(id);
         }
-        self.classes.insert(id, ClassSlot { class: class.clone(), on: HashMap::new(), holds: 1 });
+        self.classes.insert(id, ClassSlot { class: class.clone(), on: BTreeMap::new(), holds: 1 });
         id
+    }
+
+    /// One hold more of a class that is held.
+    pub(crate) fn keep(&mut self, id: ClassId) {
+        if let Some(slot) = self.classes.get_mut(&id) {
+            slot.holds += 1;
+        }
     }
 
     /// Ends a hold; a class that nobody holds is forgotten.
@@ -272,6 +374,30 @@ impl Snapshot {
     /// On how many nodes an image is.
     pub(crate) fn image_spread(&self, image: &str) -> u32 {
         self.images.get(image).copied().unwrap_or_default()
+    }
+}
+
+fn resident(pod: &PodInfo, class: ClassId) -> Resident {
+    Resident {
+        uid: pod.uid.clone(),
+        namespace: pod.namespace.clone(),
+        name: pod.name.clone(),
+        priority: pod.priority,
+        started: pod.started,
+        leaving: pod.class.terminating,
+        preempted: pod.preempted,
+        generation: pod.generation,
+        class,
+    }
+}
+
+/// One less of a key.
+fn subtract<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
+    if let Some(n) = counts.get_mut(&key) {
+        *n = n.saturating_sub(1);
+        if *n == 0 {
+            counts.remove(&key);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Fixtures that read well: `node("n1").cpu("4").label("zone", "a")`, `pod("web-1").app("web").cpu("500m")`.
 use crate::node::NodeInfo;
+use crate::outcome::{Decision, Outcome};
 use crate::pod::PodInfo;
-use crate::schedule::{Decision, Outcome, schedule};
+use crate::schedule::schedule;
 use crate::snapshot::Snapshot;
 use model::{Key, Object, Stored};
 use serde_json::{Value, json};
@@ -10,7 +11,12 @@ use std::sync::Arc;
 
 pub fn stored(resource: &str, object: Value) -> Stored {
     let object = Object::from_value(object).expect("a map");
-    let key = Key::new("", resource, object.namespace(), object.name());
+    let group = match resource {
+        "storageclasses" => "storage.k8s.io",
+        "poddisruptionbudgets" => "policy",
+        _ => "",
+    };
+    let key = Key::new(group, resource, object.namespace(), object.name());
     Stored::from_object(key, object).expect("an object")
 }
 
@@ -118,6 +124,20 @@ impl PodFixture {
     pub fn priority(self, priority: i32) -> Self {
         self.set(&["spec", "priority"], json!(priority))
     }
+    pub fn claim(self, name: &str) -> Self {
+        self.push(&["spec", "volumes"], json!({"name": name, "persistentVolumeClaim": {"claimName": name}}))
+    }
+    pub fn never_preempts(self) -> Self {
+        self.set(&["spec", "preemptionPolicy"], json!("Never"))
+    }
+    /// So many seconds after some point in time.
+    pub fn started(self, second: i64) -> Self {
+        let time = jiff::Timestamp::from_second(1_767_225_600 + second).expect("a time");
+        self.set(&["status", "startTime"], json!(model::time::format(time)))
+    }
+    pub fn nominated(self, node: &str) -> Self {
+        self.set(&["status", "nominatedNodeName"], json!(node))
+    }
     pub fn gated(self) -> Self {
         self.set(&["spec", "schedulingGates"], json!([{"name": "wait"}]))
     }
@@ -160,6 +180,41 @@ impl PodFixture {
     }
 }
 
+/// A claim in `default`, with more of a spec and with annotations.
+pub fn claim(name: &str, class: &str, size: &str, more: &Value, annotations: &[(&str, &str)]) -> Value {
+    let annotations: BTreeMap<&str, &str> = annotations.iter().copied().collect();
+    let meta = json!({"name": name, "namespace": "default", "uid": name, "annotations": annotations});
+    let mut spec = json!({"storageClassName": class, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec})
+}
+
+/// A volume that nobody has, reached from nodes with these labels.
+pub fn volume(name: &str, class: &str, size: &str, labels: &[(&str, &str)]) -> Value {
+    let expressions: Vec<Value> = labels.iter().map(|(key, value)| json!({"key": key, "operator": "In", "values": [value]})).collect();
+    let mut spec = json!({"storageClassName": class, "accessModes": ["ReadWriteOnce"], "capacity": {"storage": size}});
+    if !expressions.is_empty() {
+        spec["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": expressions}]}});
+    }
+    json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec, "status": {"phase": "Available"}})
+}
+
+pub fn storage_class(name: &str, provisioner: &str, mode: &str) -> Value {
+    json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": mode})
+}
+
+/// A budget in `default` for the pods of an app, of which so many may go.
+pub fn budget(name: &str, app: &str, allowed: i32) -> Stored {
+    let spec = json!({"selector": {"matchLabels": {"app": app}}});
+    let meta = json!({"name": name, "namespace": "default"});
+    stored(
+        "poddisruptionbudgets",
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec, "status": {"disruptionsAllowed": allowed}}),
+    )
+}
+
 /// A snapshot of these nodes, with these pods on them.
 pub fn snapshot(nodes: &[NodeFixture], bound: &[PodFixture]) -> Snapshot {
     let mut snapshot = Snapshot::default();
@@ -177,6 +232,14 @@ pub fn decisions(snapshot: &mut Snapshot, pods: &[PodFixture]) -> Vec<Decision> 
     schedule(snapshot, &pods.iter().map(PodFixture::info).collect::<Vec<_>>(), 7)
 }
 
+/// What becomes of one pod, in full words.
+pub fn told(decision: &Decision) -> String {
+    match &decision.outcome {
+        Outcome::Bind(node) => node.to_string(),
+        Outcome::Unschedulable(why) => why.message(),
+    }
+}
+
 /// What becomes of one pod: a node's name, or the message.
 pub fn place(nodes: &[NodeFixture], bound: &[PodFixture], pod: &PodFixture) -> String {
     outcome(decisions(&mut snapshot(nodes, bound), std::slice::from_ref(pod)).first().expect("a decision"))
@@ -185,7 +248,7 @@ pub fn place(nodes: &[NodeFixture], bound: &[PodFixture], pod: &PodFixture) -> S
 pub fn outcome(decision: &Decision) -> String {
     match &decision.outcome {
         Outcome::Bind(node) => node.to_string(),
-        Outcome::Unschedulable(why) => why.message(),
+        Outcome::Unschedulable(why) => why.diagnosis.message(),
     }
 }
 

@@ -12,6 +12,19 @@ const REQUIRED_AFFINITY_WEIGHT: i64 = 1;
 /// Up to so many domains of a key, nodes are grouped by domain; beyond, by how many matching pods their domain has.
 const COARSE_DOMAINS: usize = 48;
 
+/// Pods of a class that came to a node or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// The node.
+    pub node: NodeId,
+    /// The class.
+    pub class: ClassId,
+    /// How many; negative: so many went.
+    pub pods: i64,
+    /// Whether they aren't there, but nominated to be.
+    pub expected: bool,
+}
+
 /// What a term is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
@@ -272,15 +285,17 @@ impl Topology {
         for id in relevant {
             let (Some(slot), Some(deltas)) = (snapshot.class(id), self.deltas_of(snapshot, class, id)) else { continue };
             for (node, pods) in &slot.on {
-                self.add_pods(*node, &deltas, i64::from(*pods));
+                self.add_pods(*node, &deltas, i64::from(*pods), false);
             }
         }
     }
 
-    fn add_pods(&mut self, node: NodeId, deltas: &[i64], pods: i64) {
+    /// Nobody can be near to pods that are only expected.
+    fn add_pods(&mut self, node: NodeId, deltas: &[i64], pods: i64, expected: bool) {
         for (term, delta) in self.terms.iter_mut().zip(deltas) {
+            let counts = *delta != 0 && !(expected && matches!(term.rule, Rule::Affinity { .. }));
             let domain = self.keys.get(term.key).and_then(|k| k.domain(node));
-            if let Some(domain) = domain.filter(|_| *delta != 0 && term.eligible(node)) {
+            if let Some(domain) = domain.filter(|_| counts && term.eligible(node)) {
                 term.add(domain as usize, delta * pods);
             }
         }
@@ -320,20 +335,31 @@ impl Topology {
         }
     }
 
-    /// Counts a pod of class `other` just placed on a node; the nodes whose coordinates changed are added to `moved`.
-    pub fn placed(&mut self, snapshot: &Snapshot, class: &PodClass, other: ClassId, node: NodeId, moved: &mut Vec<NodeId>) {
-        if self.terms.is_empty() {
-            return;
-        }
-        let Some(deltas) = self.deltas_of(snapshot, class, other) else { return };
-        self.add_pods(node, &deltas, 1);
+    /// Whether where other pods are matters.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Counts pods of a class that came to a node (or went, if negative); the nodes whose coordinates changed are added to `moved`.
+    pub fn shift(&mut self, snapshot: &Snapshot, class: &PodClass, shift: Shift, moved: &mut Vec<NodeId>) {
+        let Some(deltas) = self.count_shift(snapshot, class, shift) else { return };
         for (at, key) in self.keys.iter().enumerate() {
             let touched = self.terms.iter().zip(&*deltas).any(|(t, d)| t.key == at && *d != 0);
-            let members = key.members.as_ref().zip(key.domain(node)).and_then(|(all, d)| all.get(d as usize));
+            let members = key.members.as_ref().zip(key.domain(shift.node)).and_then(|(all, d)| all.get(d as usize));
             if let Some(members) = members.filter(|_| touched) {
                 moved.extend(members);
             }
         }
+    }
+
+    /// The same without asking who moved: for pods that are counted back at once. What one of them adds to each term.
+    pub fn count_shift(&mut self, snapshot: &Snapshot, class: &PodClass, shift: Shift) -> Option<Arc<[i64]>> {
+        if self.terms.is_empty() {
+            return None;
+        }
+        let deltas = self.deltas_of(snapshot, class, shift.class)?;
+        self.add_pods(shift.node, &deltas, shift.pods, shift.expected);
+        Some(deltas)
     }
 
     /// Appends a node's coordinates: nodes with the same ones are the same to all terms.

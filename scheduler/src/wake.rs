@@ -26,6 +26,12 @@ impl Wake {
     pub const POD_CHANGED: Self = Self(1 << 7);
     /// A namespace came or has other labels.
     pub const NAMESPACE: Self = Self(1 << 8);
+    /// A claim came or changed.
+    pub const CLAIM: Self = Self(1 << 9);
+    /// A volume came or changed.
+    pub const VOLUME: Self = Self(1 << 10);
+    /// A storage class came or changed.
+    pub const STORAGE_CLASS: Self = Self(1 << 11);
 
     /// Whether the two have something in common.
     pub fn meets(self, other: Self) -> bool {

@@ -329,15 +329,21 @@ impl Agent {
             entry.fail(op, net.now);
         } else {
             entry.seen.troubles.remove(&op.slot());
-            self.machine.perform(entry, uid, op, net.now);
+            let begun = self.machine.perform(entry, uid, op, net.now);
+            let ends = entry.pod.spec.as_ref().and_then(|s| s.restart_policy.as_deref()).is_some_and(|policy| policy != "Always");
+            if let Some(id) = begun.filter(|_| ends) {
+                // a job's container: most succeed
+                let (takes, code) = (net.random.random_range(100..20_000), if net.mishap(25) { net.random.random_range(1..4) } else { 0 });
+                net.after(takes, Event::Exit(self.index, id, code));
+            }
         }
         self.go_on(net);
     }
 
     /// A container ends by itself.
-    pub fn crashed(&mut self, net: &mut Net, id: &str) {
+    pub fn exited(&mut self, net: &mut Net, id: &str, code: i32) {
         let Some(run) = self.machine.runs.get_mut(id).filter(|r| matches!(r.state, RunState::Running(_))) else { return };
-        end(run, 1, net.now);
+        end(run, code, net.now);
         let run = run.clone();
         if let Some(entry) = self.pods.get_mut(&run.pod.uid) {
             entry.seen.stopping.remove(id);
@@ -356,7 +362,8 @@ fn end(run: &mut Container, code: i32, now: Timestamp) {
 }
 
 impl Machine {
-    fn perform(&mut self, entry: &mut Entry, uid: &str, op: &PodOp, now: Timestamp) {
+    /// Does something for a pod; the container that began with it.
+    fn perform(&mut self, entry: &mut Entry, uid: &str, op: &PodOp, now: Timestamp) -> Option<String> {
         self.serial += 1;
         match op {
             PodOp::Volumes => entry.seen.volumes = true,
@@ -367,10 +374,10 @@ impl Machine {
                 entry.seen.sandbox = Some(sandbox);
             }
             PodOp::Start { container: name, attempt } => {
-                if let Some(run) = self.run(entry, uid, name, *attempt, now) {
-                    self.runs.insert(run.id.clone(), run.clone());
-                    entry.seen.put(run);
-                }
+                let run = self.run(entry, uid, name, *attempt, now)?;
+                self.runs.insert(run.id.clone(), run.clone());
+                entry.seen.put(run.clone());
+                return Some(run.id);
             }
             PodOp::Stop { id, .. } | PodOp::Kill { id } => {
                 entry.seen.stopping.remove(id);
@@ -391,8 +398,9 @@ impl Machine {
                 self.disk.remove(uid);
                 entry.seen.released = true;
             }
-            PodOp::Probe { .. } | PodOp::Confirm => {}
+            PodOp::Probe { .. } | PodOp::Resize { .. } | PodOp::Confirm => {}
         }
+        None
     }
 
     fn run(&self, entry: &Entry, uid: &str, name: &str, attempt: u32, now: Timestamp) -> Option<Container> {
@@ -403,7 +411,7 @@ impl Machine {
             pod: PodRef { uid: uid.to_owned(), namespace: namespace.to_string(), name: pod.to_string() },
             name: name.to_owned(),
             attempt,
-            hash: container_hash(spec),
+            hash: container_hash(&spec),
             sandbox: entry.seen.sandbox.as_ref()?.id.clone(),
             image: spec.image.clone().unwrap_or_default(),
             image_id: "sha256:0".to_owned(),

@@ -1,11 +1,16 @@
 //! Checks invariants after each write, and at the end whether everything has reached its desired state.
+use crate::batch::Ledger;
+use crate::disruption::Losses;
+use crate::facts::{alive, owned, ready, replicas, share};
 use crate::net::{NAMESPACE, Net, Proc};
+use crate::set_check;
 use crate::store::Entry;
 use jiff::{SignedDuration, Timestamp};
-use model::{Object, Stored};
+use model::Object;
+use model::placement::needs::Needs;
+use model::placement::node::NodeInfo;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A node is given up only after it was silent for about so long; renewals that are still on their way don't count for it.
 const SILENCE: SignedDuration = SignedDuration::from_secs(33);
@@ -18,8 +23,13 @@ const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 pub struct Check {
     /// Whether nothing but a rollout happens: then Deployments keep what they promise exactly.
     pub peace: bool,
+    batch: Ledger,
+    /// What disruption budgets may not have counted yet.
+    pub losses: Losses,
     ended: BTreeSet<String>,
     bound: BTreeMap<String, String>,
+    /// Priorities of pods without a node, and when they got one or went.
+    unbound: BTreeMap<String, (i64, Option<Timestamp>)>,
     /// When each node's lease was renewed the last times.
     renewed: BTreeMap<String, Vec<Timestamp>>,
     /// The most pods that a Deployment was allowed lately.
@@ -38,35 +48,14 @@ pub fn describe(entry: &Entry) -> Option<String> {
         ("nodes", _) => {
             format!("taints={} cordoned={}", object.at(&["spec", "taints"]).unwrap_or(&Value::Null), object.at(&["spec", "unschedulable"]).is_some())
         }
-        ("deployments" | "replicasets", _) => {
+        ("jobs" | "cronjobs" | "poddisruptionbudgets", _) => format!("status={}", object.at(&["status"]).unwrap_or(&Value::Null)),
+        ("deployments" | "replicasets" | "statefulsets" | "daemonsets" | "replicationcontrollers", _) => {
             format!("spec={} status={}", object.int_at(&["spec", "replicas"]).unwrap_or(-1), object.at(&["status"]).unwrap_or(&Value::Null))
         }
         _ => "written".to_owned(),
     };
     let ending = if object.deletion_timestamp().is_some() { " ending" } else { "" };
     Some(format!("{key}@{} {what}{ending}", entry.object.revision))
-}
-
-pub(crate) fn ready(pod: &Object) -> bool {
-    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
-pub(crate) fn alive(pod: &Object) -> bool {
-    pod.deletion_timestamp().is_none() && !matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed")
-}
-
-fn share(value: Option<&Value>, of: i64, up: bool) -> i64 {
-    match value {
-        Some(Value::String(percent)) => {
-            let share = of * percent.trim_end_matches('%').parse::<i64>().unwrap_or_default();
-            if up { (share + 99) / 100 } else { share / 100 }
-        }
-        other => other.and_then(Value::as_i64).unwrap_or_default(),
-    }
-}
-
-pub(crate) fn replicas(object: &Object) -> i64 {
-    object.int_at(&["spec", "replicas"]).unwrap_or_default()
 }
 
 /// The most pods, and the fewest that are ready, that a Deployment promises while it rolls.
@@ -78,14 +67,26 @@ fn promised(deployment: &Object) -> (i64, i64) {
     (wanted + surge, wanted - if surge == 0 { unavailable.max(1) } else { unavailable })
 }
 
-fn owned<'a>(net: &'a Net, resource: &'a str, owner: &'a str) -> impl Iterator<Item = &'a Arc<Stored>> {
-    net.store.all(resource).filter(move |o| o.object().controller().is_some_and(|c| c.uid == owner))
-}
-
 /// The pods of a Deployment.
 pub(crate) fn pods<'a>(net: &'a Net, deployment: &'a Object) -> Vec<&'a Object> {
     let sets: BTreeSet<&str> = owned(net, "replicasets", deployment.uid()).map(|s| s.object().uid()).collect();
     net.store.all("pods").map(|p| p.object()).filter(|p| p.controller().is_some_and(|c| sets.contains(c.uid.as_str()))).collect()
+}
+
+fn preempted(pod: &Object) -> bool {
+    pod.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "DisruptionTarget" && c["reason"] == "PreemptionByScheduler")
+}
+
+/// The pods on a node ask for no more than it has.
+fn fits(node: &str, net: &Net) -> Result<(), String> {
+    let over = |p: &Object| matches!(p.str_at(&["status", "phase"]), "Succeeded" | "Failed");
+    let here = net.store.all("pods").filter(|p| p.object().str_at(&["spec", "nodeName"]) == node && !over(p.object()));
+    let asked: i64 = here.filter_map(|p| Needs::parse(p).ok()).map(|needs| needs.requests.exact.milli_cpu).sum();
+    let has = net.store.get("", "nodes", "", node).and_then(|n| NodeInfo::parse(n).ok()).map(|n| n.allocatable.milli_cpu);
+    match has.filter(|has| asked > *has) {
+        Some(has) => Err(format!("{node} has {has} m, and its pods ask for {asked} m")),
+        None => Ok(()),
+    }
 }
 
 impl Check {
@@ -102,6 +103,7 @@ impl Check {
         if entry.deleted {
             self.ended.insert(uid.to_owned());
         }
+        self.batch.written(entry, net, self.peace)?;
         match &*entry.object.key.resource {
             "pods" => self.pod(object, entry, net),
             "leases" => {
@@ -129,7 +131,30 @@ impl Check {
         if entry.old.as_ref().is_some_and(|old| over(old.object())) && !over(pod) {
             return Err(format!("{} had ended, and is {} again", entry.object.key, pod.str_at(&["status", "phase"])));
         }
-        if self.peace { self.kept(pod, net) } else { Ok(()) }
+        self.losses.written(pod, entry, net)?;
+        self.made_room(pod, entry, net.now)?;
+        let placed = !node.is_empty() && entry.old.as_ref().is_some_and(|old| old.object().str_at(&["spec", "nodeName"]).is_empty());
+        if self.peace {
+            self.kept(pod, net).and_then(|()| set_check::kept(pod, entry.old.is_none(), net))?;
+        }
+        if self.peace && placed { fits(node, net) } else { Ok(()) }
+    }
+
+    /// A pod goes for another one only if that is more important and has no node.
+    fn made_room(&mut self, pod: &Object, entry: &Entry, now: Timestamp) -> Result<(), String> {
+        let priority = |p: &Object| p.int_at(&["spec", "priority"]).unwrap_or_default();
+        let waits = !entry.deleted && pod.str_at(&["spec", "nodeName"]).is_empty();
+        match self.unbound.get_mut(pod.uid()) {
+            Some((_, until)) if !waits => _ = until.get_or_insert(now),
+            None if waits => _ = self.unbound.insert(pod.uid().to_owned(), (priority(pod), None)),
+            _ => {}
+        }
+        if !preempted(pod) || entry.old.as_ref().is_some_and(|old| preempted(old.object())) {
+            return Ok(());
+        }
+        let lately = |until: &Option<Timestamp>| until.is_none_or(|until| now.duration_since(until) < STALE);
+        let found = self.unbound.values().any(|(of, until)| *of > priority(pod) && lately(until));
+        if found { Ok(()) } else { Err(format!("{} goes, and nothing more important waits", entry.object.key)) }
     }
 
     /// In peace a Deployment never has fewer pods ready, nor more pods, than it promises.

@@ -50,9 +50,9 @@ impl Cluster {
             Event::Wake(Proc::Agent(i), epoch) => self.agent(i, epoch, Agent::woken),
             Event::Wake(Proc::User, _) => {}
             Event::Done(i, epoch, uid, op) => self.agent(i, epoch, |a, net| a.done(net, &uid, &op)),
-            Event::Crash(i, id) => {
+            Event::Exit(i, id, code) => {
                 if let Some(agent) = self.agents.get_mut(i) {
-                    agent.crashed(&mut self.net, &id);
+                    agent.exited(&mut self.net, &id, code);
                 }
             }
             Event::Trouble => {}

@@ -1,13 +1,15 @@
 //! One life of a simulated cluster, from its start to the end of everything in it.
 use crate::cluster::Cluster;
 use crate::net::{Event, Proc};
-use crate::{quiet, users};
+use crate::{batch, disruption, quiet, users};
 use jiff::SignedDuration;
 use rand::Rng;
 use std::fmt;
 
 /// How long it may take, in virtual time, until all is as it should be once nothing goes wrong any more: container restarts wait up to 5 minutes.
 const CALM: SignedDuration = SignedDuration::from_mins(20);
+/// How often all pods are evicted, as far as their budgets allow it.
+const EVICTIONS: usize = 4;
 /// More events than any seed needs.
 const EVENTS: usize = 400_000;
 
@@ -37,7 +39,7 @@ pub struct Life {
 }
 
 impl Life {
-    /// One whole life: trouble, then quiet, a rollout in peace, and the end of everything.
+    /// One whole life: trouble, then quiet, evictions and a rollout in peace, and the end of everything.
     ///
     /// # Errors
     /// [`Failure`] with what is wrong and what led to it.
@@ -56,6 +58,12 @@ impl Life {
         self.run_for(SignedDuration::from_secs(trouble))?;
         self.calm();
         self.settle("after the trouble")?;
+        self.cluster.check.losses.forget();
+        for _ in 0..EVICTIONS {
+            disruption::evict_all(&mut self.cluster.net);
+            self.run_for(SignedDuration::from_secs(7))?;
+        }
+        self.settle("after evictions in peace")?;
         self.cluster.check.peace = true;
         users::roll_all(&mut self.cluster.net);
         self.settle("after a rollout in peace")?;
@@ -90,6 +98,8 @@ impl Life {
         loop {
             // what users said before may still have been on its way
             users::uncordon(&mut self.cluster.net);
+            batch::resume(&mut self.cluster.net);
+            users::end_bursts(&mut self.cluster.net);
             self.run_for(SignedDuration::from_secs(5))?;
             let open = quiet::open(&self.cluster);
             if open.is_empty() {

@@ -50,8 +50,8 @@ pub enum Event {
     Wake(Proc, u32),
     /// A node has done something for a pod.
     Done(usize, u32, String, PodOp),
-    /// A container ends by itself.
-    Crash(usize, String),
+    /// A container ends by itself, with this exit code.
+    Exit(usize, String, i32),
     /// The next thing that users do, or that goes wrong.
     Trouble,
     /// A link is whole again.

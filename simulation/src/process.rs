@@ -7,9 +7,10 @@ use controllers::runtime::{Engine, Guard, Resource};
 use controllers::{Options, engine};
 use jiff::Timestamp;
 use model::{ApiError, Kinds, Object};
-use scheduler::core::{self, BindingResult, SchedulerOutput};
+use scheduler::core::{self, BindingResult, Reservation, SchedulerOutput};
 use scheduler::pod::PodInfo;
-use scheduler::schedule;
+use scheduler::requests::{self, Eviction};
+use scheduler::{inputs, schedule};
 use serde_json::json;
 use state_client::{Body, Change, PatchKind, Reply, Request, Verb};
 use std::collections::BTreeMap;
@@ -286,25 +287,72 @@ pub struct SchedulerProcess {
     writing: usize,
 }
 
-/// Bindings on their way; none for writes of conditions.
-pub type PendingBindings = Option<Vec<(Arc<PodInfo>, Arc<str>)>>;
+/// What the scheduler waits for.
+pub enum SchedulerRequest {
+    /// Bindings.
+    Bindings(Vec<(Arc<PodInfo>, Arc<str>)>),
+    /// Victims are told why they go,
+    Conditions(Vec<Eviction>),
+    /// and to go.
+    Deletions(Vec<Eviction>),
+    /// What comes before bindings.
+    Reservations(Vec<Reservation>),
+    /// Statuses of pods without a node: whatever comes of it.
+    Refusals(Vec<Arc<str>>),
+}
+
+type Sends = Vec<(Vec<Request>, SchedulerRequest)>;
 
 impl SchedulerProcess {
     /// One that has seen nothing.
     pub fn new(seed: u64) -> Self {
         Self { seed, core: core::SchedulerCore::new(seed), synced: 0, writing: 0 }
     }
+
+    fn carry_out(&mut self, output: SchedulerOutput, now: Timestamp) -> Sends {
+        let SchedulerOutput { bindings, refusals, evictions, reservations } = output;
+        let binding = bindings.iter().map(|(pod, node)| requests::binding(pod, node)).collect();
+        let conditions = evictions.iter().map(|e| e.condition(now)).collect();
+        let before = reservations.iter().flat_map(|r| &r.writes).map(scheduler::writes::Write::request).collect();
+        let (uids, statuses) = refusals.into_iter().unzip();
+        self.send(vec![
+            (binding, SchedulerRequest::Bindings(bindings)),
+            (statuses, SchedulerRequest::Refusals(uids)),
+            (conditions, SchedulerRequest::Conditions(evictions)),
+            (before, SchedulerRequest::Reservations(reservations)),
+        ])
+    }
+
+    fn send(&mut self, mut all: Sends) -> Sends {
+        all.retain(|(requests, _)| !requests.is_empty());
+        self.writing += all.len();
+        all
+    }
+
+    /// Those that say why they go are told to; the others stay.
+    fn tell(&mut self, evictions: Vec<Eviction>, results: Results) -> Sends {
+        let (mut told, mut failed) = (Vec::new(), Vec::new());
+        for (eviction, result) in evictions.into_iter().zip(results) {
+            match result {
+                Ok(_) => told.push(eviction),
+                Err(error) => failed.push((eviction, Err(error))),
+            }
+        }
+        self.core.evicted(failed);
+        let deletions = told.iter().map(Eviction::deletion).collect();
+        self.send(vec![(deletions, SchedulerRequest::Deletions(told))])
+    }
 }
 
 impl ProcessLogic for SchedulerProcess {
-    type Pending = PendingBindings;
+    type Pending = SchedulerRequest;
 
     fn fresh(&self, _: &mut Net) -> Self {
         Self::new(self.seed.wrapping_add(1))
     }
 
     fn feeds(&self) -> Vec<Feed> {
-        ["namespaces", "nodes", "pods"].into_iter().map(|r| Feed::new("", r, None)).collect()
+        inputs::watched().into_iter().map(|w| Feed::new(w.group, w.resource, None)).collect()
     }
 
     fn shown(&mut self, net: &Net, _: &(String, String), changes: Vec<Change>, _: u64) {
@@ -312,26 +360,41 @@ impl ProcessLogic for SchedulerProcess {
         self.core.apply(changes, net.now);
     }
 
-    fn replied(&mut self, net: &mut Net, pending: PendingBindings, results: Results) -> Vec<(Vec<Request>, PendingBindings)> {
+    fn replied(&mut self, net: &mut Net, pending: SchedulerRequest, results: Results) -> Sends {
         self.writing -= 1;
-        let both = pending.into_iter().flatten().zip(results);
-        self.core.written(both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(drop) }).collect(), net.now);
+        match pending {
+            SchedulerRequest::Bindings(bindings) => {
+                let both = bindings.into_iter().zip(results);
+                self.core.written(both.map(|((pod, node), result)| BindingResult { pod, node, result: result.map(drop) }).collect(), net.now);
+            }
+            SchedulerRequest::Conditions(evictions) => return self.tell(evictions, results),
+            SchedulerRequest::Deletions(evictions) => {
+                self.core.evicted(evictions.into_iter().zip(results).map(|(eviction, result)| (eviction, result.map(drop))).collect());
+            }
+            SchedulerRequest::Reservations(reservations) => {
+                let mut results = results.into_iter().map(|r| r.map(|reply| if let Reply::Object { object, .. } = reply { object.revision } else { 0 }));
+                let reserved = reservations.into_iter().map(|r| {
+                    let own = results.by_ref().take(r.writes.len()).collect();
+                    (r, own)
+                });
+                let output = self.core.reserved(reserved.collect(), net.now);
+                return self.carry_out(output, net.now);
+            }
+            SchedulerRequest::Refusals(uids) => self.core.refused(&uids),
+        }
         Vec::new()
     }
 
-    fn turn(&mut self, net: &mut Net) -> Vec<(Vec<Request>, PendingBindings)> {
+    fn turn(&mut self, net: &mut Net) -> Sends {
         self.core.move_due(net.now);
         drop(self.core.notes());
-        let mut all = Vec::new();
-        while self.synced >= 3 && self.writing < 4 && self.core.is_ready() {
+        let output = self.core.come_about(net.now);
+        let mut all = self.carry_out(output, net.now);
+        while self.synced >= inputs::watched().len() && self.writing < 4 && self.core.is_ready() {
             let (mut snapshot, pods, seed) = self.core.take(4096, net.now);
             let decisions = schedule(&mut snapshot, &pods, seed);
-            let SchedulerOutput { bindings, refusals } = self.core.decided(snapshot, decisions, net.now);
-            let requests: Vec<Request> = bindings.iter().map(|(pod, node)| core::binding(pod, node)).collect();
-            for (requests, pending) in [(requests, Some(bindings)), (refusals, None)].into_iter().filter(|(r, _)| !r.is_empty()) {
-                self.writing += 1;
-                all.push((requests, pending));
-            }
+            let output = self.core.decided(snapshot, decisions, net.now);
+            all.extend(self.carry_out(output, net.now));
         }
         all
     }

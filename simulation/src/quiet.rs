@@ -1,7 +1,9 @@
 //! What is not yet as it should be, once nothing goes wrong any more.
-use crate::check::{alive, pods, ready, replicas};
+use crate::check::pods;
 use crate::cluster::Cluster;
+use crate::facts::{alive, ready, replicas};
 use crate::net::{NAMESPACE, Net};
+use crate::set_check;
 use crate::storage;
 use crate::users::OUTSIDE;
 use model::{Object, Stored};
@@ -15,6 +17,7 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     for deployment in net.store.all("deployments") {
         deployment_open(net, deployment.object(), &mut open);
     }
+    set_check::open(net, &mut open);
     let uids: BTreeSet<&str> = net.store.objects.values().map(|o| o.object().uid()).collect();
     for (key, stored) in &net.store.objects {
         let object = stored.object();
@@ -29,8 +32,13 @@ pub fn open(cluster: &Cluster) -> Vec<String> {
     for pod in net.store.all("pods").map(|p| p.object()).filter(|p| alive(p) && !ready(p)) {
         open.push(format!("pod {} is not ready: {}", pod.name(), pod.at(&["status"]).unwrap_or(&Value::Null)));
     }
+    for pod in net.store.all("pods").map(|p| p.object()).filter(|p| !p.str_at(&["status", "nominatedNodeName"]).is_empty()) {
+        open.push(format!("room is still kept for pod {} on {}", pod.name(), pod.str_at(&["status", "nominatedNodeName"])));
+    }
     nodes_open(cluster, &mut open);
     mirror_open(net, &mut open);
+    crate::batch::open(net, &mut open);
+    crate::disruption::open(net, &mut open);
     tokens_open(net, &mut open);
     storage::open(net, &mut open);
     open

@@ -6,6 +6,7 @@ use state::admission::service::Ranges;
 use state::admission::{Admission, Admit};
 use state::authz::Authorizer;
 use state::deletion::{self, DeletionOptions, DeletionPlan};
+use state::eviction::{self, BUDGETS, Eviction};
 use state::lookup::ObjectLookup;
 use state::subresource::binding;
 use state::write::{self, WriteOf};
@@ -105,6 +106,7 @@ impl Store {
             (Verb::Create, Some(Subresource::BINDING), Body::Object(body)) => {
                 self.change(&kind, &key, sub, &|old| binding::apply(body, old, now)).map(|_| success())
             }
+            (Verb::Create, Some(Subresource::EVICTION), _) => self.evict(&kind, &key, now),
             (Verb::Create, _, Body::Object(object)) => self.create(&kind, key, (**object).clone(), now),
             (Verb::Update, _, Body::Object(object)) => self.change(&kind, &key, sub, &|_| Ok((**object).clone())),
             (Verb::Patch, _, Body::Patch(how, bytes)) => self.change(&kind, &key, sub, &|old| match how {
@@ -180,7 +182,23 @@ impl Store {
     fn delete(&mut self, kind: &Kind, key: &Key, asked: &DeletionOptions, now: Timestamp) -> Result<Reply, ApiError> {
         let old = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
         deletion::check_preconditions(kind, old.object(), asked)?;
-        match deletion::plan(kind, old.object(), asked, now) {
+        let plan = deletion::plan(kind, old.object(), asked, now);
+        self.end(key, old, plan)
+    }
+
+    /// A pod and what its eviction takes of its budget are written together.
+    fn evict(&mut self, kind: &Kind, key: &Key, now: Timestamp) -> Result<Reply, ApiError> {
+        let pod = self.objects.get(key).cloned().ok_or_else(|| not_found(key))?;
+        let budgets = self.list(BUDGETS.0, BUDGETS.1, &key.namespace);
+        if let Eviction::Counted(budget) = eviction::judge(pod.object(), &budgets, now)? {
+            self.put(Key::new(BUDGETS.0, BUDGETS.1, key.namespace.clone(), budget.name()), *budget)?;
+        }
+        let plan = eviction::ending(kind, pod.object(), &DeletionOptions::default(), now);
+        self.end(key, pod, plan)
+    }
+
+    fn end(&mut self, key: &Key, old: Arc<Stored>, plan: DeletionPlan) -> Result<Reply, ApiError> {
+        match plan {
             DeletionPlan::Pending => Ok(replied(old)),
             DeletionPlan::Mark(object) => self.put(key.clone(), object).map(replied),
             DeletionPlan::Remove(object) => self.bury(key, object).map(replied),

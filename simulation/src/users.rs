@@ -1,26 +1,51 @@
 //! The random actions of users, and the faults.
+use crate::ask::{act, delete, merge, names, object};
+use crate::batch;
 use crate::cluster::Cluster;
+use crate::disruption;
 use crate::net::{Event, NAMESPACE, NODES, Net, Proc};
+use crate::sets;
 use crate::storage;
-use model::Object;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use serde_json::{Value, json};
-use state_client::{Body, Options, PatchKind, Propagation, Request, Verb};
-
-fn act(net: &mut Net, request: Request) {
-    net.send(Proc::User, 0, vec![request]);
-}
-
-fn object(value: Value) -> Body {
-    Body::Object(Box::new(Object::from_value(value).unwrap_or_default()))
-}
+use state_client::{Options, Propagation, Request, Verb};
 
 /// Makes what is there from the beginning.
 pub fn namespaces(net: &mut Net) {
     for name in ["kube-system", "kube-node-lease", NAMESPACE] {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         act(net, Request::new(Verb::Create, "", "namespaces", "", "").body(object(namespace)));
+    }
+    for (name, value) in PRIORITIES {
+        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value});
+        act(net, Request::new(Verb::Create, "scheduling.k8s.io", "priorityclasses", "", "").body(object(class)));
+    }
+}
+
+/// How important pods may be.
+const PRIORITIES: [(&str, i64); 3] = [("low", -10), ("high", 1000), ("higher", 2000)];
+
+/// A great pod that others have to go for, or the end of one.
+fn burst(net: &mut Net) {
+    let name = format!("burst{}", net.random.random_range(0..5));
+    if net.random.random_range(0..4) == 0 {
+        return act(net, delete(("", "pods"), NAMESPACE, &name, Options::default()));
+    }
+    let class = ["high", "higher"].into_iter().choose(&mut net.random);
+    let cpu = ["1", "2", "3500m"].into_iter().choose(&mut net.random);
+    let container = json!({"name": "c", "image": "v0", "resources": {"requests": {"cpu": cpu}}});
+    let spec = json!({"containers": [container], "priorityClassName": class, "terminationGracePeriodSeconds": net.random.random_range(0..10)});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec});
+    act(net, Request::new(Verb::Create, "", "pods", NAMESPACE, "").body(object(pod)));
+}
+
+/// Deletes the great pods.
+pub fn end_bursts(net: &mut Net) {
+    let bursts = net.store.all("pods").map(|p| p.object()).filter(|p| p.name().starts_with("burst") && p.deletion_timestamp().is_none());
+    let names: Vec<String> = bursts.map(|p| p.name().to_owned()).collect();
+    for name in names {
+        act(net, delete(("", "pods"), NAMESPACE, &name, Options::default()));
     }
 }
 
@@ -29,30 +54,24 @@ fn deployment(net: &mut Net, name: &str) -> Value {
     let (surge, unavailable) =
         [(json!(1), json!(0)), (json!("25%"), json!("25%")), (json!(0), json!(1)), (json!(2), json!(2))].into_iter().choose(random).unwrap_or_default();
     let seconds = random.random_range(1..40);
+    let class = [None, Some("low"), Some("high")].into_iter().choose(random).flatten();
     let tolerations: Vec<Value> = ["not-ready", "unreachable"]
         .map(|t| json!({"key": format!("node.kubernetes.io/{t}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}))
         .into();
     let labels = json!({"app": name});
     let container = json!({"name": "c", "image": "v0", "resources": {"requests": {"cpu": "500m"}}});
+    let mut spec = json!({"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": random.random_range(0..10)});
+    if let Some(class) = class {
+        spec["priorityClassName"] = class.into();
+    }
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {
             "replicas": random.random_range(1..7), "selector": {"matchLabels": labels}, "minReadySeconds": random.random_range(0..2) * 3,
             "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": random.random_range(0..10)},
-            },
+            "template": {"metadata": {"labels": labels}, "spec": spec},
         },
     })
-}
-
-fn merge(resource: (&str, &str), namespace: &str, name: &str, patch: &Value) -> Request {
-    Request::new(Verb::Patch, resource.0, resource.1, namespace, name).body(Body::Patch(PatchKind::Merge, patch.to_string().into()))
-}
-
-fn delete(resource: (&str, &str), namespace: &str, name: &str, options: Options) -> Request {
-    Request { options, ..Request::new(Verb::Delete, resource.0, resource.1, namespace, name) }
 }
 
 const DEPLOYMENTS: (&str, &str) = ("apps", "deployments");
@@ -63,25 +82,25 @@ fn roll(net: &mut Net, name: &str) {
     act(net, merge(DEPLOYMENTS, NAMESPACE, name, &patch));
 }
 
-fn names(net: &Net, resource: &str) -> Vec<String> {
-    net.store.all(resource).filter(|o| matches!(&*o.key.namespace, "" | NAMESPACE)).map(|o| o.key.name.to_string()).collect()
-}
-
-/// Gives every Deployment another template.
+/// Gives every workload another template.
 pub fn roll_all(net: &mut Net) {
     net.say("-- a rollout in peace --");
     for name in names(net, "deployments") {
         roll(net, &name);
     }
+    sets::roll_all(net);
+    (0..3).for_each(|_| batch::make(net));
 }
 
-/// Deletes every Deployment.
+/// Deletes every workload.
 pub fn delete_all(net: &mut Net) {
     net.say("-- everything is deleted --");
+    batch::delete_all(net);
     for name in names(net, "deployments") {
         let propagation = [Some(Propagation::Foreground), Some(Propagation::Background)].into_iter().choose(&mut net.random).flatten();
         act(net, delete(DEPLOYMENTS, NAMESPACE, &name, Options { propagation, ..Options::default() }));
     }
+    sets::delete_all(net);
     storage::delete_all(net);
     // what was orphaned before belongs to nobody
     for name in names(net, "replicasets") {
@@ -114,11 +133,15 @@ pub fn trouble(cluster: &mut Cluster) {
     if !cluster.net.chaos {
         return;
     }
-    match cluster.net.random.random_range(0..25) {
+    match cluster.net.random.random_range(0..43) {
         what @ 0..10 => user(&mut cluster.net, what),
         what @ 10..17 => fault(cluster, what),
-        21.. => storage::user(&mut cluster.net),
-        what => beside(&mut cluster.net, what),
+        what @ 17..21 => beside(&mut cluster.net, what),
+        21..27 => sets::user(&mut cluster.net),
+        27..32 => batch::user(&mut cluster.net),
+        32..36 => disruption::user(&mut cluster.net),
+        36..40 => storage::user(&mut cluster.net),
+        _ => burst(&mut cluster.net),
     }
     let next = cluster.net.random.random_range(200..12_000);
     cluster.net.after(next, Event::Trouble);
@@ -227,7 +250,7 @@ fn fault(cluster: &mut Cluster, what: u32) {
         _ => {
             let all: Vec<(usize, String)> = cluster.agents.iter().enumerate().flat_map(|(i, a)| a.containers().into_iter().map(move |c| (i, c))).collect();
             if let Some((node, id)) = all.into_iter().choose(&mut cluster.net.random) {
-                cluster.net.after(0, Event::Crash(node, id));
+                cluster.net.after(0, Event::Exit(node, id, 1));
             }
         }
     }

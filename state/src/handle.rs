@@ -72,6 +72,12 @@ impl Pipeline {
             call.admitted.take_seat().await?;
         }
         let body = std::mem::replace(body, Body::None);
+        if let Some(of) = &call.kind.derived_from {
+            return Box::pin(self.read_derived(call, of)).await;
+        }
+        if let Some(sub) = call.sub.filter(|sub| sub.is_proxy()) {
+            return Box::pin(self.proxy(call, sub, body)).await;
+        }
         match call.verb {
             Verb::Get => Box::pin(self.get(call)).await,
             Verb::List => Box::pin(self.list(call)).await,

@@ -3,7 +3,7 @@
 //! * [`store`]: the log, its cache, its watch feed;
 //! * [`pipeline`]: authorise, admit, default, validate, commit; [`serve()`] puts it on the bus;
 //! * [`flow_control`]: room for what is asked, so that nobody occupies what others need;
-//! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`subresource`], [`selection`]: pure halves of the verbs.
+//! * [`authz`]: who may do what; [`admission`]: what a write must pass; [`deletion`], [`eviction`], [`subresource`], [`selection`]: pure halves of the verbs.
 pub mod admission;
 mod allow;
 mod audit;
@@ -13,6 +13,8 @@ mod bootstrap;
 mod claimant;
 mod claims;
 pub mod deletion;
+mod derived;
+pub mod eviction;
 mod fencing;
 pub mod flow_control;
 mod form;
@@ -27,6 +29,7 @@ pub mod metrics;
 mod node_name;
 pub mod pipeline;
 mod policy_watch;
+mod quota;
 mod reply;
 mod request_context;
 mod routes;

@@ -5,10 +5,12 @@ use crate::admission::service::Ranges;
 use crate::admission::service_account::PATIENCE;
 use crate::authz::Authorizer;
 use crate::claimant::Claimant;
+use crate::derived::Usages;
 use crate::fencing::FencingCheck;
 use crate::flow_control::{FlowControl, PriorityLevels};
 use crate::known::Known;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::subresource::token::{TokenKeys, Tokens};
@@ -57,6 +59,7 @@ struct Inner {
     webhooks: Arc<Webhooks>,
     tokens: Option<Tokens>,
     claimant: Claimant,
+    quotas: Quotas,
     routes: Routes,
     fences: FencingCheck,
     requests: FlowControl,
@@ -64,6 +67,7 @@ struct Inner {
     watches: FlowControl,
     searches: FlowControl,
     metrics: Metrics,
+    usages: Usages,
 }
 
 /// The pipeline. Cheap to clone.
@@ -80,6 +84,7 @@ impl Pipeline {
         let authorizer = Authorizer::new(Arc::new(Known { store: store.clone(), routes: routes.clone() }));
         let tokens = options.token_keys.as_ref().map(Tokens::new).transpose()?;
         let admission = Admission::new(authorizer.clone(), options.ranges, options.pod_security, tokens.clone(), options.patience);
+        let quotas = Quotas::new(store.clone());
         Ok(Self(Arc::new(Inner {
             store,
             kinds: options.kinds,
@@ -89,6 +94,7 @@ impl Pipeline {
             webhooks: Arc::default(),
             tokens,
             claimant: Claimant::new(options.identity),
+            quotas,
             routes,
             fences: FencingCheck::new(leases),
             requests: FlowControl::new(options.rooms),
@@ -96,11 +102,15 @@ impl Pipeline {
             watches: FlowControl::new(PriorityLevels::of_watches()),
             searches: FlowControl::new(PriorityLevels::of_searches()),
             metrics: Metrics::default(),
+            usages: Usages::default(),
         })))
     }
 
     pub(crate) fn claimant(&self) -> &Claimant {
         &self.0.claimant
+    }
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
@@ -134,6 +144,10 @@ impl Pipeline {
     }
     pub(crate) fn searches(&self) -> &FlowControl {
         &self.0.searches
+    }
+    /// What nodes said that they and their pods use.
+    pub(crate) fn usages(&self) -> &Usages {
+        &self.0.usages
     }
     /// What was asked so far.
     pub fn metrics(&self) -> &Metrics {

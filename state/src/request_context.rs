@@ -165,6 +165,8 @@ impl RequestContext {
     /// Kubernetes' verb for what is done. Streams are authorised as their effect: reading a log is a `get`, running something a `create`.
     fn rbac_verb(&self) -> &'static str {
         match (self.verb, self.sub) {
+            // a method without a verb is allowed by rules for all of them only
+            (Verb::Connect, Some(sub)) if sub.is_proxy() => "",
             (Verb::Connect, Some(sub)) => sub.connection_verb(),
             (verb, _) => verb.name(),
         }
@@ -216,6 +218,7 @@ impl RequestContext {
 fn allowed(kind: &Kind, sub: Option<Subresource>, verb: Verb) -> bool {
     match sub {
         None => kind.verbs.contains(&verb.name()),
+        Some(sub) if sub.is_proxy() => verb == Verb::Connect || sub.verbs().contains(&verb.name()),
         Some(sub) if sub.connects() => matches!(verb, Verb::Connect | Verb::Get | Verb::Create),
         Some(sub) => sub.verbs().contains(&verb.name()),
     }

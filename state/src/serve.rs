@@ -70,8 +70,11 @@ pub async fn serve(bus: &Bus, store: Store, options: PipelineOptions) -> Result<
     store.vital("definitions", &stop, kinds_watch::follow(store.clone(), pipeline.clone()));
     store.vital("routes", &stop, pipeline.routes().clone().run(store.clone()));
     store.vital("claims", &stop, pipeline.clone().sweep_claims());
+    store.vital("quotas", &stop, pipeline.quotas().clone().sweep());
     pipeline.take_back_claims().await.map_err(ServeError::Bootstrap)?;
     bootstrap::ensure(&pipeline).await.map_err(ServeError::Bootstrap)?;
+    let said = bus.listen().await?;
+    store.vital("usages", &stop, pipeline.clone().follow_usages(said));
     let instance = bus.caller().name.clone();
     let api = pipeline.clone();
     let api = bus.serve(&instance, CONCURRENCY, move |asked: Incoming<Box<Request>>| {

@@ -127,7 +127,7 @@ pub fn propose_change(of: &WriteOf<'_>, new: &mut Object, old: &Object) -> Resul
 /// What of a proposal the request's address covers, with its defaults; the rest stays as it was.
 pub fn cover(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
     let mut new = part(of, new, old);
-    if of.sub.is_none() {
+    if of.sub.is_none_or(Subresource::is_desired) {
         default(of, &mut new);
     }
     new
@@ -149,7 +149,7 @@ pub fn taken(of: &WriteOf<'_>, mut new: Object, before: &Object, old: Option<&Ob
         new.set(&["metadata", "name"], before.name());
     }
     let mut new = old.map_or_else(|| new.clone(), |old| part(of, new.clone(), old));
-    if of.sub.is_none() {
+    if of.sub.is_none_or(Subresource::is_desired) {
         default(of, &mut new);
     }
     Ok(new)
@@ -220,7 +220,10 @@ fn changed_object(of: &WriteOf<'_>, new: &Object, old: &Object) -> Result<(), Ap
     let mut causes = model_meta::validate_update(new, old);
     causes.extend(of.row.schema.builtin().map(|name| rules::validate_update(name, new, old)).unwrap_or_default());
     causes.extend(new_causes(of, new, old));
-    causes.extend(of.kind.strategy.validate_update(new, old));
+    causes.extend(match of.sub {
+        Some(part) => of.kind.strategy.validate_part(part, new, old),
+        None => of.kind.strategy.validate_update(new, old),
+    });
     refuse(of, new, causes)
 }
 
@@ -305,7 +308,7 @@ fn part(of: &WriteOf<'_>, new: Object, old: &Object) -> Object {
     match (of.sub, of.sub.map(Subresource::effect)) {
         (None, _) if of.row.has(Subresource::STATUS) => with(new, &["status"], old),
         (Some(Subresource::STATUS), _) => status_of(new, old, of.row.strategy.status_has_metadata()),
-        (_, Some(Effect::Part(field))) => with(old.clone(), field, &new),
+        (Some(sub), Some(Effect::Part(field))) => of.row.strategy.narrow(sub, with(old.clone(), field, &new), old.clone()),
         _ => new,
     }
 }

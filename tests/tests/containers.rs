@@ -66,6 +66,76 @@ fn sessions_reach_containers() {
     attached_output_and_input(&cluster);
     a_terminal_follows_its_window(&cluster, &["attach", "-it", "screen"]);
     stdin_that_is_given_once(&cluster);
+    containers_that_are_added(&cluster);
+    requests_that_are_passed_on(&cluster);
+}
+
+/// `kubectl debug`: a container that is added sees its target's processes, runs once, and stays as it was added.
+fn containers_that_are_added(cluster: &Cluster) {
+    let debug = |more: &[&str]| cluster.k(&[&["debug", "shell", "--image=localhost/busybox:1", "--profile=general", "-q"], more].concat());
+    debug(&["-c", "looks", "--target=c", "--", "sh", "-c", "ps; sleep 100000"]);
+    eventually("the target's processes are seen", MINUTE, || {
+        let seen = cluster.kubectl(&["logs", "shell", "-c", "looks"]).output().unwrap();
+        let text = String::from_utf8_lossy(&seen.stdout).into_owned();
+        if text.contains("sleep 100000") && text.contains("    1 ") { Ok(()) } else { Err(text) }
+    });
+    assert!(cluster.k(&["exec", "shell", "-c", "looks", "--", "cat", "/proc/1/cmdline"]).starts_with("sleep"));
+    debug(&["-c", "ends", "--", "sh", "-c", "exit 3"]);
+    let ended = eventually("it ends", MINUTE, || {
+        let pod = cluster.get(&["pod", "shell"]);
+        let all = pod["status"]["ephemeralContainerStatuses"].as_array().cloned().unwrap_or_default();
+        let status = all.into_iter().find(|s| s["name"] == "ends").unwrap_or_default();
+        if status["state"]["terminated"].is_object() { Ok(status) } else { Err(status.to_string()) }
+    });
+    assert_eq!((&ended["state"]["terminated"]["exitCode"], &ended["restartCount"]), (&3.into(), &0.into()));
+    let patch = |patch: &str| cluster.k_fails(&["patch", "pod", "shell", "--subresource=ephemeralcontainers", "-p", patch]);
+    let refused = patch(r#"{"spec":{"ephemeralContainers":[{"name":"ends","image":"other"}]}}"#);
+    assert!(refused.contains("existing ephemeral containers \"ends\" may not be changed"), "{refused}");
+    let refused = patch(r#"{"spec":{"ephemeralContainers":[{"name":"x","image":"i","targetContainerName":"none"}]}}"#);
+    assert!(refused.contains("spec.ephemeralContainers[0].targetContainerName: Not found: \"none\""), "{refused}");
+}
+
+const SERVED: &str = "
+{apiVersion: v1, kind: Pod, metadata: {name: served, labels: {app: served}}, spec: {terminationGracePeriodSeconds: 0, containers: [
+  {name: c, image: 'localhost/web:v1', ports: [{containerPort: 8080, name: web}], readinessProbe: {httpGet: {port: 8080, path: /cgi-bin/who}, periodSeconds: 1}}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: hostly}, spec: {hostNetwork: true, terminationGracePeriodSeconds: 0, containers: [
+  {name: c, image: 'localhost/busybox:1', command: [sleep, '100001']}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: served}, spec: {selector: {app: served}, ports: [{name: http, port: 80, targetPort: web}]}}
+";
+
+/// `pods/proxy` and `services/proxy` lead to pods, and nowhere else.
+fn requests_that_are_passed_on(cluster: &Cluster) {
+    cluster.apply(SERVED);
+    ready(cluster, "served");
+    ready(cluster, "hostly");
+    let get = |path: &str| cluster.http("GET", &format!("/api/v1/namespaces/default/{path}"), &[], None);
+    cluster.k(&["exec", "served", "--", "sh", "-c", "echo '<a href=\"/x\">x</a>' > /www/page.html; echo '<a href=\"/x\">x</a>' > /www/page.txt"]);
+    for path in ["pods/served", "pods/served:8080", "pods/http:served:8080", "services/served", "services/served:http", "services/served:80"] {
+        eventually("it answers", MINUTE, || {
+            let answer = get(&format!("{path}/proxy/cgi-bin/who"));
+            if answer.code == 200 && answer.text.contains("v1 from") { Ok(()) } else { Err(format!("{path}: {} {}", answer.code, answer.text)) }
+        });
+        let page = get(&format!("{path}/proxy/page.html")).text;
+        assert_eq!(page, format!("<a href=\"/api/v1/namespaces/default/{path}/proxy/x\">x</a>\n"));
+    }
+    assert_eq!(get("pods/served/proxy/page.txt").text, "<a href=\"/x\">x</a>\n");
+    assert_eq!(get("pods/served/proxy").code, 301);
+    assert_eq!(get("pods/served/proxy/none").code, 404);
+    let refused = [
+        ("pods/hostly:22/proxy/", 400, "address not allowed"),
+        ("pods/served:1/proxy/", 503, "error trying to reach service"),
+        ("pods/ftp:served:21/proxy/", 400, "invalid pod request"),
+        ("services/served:other/proxy/", 503, "no service port \\\"other\\\" found"),
+        ("services/kubernetes/proxy/", 503, "no endpoints available"),
+    ];
+    for (path, code, why) in refused {
+        let answer = get(path);
+        assert!(answer.code == code && answer.text.contains(why), "{path}: {} {}", answer.code, answer.text);
+    }
+    let reader = cluster.http("POST", "/api/v1/namespaces/default/pods/served/proxy/", &["Impersonate-User: nobody"], None);
+    assert!(reader.code == 403 && reader.text.contains("cannot create resource \\\"pods/proxy\\\""), "{}", reader.text);
 }
 
 fn commands_end_with_their_code(cluster: &Cluster) {
@@ -240,6 +310,7 @@ fn limits_hold() {
     assert!(quota == "50000" || quota == "50000 100000", "{quota}");
     let shares = cgroup(&cluster, "cpu", "cpu.shares", "cpu.weight");
     assert!(shares == "256" || shares == "10", "{shares}");
+    a_size_that_changes(&cluster);
     let ended = |pod: &str| {
         let end = status(&cluster, pod, "it is killed", |s| s["state"]["terminated"]["reason"].as_str().map(|_| s["state"]["terminated"].clone()));
         (end["reason"].as_str().unwrap().to_owned(), end["exitCode"].as_i64())
@@ -248,6 +319,37 @@ fn limits_hold() {
     ready(&cluster, "killed");
     cluster.machines[0].sh("kill -9 $(pgrep -xf 'sleep 90001')");
     assert_eq!(ended("killed"), ("Error".to_owned(), Some(137)));
+}
+
+/// `kubectl patch --subresource resize`: a container gets another size while it runs, or waits for it.
+fn a_size_that_changes(cluster: &Cluster) {
+    let id = cluster.get(&["pod", "limited"])["status"]["containerStatuses"][0]["containerID"].clone();
+    let size = |cpu: &str, memory: &str| {
+        format!(r#"{{"spec":{{"containers":[{{"name":"c","resources":{{"requests":{{"cpu":"{cpu}"}},"limits":{{"cpu":"2","memory":"{memory}"}}}}}}]}}}}"#)
+    };
+    let resize = |patch: &str| cluster.k(&["patch", "pod", "limited", "--subresource=resize", "-p", patch]);
+    resize(&size("300m", "48Mi"));
+    let status = status(cluster, "limited", "it has the size", |s| (s["resources"]["limits"]["memory"] == "48Mi").then(|| s.clone()));
+    assert_eq!((&status["containerID"], &status["restartCount"], &status["allocatedResources"]["cpu"]), (&id, &0.into(), &"300m".into()));
+    assert_eq!(cgroup(cluster, "memory", "memory.limit_in_bytes", "memory.max"), (48 << 20).to_string());
+    has_event(cluster, "limited", "ResizeCompleted", "Pod resize completed");
+    resize(&size("1000", "48Mi").replace("\"cpu\":\"2\"", "\"cpu\":\"1000\""));
+    let pending = eventually("it is said why not", MINUTE, || {
+        let pod = cluster.get(&["pod", "limited"]);
+        let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.into_iter().find(|c| c["type"] == "PodResizePending").ok_or_else(|| pod["status"].to_string())
+    });
+    assert_eq!((&pending["status"], &pending["reason"]), (&"True".into(), &"Infeasible".into()), "{pending}");
+    let refused = cluster.k_fails(&[
+        "patch",
+        "pod",
+        "limited",
+        "--subresource=resize",
+        "--type=json",
+        "-p",
+        r#"[{"op":"remove","path":"/spec/containers/0/resources"}]"#,
+    ]);
+    assert!(refused.contains("resource limits cannot be removed"), "{refused}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The bearer token that a browser puts among a WebSocket's subprotocols, because it can't send an `Authorization`. Pure.
 use crate::stream::protocols::{self, Upgrade};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use model::ApiError;
 
 /// What the subprotocol that carries a token begins with; the token follows in base64url without padding.
@@ -30,10 +30,18 @@ pub fn token(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     }
 }
 
+/// Takes a token from among the subprotocols: it is nobody's further on.
+pub fn forget(headers: &mut HeaderMap) {
+    let others: Vec<&str> = protocols::words(headers, header::SEC_WEBSOCKET_PROTOCOL).filter(|p| !p.starts_with(PREFIX)).collect();
+    match HeaderValue::from_str(&others.join(", ")) {
+        Ok(value) if !others.is_empty() => _ = headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value),
+        _ => _ = headers.remove(header::SEC_WEBSOCKET_PROTOCOL),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn of(upgrade: &'static str, protocols: &[&str]) -> Result<Option<String>, u16> {
         let mut headers =

@@ -71,6 +71,7 @@ pub fn read(api: &Api, message: &ClientRequest) -> Result<Asked, ApiError> {
         name: wanted.name.clone(),
         subresource: wanted.subresource.clone(),
         watch: watches,
+        rest: String::new(),
     };
     let stream = watches || wanted.subresource == "log";
     Ok(Asked { request: ApiRequest { request, user, query: Query::of(parameters) }, path, stream })

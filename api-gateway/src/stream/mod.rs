@@ -15,6 +15,8 @@ pub mod spdy;
 pub mod transport;
 pub mod upgrade;
 
+pub(crate) use node::{NodeDialer, NodeStream};
+
 use crate::request::{ApiRequest, Context, Resolved};
 use crate::respond::Body;
 use bytes::Bytes;

@@ -134,7 +134,7 @@ async fn node(opening: Opening<NodeRequest>) {
             }
             stream.send(FromNode::Exit(if options.command.is_empty() { 0 } else { 7 })).await.ok();
         }
-        NodeAction::PortForward { .. } => {
+        NodeAction::PortForward { .. } | NodeAction::Dial { .. } => {
             while let Ok(Some(ToNode::Data(data))) = stream.recv().await {
                 stream.send(FromNode::Data(data)).await.ok();
             }

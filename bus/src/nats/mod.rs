@@ -16,6 +16,7 @@
 //!   write each part, and publishes it by `transport` and `clients`. What keeps a stream going (credit, signs of life, its end) waits in the queue of
 //!   the `multiplexer` instead. On the other side the `multiplexer` has `packet` read it and hands it to the `pipe` of that number, which checks the
 //!   order, and puts frames together up to the size that `in_flight` allows; [`crate::stream`] decodes them.
+//! - A notice is encoded and published, or received and decoded, by `notices`.
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod client_requests;
@@ -25,6 +26,7 @@ pub(crate) mod health;
 mod impaired;
 mod in_flight;
 pub(crate) mod multiplexer;
+pub(crate) mod notices;
 pub(crate) mod packet;
 pub(crate) mod pipe;
 pub(crate) mod responder;

@@ -1,7 +1,7 @@
 //! A real server in a directory that goes with it, and buses on it.
 use bus::keys::{KeyFile, NatsKey};
 use bus::server::{Server, ServerOptions, User};
-use bus::{Bus, Call, Caller, ConnectOptions, Credentials, Open, Permissions, Role, permissions, reply_permissions};
+use bus::{Bus, Call, Caller, ConnectOptions, Credentials, Notice, Open, Permissions, Role, permissions, reply_permissions};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -132,4 +132,11 @@ impl Open for Flow {
     type Down = (u64, ByteBuf);
     type Refusal = String;
     const SERVICE: &'static str = "state.flow";
+}
+
+/// A notice that nodes give.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Usage(pub ByteBuf);
+impl Notice for Usage {
+    const TOPIC: &'static str = "node.usage";
 }

@@ -1,7 +1,7 @@
 //! The bus within one process.
 use bus::actor::{Actor, Context, Options, System};
 use bus::bus::ActorRequest;
-use bus::{Bus, BusError, Call, Caller, Duplex, Incoming, Open, Opening, Role, StreamError, To};
+use bus::{Bus, BusError, Call, Caller, Duplex, Incoming, Notice, Open, Opening, Role, StreamError, To};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -234,4 +234,26 @@ async fn a_call_costs_microseconds() {
     let each = began.elapsed() / 10_000;
     println!("{each:?} a call");
     assert!(each < Duration::from_micros(100), "{each:?} a call");
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct News(u64);
+impl Notice for News {
+    const TOPIC: &'static str = "test.news";
+}
+
+#[tokio::test]
+async fn a_notice_is_heard_by_all_who_listen_and_kept_for_nobody() {
+    let bus = bus();
+    let agent = bus.speaking_as(Caller::new(Role::Agent, "n1"));
+    agent.tell(News(1)).await.unwrap();
+    let (mut one, mut other) = (bus.listen::<News>().await.unwrap(), bus.listen::<News>().await.unwrap());
+    agent.tell(News(2)).await.unwrap();
+    for listener in [&mut one, &mut other] {
+        let heard = listener.recv().await.unwrap();
+        assert_eq!((heard.message.0, heard.caller), (2, Caller::new(Role::Agent, "n1")));
+    }
+    drop(one);
+    agent.tell(News(3)).await.unwrap();
+    assert_eq!(other.recv().await.unwrap().message.0, 3);
 }

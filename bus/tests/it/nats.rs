@@ -1,5 +1,6 @@
 //! The bus over a real server.
 
+use crate::common::Usage;
 use crate::common::{CLUSTER, Flow, Got, Rig, SECOND, Want, want};
 use bus::{Bus, BusError, Caller, ConnectError, Duplex, Incoming, Opening, Role, StreamError, To};
 use bytes::Bytes;
@@ -451,4 +452,21 @@ async fn only_so_many_bytes_wait() {
     };
     let (first, ()) = tokio::join!(first, more);
     assert_eq!(first.unwrap().received, 900 << 10);
+}
+
+#[tokio::test]
+async fn notices_reach_all_who_listen_and_say_whose_they_are() {
+    let callers = [(Role::State, "s"), (Role::Controllers, "c"), (Role::Agent, "n1")].map(|(role, name)| Caller::new(role, name));
+    let rig = Rig::start(&callers, 1 << 20).await;
+    let (state, controllers, agent) = (rig.bus(Role::State, "s").await, rig.bus(Role::Controllers, "c").await, rig.bus(Role::Agent, "n1").await);
+    let (mut one, mut other) = (state.listen::<Usage>().await.unwrap(), controllers.listen::<Usage>().await.unwrap());
+    for bus in [&state, &controllers] {
+        bus.nats().unwrap().flush().await.unwrap();
+    }
+    agent.tell(Usage(ByteBuf::from("x"))).await.unwrap();
+    for listener in [&mut one, &mut other] {
+        let heard = tokio::time::timeout(SECOND * 5, listener.recv()).await.unwrap().unwrap();
+        assert_eq!((heard.message.0.as_slice(), heard.caller), (&b"x"[..], Caller::new(Role::Agent, "n1")));
+    }
+    assert!(matches!(agent.tell(Usage(ByteBuf::from(vec![0; 2 << 20]))).await, Err(BusError::Codec { .. })));
 }

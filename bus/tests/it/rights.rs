@@ -7,8 +7,18 @@ use bus::{Caller, Role};
 use std::collections::HashSet;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-const SERVICES: [&str; 9] =
-    ["state.api", "state.watch", "node.stream", "gateway.x", "scheduler.x", "controllers.x", "process.status", "process.join", "process.reload"];
+const SERVICES: [&str; 10] = [
+    "state.api",
+    "state.watch",
+    "node.stream",
+    "gateway.x",
+    "scheduler.x",
+    "controllers.x",
+    "metrics.query",
+    "process.status",
+    "process.join",
+    "process.reload",
+];
 /// Roles that hold leases, and answer requests to any instance.
 const CONTROL: [Role; 3] = [Role::Gateway, Role::Scheduler, Role::Controllers];
 
@@ -39,6 +49,7 @@ fn subjects(root: &str) -> Vec<String> {
             all.extend(["any", "i.n1", "i.n2", "i.s"].map(|target| format!("{root}.{verb}.{service}.{target}.{from}")));
         }
         all.extend([format!("{root}.inbox.{from}.K.7"), format!("{root}.js.{from}.K.x.y")]);
+        all.extend(["node.usage", "node.other"].map(|topic| format!("{root}.notice.{topic}.{from}")));
         for by in everybody().iter().map(tokens) {
             all.extend([format!("{root}.inbox.{from}.K.7.{by}"), format!("{root}.inbox.{from}.K.7.8.{by}"), format!("{root}.stream.{from}.K.7.{by}")]);
         }
@@ -69,7 +80,8 @@ fn may_ask(role: Role, service: &str) -> bool {
     match role {
         Role::State | Role::Admin => true,
         Role::Gateway => service.starts_with("state.") || service.starts_with("node.") || service == "process.status",
-        Role::Scheduler | Role::Controllers | Role::Agent => service.starts_with("state."),
+        Role::Controllers => service.starts_with("state.") || service.starts_with("metrics."),
+        Role::Scheduler | Role::Agent => service.starts_with("state."),
         Role::Join => service == "process.join",
         Role::Client => false,
     }
@@ -81,6 +93,7 @@ fn may_serve(caller: &Caller, service: &str, target: &str) -> bool {
         Role::State => true,
         Role::Agent => matches!(word, "node" | "process") && target == format!("i.{}", caller.name),
         Role::Admin | Role::Join | Role::Client => false,
+        Role::Gateway if word == "metrics" => true,
         role => word == role.name() || word == "process",
     }
 }
@@ -121,6 +134,7 @@ fn may_publish(caller: &Caller, subject: &str) -> bool {
         "inbox" if rest.starts_with(&format!("inbox.{own}.")) => true,
         "inbox" => (control || caller.role == Role::Agent) && words.len() == 7 && rest.ends_with(&format!(".{own}")),
         "stream" => rest.ends_with(&format!(".{own}")),
+        "notice" => caller.role == Role::Agent && rest == format!("notice.node.usage.{own}"),
         _ => false,
     }
 }
@@ -148,6 +162,7 @@ fn may_hear(caller: &Caller, subject: &str) -> bool {
         "ack" => caller.role == Role::Gateway && words[2] == caller.name,
         "stream" if caller.role == Role::Client => false,
         "inbox" | "stream" => rest.starts_with(&format!("{}.{own}.", words[0])),
+        "notice" => caller.role == Role::Controllers && rest.starts_with("notice.node.usage."),
         "js" => control && rest.starts_with(&format!("js.{own}.")),
         _ => false,
     }
@@ -205,7 +220,7 @@ fn foreign(root: &str) -> Vec<String> {
 async fn nobody_hears_by_a_pattern_what_they_may_not_hear() {
     let rig = Rig::start(&everybody(), 1 << 20).await;
     let patterns = [">", "*.>", "ws.>", "$KV.>", "$JS.>", "$SYS.>", "*.*.*.*.*.*.*.*.*"].map(str::to_owned);
-    let inside = [">", "log.>", "inbox.>", "inbox.*.*.>", "call.>", "call.state.api.any.*.*", "stream.>", "open.node.stream.i.*.*.*", "js.>"];
+    let inside = [">", "log.>", "inbox.>", "inbox.*.*.>", "call.>", "call.state.api.any.*.*", "stream.>", "open.node.stream.i.*.*.*", "js.>", "notice.>"];
     let patterns: Vec<String> = patterns.into_iter().chain(inside.map(|p| format!("ws.{CLUSTER}.{p}"))).collect();
     for caller in everybody().into_iter().filter(|caller| caller.role != Role::State) {
         let (client, mut refused) = rig.raw(&caller).await;

@@ -1,6 +1,7 @@
 //! How many pods of which revision: the numbers of a rollout, as Kubernetes computes them.
+use crate::amount::scaled;
 use crate::runtime::Item;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a Deployment asks for, with percentages resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,23 +61,10 @@ impl Spec {
 
 /// Surge rounded up and unavailability rounded down; one of them is at least 1, so that a rollout can move.
 fn fenceposts(surge: Option<&Value>, unavailable: Option<&Value>, replicas: i64) -> (i64, i64) {
-    let surge = resolve(surge, replicas, true);
-    let unavailable = resolve(unavailable, replicas, false);
+    let quarter = json!("25%");
+    let surge = scaled(surge.unwrap_or(&quarter), replicas, true);
+    let unavailable = scaled(unavailable.unwrap_or(&quarter), replicas, false);
     if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
-}
-
-/// A number, or a percentage of `of`. Absent is a quarter.
-fn resolve(value: Option<&Value>, of: i64, up: bool) -> i64 {
-    match value {
-        Some(Value::Number(n)) => n.as_i64().unwrap_or_default(),
-        Some(Value::String(s)) => share(s.trim_end_matches('%').parse().unwrap_or_default(), of, up),
-        _ => share(25, of, up),
-    }
-}
-
-fn share(percent: i64, of: i64, up: bool) -> i64 {
-    let product = percent.saturating_mul(of);
-    if up { (product + 99) / 100 } else { product / 100 }
 }
 
 /// A ReplicaSet in a Deployment that is scaled while it rolls.
@@ -121,7 +109,6 @@ fn portion(spec: &Spec, set: &Sized, left: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn surge_rounds_up_and_unavailability_down() {

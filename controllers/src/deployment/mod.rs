@@ -5,7 +5,7 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
-use crate::ownership::{self, adopters};
+use crate::ownership;
 use crate::pod::pod;
 use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View, ViewChange, controller_key};
 use arithmetic::Spec;
@@ -21,12 +21,8 @@ impl Controller for Deployments {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![
-            Input::itself(Resource::DEPLOYMENTS),
-            Input::controlled(Resource::REPLICA_SETS, Resource::DEPLOYMENTS),
-            Input::new(Resource::REPLICA_SETS, |view, change| adopters(view, change, &Resource::DEPLOYMENTS)),
-            Input::new(Resource::PODS, waiting_for_pod),
-        ]
+        let own = [Input::itself(Resource::DEPLOYMENTS), Input::new(Resource::PODS, waiting_for_pod)];
+        ownership::inputs(Resource::REPLICA_SETS, Resource::DEPLOYMENTS).into_iter().chain(own).collect()
     }
 
     fn outputs(&self) -> Vec<Output> {

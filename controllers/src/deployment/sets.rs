@@ -73,7 +73,7 @@ impl<'a> Set<'a> {
     /// A new ReplicaSet for the Deployment's template, beside `old`.
     pub fn create(deployment: &Item, spec: &Spec, old: &[Set<'_>]) -> Set<'static> {
         let mut template = template(deployment).clone();
-        let hash = template_hash(&template, collisions(deployment));
+        let hash = model::hash::pod_template_hash(&template, collisions(deployment));
         label(&mut template, "/metadata", &hash);
         let mut selector = deployment.object().at(&["spec", "selector"]).cloned().unwrap_or_else(|| json!({}));
         selector["matchLabels"][HASH] = json!(hash);
@@ -174,11 +174,7 @@ impl<'a> Set<'a> {
             plan.tell(deployment, "ScalingReplicaSet", format!("Scaled {way} replica set {} from {from} to {to}", self.name));
         }
         if let Some(object) = self.object {
-            plan.create(&Resource::REPLICA_SETS, object).says = Some(crate::runtime::plan::Says {
-                about: crate::runtime::about(deployment),
-                done: None,
-                failed: Some(("ReplicaSetCreateError", "Failed to create new replica set: ")),
-            });
+            plan.create(&Resource::REPLICA_SETS, object).says_failure(deployment, ("ReplicaSetCreateError", "Failed to create new replica set: {}"));
             return;
         }
         let mut patch = json!({});
@@ -376,14 +372,6 @@ fn comparable(template: &Value) -> Value {
 
 fn collisions(deployment: &Item) -> i64 {
     deployment.object().int_at(&["status", "collisionCount"]).unwrap_or_default()
-}
-
-/// The hash of a template; another one after each collision.
-fn template_hash(template: &Value, collisions: i64) -> String {
-    match collisions {
-        0 => model::hash::pod_template_hash(template),
-        n => model::hash::content_hash(&json!([template, n])),
-    }
 }
 
 fn label(template: &mut Value, metadata: &str, hash: &str) {

@@ -1,5 +1,5 @@
 use super::Deployments;
-use crate::replicaset::ReplicaSets;
+use crate::replicaset::REPLICA_SETS;
 use crate::runtime::Resource;
 use crate::status::find;
 use crate::testing::{Sim, deployment, ready};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn sim() -> Sim {
-    Sim::new(vec![Box::new(Deployments), Box::new(ReplicaSets)])
+    Sim::new(vec![Box::new(Deployments), Box::new(REPLICA_SETS)])
 }
 
 fn status(sim: &Sim) -> Value {
@@ -165,7 +165,7 @@ fn a_taken_name_counts_as_a_collision() {
     sim.create(deployment("web", 1, "v1"));
     sim.settle();
     let mut squatter = sim.all(&Resource::REPLICA_SETS).pop().unwrap().object().clone();
-    let mut other = Sim::new(vec![Box::new(Deployments), Box::new(ReplicaSets)]);
+    let mut other = Sim::new(vec![Box::new(Deployments), Box::new(REPLICA_SETS)]);
     squatter.remove(&["metadata", "ownerReferences"]);
     squatter.set(&["metadata", "labels"], json!({"app": "other"}));
     squatter.set(&["spec", "replicas"], 0);

@@ -31,7 +31,7 @@ impl Controller for PodGc {
     }
 
     fn outputs(&self) -> Vec<Output> {
-        vec![Output::new(Resource::PODS, Part::End, "without nodes, or ended"), Output::new(Resource::PODS, Part::Status, "DisruptionTarget without nodes")]
+        vec![Output::new(Resource::PODS, Part::End, "without nodes, or ended"), Output::new(Resource::PODS, Part::Status, "Failed without nodes")]
     }
 
     fn plan(&self, view: &View, key: &Key, at: &Moment<'_>) -> Plan {
@@ -77,11 +77,20 @@ fn out_of_service(node: &Item) -> bool {
 fn one(view: &View, item: &Item, at: &Moment<'_>, plan: &mut Plan) {
     let node = pod(item).node().to_owned();
     match view.get(&Resource::NODES, "", &node) {
-        _ if node.is_empty() && item.deleting() => _ = end(item, plan),
+        _ if node.is_empty() && item.deleting() => fail_and_end(item, plan),
         _ if node.is_empty() => {}
-        Some(found) if item.deleting() && out_of_service(found) => _ = end(item, plan),
+        Some(found) if item.deleting() && out_of_service(found) => fail_and_end(item, plan),
         Some(_) => {}
         None => orphaned(view, item, &node, at, plan),
+    }
+}
+
+/// Deletes a pod of which no node will say that it has failed: that is written first, since some, such as a Job, wait for it.
+fn fail_and_end(item: &Item, plan: &mut Plan) {
+    if pod(item).terminal() {
+        end(item, plan);
+    } else {
+        plan.merge_as_seen(item, "status", json!({"status": {"phase": "Failed"}}));
     }
 }
 

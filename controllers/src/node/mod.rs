@@ -6,7 +6,7 @@ mod collect;
 mod evict;
 mod health;
 mod lifecycle;
-mod part;
+pub(crate) mod part;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +38,7 @@ fn is_taint(taint: &Value, key: &str, effect: &str) -> bool {
 }
 
 /// The merge patch of a pod's status with this condition set; `None` when it is set already.
-fn pod_condition(pod: &Item, mut condition: Value, now: jiff::Timestamp) -> Option<Value> {
+pub(crate) fn pod_condition(pod: &Item, mut condition: Value, now: jiff::Timestamp) -> Option<Value> {
     let (mut conditions, generation) = pod.read(|pod| (pod.list_at(&["status", "conditions"]).to_vec(), pod.int_at(&["metadata", "generation"])));
     if let Some(generation) = generation {
         condition["observedGeneration"] = json!(generation);

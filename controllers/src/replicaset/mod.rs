@@ -1,5 +1,5 @@
-//! ReplicaSets: as many pods as they ask for.
-use crate::ownership::{self, adopters};
+//! ReplicaSets and ReplicationControllers: as many pods as they ask for.
+use crate::ownership;
 use crate::pod::{active, pod};
 use crate::runtime::{Controller, Input, Item, Moment, Output, Part, Plan, Resource, View};
 use crate::status;
@@ -10,24 +10,30 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Keeps each ReplicaSet's number of pods.
-pub struct ReplicaSets;
+/// Keeps the number of pods of each object of a resource that asks for one.
+pub struct Replicas {
+    name: &'static str,
+    resource: Resource,
+    pods: &'static str,
+}
 
-impl Controller for ReplicaSets {
+/// The controller of ReplicaSets.
+pub const REPLICA_SETS: Replicas = Replicas { name: "replicaset-controller", resource: Resource::REPLICA_SETS, pods: "of ReplicaSets" };
+/// The controller of ReplicationControllers.
+pub const REPLICATION_CONTROLLERS: Replicas =
+    Replicas { name: "replication-controller", resource: Resource::REPLICATION_CONTROLLERS, pods: "of ReplicationControllers" };
+
+impl Controller for Replicas {
     fn name(&self) -> &'static str {
-        "replicaset-controller"
+        self.name
     }
 
     fn inputs(&self) -> Vec<Input> {
-        vec![
-            Input::itself(Resource::REPLICA_SETS),
-            Input::controlled(Resource::PODS, Resource::REPLICA_SETS),
-            Input::new(Resource::PODS, |view, change| adopters(view, change, &Resource::REPLICA_SETS)),
-        ]
+        ownership::inputs(Resource::PODS, self.resource.clone()).into_iter().chain([Input::itself(self.resource.clone())]).collect()
     }
 
     fn outputs(&self) -> Vec<Output> {
-        vec![Output::new(Resource::PODS, Part::Whole, "of ReplicaSets"), Output::new(Resource::REPLICA_SETS, Part::Status, "")]
+        vec![Output::new(Resource::PODS, Part::Whole, self.pods), Output::new(self.resource.clone(), Part::Status, "")]
     }
 
     fn plan(&self, view: &View, key: &Key, at: &Moment<'_>) -> Plan {
@@ -48,11 +54,11 @@ fn scale(view: &View, set: &Item, pods: &[&Arc<Item>], now: Timestamp, plan: &mu
     let template = set.object().at(&["spec", "template"]).unwrap_or(&Value::Null);
     for _ in pods.len()..wanted {
         let pod = ownership::pod_of_template(template, set);
-        plan.create(&Resource::PODS, pod).says(set, ("SuccessfulCreate", "Created pod: "), ("FailedCreate", "Error creating: "));
+        plan.create(&Resource::PODS, pod).says(set, ("SuccessfulCreate", "Created pod: {}"), ("FailedCreate", "Error creating: {}"));
     }
     if pods.len() > wanted {
         for victim in victims(view, set, pods, now).into_iter().take(pods.len() - wanted) {
-            plan.delete(victim).says(set, ("SuccessfulDelete", "Deleted pod: "), ("FailedDelete", "Error deleting: "));
+            plan.delete(victim).says(set, ("SuccessfulDelete", "Deleted pod: {}"), ("FailedDelete", "Error deleting: {}"));
         }
     }
 }
@@ -72,7 +78,8 @@ fn victims<'a>(view: &View, set: &Item, pods: &[&'a Arc<Item>], now: Timestamp) 
 
 /// How many active pods of this set, and of others with the same controller, are on each node.
 fn neighbours(view: &View, set: &Item, pods: &[&Arc<Item>]) -> BTreeMap<String, usize> {
-    let siblings = set.controller().into_iter().flat_map(|owner| view.controlled_by(&Resource::REPLICA_SETS, &owner.uid));
+    let resource = Resource::of_key(set.key());
+    let siblings = set.controller().into_iter().flat_map(|owner| view.controlled_by(&resource, &owner.uid));
     let others = siblings.filter(|s| s.uid() != set.uid()).flat_map(|s| view.controlled_by(&Resource::PODS, s.uid())).filter(|i| active(i));
     let mut counts = BTreeMap::new();
     for item in pods.iter().copied().chain(others) {

@@ -3,7 +3,7 @@ use crate::testing::Sim;
 use proptest::prelude::*;
 
 fn sim() -> Sim {
-    Sim::new(vec![Box::new(ReplicaSets)])
+    Sim::new(vec![Box::new(REPLICA_SETS)])
 }
 
 fn set(replicas: i64) -> Value {
@@ -69,6 +69,24 @@ fn of_equal_pods_those_with_more_neighbours_go_first() {
     sim.create(set(2));
     sim.settle();
     assert!(sim.get(&Resource::PODS, "p1").unwrap().deletion_timestamp().is_none());
+}
+
+#[test]
+fn a_replication_controller_selects_by_labels_alone() {
+    let mut sim = Sim::new(vec![Box::new(REPLICATION_CONTROLLERS), Box::new(REPLICA_SETS)]);
+    let mut controller = set(2);
+    controller["apiVersion"] = json!("v1");
+    controller["kind"] = json!("ReplicationController");
+    controller["spec"]["selector"] = json!({"app": "web"});
+    sim.create(pod("orphan", json!({})));
+    sim.create(pod("other", json!({"metadata": {"labels": {"app": "other"}}})));
+    sim.create(controller);
+    sim.run_pods();
+    let owners: Vec<_> = sim.all(&Resource::PODS).iter().map(|p| p.object().controller().map(|c| (c.kind, c.name))).collect();
+    let own = Some(("ReplicationController".to_owned(), "web".to_owned()));
+    assert_eq!(owners, [own.clone(), None, own]);
+    let status = sim.get(&Resource::REPLICATION_CONTROLLERS, "web").unwrap().at(&["status"]).cloned().unwrap();
+    assert_eq!(status, json!({"replicas": 2, "fullyLabeledReplicas": 2, "readyReplicas": 2, "availableReplicas": 2, "observedGeneration": 1}));
 }
 
 #[test]

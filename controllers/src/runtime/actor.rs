@@ -2,17 +2,20 @@
 use super::engine::{Dispatch, Engine, HEARTBEAT, Stats, WriteOutcome};
 use super::plan::{Guard, Write, WriteOp};
 use super::resource::Resource;
+use bus::{BusError, Incoming, Role, To};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use model::ApiError;
+use model::{ApiError, Reason};
 use state_client::events::EventWrite;
 use state_client::leader_lease::{self, LeaderLease};
+use state_client::metrics::{self, MetricAnswer, MetricQuery};
+use state_client::usage::NodeUsage;
 use state_client::{Body, Change, Client, Options, Reflector, Reply, Request, Verb};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// So many writes at most travel as one message.
 const CHUNK: usize = 500;
@@ -22,6 +25,11 @@ const PARALLEL: usize = 256;
 const BACKLOG: usize = 1024;
 /// Where the runtime's own heartbeat is: namespace and name of a Lease.
 pub const HEARTBEAT_LEASE: (&str, &str) = (leader_lease::NAMESPACE, "kube-controller-manager");
+
+/// So many questions to sources of metrics are under way at once, beside the plans: a slow source delays who asks it only.
+const ASKED: usize = 64;
+/// How long the runtime waits before it tries again to listen to nodes.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks what each controller is at.
 pub type StatsRequest = oneshot::Sender<Vec<Stats>>;
@@ -59,17 +67,11 @@ pub async fn run(
     watches.spawn(heartbeat.run(Duration::try_from(HEARTBEAT).unwrap_or_default()));
     let mut jobs = JoinSet::new();
     let (forget, mut forgotten) = mpsc::channel(BACKLOG);
+    let (tell_used, mut used) = mpsc::channel(BACKLOG);
+    watches.spawn(hear(client.clone(), tell_used));
+    let mut questions = JoinSet::new();
     loop {
-        // custom resources come and go
-        let resources: HashSet<Resource> = engine.resources().into_iter().collect();
-        followed.retain(|resource, _| resources.contains(resource));
-        for resource in resources {
-            followed.entry(resource).or_insert_with_key(|resource| {
-                let stop = CancellationToken::new();
-                watches.spawn(stop.clone().run_until_cancelled_owned(follow(client.clone(), resource.clone(), tell.clone())).map(drop));
-                stop.drop_guard()
-            });
-        }
+        follow_all(&engine, (&client, &tell), &mut followed, &mut watches);
         let wake = until(engine.next_wake());
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -86,6 +88,11 @@ pub async fn run(
                     watches.spawn(record(client.clone(), events, forget.clone()));
                 }
             }
+            Some(said) = used.recv() => take_in(&mut engine, said),
+            Some(answered) = questions.join_next() => {
+                let (question, answer) = answered.map_err(|why| Broken { what: "a question for metrics", why })?;
+                engine.answered(question, answer, Timestamp::now());
+            }
             Some(key) = forgotten.recv() => engine.event_gone(&key),
             Some(ended) = watches.join_next() => ended.map_err(|why| Broken { what: "a watch", why })?,
             Some(ask) = asks.recv() => if ask.send(engine.stats()).is_err() {
@@ -95,6 +102,11 @@ pub async fn run(
         }
         for job in engine.turn(Timestamp::now(), PARALLEL.saturating_sub(jobs.len())) {
             jobs.spawn(carry_out(client.clone(), job));
+        }
+        while questions.len() < ASKED
+            && let Some(question) = engine.question()
+        {
+            questions.spawn(ask(client.clone(), question));
         }
     }
 }
@@ -108,6 +120,40 @@ fn observe(engine: &mut Engine, news: News) {
     engine.observe(&news.resource, news.changes, news.revision, now);
 }
 
+/// Passes on what nodes say that they use. Without that autoscalers know of nothing, and all else goes on.
+async fn hear(client: Client, tell: mpsc::Sender<Incoming<NodeUsage>>) {
+    loop {
+        match client.bus().listen::<NodeUsage>().await {
+            Ok(mut said) => {
+                while let Some(said) = said.recv().await {
+                    if tell.send(said).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what nodes use isn't heard"),
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+}
+
+/// Only a node's own agent says what it uses.
+fn take_in(engine: &mut Engine, said: Incoming<NodeUsage>) {
+    if said.caller.role == Role::Agent {
+        engine.used(&said.caller.name, said.message, Timestamp::now());
+    }
+}
+
+/// Asks whoever has the metrics. Where nobody has any, the answer is what a cluster without such an API says.
+async fn ask(client: Client, question: MetricQuery) -> (MetricQuery, MetricAnswer) {
+    let answer = match client.bus().call(&To::Any, question.clone(), metrics::PATIENCE).await {
+        Ok(answer) => answer,
+        Err(BusError::NoResponder { .. }) => Err(ApiError::new(Reason::NotFound, question.unserved())),
+        Err(error) => Err(ApiError::unavailable(error.to_string())),
+    };
+    (question, answer)
+}
+
 async fn until(at: Option<Timestamp>) {
     match at {
         None => std::future::pending().await,
@@ -115,6 +161,19 @@ async fn until(at: Option<Timestamp>) {
             let pause = at.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
             tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()).await;
         }
+    }
+}
+
+/// Watches the resources that the engine reads now: custom ones come and go.
+fn follow_all(engine: &Engine, (client, tell): (&Client, &mpsc::Sender<News>), followed: &mut HashMap<Resource, DropGuard>, watches: &mut JoinSet<()>) {
+    let resources: HashSet<Resource> = engine.resources().into_iter().collect();
+    followed.retain(|resource, _| resources.contains(resource));
+    for resource in resources {
+        followed.entry(resource).or_insert_with_key(|resource| {
+            let stop = CancellationToken::new();
+            watches.spawn(stop.clone().run_until_cancelled_owned(follow(client.clone(), resource.clone(), tell.clone())).map(drop));
+            stop.drop_guard()
+        });
     }
 }
 

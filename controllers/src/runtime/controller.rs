@@ -2,9 +2,12 @@
 use super::item::Item;
 use super::plan::{Plan, Write, WriteOp};
 use super::resource::Resource;
+use super::retries::{self, Retries};
 use super::view::View;
 use jiff::{SignedDuration, Timestamp};
 use model::{Key, Kind};
+use serde_json::Value;
+use state_client::usage::NodeUsage;
 
 /// A controller. It decides; it does nothing.
 pub trait Controller: Send + 'static {
@@ -15,6 +18,10 @@ pub trait Controller: Send + 'static {
     /// What it reads of a custom resource, whose definition came after the runtime started.
     fn custom_input(&self, _kind: &Kind) -> Option<Input> {
         None
+    }
+    /// Which keys are concerned by what a node says that it and its pods use.
+    fn used(&self, _view: &View, _said: &NodeUsage) -> Vec<Key> {
+        Vec::new()
     }
     /// What it writes. Anything else that it plans is refused.
     fn outputs(&self) -> Vec<Output>;
@@ -32,12 +39,16 @@ pub struct Moment<'a> {
     pub heard_since: Option<Timestamp>,
     /// What failed of this key's last plan.
     pub failed: &'a [Failure],
+    /// What this key's plans have tried again and again.
+    pub retries: &'a Retries,
+    /// What plans of this key kept for this one.
+    pub kept: Option<&'a Value>,
 }
 
 impl Moment<'_> {
     /// A moment of someone who hears well and whose last plan went well.
     pub fn at(now: Timestamp) -> Self {
-        Self { now, heard_since: Some(Timestamp::MIN), failed: &[] }
+        Self { now, heard_since: Some(Timestamp::MIN), failed: &[], retries: &retries::NONE, kept: None }
     }
     /// When silence since `last` is `grace` long, counted from when we could hear; `None` while we can't.
     pub fn silent_at(&self, last: Timestamp, grace: SignedDuration) -> Option<Timestamp> {
@@ -124,6 +135,8 @@ pub enum Part {
     Status,
     /// Their end.
     End,
+    /// How many replicas they have, through `scale`.
+    Scale,
 }
 
 /// What a controller writes. Two controllers with the same output are refused at start.
@@ -148,6 +161,7 @@ impl Output {
             WriteOp::Create(_) => self.part == Part::Whole,
             WriteOp::Patch { subresource: "", .. } => matches!(self.part, Part::Whole | Part::Portion),
             WriteOp::Patch { subresource: "status", .. } => self.part == Part::Status,
+            WriteOp::Patch { subresource: "scale", .. } => self.part == Part::Scale,
             WriteOp::Patch { .. } => false,
             WriteOp::Replace { .. } => matches!(self.part, Part::Portion | Part::End),
             WriteOp::Delete { .. } | WriteOp::DeleteAll => matches!(self.part, Part::Whole | Part::End),

@@ -2,13 +2,18 @@
 use super::controller::{Controller, Failure, Mapping, Moment, Output, ViewChange};
 use super::expectations::{Expectation, Expectations};
 use super::item::Item;
-use super::plan::{Plan, Write, WriteOp};
+use super::outside::Questions;
+use super::plan::{Plan, Words, Write, WriteOp};
 use super::queue::{Depth, Queue, Task};
 use super::resource::Resource;
+use super::retries::{self, Retries};
 use super::view::{FieldIndex, View};
 use jiff::{SignedDuration, Timestamp};
 use model::{ApiError, Key, Kind, Kinds, Reason, Stored, custom};
+use serde_json::Value;
 use state_client::events::{EventCorrelator, EventRecord, EventWrite, Source};
+use state_client::metrics::{MetricAnswer, MetricQuery};
+use state_client::usage::NodeUsage;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -95,6 +100,8 @@ struct Member {
     reads: BTreeSet<Resource>,
     outputs: Vec<Output>,
     stats: Stats,
+    /// Plans that are being carried out.
+    under_way: usize,
 }
 
 /// The controllers, their view and their keys.
@@ -105,11 +112,15 @@ pub struct Engine {
     queue: Queue,
     expectations: Expectations,
     failures: HashMap<Task, Vec<Failure>>,
+    retries: HashMap<Task, Retries>,
     after: HashMap<Task, After>,
     events: EventCorrelator,
     hearing: WatchHealth,
     /// Custom resources that are watched.
     custom: BTreeSet<Resource>,
+    questions: Questions,
+    /// What plans of a key keep for the next one.
+    kept: HashMap<Task, Value>,
 }
 
 /// Whether the runtime hears: its own heartbeats come back by the same way as everybody's.
@@ -153,10 +164,13 @@ impl Engine {
             queue: Queue::default(),
             expectations: Expectations::default(),
             failures: HashMap::new(),
+            retries: HashMap::new(),
             after: HashMap::new(),
             events: EventCorrelator::default(),
             hearing: WatchHealth::default(),
             custom: BTreeSet::new(),
+            questions: Questions::default(),
+            kept: HashMap::new(),
         };
         for (index, controller) in controllers.into_iter().enumerate() {
             let mut reads = BTreeSet::new();
@@ -165,7 +179,7 @@ impl Engine {
                 engine.mappings.entry(input.resource).or_default().push((index, input.keys));
             }
             let stats = Stats { name: controller.name(), ..Stats::default() };
-            engine.members.push(Member { reads, outputs: controller.outputs(), controller, stats });
+            engine.members.push(Member { reads, outputs: controller.outputs(), controller, stats, under_way: 0 });
         }
         let watched: BTreeSet<Resource> = engine.mappings.keys().cloned().collect();
         for resource in watched {
@@ -195,6 +209,31 @@ impl Engine {
     /// The runtime's own heartbeat came back.
     pub fn heard(&mut self, now: Timestamp) {
         self.hearing.heard(now);
+    }
+
+    /// The node of this name says what it and its pods use.
+    pub fn used(&mut self, node: &str, said: NodeUsage, now: Timestamp) {
+        let concerned = |(index, member): (usize, &Member)| (index, member.controller.used(&self.view, &said));
+        let synced = self.members.iter().enumerate().filter(|(_, member)| member.stats.synced);
+        let concerned: Vec<(usize, Vec<Key>)> = synced.map(concerned).collect();
+        if !self.view.outside.usage.insert(node, said, now) {
+            tracing::warn!(node, "there is no room for what this node says that it uses");
+        }
+        for (controller, keys) in concerned {
+            keys.into_iter().for_each(|key| self.queue.add(Task { controller, key }, now));
+        }
+    }
+
+    /// The next question that plans have for sources of metrics, until there is none.
+    pub fn question(&mut self) -> Option<MetricQuery> {
+        self.questions.next()
+    }
+
+    /// A question was answered: those who had it are planned again.
+    pub fn answered(&mut self, question: MetricQuery, answer: MetricAnswer, now: Timestamp) {
+        let waiting = self.questions.answered(&question);
+        self.view.outside.set(question, answer, now);
+        waiting.into_iter().for_each(|task| self.queue.add(task, now));
     }
 
     /// A watch showed these changes of `resource`, and that it is current up to `revision`.
@@ -314,7 +353,9 @@ impl Engine {
         self.queue.wake(now);
         let mut jobs = Vec::new();
         while jobs.len() < room {
-            let Some(task) = self.queue.pop() else { break };
+            // a controller whose writes take long leaves room for the others, as callers of `state` do
+            let (members, free) = (&self.members, room - jobs.len());
+            let Some(task) = self.queue.pop(|controller| members.get(controller).is_some_and(|m| m.under_way < free)) else { break };
             match self.plan(&task, now) {
                 Ok(plan) if plan.is_empty() => self.queue.done(&task, plan.requeue_at),
                 Ok(plan) => jobs.push(self.job(task, plan)),
@@ -334,19 +375,34 @@ impl Engine {
         }
     }
 
-    fn job(&self, task: Task, plan: Plan) -> Dispatch {
+    fn job(&mut self, task: Task, plan: Plan) -> Dispatch {
+        if let Some(member) = self.members.get_mut(task.controller) {
+            member.under_way += 1;
+        }
         let before = plan.writes.iter().map(|w| self.view.at(&w.key).map_or(0, |i| i.revision())).collect();
         Dispatch { task, plan, before }
     }
 
     fn plan(&mut self, task: &Task, now: Timestamp) -> Result<Plan, String> {
         let failed = self.failures.remove(task).unwrap_or_default();
-        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed };
+        if self.view.at(&task.key).is_none() {
+            self.retries.remove(task);
+        }
+        let retries = self.retries.get(task).unwrap_or(&retries::NONE);
+        let at = Moment { now, heard_since: self.hearing.since(now), failed: &failed, retries, kept: self.kept.get(task) };
         let Some(member) = self.members.get_mut(task.controller) else { return Ok(Plan::nothing()) };
         member.stats.plans += 1;
         let planning = std::panic::AssertUnwindSafe(|| member.controller.plan(&self.view, &task.key, &at));
         let plan = std::panic::catch_unwind(planning).map_err(|_| "the plan panicked".to_owned())?;
         tracing::debug!(controller = member.stats.name, key = %task.key, %plan, "planned");
+        for question in &plan.asks {
+            self.questions.put(question.clone(), task);
+        }
+        match &plan.keep {
+            Some(Value::Null) => _ = self.kept.remove(task),
+            Some(kept) => _ = self.kept.insert(task.clone(), kept.clone()),
+            None => {}
+        }
         match plan.writes.iter().find(|w| !member.outputs.iter().any(|o| o.permits(w))) {
             Some(foreign) => Err(format!("not among the outputs of {}: {foreign}", member.stats.name)),
             None => Ok(plan),
@@ -356,6 +412,12 @@ impl Engine {
     /// A job is carried out, with one outcome for each of its writes. Returns the events to be written about it.
     pub fn finish(&mut self, job: Dispatch, outcomes: Vec<WriteOutcome>, now: Timestamp) -> Vec<EventWrite> {
         let Dispatch { task, plan, before } = job;
+        if !plan.retries.is_empty() {
+            self.retries.entry(task.clone()).or_default().note(plan.retries, now);
+        }
+        if let Some(member) = self.members.get_mut(task.controller) {
+            member.under_way = member.under_way.saturating_sub(1);
+        }
         let mut tally = Tally { events: plan.events, ..Tally::default() };
         for ((write, outcome), before) in plan.writes.iter().zip(outcomes).zip(before) {
             tally.count(write, outcome, before);
@@ -403,11 +465,12 @@ impl Tally {
             WriteOutcome::Done(object) => {
                 self.done += 1;
                 self.awaits.push(shown(write, object.as_deref(), before));
+                self.events.extend(write.tells.iter().cloned());
                 let name = object.as_ref().map_or(&*write.key.name, |o| &*o.key.name);
-                self.say(write, write.says.as_ref().and_then(|s| s.done), name, false);
+                self.say(write, write.says.as_ref().and_then(|s| s.done.as_ref()), name, false);
             }
             WriteOutcome::Held | WriteOutcome::Unsent => self.again = true,
-            WriteOutcome::Failed(error) if error.is_conflict() => {
+            WriteOutcome::Failed(error) if error.is_conflict() || taken(write, &error) => {
                 self.conflicts += 1;
                 self.again = true;
             }
@@ -418,7 +481,7 @@ impl Tally {
             WriteOutcome::Failed(error) if matches!(write.op, WriteOp::Create(_)) && namespace_ends(&error) => {}
             WriteOutcome::Failed(error) => {
                 tracing::warn!(%write, %error, "a write failed");
-                self.say(write, write.says.as_ref().and_then(|s| s.failed), &error.message, true);
+                self.say(write, write.says.as_ref().and_then(|s| s.failed.as_ref()), &error.message, true);
                 if error.reason == Reason::Timeout {
                     // nobody knows whether it was carried out: wait as long as a fence holds
                     self.awaits.push(Expectation::Revision(Resource::of_key(&write.key), u64::MAX));
@@ -428,11 +491,16 @@ impl Tally {
         }
     }
 
-    fn say(&mut self, write: &Write, words: Option<(&'static str, &'static str)>, rest: &str, warning: bool) {
-        if let (Some(says), Some((reason, prefix))) = (&write.says, words) {
-            self.events.push(EventRecord { about: says.about.clone(), warning, reason: reason.into(), message: format!("{prefix}{rest}") });
+    fn say(&mut self, write: &Write, words: Option<&Words>, what: &str, warning: bool) {
+        if let (Some(says), Some((reason, words))) = (&write.says, words) {
+            self.events.push(EventRecord { about: says.about.clone(), warning, reason: (*reason).into(), message: words.replace("{}", what) });
         }
     }
+}
+
+/// Whether an object of that name is there, which the view will show.
+fn taken(write: &Write, error: &ApiError) -> bool {
+    matches!(write.op, WriteOp::Create(_)) && error.reason == Reason::AlreadyExists
 }
 
 fn namespace_ends(error: &ApiError) -> bool {

@@ -1,6 +1,7 @@
 //! One object of the view: its JSON, which is shared, its decoded metadata, and the one decoded part that controllers read.
 use super::labels::Labels;
 use jiff::Timestamp;
+use model::placement::labels::Labelled;
 use model::{ApiError, Key, Object, OwnerReference, Stored};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +132,12 @@ impl Item {
         // when two threads decode at once, either result serves
         self.part.get_or_init(|| part.clone());
         Ok(part)
+    }
+}
+
+impl Labelled for Item {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.label(key)
     }
 }
 

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use model::{Key, Object};
 use serde_json::{Value, json};
 use state_client::events::EventRecord;
+use state_client::metrics::MetricQuery;
 use state_client::{PatchKind, Propagation};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What is to be done for one key. Writes are independent of each other: they travel together, and none waits for another.
@@ -17,6 +19,13 @@ pub struct Plan {
     pub events: Vec<EventRecord>,
     /// When to look again even if nothing changes.
     pub requeue_at: Option<Timestamp>,
+    /// What is tried with this plan that has been in vain before: when it may be tried again, [`super::Retries`] tells the next plans.
+    pub retries: Vec<String>,
+    /// What is to be asked of sources of metrics. The key is planned again with the answers.
+    pub asks: Vec<MetricQuery>,
+    /// What the next plan of this key is to know of this one, beside what the view shows; `null` for nothing. `None` leaves what there was. It is lost
+    /// when the runtime begins anew.
+    pub keep: Option<Value>,
 }
 
 /// One change.
@@ -30,6 +39,8 @@ pub struct Write {
     pub guards: Vec<Guard>,
     /// What is to be told about its outcome.
     pub says: Option<Says>,
+    /// What else is to be told once it is done.
+    pub tells: Vec<EventRecord>,
 }
 
 /// Kinds of changes.
@@ -92,10 +103,18 @@ pub enum Guard {
 pub struct Says {
     /// About which object: `v1.ObjectReference`.
     pub about: Value,
-    /// Reason, and the words that the object's name follows.
-    pub done: Option<(&'static str, &'static str)>,
-    /// Reason, and the words that the error follows.
-    pub failed: Option<(&'static str, &'static str)>,
+    /// Reason, and what is told, with the object's name for `{}`.
+    pub done: Option<Words>,
+    /// Reason, and what is told, with the error for `{}`.
+    pub failed: Option<Words>,
+}
+
+/// A reason, and what is told with it.
+pub type Words = (&'static str, Cow<'static, str>);
+
+/// An event about an object.
+pub fn record(item: &Item, warning: bool, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> EventRecord {
+    EventRecord { about: about(item), warning, reason: reason.into(), message: message.into() }
 }
 
 /// The reference to an object that events carry.
@@ -126,7 +145,7 @@ impl Plan {
     }
     /// Adds a write.
     pub fn write(&mut self, key: Key, op: WriteOp) -> &mut Write {
-        self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None })
+        self.writes.push_mut(Write { key, op, guards: Vec::new(), says: None, tells: Vec::new() })
     }
     /// Adds a new object.
     pub fn create(&mut self, resource: &Resource, object: Object) -> &mut Write {
@@ -146,13 +165,18 @@ impl Plan {
     pub fn delete(&mut self, item: &Item) -> &mut Write {
         self.write(item.key().clone(), WriteOp::Delete { uid: item.uid().to_owned(), revision: 0, propagation: None, grace: None })
     }
+    /// Takes a finalizer off this very object, whatever others it has.
+    pub fn drop_finalizer(&mut self, item: &Item, finalizer: &str) -> &mut Write {
+        let patch = json!({"metadata": {"uid": item.uid(), "$deleteFromPrimitiveList/finalizers": [finalizer]}});
+        self.write(item.key().clone(), WriteOp::Patch { subresource: "", kind: PatchKind::Strategic, patch })
+    }
     /// Adds an event about an object.
     pub fn tell(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: false, reason: reason.into(), message: message.into() });
+        self.events.push(record(item, false, reason, message));
     }
     /// Adds a warning about an object.
     pub fn warn(&mut self, item: &Item, reason: &'static str, message: impl Into<String>) {
-        self.events.push(EventRecord { about: about(item), warning: true, reason: reason.into(), message: message.into() });
+        self.events.push(record(item, true, reason, message));
     }
 }
 
@@ -162,9 +186,22 @@ impl Write {
         self.guards.push(guard);
         self
     }
-    /// With events about its outcome.
-    pub fn says(&mut self, item: &Item, done: (&'static str, &'static str), failed: (&'static str, &'static str)) -> &mut Self {
-        self.says = Some(Says { about: about(item), done: Some(done), failed: Some(failed) });
+    /// With events of which there is word once it is done.
+    pub fn tells(&mut self, events: Vec<EventRecord>) -> &mut Self {
+        self.tells.extend(events);
+        self
+    }
+    /// With events about its outcome: each a reason, and what is told. `{}` in it stands for the name of the object or for the error.
+    pub fn says<T: Into<Cow<'static, str>>>(&mut self, item: &Item, done: (&'static str, T), failed: (&'static str, T)) -> &mut Self {
+        self.says_failure(item, failed);
+        if let Some(says) = &mut self.says {
+            says.done = Some((done.0, done.1.into()));
+        }
+        self
+    }
+    /// With an event where it fails.
+    pub fn says_failure(&mut self, item: &Item, failed: (&'static str, impl Into<Cow<'static, str>>)) -> &mut Self {
+        self.says = Some(Says { about: about(item), done: None, failed: Some((failed.0, failed.1.into())) });
         self
     }
 }

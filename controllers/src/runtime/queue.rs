@@ -2,7 +2,7 @@
 use bus::backoff;
 use jiff::{SignedDuration, Timestamp};
 use model::Key;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -50,7 +50,9 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Queue {
     slots: HashMap<Task, Slot>,
-    line: VecDeque<Task>,
+    /// One line a controller, each key with its number among all: of those whose turn it may be, the lowest is next.
+    lines: BTreeMap<usize, VecDeque<(u64, Task)>>,
+    numbers: u64,
     timers: BTreeSet<(Timestamp, Task)>,
 }
 
@@ -86,7 +88,8 @@ impl Queue {
         self.set_timer(task, None);
         if let Some(slot) = self.slots.get_mut(task) {
             slot.phase = Phase::Ready;
-            self.line.push_back(task.clone());
+            self.numbers += 1;
+            self.lines.entry(task.controller).or_default().push_back((self.numbers, task.clone()));
         }
     }
 
@@ -112,9 +115,11 @@ impl Queue {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The next key; it is busy until [`Queue::done`] or [`Queue::failed`].
-    pub fn pop(&mut self) -> Option<Task> {
-        let task = self.line.pop_front()?;
+    /// The next key of the controllers that `may` lets through; it is busy until [`Queue::done`] or [`Queue::failed`].
+    pub fn pop(&mut self, may: impl Fn(usize) -> bool) -> Option<Task> {
+        let lines = self.lines.iter_mut().filter(|(controller, line)| !line.is_empty() && may(**controller));
+        let (_, line) = lines.min_by_key(|(_, line)| line.front().map(|(number, _)| *number))?;
+        let (_, task) = line.pop_front()?;
         if let Some(slot) = self.slots.get_mut(&task) {
             slot.phase = Phase::Busy { dirty: false };
         }
@@ -137,13 +142,15 @@ impl Queue {
         }
     }
 
-    /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row.
+    /// The key's plan failed, in part or whole: it is planned again after a pause that doubles with each failure in a row, and that a change shortens, also
+    /// one that came while the key was busy.
     pub fn failed(&mut self, task: &Task, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(task) else { return };
+        let changed = slot.phase == Phase::Busy { dirty: true };
         slot.failures = slot.failures.saturating_add(1);
         slot.phase = Phase::Idle;
         let due = now.saturating_add(backoff::delay(slot.failures, BACKOFF_MIN, BACKOFF_MAX)).unwrap_or(Timestamp::MAX);
-        self.set_timer(task, Some(due));
+        self.set_timer(task, Some(if changed { due.min(later(now, BACKOFF_CHANGED)) } else { due }));
     }
 
     /// How many keys of this controller are in which state.
@@ -172,6 +179,9 @@ mod tests {
     fn task(name: &str) -> Task {
         Task { controller: 0, key: Key::new("", "pods", "a", name) }
     }
+    fn all(_: usize) -> bool {
+        true
+    }
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millisecond(ms).unwrap()
     }
@@ -181,31 +191,42 @@ mod tests {
         let mut q = Queue::default();
         q.add(task("x"), at(0));
         q.add(task("x"), at(0));
-        assert_eq!(q.pop(), Some(task("x")));
+        assert_eq!(q.pop(all), Some(task("x")));
         q.add(task("x"), at(0));
         q.add(task("x"), at(0));
-        assert_eq!(q.pop(), None, "the key is busy");
+        assert_eq!(q.pop(all), None, "the key is busy");
         q.done(&task("x"), None);
-        assert_eq!(q.pop(), Some(task("x")), "it changed while busy");
-        assert_eq!(q.pop(), None);
+        assert_eq!(q.pop(all), Some(task("x")), "it changed while busy");
+        assert_eq!(q.pop(all), None);
         q.done(&task("x"), None);
-        assert_eq!(q.pop(), None);
+        assert_eq!(q.pop(all), None);
         assert_eq!(q.depth(0), Depth::default());
+    }
+
+    #[test]
+    fn first_come_first_served_among_those_who_may() {
+        let of = |controller, name: &str| Task { controller, ..task(name) };
+        let mut q = Queue::default();
+        for (controller, name) in [(0, "a"), (0, "b"), (1, "c"), (0, "d")] {
+            q.add(of(controller, name), at(0));
+        }
+        let got = [q.pop(all), q.pop(|controller| controller == 1), q.pop(|controller| controller == 1), q.pop(all), q.pop(all)];
+        assert_eq!(got, [Some(of(0, "a")), Some(of(1, "c")), None, Some(of(0, "b")), Some(of(0, "d"))]);
     }
 
     #[test]
     fn a_requeue_waits_for_its_time_and_a_change_comes_first() {
         let mut q = Queue::default();
         q.add(task("x"), at(0));
-        q.pop().unwrap();
+        q.pop(all).unwrap();
         q.done(&task("x"), Some(at(100)));
         q.wake(at(99));
-        assert_eq!((q.pop(), q.next_wake()), (None, Some(at(100))));
+        assert_eq!((q.pop(all), q.next_wake()), (None, Some(at(100))));
         q.add(task("x"), at(99));
-        assert_eq!((q.pop(), q.next_wake()), (Some(task("x")), None));
+        assert_eq!((q.pop(all), q.next_wake()), (Some(task("x")), None));
         q.done(&task("x"), Some(at(200)));
         q.wake(at(200));
-        assert_eq!(q.pop(), Some(task("x")));
+        assert_eq!(q.pop(all), Some(task("x")));
     }
 
     #[test]
@@ -215,7 +236,7 @@ mod tests {
         let mut pauses = Vec::new();
         let mut now = at(0);
         for _ in 0..15 {
-            q.pop().unwrap();
+            q.pop(all).unwrap();
             q.failed(&task("x"), now);
             let next = q.next_wake().unwrap();
             pauses.push(next.duration_since(now).as_millis());
@@ -223,14 +244,19 @@ mod tests {
             q.wake(now);
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 30000, 30000]);
-        q.pop().unwrap();
+        q.pop(all).unwrap();
         q.failed(&task("x"), now);
         q.add(task("x"), now);
         assert_eq!(q.next_wake(), Some(later(now, BACKOFF_CHANGED)));
         q.wake(later(now, BACKOFF_CHANGED));
-        q.pop().unwrap();
+        q.pop(all).unwrap();
+        q.add(task("x"), now);
+        q.failed(&task("x"), now);
+        assert_eq!(q.next_wake(), Some(later(now, BACKOFF_CHANGED)), "it changed while it was busy");
+        q.wake(later(now, BACKOFF_CHANGED));
+        q.pop(all).unwrap();
         q.done(&task("x"), None);
         q.add(task("x"), now);
-        assert_eq!(q.pop(), Some(task("x")), "a success forgets the failures");
+        assert_eq!(q.pop(all), Some(task("x")), "a success forgets the failures");
     }
 }

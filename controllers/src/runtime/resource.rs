@@ -20,6 +20,12 @@ impl Resource {
     pub const CLUSTER_ROLES: Self = Self::new("rbac.authorization.k8s.io", "clusterroles");
     /// ConfigMaps.
     pub const CONFIG_MAPS: Self = Self::new("", "configmaps");
+    /// ControllerRevisions.
+    pub const CONTROLLER_REVISIONS: Self = Self::new("apps", "controllerrevisions");
+    /// CronJobs.
+    pub const CRON_JOBS: Self = Self::new("batch", "cronjobs");
+    /// DaemonSets.
+    pub const DAEMON_SETS: Self = Self::new("apps", "daemonsets");
     /// Deployments.
     pub const DEPLOYMENTS: Self = Self::new("apps", "deployments");
     /// Endpoints.
@@ -28,18 +34,22 @@ impl Resource {
     pub const ENDPOINT_SLICES: Self = Self::new("discovery.k8s.io", "endpointslices");
     /// Events.
     pub const EVENTS: Self = Self::new("", "events");
+    /// Jobs.
+    pub const JOBS: Self = Self::new("batch", "jobs");
     /// Leases.
     pub const LEASES: Self = Self::new("coordination.k8s.io", "leases");
     /// Namespaces.
     pub const NAMESPACES: Self = Self::new("", "namespaces");
     /// Nodes.
     pub const NODES: Self = Self::new("", "nodes");
+    /// PersistentVolumeClaims.
+    pub const CLAIMS: Self = Self::new("", "persistentvolumeclaims");
     /// Pods.
     pub const PODS: Self = Self::new("", "pods");
-    /// Claims to volumes.
-    pub const CLAIMS: Self = Self::new("", "persistentvolumeclaims");
     /// ReplicaSets.
     pub const REPLICA_SETS: Self = Self::new("apps", "replicasets");
+    /// ReplicationControllers.
+    pub const REPLICATION_CONTROLLERS: Self = Self::new("", "replicationcontrollers");
     /// Secrets.
     pub const SECRETS: Self = Self::new("", "secrets");
     /// ServiceAccounts.
@@ -48,6 +58,8 @@ impl Resource {
     pub const DEFINITIONS: Self = Self::new(custom::DEFINITIONS.0, custom::DEFINITIONS.1);
     /// Services.
     pub const SERVICES: Self = Self::new("", "services");
+    /// StatefulSets.
+    pub const STATEFUL_SETS: Self = Self::new("apps", "statefulsets");
     /// Classes of volumes.
     pub const STORAGE_CLASSES: Self = Self::new("storage.k8s.io", "storageclasses");
     /// Volumes.

@@ -1,11 +1,12 @@
 //! The view of the controllers: a copy of all watched resources with indexes, which all controllers share.
 use super::item::Item;
 use super::labels::Labels;
+use super::outside::Outside;
 use super::resource::Resource;
 use foldhash::fast::RandomState;
 use indexmap::{Equivalent, IndexMap, IndexSet};
 use jiff::Timestamp;
-use model::{Key, Kinds};
+use model::{Key, Kinds, OwnerReference};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -101,6 +102,13 @@ type Members = IndexSet<Named, RandomState>;
 /// How many deletions of a resource are remembered with their time.
 const REMEMBERED: usize = 4096;
 
+/// An object that went.
+struct Gone {
+    name: Name,
+    at: Timestamp,
+    owners: Option<Arc<[OwnerReference]>>,
+}
+
 #[derive(Default)]
 struct Table {
     rows: BTreeMap<Arc<str>, Members>,
@@ -109,7 +117,7 @@ struct Table {
     by_label: bool,
     gone: BTreeMap<Name, Timestamp>,
     /// Those that went, the first ones first; some may have come back since.
-    went: VecDeque<(Name, Timestamp)>,
+    went: VecDeque<Gone>,
     revision: u64,
     synced_at: Option<Timestamp>,
     len: usize,
@@ -186,12 +194,12 @@ impl Table {
         Some(old.0)
     }
 
-    fn bury(&mut self, key: &Key, now: Timestamp) {
-        let name = name_of(key);
+    fn bury(&mut self, last: &Item, now: Timestamp) {
+        let name = name_of(last.key());
         self.gone.insert(name.clone(), now);
-        self.went.push_back((name, now));
+        self.went.push_back(Gone { name, at: now, owners: last.meta.owner_references.clone() });
         if self.went.len() > REMEMBERED
-            && let Some((name, at)) = self.went.pop_front()
+            && let Some(Gone { name, at, .. }) = self.went.pop_front()
             && self.gone.get(&name) == Some(&at)
         {
             self.gone.remove(&name);
@@ -225,12 +233,17 @@ impl Equivalent<Resource> for OfKey<'_> {
 pub struct View {
     tables: IndexMap<Resource, Table, RandomState>,
     kinds: Arc<Kinds>,
+    pub(super) outside: Outside,
 }
 
 impl View {
     /// An empty view over a table of kinds.
     pub fn new(kinds: Arc<Kinds>) -> Self {
         Self { kinds, ..Self::default() }
+    }
+    /// What is known beside objects.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
     /// The table of kinds.
     pub fn kinds(&self) -> &Kinds {
@@ -268,7 +281,7 @@ impl View {
         let table = self.tables.get_mut(resource)?;
         table.revision = table.revision.max(revision);
         let old = table.remove(key)?;
-        table.bury(key, now);
+        table.bury(&old, now);
         Some(old)
     }
     /// Nothing else happened up to `revision`.
@@ -307,6 +320,11 @@ impl View {
     /// When this object was seen to go, if lately.
     pub fn gone_at(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Timestamp> {
         self.tables.get(resource)?.gone.get(&(namespace.into(), name.into())).copied()
+    }
+    /// When objects of a resource that `uid` controlled were seen to go lately, the last ones first.
+    pub fn gone_of<'a>(&'a self, resource: &Resource, uid: &'a str) -> impl Iterator<Item = Timestamp> + use<'a> {
+        let controlled = move |gone: &&Gone| gone.owners.iter().flat_map(|owners| owners.iter()).any(|o| o.controller == Some(true) && o.uid == uid);
+        self.tables.get(resource).into_iter().flat_map(|table| table.went.iter().rev()).filter(controlled).map(|gone| gone.at)
     }
     /// All objects of a resource, by namespace.
     pub fn all(&self, resource: &Resource) -> impl Iterator<Item = &Arc<Item>> + use<'_> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use model::{ApiError, Object};
 use serde_json::json;
 use state_client::api::Batch;
+use state_client::metrics::{MetricQuery, MetricValue};
 use state_client::{Change, Client, Event, Reflector, Request, WatchRequest};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -122,6 +123,49 @@ fn available(n: i64) -> impl Fn(Option<&Object>) -> bool {
     move |d| d.is_some_and(|d| d.int_at(&["status", "availableReplicas"]) == Some(n) && d.int_at(&["status", "updatedReplicas"]) == Some(n))
 }
 
+/// All controllers, running.
+fn run(bus: &Bus, system: &System) -> Controllers {
+    let controllers = Controllers::new(Options::new("PEM", Arc::new(model::kinds::builtin()))).unwrap();
+    let (running, speaks) = (controllers.clone(), Client::new(bus.speaking_as(Caller::new(Role::Controllers, "c"))));
+    system.task("controllers", move |cancel| {
+        let (running, speaks) = (running.clone(), speaks.clone());
+        async move { running.run(speaks, "c".to_owned(), cancel).await }
+    });
+    controllers
+}
+
+#[tokio::test]
+async fn an_autoscaler_goes_by_what_a_program_says() {
+    let bus = Bus::local("test", Caller::new(Role::State, "s"));
+    let state = State::new();
+    let _services = state.serve(&bus).await;
+    let client = Client::new(bus.speaking_as(Caller::new(Role::Admin, "test")));
+    let source = bus.speaking_as(Caller::new(Role::Gateway, "g"));
+    let serving = source.serve("g", 4, |asked: Incoming<MetricQuery>| async move {
+        assert_eq!(asked.caller, Caller::new(Role::Controllers, "c"));
+        let value = |value: &str| MetricValue { of: String::new(), value: value.to_owned(), at: Timestamp::now() };
+        match asked.message {
+            MetricQuery::External { metric, .. } if metric == "queue" => Ok(vec![value("25"), value("9500m")]),
+            other => Err(ApiError::not_found("external.metrics.k8s.io", "metrics", &format!("{other:?}"))),
+        }
+    });
+    let _source = serving.await.unwrap();
+    let system = System::new();
+    run(&bus, &system);
+    let object = |v| Object::from_value(v).unwrap();
+    client.create("", "namespaces", "", object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}))).await.unwrap();
+    client.create("apps", "deployments", "a", object(deployment("web", 1, "v1"))).await.unwrap();
+    let node = tokio::spawn(hollow_node(client.clone(), state.clone()));
+    until(&client, &Resource::DEPLOYMENTS, "web", available(1)).await;
+    let metric = json!({"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "10"}}});
+    let spec = json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 9, "metrics": [metric]});
+    let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h", "namespace": "a"}, "spec": spec});
+    client.create("autoscaling", "horizontalpodautoscalers", "a", object(scaler)).await.unwrap();
+    until(&client, &Resource::DEPLOYMENTS, "web", available(4)).await;
+    node.abort();
+    assert!(system.shutdown(Duration::from_secs(5)).await);
+}
+
 #[tokio::test]
 async fn all_controllers_over_a_bus() {
     let bus = Bus::local("test", Caller::new(Role::State, "s"));
@@ -129,12 +173,7 @@ async fn all_controllers_over_a_bus() {
     let _services = state.serve(&bus).await;
     let client = Client::new(bus.speaking_as(Caller::new(Role::Admin, "test")));
     let system = System::new();
-    let controllers = Controllers::new(Options::new("PEM", Arc::new(model::kinds::builtin()))).unwrap();
-    let (running, speaks) = (controllers.clone(), Client::new(bus.speaking_as(Caller::new(Role::Controllers, "c"))));
-    system.task("controllers", move |cancel| {
-        let (running, speaks) = (running.clone(), speaks.clone());
-        async move { running.run(speaks, "c".to_owned(), cancel).await }
-    });
+    let controllers = run(&bus, &system);
     let node = tokio::spawn(hollow_node(client.clone(), state.clone()));
     let object = |v| Object::from_value(v).unwrap();
     client.create("", "namespaces", "", object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}))).await.unwrap();
@@ -154,7 +193,7 @@ async fn all_controllers_over_a_bus() {
     within(async { while pods.next().await.is_empty() || pods.objects().next().is_some() {} }).await;
 
     let stats = within(controllers.stats()).await;
-    assert_eq!(stats.len(), 22);
+    assert_eq!(stats.len(), crate::all(&Options::new("PEM", Arc::new(model::kinds::builtin()))).len());
     assert!(stats.iter().all(|s| s.synced), "{stats:?}");
     let sets = stats.iter().find(|s| s.name == "replicaset-controller").unwrap();
     assert!(sets.plans > 0 && sets.writes >= 42, "{sets:?}");
@@ -164,7 +203,7 @@ async fn all_controllers_over_a_bus() {
 
 #[test]
 fn two_owners_of_the_same_are_refused() {
-    let twice: Vec<Box<dyn crate::runtime::Controller>> = vec![Box::new(crate::replicaset::ReplicaSets), Box::new(crate::replicaset::ReplicaSets)];
+    let twice: Vec<Box<dyn crate::runtime::Controller>> = vec![Box::new(crate::replicaset::REPLICA_SETS), Box::new(crate::replicaset::REPLICA_SETS)];
     let refused = crate::runtime::Engine::new(twice, Arc::new(model::kinds::builtin()), &[]).err().unwrap();
     assert_eq!(refused.to_string(), "replicaset-controller and replicaset-controller both own Whole of pods (of ReplicaSets)");
 }

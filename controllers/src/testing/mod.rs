@@ -1,5 +1,6 @@
 //! Test harness: runs the real engine against a small store in memory with simulated nodes. Time is virtual, and a seed repeats a run.
 mod local;
+mod seats;
 mod world;
 pub use world::World;
 
@@ -33,6 +34,13 @@ impl Sim {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let world = World::new(kinds, now);
         Self { world, engine, now, shown: BTreeMap::new(), jobs: VecDeque::new(), events: Vec::new(), plans: Vec::new() }
+    }
+
+    /// The process ends and begins anew: what was under way is lost, and it has seen nothing.
+    pub fn restart(&mut self, controllers: Vec<Box<dyn Controller>>) {
+        self.engine = Engine::new(controllers, Arc::new(model::kinds::builtin()), &crate::lookups()).unwrap();
+        self.jobs.clear();
+        self.shown.clear();
     }
 
     /// Shows one resource's news to the engine.
@@ -147,13 +155,20 @@ impl Sim {
 
     /// What a hollow node does to one pod: takes it, gets it ready, lets it go.
     pub fn hollow(&mut self, pod: &Key) {
+        if self.world.objects.get(pod).is_some_and(|o| !ready(o.object()) && o.object().deletion_timestamp().is_none()) {
+            self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
+        }
+        self.hollow_as_bound(pod);
+    }
+
+    /// The same for a pod that is bound already.
+    pub fn hollow_as_bound(&mut self, pod: &Key) {
         let Some(object) = self.world.objects.get(pod).map(|o| o.object().clone()) else { return };
         if object.deletion_timestamp().is_some() {
             self.world.forget(pod);
         } else if !ready(&object) {
             let condition = json!({"type": "Ready", "status": "True", "lastTransitionTime": model::time::format(self.now)});
             let status = json!({"status": {"phase": "Running", "podIP": format!("10.0.0.{}", pod.name.len()), "conditions": [condition]}});
-            self.patch(&Resource::PODS, &pod.name, "", json!({"spec": {"nodeName": "n1"}}));
             self.patch(&Resource::PODS, &pod.name, "status", status);
         }
     }

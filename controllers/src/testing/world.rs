@@ -23,11 +23,13 @@ pub struct World {
     serial: u64,
     /// Creations of this resource fail with this.
     pub refuse: Option<(&'static str, ApiError)>,
+    /// Changes of this resource fail with this.
+    pub refuse_patches: Option<(&'static str, ApiError)>,
 }
 
 impl World {
     pub fn new(kinds: Arc<Kinds>, now: Timestamp) -> Self {
-        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), revision: 0, now, serial: 0, refuse: None }
+        Self { kinds, objects: BTreeMap::new(), log: Vec::new(), revision: 0, now, serial: 0, refuse: None, refuse_patches: None }
     }
 
     pub fn create(&mut self, object: Value) -> Result<Arc<Stored>, ApiError> {
@@ -46,6 +48,7 @@ impl World {
         match request.verb {
             Verb::Create => self.create_object(&kind, key, &request),
             Verb::Patch => self.change(&kind, &key, &request, |old, body| match body {
+                Body::Patch(state_client::PatchKind::Strategic, patch) => model::patch::apply_strategic(old, patch, kind.schema.name()),
                 Body::Patch(_, patch) => model::patch::apply_merge(old, patch),
                 _ => unreachable!("a patch has a patch"),
             }),
@@ -93,6 +96,11 @@ impl World {
     }
 
     fn change(&mut self, kind: &Kind, key: &Key, request: &Request, new: impl Fn(&Object, &Body) -> Result<Object, ApiError>) -> Result<Reply, ApiError> {
+        if let Some((resource, error)) = &self.refuse_patches
+            && *resource == &*kind.resource
+        {
+            return Err(error.clone());
+        }
         let old = self.objects.get(key).cloned().ok_or_else(|| ApiError::not_found(&key.group, &key.resource, &key.name))?;
         let old = old.object();
         let mut new = new(old, &request.body)?;
@@ -111,7 +119,7 @@ impl World {
         if new.at(&["spec"]) != old.at(&["spec"]) {
             new.set(&["metadata", "generation"], old.generation() + 1);
         }
-        if new.deletion_timestamp().is_some() && !held(&new) {
+        if new.deletion_timestamp().is_some() && !held(&new) && !ends_slowly(key, &new) {
             self.forget(key);
             return Ok(reply(Arc::new(Stored::from_object(key.clone(), new)?)));
         }
@@ -141,7 +149,7 @@ impl World {
         if new.deletion_timestamp().is_none() {
             new.set(&["metadata", "deletionTimestamp"], model::time::format(self.now));
         }
-        let graceful = &*key.resource == "pods" && options.grace_period_seconds != Some(0) && !new.str_at(&["spec", "nodeName"]).is_empty();
+        let graceful = options.grace_period_seconds != Some(0) && ends_slowly(key, &new);
         if held(&new) || graceful || &*key.resource == "namespaces" {
             return Ok(reply(self.put(key.clone(), new)));
         }
@@ -167,6 +175,11 @@ impl World {
         let object = Arc::new(Stored::from_object(key.clone(), object).unwrap());
         self.log.push(Entry { deleted: true, object });
     }
+}
+
+/// Whether a node says when it is gone.
+fn ends_slowly(key: &Key, object: &Object) -> bool {
+    &*key.resource == "pods" && !object.str_at(&["spec", "nodeName"]).is_empty()
 }
 
 fn held(object: &Object) -> bool {

@@ -1,15 +1,14 @@
 //! CustomResourceDefinitions: their defaults, and what is refused of them. The rules are those of Kubernetes' API reference of
 //! `apiextensions.k8s.io/v1` and of its documentation of custom resources.
 use super::path::PrintedPath;
-use super::schema::Schema;
-use super::{names, prune, structural, validate};
+use super::{names, version_schema};
 use crate::error::Cause;
 use crate::kinds::fields::Checks;
 use crate::kinds::webhooks;
 use crate::names::{dns_1035_label, dns_subdomain};
 use crate::object::Object;
 use crate::strategy::Strategy;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// What holds a definition until its objects are gone.
@@ -201,7 +200,7 @@ fn versions(crd: &Object) -> Vec<Cause> {
             causes.push(Cause::invalid(format!("{path}.name"), &name.into(), errors.join(",")));
         }
         causes.extend(deprecation(version, &path));
-        causes.extend(schema(version, &path));
+        causes.extend(version_schema::check(version, &path));
         causes.extend(subresources(version, &path));
         causes.extend(columns(version, &path));
         causes.extend(selectable(version, &path));
@@ -229,42 +228,6 @@ fn deprecation(version: &Value, path: &str) -> Option<Cause> {
         _ => return None,
     };
     Some(Cause::invalid(format!("{path}.deprecationWarning"), &warning.into(), why))
-}
-
-fn schema(version: &Value, path: &str) -> Vec<Cause> {
-    let at = format!("{path}.schema.openAPIV3Schema");
-    let Some(raw) = version.pointer("/schema/openAPIV3Schema").filter(|s| s.is_object()) else {
-        return vec![Cause::required(at, "schemas are required")];
-    };
-    let mut causes = structural::check(raw, &at);
-    if !causes.is_empty() {
-        return causes;
-    }
-    match Schema::parse(raw) {
-        Err(e) => causes.push(Cause::invalid(format!("{at}.{}", e.path), &Value::Null, e.why)),
-        Ok(parsed) => {
-            defaults(&parsed, &at, &mut causes);
-            causes.extend(super::expressions::definition::check(&parsed, &at));
-        }
-    }
-    causes
-}
-
-/// Defaults are what the schema itself accepts, and have nothing that it doesn't know.
-fn defaults(schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
-    for (field, inner) in &schema.properties {
-        let at = format!("{path}.properties[{field}]");
-        if let Some(default) = &inner.default {
-            let mut whole = Map::from_iter([(field.to_string(), default.clone())]);
-            let holder = Schema { properties: [(field.clone(), inner.clone())].into_iter().collect(), ..Schema::default() };
-            let unknown = prune(&mut whole, &holder);
-            causes.extend(unknown.into_iter().map(|what| Cause::invalid(format!("{at}.default"), default, format!("must not have unknown fields: {what}"))));
-            super::default(&mut whole, &holder);
-            causes.extend(validate(&whole, &holder).into_iter().map(|cause| Cause { field: format!("{at}.default"), ..cause }));
-        }
-        defaults(inner, &at, causes);
-    }
-    schema.items.iter().for_each(|inner| defaults(inner, &format!("{path}.items"), causes));
 }
 
 fn subresources(version: &Value, path: &str) -> Vec<Cause> {

@@ -5,7 +5,7 @@
 //! * [`with_definition`], [`without_definition`]: the table as definitions come and go;
 //! * [`names`]: which names a definition gets, and the conditions that say so;
 //! * [`expressions`]: rules in CEL;
-//! * [`structural`]: whether a schema is structural.
+//! * [`structural`]: what a schema may say.
 mod custom_schema;
 pub mod definition;
 pub mod expressions;
@@ -18,6 +18,7 @@ mod schema;
 pub mod structural;
 mod table;
 mod validate;
+mod version_schema;
 
 pub use custom_schema::{CustomSchema, StoredObjects};
 pub use path::PrintedPath;

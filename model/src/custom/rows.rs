@@ -59,6 +59,7 @@ fn row(crd: &Object, version: &Value, stored: &str) -> Option<Kind> {
         columns: columns(version),
         selectable: selectable(version),
         bucket: Bucket::Log,
+        derived_from: None,
         generation: true,
         stored_as: (name != stored).then(|| StoredAs {
             group: group.into(),

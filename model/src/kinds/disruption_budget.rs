@@ -1,10 +1,49 @@
-//! PodDisruptionBudgets.
+//! PodDisruptionBudgets: their rules, and what those have in common who count by them and who spend of them.
 use super::fields::{Checks, keep, shown};
 use super::{amounts, conditions};
 use crate::error::Cause;
 use crate::object::Object;
+use crate::selector::LabelSelector;
 use crate::strategy::Strategy;
+use crate::time;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// The condition that says whether pods may be evicted.
+pub const ALLOWED: &str = "DisruptionAllowed";
+/// Why they may not when the controller couldn't count.
+pub const SYNC_FAILED: &str = "SyncFailed";
+
+/// The pods that a budget is about: none without a selector, or with one that nothing can be made of.
+pub fn selector(budget: &Object) -> LabelSelector {
+    LabelSelector::from_json(budget.at(&["spec", "selector"]).unwrap_or(&Value::Null)).unwrap_or_else(|_| LabelSelector::nothing())
+}
+
+/// What the condition [`ALLOWED`] of a budget says that allows so many evictions.
+pub fn allowed_condition(allowed: i64, observed: i64) -> Value {
+    let (status, reason) = if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    condition(status, reason, "", observed)
+}
+
+/// A condition [`ALLOWED`], of a budget whose generation `observed` was looked at.
+pub fn condition(status: &str, reason: &str, message: &str, observed: i64) -> Value {
+    let mut condition = json!({"type": ALLOWED, "status": status, "reason": reason, "message": message});
+    if observed != 0 {
+        condition["observedGeneration"] = observed.into();
+    }
+    condition
+}
+
+/// Sets a condition. It has the time of its transition from before while its status stays.
+pub fn set_condition(conditions: &mut Vec<Value>, mut condition: Value, now: Timestamp) {
+    let old = conditions.iter_mut().find(|c| c["type"] == condition["type"]);
+    let since = old.as_ref().filter(|old| old["status"] == condition["status"]).map(|old| old["lastTransitionTime"].clone());
+    condition["lastTransitionTime"] = since.unwrap_or_else(|| time::format(now).into());
+    match old {
+        Some(old) => *old = condition,
+        None => conditions.push(condition),
+    }
+}
 
 /// The rules of PodDisruptionBudgets.
 pub static STRATEGY: DisruptionBudget = DisruptionBudget;

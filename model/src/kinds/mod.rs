@@ -10,7 +10,7 @@ mod cron_job;
 mod daemon_set;
 mod deployment;
 mod devices;
-mod disruption_budget;
+pub mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 pub mod event;
@@ -68,6 +68,7 @@ pub fn builtin() -> Kinds {
         flow_control(),
         resource(),
         others(),
+        metrics(),
     ];
     Kinds::new(tables.into_iter().flatten().map(Row::build))
 }
@@ -89,6 +90,7 @@ fn core() -> Vec<Row> {
             .short(["no"])
             .cluster()
             .status()
+            .with([Subresource::NODE_PROXY])
             .select(&[("spec.unschedulable", &["spec", "unschedulable"])]),
         row("", "v1", "Pod", "pods")
             .columns(columns::pod())
@@ -97,7 +99,8 @@ fn core() -> Vec<Row> {
             .all()
             .status()
             .generation()
-            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD])
+            .with([Subresource::BINDING, Subresource::EVICTION, Subresource::EPHEMERAL_CONTAINERS, Subresource::RESIZE])
+            .with([Subresource::LOG, Subresource::EXEC, Subresource::ATTACH, Subresource::PORTFORWARD, Subresource::POD_PROXY])
             .select(&[
                 ("spec.nodeName", &["spec", "nodeName"]),
                 // its name in the first versions
@@ -117,6 +120,7 @@ fn core() -> Vec<Row> {
             .short(["svc"])
             .all()
             .status()
+            .with([Subresource::SERVICE_PROXY])
             .select(&[("spec.clusterIP", &["spec", "clusterIP"]), ("spec.type", &["spec", "type"])]),
         row("", "v1", "Endpoints", "endpoints").columns(columns::endpoints()).strategy(&endpoints::STRATEGY).short(["ep"]).singular("endpoints"),
         row("", "v1", "ConfigMap", "configmaps").columns(columns::config_map()).strategy(&config::CONFIG_MAP).short(["cm"]),
@@ -392,6 +396,14 @@ fn others() -> Vec<Row> {
             .category("api-extensions")
             .status()
             .generation(),
+    ]
+}
+
+fn metrics() -> Vec<Row> {
+    let group = "metrics.k8s.io";
+    vec![
+        row(group, "v1beta1", "NodeMetrics", "nodes").singular("").columns(columns::node_metrics()).cluster().derived_from("", "nodes"),
+        row(group, "v1beta1", "PodMetrics", "pods").singular("").columns(columns::pod_metrics()).derived_from("", "pods"),
     ]
 }
 

@@ -108,10 +108,9 @@ fn param_kind(checks: &mut Checks, kind: &Value) {
 /// A value that the other expressions of a policy may name.
 fn variable(checks: &mut Checks, path: &dyn Display, variable: &Value) {
     let name = text(variable, "name");
-    let shaped = |name: &str| !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if name.trim().is_empty() {
         checks.required(format_args!("{path}.name"), "name is not specified");
-    } else if !shaped(name) || cel::is_reserved(name) {
+    } else if !names::c_identifier(name).is_empty() || cel::is_reserved(name) {
         checks.add(Cause::invalid(format_args!("{path}.name"), &name.into(), "must be a valid CEL identifier"));
     }
     if text(variable, "expression").trim().is_empty() {

@@ -1,5 +1,5 @@
 //! Builds a row of the table in one expression.
-use crate::kind::{Bucket, Column, Conversion, Kind, ScalePaths, Scope, SelectableField, StoredAs};
+use crate::kind::{Bucket, Column, Conversion, DerivedFrom, Kind, ScalePaths, Scope, SelectableField, StoredAs};
 use crate::strategy::{Observed, Plain, Strategy};
 use crate::subresource::Subresource;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
     let package = match group {
         "" => "api.core",
         "apiextensions.k8s.io" => "apiextensions-apiserver.pkg.apis.apiextensions",
+        "metrics.k8s.io" => "metrics.pkg.apis.metrics",
         "apiregistration.k8s.io" => "kube-aggregator.pkg.apis.apiregistration",
         _ => &format!("api.{}", group.split('.').next().unwrap_or(group)),
     };
@@ -31,6 +32,7 @@ pub(super) fn row(group: &str, version: &str, kind: &str, resource: &str) -> Row
         bucket: Bucket::Log,
         generation: false,
         stored_as: None,
+        derived_from: None,
         schema: format!("io.k8s.{package}.{version}.{kind}").as_str().into(),
         scale: ScalePaths::default(),
         strategy: &Plain,
@@ -92,6 +94,12 @@ impl Row {
     /// A question that is answered, not an object that is kept.
     pub(super) fn answered(mut self) -> Self {
         self.0.verbs = vec!["create"];
+        self
+    }
+    /// Made of the objects of another row when they are read.
+    pub(super) fn derived_from(mut self, group: &str, resource: &str) -> Self {
+        self.0.derived_from = Some(DerivedFrom { group: group.into(), resource: resource.into() });
+        self.0.verbs = vec!["get", "list"];
         self
     }
     /// What field selectors may name.

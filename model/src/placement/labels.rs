@@ -7,6 +7,12 @@ use std::sync::Arc;
 /// The node label that makes each node a topology domain of its own.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 
+/// What has labels, in whatever form.
+pub trait Labelled {
+    /// The value of a label.
+    fn label(&self, key: &str) -> Option<&str>;
+}
+
 /// Labels of an object, sorted by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
@@ -16,6 +22,12 @@ impl Labels {
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.0.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
         self.0.get(found).map(|(_, v)| &**v)
+    }
+}
+
+impl Labelled for Labels {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.get(key)
     }
 }
 
@@ -111,8 +123,8 @@ impl Selector {
         self
     }
     /// Whether it selects an object with these labels.
-    pub fn matches(&self, labels: &Labels) -> bool {
-        self.0.as_ref().is_some_and(|all| all.iter().all(|r| r.accepts(labels.get(&r.key))))
+    pub fn matches(&self, labels: &impl Labelled) -> bool {
+        self.0.as_ref().is_some_and(|all| all.iter().all(|r| r.accepts(labels.label(&r.key))))
     }
 }
 
@@ -134,9 +146,9 @@ impl NodeTerm {
         Self { labels: term.match_expressions.iter().flatten().map(parse).collect(), names: term.match_fields.iter().flatten().map(field).collect() }
     }
     /// Whether a node of this name with these labels matches.
-    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+    pub fn matches(&self, name: &str, labels: &impl Labelled) -> bool {
         let empty = self.labels.is_empty() && self.names.is_empty();
-        !empty && self.names.iter().all(|r| r.accepts(Some(name))) && self.labels.iter().all(|r| r.accepts(labels.get(&r.key)))
+        !empty && self.names.iter().all(|r| r.accepts(Some(name))) && self.labels.iter().all(|r| r.accepts(labels.label(&r.key)))
     }
     /// The node names that its fields leave; `None`: any.
     fn pinned(&self) -> Option<BTreeSet<Arc<str>>> {

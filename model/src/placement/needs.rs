@@ -1,6 +1,6 @@
 //! What a pod asks of a node.
 use super::error::ParseError;
-use super::labels::{Labels, NodeTerm, Selector};
+use super::labels::{Labelled, NodeTerm, Selector};
 use super::ports::HostPort;
 use super::resources::{BadQuantity, RawList, Requests, Resources};
 use super::taints::{Effect, Taint, Toleration};
@@ -32,14 +32,21 @@ impl Needs {
     /// # Errors
     /// [`ParseError`] when the object isn't a Pod.
     pub fn parse(stored: &Stored) -> Result<Self, ParseError> {
+        Self::of_json(stored.json())
+    }
+    /// From a Pod in JSON.
+    ///
+    /// # Errors
+    /// [`ParseError`] when it is none.
+    pub fn of_json(json: &[u8]) -> Result<Self, ParseError> {
         #[derive(Deserialize)]
         struct RawPod {
             spec: RawSpec,
         }
-        Ok(serde_json::from_slice::<RawPod>(stored.json())?.spec.needs()?)
+        Ok(serde_json::from_slice::<RawPod>(json)?.spec.needs()?)
     }
     /// Whether required node affinity and the node selector leave a node.
-    pub fn may_run_on(&self, name: &str, labels: &Labels) -> bool {
+    pub fn may_run_on(&self, name: &str, labels: &impl Labelled) -> bool {
         self.node_selector.matches(labels) && self.node_terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(name, labels)))
     }
     /// The first taint of `NoSchedule` or `NoExecute` that the pod doesn't tolerate.
@@ -87,12 +94,55 @@ pub struct RawSpec {
     pub overhead: Option<RawList>,
     /// What it asks for as a whole.
     pub resources: Option<RawResources>,
+    /// Its volumes.
+    pub volumes: Option<Vec<RawVolume>>,
+}
+
+/// A volume of it, as far as that is a claim's.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawVolume {
+    /// Its name.
+    pub name: String,
+    /// The claim that it names.
+    pub persistent_volume_claim: Option<RawClaim>,
+    /// Whether it has a claim of its own.
+    pub ephemeral: Option<IgnoredAny>,
+}
+
+/// The claim of a volume.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawClaim {
+    /// Its name.
+    pub claim_name: String,
+}
+
+/// Of a container's status, what the container has of its node: another size may be wanted than it has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawSize {
+    #[serde(default)]
+    name: String,
+    allocated_resources: Option<RawList>,
+    resources: Option<RawResources>,
+}
+
+impl RawSize {
+    fn allotted(&self) -> Option<&RawList> {
+        self.allocated_resources.as_ref()
+    }
+    fn actual(&self) -> Option<&RawList> {
+        self.resources.as_ref().and_then(|r| r.requests.as_ref()).or(self.allocated_resources.as_ref())
+    }
 }
 
 /// A container of it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RawContainer {
+    #[serde(default)]
+    name: String,
     /// Its image.
     pub image: Option<String>,
     ports: Option<Vec<RawPort>>,
@@ -145,22 +195,48 @@ impl RawSpec {
         let node = self.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
         let required = node.and_then(|n| n.required_during_scheduling_ignored_during_execution.as_ref());
         Ok(Needs {
-            requests: self.requests()?,
+            requests: self.requests_by(RawContainer::requests)?,
             ports: self.ports(),
             node_selector: Selector::parse(Some(&selector)),
             node_terms: required.map(|s| s.node_selector_terms.iter().map(NodeTerm::parse).collect()),
             tolerations: self.tolerations.iter().flatten().filter_map(Toleration::parse).collect(),
         })
     }
+    /// The same of a pod that has been given something: the most of what is wanted, what was allotted, and what is had; without what is wanted where the node
+    /// can never give it.
+    ///
+    /// # Errors
+    /// The first quantity that doesn't parse.
+    pub fn needs_with(&self, sizes: &[&RawSize], infeasible: bool) -> Result<Needs, BadQuantity> {
+        let mut needs = self.needs()?;
+        if sizes.is_empty() {
+            return Ok(needs);
+        }
+        let of = |which: fn(&RawSize) -> Option<&RawList>| {
+            self.requests_by(|c| match sizes.iter().find(|s| s.name == c.name).copied().and_then(which) {
+                Some(given) => Requests::of_container(Some(given), None),
+                None if infeasible => Ok(Requests::default()),
+                None => c.requests(),
+            })
+        };
+        let mut given = of(RawSize::allotted)?;
+        given.max(&of(RawSize::actual)?);
+        if infeasible {
+            needs.requests = given;
+        } else {
+            needs.requests.max(&given);
+        }
+        Ok(needs)
+    }
     /// Init containers and containers.
     pub fn all_containers(&self) -> impl Iterator<Item = &RawContainer> {
         self.init_containers.iter().chain(&self.containers).flatten()
     }
     /// Init containers run one after the other beside the sidecars started so far; then the containers run beside all sidecars.
-    fn requests(&self) -> Result<Requests, BadQuantity> {
+    fn requests_by(&self, of: impl Fn(&RawContainer) -> Result<Requests, BadQuantity>) -> Result<Requests, BadQuantity> {
         let (mut total, mut sidecars, mut initial) = (Requests::default(), Requests::default(), Requests::default());
         for container in self.init_containers.iter().flatten() {
-            let mut at_once = container.requests()?;
+            let mut at_once = of(container)?;
             if container.is_sidecar() {
                 sidecars.add(&at_once);
                 initial.max(&sidecars);
@@ -170,7 +246,7 @@ impl RawSpec {
             }
         }
         for container in self.containers.iter().flatten() {
-            total.add(&container.requests()?);
+            total.add(&of(container)?);
         }
         total.add(&sidecars);
         total.max(&initial);
@@ -186,5 +262,36 @@ impl RawSpec {
         let host_network = self.host_network == Some(true);
         let sidecars = self.init_containers.iter().flatten().filter(|c| c.is_sidecar());
         self.containers.iter().flatten().chain(sidecars).flat_map(|c| c.host_ports(host_network)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn cpu(statuses: Value, infeasible: bool) -> i64 {
+        let spec = json!({"containers": [{"name": "a", "resources": {"requests": {"cpu": "2"}}}, {"name": "b", "resources": {"requests": {"cpu": "1"}}}]});
+        let spec: RawSpec = serde_json::from_value(spec).unwrap();
+        let sizes: Vec<RawSize> = serde_json::from_value(statuses).unwrap();
+        spec.needs_with(&sizes.iter().collect::<Vec<_>>(), infeasible).unwrap().requests.exact.milli_cpu
+    }
+
+    #[test]
+    fn the_most_of_what_is_wanted_allotted_and_had_counts() {
+        let given = |allotted: &str, had: &str| json!([{"name": "a", "allocatedResources": {"cpu": allotted}, "resources": {"requests": {"cpu": had}}}]);
+        let rows = [
+            (json!([]), false, 3000),
+            (given("2", "2"), false, 3000),
+            (given("4", "1"), false, 5000),
+            (given("1", "6"), false, 7000),
+            (given("1", "1"), false, 3000),
+            (given("1", "1"), true, 1000),
+            (json!([{"name": "a", "allocatedResources": {"cpu": "4"}}]), false, 5000),
+            (json!([{"name": "other", "allocatedResources": {"cpu": "4"}}]), false, 3000),
+        ];
+        for (statuses, infeasible, want) in rows {
+            assert_eq!(cpu(statuses.clone(), infeasible), want, "{statuses}");
+        }
     }
 }

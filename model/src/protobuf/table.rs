@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn kinds_are_there() {
         let kinds = crate::kinds::builtin();
-        for kind in kinds.rows() {
+        // what is measured is JSON only, as what others define
+        for kind in kinds.rows().iter().filter(|kind| kind.derived_from.is_none()) {
             assert!(Table::get().message(kind.schema.name()).is_some(), "{}", kind.kind);
             let listed = kind.verbs.contains(&"list").then(|| kind.list_kind());
             for name in std::iter::once(kind.kind.to_string()).chain(listed) {

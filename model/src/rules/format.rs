@@ -122,11 +122,7 @@ fn pool(text: &str) -> Vec<String> {
 fn fully_qualified(text: &str) -> Vec<String> {
     let Some((domain, name)) = text.split_once('/') else { return vec!["a fully qualified name must be a domain and a name separated by a slash".to_owned()] };
     let mut errors = names::dns_subdomain(domain);
-    let identifier = |n: &str| n.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !identifier(name) {
-        let why = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
-        errors.push(why.to_owned());
-    }
+    errors.extend(names::c_identifier(name));
     errors
 }
 

@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 /// Made by `cargo run -p xtask --features schema -- schema <swagger.json>`.
 static FILE: &[u8] = include_bytes!("../../schema/kubernetes.json.gz");
 
+/// The definitions of `metrics.k8s.io`, which isn't in Kubernetes' own document: in a Kubernetes cluster another server has it.
+static METRICS: &str = include_str!("../../schema/metrics.json");
+
 /// What Kubernetes' Go types hold of fields that aren't set: structs that are no pointers, and whatever has no `omitempty` (`=`), and
 /// of the defaults of list keys (`~`). Each line has a definition and its fields. Read from the types in `k8s.io/api` and the defaults in the OpenAPI v3 documents of Kubernetes 1.37.
 static ZEROS: &str = include_str!("../../schema/zeros.txt");
@@ -150,6 +153,7 @@ fn nodes() -> &'static HashMap<Box<str>, Node> {
     static NODES: OnceLock<HashMap<Box<str>, Node>> = OnceLock::new();
     NODES.get_or_init(|| {
         let mut nodes: HashMap<Box<str>, Node> = serde_json::from_slice(&decompress()).unwrap_or_default();
+        nodes.extend(serde_json::from_str::<HashMap<Box<str>, Node>>(METRICS).unwrap_or_default());
         for line in ZEROS.lines() {
             let mut words = line.split(' ');
             let Some(node) = words.next().and_then(|name| nodes.get_mut(name)) else { continue };
@@ -175,13 +179,16 @@ pub fn definitions() -> impl Iterator<Item = (&'static str, &'static Node)> {
 }
 
 /// Changes when the definitions do.
-pub(super) fn fingerprint() -> String {
-    crate::hash::content_hash(&Value::from(FILE))
+pub(super) fn fingerprint() -> &'static str {
+    static FINGERPRINT: OnceLock<String> = OnceLock::new();
+    FINGERPRINT.get_or_init(|| crate::hash::content_hash(&Value::from(vec![Value::from(FILE), Value::from(METRICS)])))
 }
 
 /// All definitions with their descriptions, parsed anew: some megabytes, so keep what is made of it, not itself.
 pub fn raw_definitions() -> Map<String, Value> {
-    serde_json::from_slice(&decompress()).unwrap_or_default()
+    let mut all: Map<String, Value> = serde_json::from_slice(&decompress()).unwrap_or_default();
+    all.extend(serde_json::from_str::<Map<String, Value>>(METRICS).unwrap_or_default());
+    all
 }
 
 #[cfg(test)]

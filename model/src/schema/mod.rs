@@ -14,5 +14,5 @@ mod validate;
 pub use definitions::{ListType, MapType, Node, Shape, definition, definitions, raw_definitions};
 pub use duplicates::{duplicate_fields, in_order_of};
 pub use kind_schema::KindSchema;
-pub use openapi::{openapi_v2, openapi_v3, openapi_v3_index};
+pub use openapi::{openapi_v2, openapi_v3, openapi_v3_hash, openapi_v3_index};
 pub use validate::{FieldValidation, refuse, validate_and_prune};

@@ -22,32 +22,31 @@ fn served(kinds: &Kinds) -> impl Iterator<Item = &Kind> {
     kinds.rows().iter().map(|k| &**k).filter(|k| k.is_served())
 }
 
-fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
-    served(kinds).filter(move |k| &*k.group == group && *k.version == *version)
-}
-
 /// Changes when what a document says of a kind does, the definitions of Kubernetes aside.
 fn fingerprint_of(kind: &Kind) -> String {
     let own = kind.schema.custom().map_or("", |custom| &custom.fingerprint);
     format!("{}/{}/{:?}/{:?}/{own}", kind.kind, kind.resource, kind.verbs, kind.subresources)
 }
 
-/// `/openapi/v3`: where the document of each group and version is. The hash in an address changes with its document.
+/// `/openapi/v3`: where the document of each group and version is.
 pub fn openapi_v3_index(kinds: &Kinds) -> Value {
     let groups: BTreeSet<(&str, &str)> = served(kinds).map(|k| (&*k.group, &*k.version)).collect();
-    let definitions = fingerprint();
     let entry = |(group, version): (&str, &str)| {
-        let names: Vec<String> = rows(kinds, group, version).map(fingerprint_of).collect();
-        let hash = content_hash(&json!([definitions, names]));
-        let root = root(group, version);
+        let (root, hash) = (root(group, version), openapi_v3_hash(kinds, group, version));
         (root.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{root}?hash={hash}")}))
     };
     json!({"paths": groups.into_iter().map(entry).collect::<Map<_, _>>()})
 }
 
+/// The hash in the address of a group's and version's document, which changes with it.
+pub fn openapi_v3_hash(kinds: &Kinds, group: &str, version: &str) -> String {
+    let names: Vec<String> = kinds.served_in(group, version).map(|kind| fingerprint_of(kind)).collect();
+    content_hash(&json!([fingerprint(), names]))
+}
+
 /// `/openapi/v3/apis/<group>/<version>`: paths and schemas of one group and version; `None` when no kind is served there.
 pub fn openapi_v3(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
-    let rows: Vec<&Kind> = rows(kinds, group, version).collect();
+    let rows: Vec<&Kind> = kinds.served_in(group, version).map(|kind| &**kind).collect();
     if rows.is_empty() {
         return None;
     }

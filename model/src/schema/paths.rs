@@ -169,6 +169,9 @@ fn subresource_operations(sub: Subresource, schema: &str) -> Vec<Operation<'_>> 
     let operation = |verb: &&str| match *verb {
         "get" => Some(Operation { method: "get", action: if runs { "connect" } else { "get" }, query: &[], body: None, answer: schema }),
         "create" if opens => Some(Operation { method: "post", action: "connect", query: &[], body: None, answer: schema }),
+        "update" if opens => Some(Operation { method: "put", action: "connect", query: &[], body: None, answer: schema }),
+        "patch" if opens => Some(Operation { method: "patch", action: "connect", query: &[], body: None, answer: schema }),
+        "delete" if opens => Some(Operation { method: "delete", action: "connect", query: &[], body: None, answer: schema }),
         "create" => Some(Operation { method: "post", action: "post", query: &WRITING, body: Some(schema), answer: schema }),
         "update" => Some(Operation { method: "put", action: "put", query: &WRITING, body: Some(schema), answer: schema }),
         "patch" => Some(Operation { method: "patch", action: "patch", query: &WRITING, body: Some(schema), answer: schema }),

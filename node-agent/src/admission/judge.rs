@@ -26,6 +26,18 @@ pub fn judge(pod: &Pod, needs: &Needs, node: &NodeInfo, used: &Usage) -> Result<
     against.map_or(Ok(()), Err)
 }
 
+/// Whether a node whose other pods ask for `others` gives a pod this size.
+///
+/// # Errors
+/// What there isn't enough of, and whether that is so for ever: the node as a whole doesn't have it.
+pub fn resize(needs: &Needs, node: &NodeInfo, others: &Usage) -> Result<(), (bool, String)> {
+    let sized = |lack: &Lack| matches!(lack.resource.as_ref(), "cpu" | "memory");
+    if let Some(Lack { resource, requested, capacity, .. }) = lacking(needs, &node.allocatable, &Usage::default()).find(sized) {
+        return Err((true, format!("Node didn't have enough capacity: {resource}, requested: {requested}, capacity: {capacity}")));
+    }
+    lacking(needs, &node.allocatable, others).find(sized).map_or(Ok(()), |lack| Err((false, out_of(&lack).message)))
+}
+
 fn os(pod: &Pod) -> Option<Rejection> {
     let rejection = |reason: &'static str, message: &str| Some(Rejection { reason: reason.into(), message: message.to_owned() });
     if pod.metadata.labels.as_ref().and_then(|l| l.get(OS_LABEL)).is_some_and(|os| os != OS) {

@@ -145,3 +145,20 @@ fn a_pod_leaves_when_it_ends_and_nothing_of_it_runs() {
     assert!(!has_begun(&Observed::default()));
     assert!(has_begun(&Observed { sandbox: Some(Sandbox::default()), ..Observed::default() }));
 }
+
+#[test]
+fn another_size_is_given_where_there_is_room() {
+    let allocations = allocations();
+    let sized = |cpu: &str| pod("sized", asks("cpu", cpu)).typed::<Pod>().unwrap();
+    allocations.hold("sized", &pod("sized", asks("cpu", "1")));
+    assert_eq!(allocations.resize("sized", &sized("1500m")), Ok(()), "all but what others have");
+    let deferred = "Node didn't have enough resource: cpu, requested: 1600, used: 500, capacity: 2000";
+    assert_eq!(allocations.resize("sized", &sized("1600m")), Err((false, deferred.to_owned())));
+    let infeasible = "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000";
+    assert_eq!(allocations.resize("sized", &sized("3")), Err((true, infeasible.to_owned())));
+    assert!(allocations.leave("busy") && !allocations.leave("busy"));
+    assert_eq!(allocations.resize("sized", &sized("1600m")), Ok(()));
+    // what it has is counted, whatever was asked for in vain
+    assert_eq!(reason(&admit(&allocations, &pod("more", asks("cpu", "500m")))), "OutOfcpu");
+    assert_eq!(reason(&admit(&allocations, &pod("less", asks("cpu", "400m")))), "");
+}

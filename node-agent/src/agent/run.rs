@@ -50,7 +50,8 @@ pub async fn run(bus: Bus, system: &System, options: AgentOptions) -> Result<(),
         seccomp: options.seccomp_profile_root.clone(),
     };
     let (reports, images, admission) = (Reports::default(), Lookups::default(), Allocations::default());
-    let executor = Arc::new(Executor { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, pods: pods_dir });
+    let (pods, freed) = (pods_dir, watch::Sender::default());
+    let executor = Arc::new(Executor { runtime, client: client.clone(), references, reports, images, recorder, services, node, admission, freed, pods });
     let agent = Agent::new(executor.clone(), system.clone());
     agent.adopt().await?;
     let (unserved, not_served) = watch::channel(Vec::new());

@@ -37,6 +37,8 @@ pub struct Executor {
     pub node: NodeInfo,
     /// Which pods it runs, and what they ask for.
     pub admission: Allocations,
+    /// Tells those who wait for room that a pod may have given some back.
+    pub freed: watch::Sender<()>,
     /// A directory a pod below this one.
     pub pods: PathBuf,
 }
@@ -51,6 +53,13 @@ impl Executor {
     pub fn directories(&self) -> PathBuf {
         let path = self.pods.with_file_name("volumes");
         if self.runtime.uses_files() { std::path::absolute(&path).unwrap_or(path) } else { PathBuf::from("/var/lib/whalesong/node/volumes") }
+    }
+
+    /// Counts a pod no longer: nothing of it runs any more, or the cluster doesn't have it any more.
+    pub fn leave(&self, uid: &str) {
+        if self.admission.leave(uid) {
+            self.freed.send_replace(());
+        }
     }
 
     /// The runs of a pod, oldest first of each container.

@@ -21,8 +21,8 @@ impl Executor {
             return None;
         }
         let dir = self.dir(&run.pod.uid);
-        let policy = crate::pod::container(pod, &run.name).and_then(|c| c.termination_message_policy.as_deref());
-        let from_log = policy == Some("FallbackToLogsOnError") && exit.code != 0;
+        let policy = crate::pod::container(pod, &run.name).and_then(|c| c.termination_message_policy.clone());
+        let from_log = policy.as_deref() == Some("FallbackToLogsOnError") && exit.code != 0;
         let (message, log) = (message_path(&dir, &run.name, run.attempt), log_path(&dir, &run.name, run.attempt));
         let read = tokio::task::spawn_blocking(move || left_message(&message).or_else(|| from_log.then(|| last_words(&log)).flatten())).await;
         read.unwrap_or_default()

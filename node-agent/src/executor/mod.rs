@@ -16,6 +16,7 @@ mod parts;
 mod paths;
 mod probe;
 mod remove;
+mod resize;
 mod rotation;
 mod sandbox;
 mod spec;
@@ -23,6 +24,7 @@ mod start;
 mod start_error;
 mod stop;
 mod sub_path;
+mod target;
 mod volumes;
 
 pub use base::Executor;
@@ -45,6 +47,7 @@ impl Executor {
             PodOp::CreateSandbox => sandbox::create(self, job).await,
             PodOp::Start { container, attempt } => start::start(self, job, container, *attempt).await,
             PodOp::Stop { container, id, grace, reason } => stop::stop(self, job, container, id, *grace, *reason).await,
+            PodOp::Resize { container, id } => resize::apply(self, job, container, id).await,
             PodOp::Kill { id } => self.runtime.stop(id, Some(Duration::ZERO)).await.map(|()| OpOutcome::Done).map_err(OpError::from),
             PodOp::Remove { id } => remove::run(self, job, id).await,
             PodOp::Probe { container, kind, id } => Ok(probe::run(self, job, container, *kind, id).await),

@@ -4,7 +4,7 @@ use crate::pod::{Observed, TroubleKind};
 use crate::recorder::Subject;
 use crate::runtime::{Container, PodRef, RuntimeError, Sandbox};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,15 @@ pub enum OpOutcome {
         run: String,
         /// Why it failed.
         failure: Option<String>,
+    },
+    /// A run has another size.
+    Resized {
+        /// Of which container.
+        container: String,
+        /// Which run.
+        attempt: u32,
+        /// What it has.
+        size: ResourceRequirements,
     },
     /// Nothing is left on the node.
     Released,

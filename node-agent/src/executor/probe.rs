@@ -16,7 +16,8 @@ const OUTPUT: usize = 10 << 10;
 /// Tries once, within the probe's timeout.
 pub async fn run(executor: &Executor, job: &OpContext, name: &str, kind: ProbeKind, id: &str) -> OpOutcome {
     let done = |failure| OpOutcome::Probed { container: name.to_owned(), kind, run: id.to_owned(), failure };
-    let Some((c, probe)) = crate::pod::container(&job.pod, name).and_then(|c| kind.of(c).map(|p| (c, p))) else { return done(None) };
+    let container = crate::pod::container(&job.pod, name);
+    let Some((c, probe)) = container.as_deref().and_then(|c| kind.of(c).map(|p| (c, p))) else { return done(None) };
     let limit = Duration::from_secs(timeout(probe).as_secs().unsigned_abs());
     let failure = match tokio::time::timeout(limit, attempt(executor, job, c, probe, id, limit)).await {
         Ok(Ok(warning)) => {

@@ -75,6 +75,7 @@ pub fn build(parts: Parts<'_>) -> Result<Built, (TroubleKind, String)> {
         read_only_root: security.read_only_root_filesystem == Some(true),
         seccomp: if profile.is_some() { Seccomp::File(parts.dir.join("seccomp").join(Component::of(&c.name))) } else { seccomp(&security, &pod_security) },
         selinux: selinux(&security, &pod_security),
+        processes: None,
         host_pid: spec.host_pid == Some(true),
         host_uts: host_network,
         hostname: hostname(&parts.id.name, spec),

@@ -7,7 +7,7 @@ use super::parts::Parts;
 use super::paths::message_path;
 use super::spec::{Built, build};
 use super::sub_path::{self, Bound};
-use super::{hook, image, start_error};
+use super::{hook, image, start_error, target};
 use crate::beneath::{self, Dir};
 use crate::pod::TroubleKind;
 use crate::runtime::{Container, ContainerSpec, Image, RunState, RuntimeError, Seccomp};
@@ -22,14 +22,17 @@ use std::time::Duration;
 
 /// Starts.
 pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u32) -> Result<OpOutcome, OpError> {
-    let Some(c) = crate::pod::container(&job.pod, name) else { return Err(OpError(TroubleKind::Failed, format!("the pod has no container {name}"))) };
+    let container = crate::pod::container(&job.pod, name);
+    let Some(c) = container.as_deref() else { return Err(OpError(TroubleKind::Failed, format!("the pod has no container {name}"))) };
     let image = image::ensure(executor, job, c).await?;
     for volume in image::volumes(&job.pod, c) {
         image::ensure(executor, job, &volume).await?;
     }
-    let (spec, bound) = prepare(executor, job, c, attempt, &image)
-        .await
-        .inspect_err(|OpError(_, why)| executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {why}")))?;
+    let failed = |OpError(_, why): &OpError| executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {why}"));
+    let (mut spec, bound) = prepare(executor, job, c, attempt, &image).await.inspect_err(failed)?;
+    // held until the container has joined it
+    let processes = target::processes(executor, job, name).await.inspect_err(failed)?;
+    spec.processes = processes.as_ref().map(target::path);
     if job.ending.is_cancelled() {
         return Err(OpError(TroubleKind::Failed, "the pod is ending".to_owned()));
     }
@@ -42,7 +45,7 @@ pub async fn start(executor: &Executor, job: &OpContext, name: &str, attempt: u3
     };
     executor.recorder.container(&job.pod, c, "Created", &format!("Created container: {name}"));
     let begun = executor.runtime.start(&id).await;
-    drop(bound);
+    drop((bound, processes));
     if let Err(e) = begun {
         executor.recorder.container_warning(&job.pod, c, "Failed", &format!("Error: {e}"));
         return not_started(executor, spec, id, e);

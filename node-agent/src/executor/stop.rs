@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 pub async fn stop(executor: &Executor, job: &OpContext, name: &str, id: &str, grace: i64, reason: StopReason) -> Result<OpOutcome, OpError> {
     let began = Instant::now();
     let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
-    if let Some(c) = container(&job.pod, name) {
+    if let Some(c) = container(&job.pod, name).as_deref() {
         let words = match reason {
             StopReason::PodEnds => format!("Stopping container {name}"),
             StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
+            StopReason::Resized => format!("Container {name} resize requires restart"),
             StopReason::Probe(kind) => format!("Container {name} failed {} probe, will be restarted", kind.name().to_lowercase()),
         };
         executor.recorder.container(&job.pod, c, "Killing", &words);

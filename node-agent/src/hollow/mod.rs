@@ -5,15 +5,16 @@ mod mode;
 pub use fleet::{FleetMessage, FleetOrder, Report};
 pub use mode::Mode;
 
+use crate::actor::Message;
 use crate::admission::Allocations;
-use crate::agent::Agent;
+use crate::agent::{Agent, Pods};
 use crate::executor::{Executor, Lookups, NodeInfo};
 use crate::node::Registration;
 use crate::node::machine::Machine;
 use crate::objects::References;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
-use crate::runtime::hollow::Hollow;
+use crate::runtime::hollow::{Ended, Hollow};
 use bus::actor::{Options, System};
 use bus::{Bus, BusError, Caller, Impairment, Role, Service};
 use fleet::{Fleet, Member};
@@ -23,7 +24,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How simulated nodes are made.
 #[derive(Clone, Debug)]
@@ -65,21 +66,34 @@ pub struct Nodes {
 /// # Errors
 /// When the bus refuses the service.
 pub async fn run((bus, more): (&Bus, &[Bus]), system: &System, n: u32, options: &HollowOptions) -> Result<Nodes, BusError> {
-    let runtime = Arc::new(Hollow::starting_after(options.start_delay));
+    let (runtime, ends) = Hollow::starting_after(options.start_delay);
     // Simulated pods have no environment: nobody waits for the services.
     let (_, services) = watch::channel(None);
     let apart = APART.min(ALL_WITHIN / n.max(1));
-    let mut members = Vec::new();
+    let (mut members, mut pods) = (Vec::new(), Vec::new());
     for (i, bus) in (0..n).zip(std::iter::once(bus).chain(more).cycle()) {
         let (name, impairment) = (format!("{}{i}", options.prefix), Impairment::default());
         members.push(Member::new(name.clone(), impairment.clone()));
         let client = Client::new(bus.speaking_as(Caller::new(Role::Agent, &name)).impaired_by(impairment).await?);
-        let (executor, registration) = node(i, name, client, runtime.clone(), services.clone(), options);
-        Agent::new(Arc::new(executor), system.clone()).begin(registration, apart * i);
+        let runtime = Arc::new(runtime.of_node(pods.len()));
+        let (executor, registration) = node(i, name, client, runtime, services.clone(), options);
+        let agent = Agent::new(Arc::new(executor), system.clone());
+        pods.push(agent.pods.clone());
+        agent.begin(registration, apart * i);
     }
+    tokio::spawn(pass_on(ends, pods));
     let fleet = Arc::new(members);
     let actor = system.spawn("hollow", Options::default(), move || Fleet::new(fleet.clone()));
     Ok(Nodes { _orders: bus.expose::<FleetOrder, _>(&options.prefix, 4, actor).await? })
+}
+
+/// Tells pods' actors that containers have ended by themselves.
+async fn pass_on(mut ends: mpsc::Receiver<Ended>, pods: Vec<Arc<Pods>>) {
+    while let Some((node, event)) = ends.recv().await {
+        if let Some(entry) = pods.get(node).and_then(|pods| pods.entry(&event.uid)) {
+            entry.tell(Message::Event(event));
+        }
+    }
 }
 
 fn node(
@@ -104,7 +118,8 @@ fn node(
     };
     let (reports, images) = (Reports::default(), Lookups::default());
     let (recorder, admission) = (Recorder::silent(), Allocations::default());
-    let executor = Executor { runtime, client, references, reports, images, recorder, services, node, admission, pods: PathBuf::new() };
+    let executor =
+        Executor { runtime, client, references, reports, images, recorder, services, node, admission, freed: watch::Sender::default(), pods: PathBuf::new() };
     let pod_cidr = format!("{}/24", Ipv4Addr::from(0x6440_0000 | ((i & 0x3fff) << 8)));
     let directories = executor.directories().display().to_string();
     (executor, Registration { pod_cidr, labels: options.labels.clone(), directories, max_pods: options.max_pods, machine, unserved: None })

@@ -168,8 +168,8 @@ impl Network {
     ///
     /// # Errors
     /// [`NetError::NoSandbox`], or what connecting says.
-    pub async fn connect(&self, uid: &str, port: u16) -> Result<TcpStream, NetError> {
+    pub async fn connect(&self, uid: &str, address: Option<IpAddr>, port: u16) -> Result<TcpStream, NetError> {
         let sandbox = self.find(uid).ok_or_else(|| NetError::NoSandbox(uid.to_owned()))?;
-        namespace::connect(sandbox.namespaces.net, port).await
+        namespace::connect(sandbox.namespaces.net, address, port).await
     }
 }

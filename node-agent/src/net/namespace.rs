@@ -6,7 +6,7 @@ use crate::sysctl::{Namespace, Setting};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use tokio::net::TcpStream;
 
@@ -118,12 +118,15 @@ pub fn inside<T: Send>(path: &Path, work: impl FnOnce() -> Result<T, NetError> +
     })
 }
 
-/// Connects to the loopback of a network namespace (`None`: the node's).
-pub async fn connect(path: Option<std::path::PathBuf>, port: u16) -> Result<TcpStream, NetError> {
+/// Connects to an address within a network namespace (`None`: the node's), or to its loopback where none is given.
+pub async fn connect(path: Option<std::path::PathBuf>, address: Option<IpAddr>, port: u16) -> Result<TcpStream, NetError> {
     let dial = move || {
-        let both = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
-        let [four, six] = both.map(|address| move || std::net::TcpStream::connect_timeout(&address, DIAL));
-        four().or_else(|_| six()).map_err(kernel("connecting to the pod's port"))
+        let to = |address: IpAddr| std::net::TcpStream::connect_timeout(&SocketAddr::new(address, port), DIAL);
+        let connected = match address {
+            Some(address) => to(address),
+            None => to(Ipv4Addr::LOCALHOST.into()).or_else(|_| to(Ipv6Addr::LOCALHOST.into())),
+        };
+        connected.map_err(kernel("connecting to the pod's port"))
     };
     let work = move || match &path {
         Some(path) => inside(path, dial),

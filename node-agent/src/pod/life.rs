@@ -4,7 +4,7 @@ use super::observed::Observed;
 use super::op::Slot;
 use crate::runtime::{Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container as Spec, ContainerStatus, Pod, PodStatus};
 
 /// Where a pod is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +73,17 @@ pub fn init_failed(pod: &Pod, seen: &Observed, container: &Spec) -> bool {
 }
 
 fn exit_of<'a>(seen: &'a Observed, container: &Spec) -> Option<&'a Exit> {
-    match &seen.newest(&container.name)?.state {
+    let run = seen.newest(&container.name).filter(|run| !seen.outgrown.contains(&run.id))?;
+    match &run.state {
         RunState::Exited(exit) if !seen.busy.contains(&Slot::Start(container.name.clone())) => Some(exit),
         _ => None,
     }
+}
+
+/// What was said of an ephemeral container that has begun: it never begins again, though nothing of it may be here any more.
+pub fn begun<'a>(pod: &'a Pod, seen: &'a Observed, name: &str) -> Option<&'a ContainerStatus> {
+    let said = seen.reported.as_ref().or(pod.status.as_ref())?.ephemeral_container_statuses.iter().flatten();
+    said.filter(|s| s.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some())).find(|s| s.name == name)
 }
 
 /// When `activeDeadlineSeconds` is over.

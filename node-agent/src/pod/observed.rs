@@ -1,11 +1,13 @@
 //! What is known of a pod on this node.
 use super::backoff::RestartBackoff;
-use super::op::{PodOp, Slot};
+use super::object::{inits, spec};
+use super::op::{PodOp, Slot, StopReason};
 use super::probe::{ProbeKind, ProbeState};
+use super::resize::{Pending, Step, step};
 use super::trouble::{Rejection, Trouble};
 use crate::runtime::{Container, RunState, Sandbox};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container as Spec, PodStatus};
+use k8s_openapi::api::core::v1::{Container as Spec, Pod, PodStatus, ResourceRequirements};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a pod on this node.
@@ -27,6 +29,12 @@ pub struct Observed {
     pub backoffs: BTreeMap<String, RestartBackoff>,
     /// Probes' results; an entry belongs to one run.
     pub probes: BTreeMap<(String, ProbeKind), ProbeState>,
+    /// What each run has of CPU and memory, by container and attempt; of those that aren't here nothing is known.
+    pub sizes: BTreeMap<(String, u32), ResourceRequirements>,
+    /// Runs that are stopped, by id, so that new ones get another size.
+    pub outgrown: BTreeSet<String>,
+    /// Why the pod has not the size that is wanted.
+    pub pending: Option<Pending>,
     /// What is being done.
     pub busy: BTreeSet<Slot>,
     /// Until when runs that are being stopped may take, by id.
@@ -46,6 +54,17 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// What has to be done so that a run has its container's size.
+    pub fn resize(&self, spec: &Spec, run: &Container) -> Step {
+        step(spec, self.sizes.get(&(run.name.clone(), run.attempt)))
+    }
+
+    /// Containers of the pod that run and have another size than theirs.
+    pub fn resizing<'a>(&self, pod: &'a Pod) -> impl Iterator<Item = &'a Spec> {
+        let sized = spec(pod).containers.iter().chain(inits(pod));
+        sized.filter(|c| self.newest(&c.name).is_some_and(|r| matches!(r.state, RunState::Running(_)) && self.resize(c, r) != Step::Nothing))
+    }
+
     /// The newest run of a container.
     pub fn newest(&self, name: &str) -> Option<&Container> {
         self.runs.get(name)?.last()
@@ -60,7 +79,10 @@ impl Observed {
                     self.backoffs.insert(container.clone(), next);
                 }
             }
-            PodOp::Stop { id, grace, .. } => {
+            PodOp::Stop { id, grace, reason, .. } => {
+                if *reason == StopReason::Resized {
+                    self.outgrown.insert(id.clone());
+                }
                 let until = now.saturating_add(SignedDuration::from_secs(*grace)).unwrap_or(now);
                 self.stopping.insert(id.clone(), until);
             }
@@ -94,8 +116,10 @@ impl Observed {
 
     /// Forgets a run.
     pub fn forget(&mut self, id: &str) {
-        for runs in self.runs.values_mut() {
-            runs.retain(|r| r.id != id);
+        self.outgrown.remove(id);
+        let gone = self.runs.values_mut().find_map(|runs| runs.iter().position(|r| r.id == id).map(|at| runs.remove(at)));
+        if let Some(gone) = gone {
+            self.sizes.remove(&(gone.name, gone.attempt));
         }
         self.stopping.remove(id);
         self.messages.remove(id);

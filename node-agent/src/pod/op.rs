@@ -10,6 +10,8 @@ pub enum Slot {
     Volumes,
     /// Starting a container, by its name.
     Start(String),
+    /// Changing the size of a container's run, by its name.
+    Resize(String),
     /// Stopping a run, by its id.
     Stop(String),
     /// Killing a run that is being stopped, by its id.
@@ -29,6 +31,8 @@ pub enum StopReason {
     PodEnds,
     /// Its definition changed.
     Changed,
+    /// It gets another size by a new run.
+    Resized,
     /// A probe says that it must be restarted.
     Probe(ProbeKind),
 }
@@ -57,6 +61,13 @@ pub enum PodOp {
         grace: i64,
         /// Why.
         reason: StopReason,
+    },
+    /// Give a run its container's size while it runs.
+    Resize {
+        /// Which container.
+        container: String,
+        /// Which run.
+        id: String,
     },
     /// Kill what is being stopped: its time was shortened.
     Kill {
@@ -93,6 +104,7 @@ impl PodOp {
             Self::CreateSandbox | Self::RemoveSandbox => Slot::Sandbox,
             Self::Start { container, .. } => Slot::Start(container.clone()),
             Self::Stop { id, .. } => Slot::Stop(id.clone()),
+            Self::Resize { container, .. } => Slot::Resize(container.clone()),
             Self::Kill { id } => Slot::Kill(id.clone()),
             Self::Remove { id } => Slot::Remove(id.clone()),
             Self::Probe { container, kind, .. } => Slot::Probe(container.clone(), *kind),

@@ -1,18 +1,21 @@
 //! The pod's status, computed from what is there: phase, conditions, container states, in the kubelet's words.
-use super::life::{Failure, Life, init_failed, says_over, was_over};
-use super::object::{RestartPolicy, full_name, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::life::{Failure, Life, begun, init_failed, says_over, was_over};
+use super::object::{RestartPolicy, as_container, ephemerals, full_name, inits, is_sidecar, policy_of, restart_policy, restarts, spec};
 use super::observed::Observed;
 use super::op::Slot;
+use super::resize::PENDING;
 use super::trouble::{TroubleKind, shown_until};
 use crate::logs::beginning;
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     Container as Spec, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodCondition,
-    PodIP, PodStatus,
+    PodIP, PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// The condition of a pod that gets another size.
+const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
 /// The most of all containers' termination messages together.
 const MESSAGES_MAX: usize = 12 << 10;
 
@@ -42,6 +45,7 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
     let shown = Shown { pod, seen, now };
     let init_container_statuses: Vec<ContainerStatus> = inits(pod).iter().map(|c| shown.container(c)).collect();
     let container_statuses: Vec<ContainerStatus> = spec(pod).containers.iter().map(|c| shown.container(c)).collect();
+    let ephemeral_container_statuses: Vec<ContainerStatus> = ephemerals(pod).iter().map(|c| shown.ephemeral(&as_container(c))).collect();
     // of what never ran here there is nothing to show
     let nothing = seen.rejected.is_some() && seen.all().next().is_none();
     let failure = match (Life::of(pod, seen, now), &seen.rejected) {
@@ -67,6 +71,7 @@ pub fn status(pod: &Pod, seen: &Observed, node: &NodeFacts, now: Timestamp) -> O
         qos_class: pod.status.as_ref().and_then(|s| s.qos_class.clone()).or_else(|| Some(crate::resources::qos_class(pod).to_owned())),
         observed_generation: pod.metadata.generation,
         container_statuses: (!nothing).then_some(container_statuses),
+        ephemeral_container_statuses: (!ephemeral_container_statuses.is_empty() && !nothing).then_some(ephemeral_container_statuses),
         init_container_statuses: (!init_container_statuses.is_empty() && !nothing).then_some(init_container_statuses),
         ..PodStatus::default()
     };
@@ -116,8 +121,44 @@ impl Shown<'_> {
             restart_count: newest.map_or(0, |r| i32::try_from(r.attempt).unwrap_or(i32::MAX)),
             state: Some(state),
             last_state: Some(last.unwrap_or_default()),
+            resources: Some(self.size(c, newest)),
+            allocated_resources: c.resources.as_ref().and_then(|r| r.requests.clone()),
             ..ContainerStatus::default()
         }
+    }
+
+    /// An ephemeral container is never ready, and its start is nobody's concern.
+    fn ephemeral(&self, c: &Spec) -> ContainerStatus {
+        if let (None, Some(before)) = (self.seen.newest(&c.name), begun(self.pod, self.seen, &c.name)) {
+            return lost(before);
+        }
+        ContainerStatus { ready: false, started: None, resources: None, ..self.container(c) }
+    }
+
+    /// What a run has; of a container that doesn't run what it is to get.
+    fn size(&self, c: &Spec, run: Option<&Container>) -> ResourceRequirements {
+        let running = run.filter(|r| matches!(r.state, RunState::Running(_)));
+        let has = running.and_then(|r| self.seen.sizes.get(&(r.name.clone(), r.attempt)));
+        has.or(c.resources.as_ref()).cloned().unwrap_or_default()
+    }
+
+    /// How far a change of the pod's size is: nothing where it has the size that is wanted.
+    fn resizes(&self) -> Vec<PodCondition> {
+        if Life::of(self.pod, self.seen, self.now) != Life::Lives {
+            return Vec::new();
+        }
+        let pending = self
+            .seen
+            .pending
+            .as_ref()
+            .map(|why| PodCondition { observed_generation: why.generation, ..self.condition(PENDING, (true, why.reason().to_owned(), why.message.clone())) });
+        let mut changing = self.seen.resizing(self.pod).peekable();
+        let progress = changing.peek().is_some().then(|| {
+            let trouble = changing.find_map(|c| self.seen.troubles.get(&Slot::Resize(c.name.clone())));
+            let (reason, message) = trouble.map(|t| ("Error".to_owned(), t.message.clone())).unwrap_or_default();
+            self.condition(RESIZE_IN_PROGRESS, (true, reason, message))
+        });
+        pending.into_iter().chain(progress).collect()
     }
 
     fn states(&self, c: &Spec, newest: Option<&Container>, previous: Option<&Container>) -> (ContainerState, Option<ContainerState>) {
@@ -146,7 +187,7 @@ impl Shown<'_> {
         };
         let left = self.seen.messages.get(&run.id).filter(|m| !m.is_empty()).or(Some(&exit.error).filter(|e| !e.is_empty()));
         // All containers of a pod share the room.
-        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len()).max(1);
+        let room = MESSAGES_MAX / (spec(self.pod).containers.len() + inits(self.pod).len() + ephemerals(self.pod).len()).max(1);
         let message = left.map(|text| beginning(text, room).to_owned());
         let terminated = ContainerStateTerminated {
             exit_code: exit.code,
@@ -170,9 +211,7 @@ impl Shown<'_> {
         if self.seen.busy.contains(&Slot::Start(c.name.clone())) {
             return None; // it is being started: nothing is waited for
         }
-        let init = inits(self.pod).iter().any(|i| i.name == c.name);
-        let policy = if init { init_policy(self.pod, c) } else { restart_policy(self.pod) };
-        if !restarts(policy, exit.code) || Life::of(self.pod, self.seen, self.now) != Life::Lives {
+        if !restarts(policy_of(self.pod, &c.name), exit.code) || Life::of(self.pod, self.seen, self.now) != Life::Lives {
             return None;
         }
         if let Some(trouble) = self.trouble(c) {
@@ -210,7 +249,9 @@ impl Shown<'_> {
         if waiting || (pending_init && !running && !shown.iter().all(|s| state(s).terminated.is_some())) {
             return "Pending";
         }
-        if running || shown.is_empty() {
+        // what was ended to get another size goes on
+        let outgrown = spec(self.pod).containers.iter().filter_map(|c| self.seen.newest(&c.name)).any(|run| self.seen.outgrown.contains(&run.id));
+        if running || outgrown || shown.is_empty() {
             return "Running";
         }
         let all_well = shown.iter().all(|s| state(s).terminated.is_some_and(|t| t.exit_code == 0));
@@ -248,7 +289,9 @@ impl Shown<'_> {
         ];
         let mut out: Vec<PodCondition> = ours.into_iter().map(|(type_, value)| self.condition(type_, value)).collect();
         let theirs = self.pod.status.iter().filter_map(|s| s.conditions.as_ref()).flatten();
-        let foreign: Vec<PodCondition> = theirs.filter(|c| !out.iter().any(|o| o.type_ == c.type_)).cloned().collect();
+        let own = |type_: &str| matches!(type_, PENDING | RESIZE_IN_PROGRESS);
+        let foreign: Vec<PodCondition> = theirs.filter(|c| !own(&c.type_) && !out.iter().any(|o| o.type_ == c.type_)).cloned().collect();
+        out.extend(self.resizes());
         out.extend(foreign);
         out
     }
@@ -286,6 +329,20 @@ impl Shown<'_> {
             ..PodCondition::default()
         }
     }
+}
+
+/// What there is to say of a container that had begun and of which nothing is left.
+fn lost(before: &ContainerStatus) -> ContainerStatus {
+    if before.state.as_ref().is_some_and(|s| s.terminated.is_some()) {
+        return before.clone();
+    }
+    let terminated = ContainerStateTerminated {
+        exit_code: 137,
+        reason: Some("ContainerStatusUnknown".to_owned()),
+        message: Some("The container could not be located when the pod was terminated".to_owned()),
+        ..ContainerStateTerminated::default()
+    };
+    ContainerStatus { state: Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() }), ..before.clone() }
 }
 
 fn waiting((reason, message): (String, Option<String>)) -> ContainerState {

@@ -1,10 +1,11 @@
 //! Decides what to do next for a pod: a pure function of the desired object, what is observed, and the time.
-use super::life::{Life, deadline};
-use super::object::{RestartPolicy, container_hash, init_policy, inits, is_sidecar, restart_policy, restarts, spec};
+use super::life::{Life, begun, deadline};
+use super::object::{RestartPolicy, ephemerals, init_policy, inits, is_made_from, is_sidecar, restart_policy, restarts, spec};
 use super::observed::Observed;
 pub use super::op::PodOp;
 use super::op::{Slot, StopReason};
 use super::probe::{ProbeKind, ProbeState};
+use super::resize::Step;
 use super::trouble::{TroubleKind, shown_until};
 use crate::runtime::{Container, Exit, RunState};
 use jiff::{SignedDuration, Timestamp};
@@ -137,6 +138,7 @@ impl Planner<'_> {
         }
         if self.seen.volumes && self.seen.sandbox.is_some() {
             let pod = self.pod;
+            ephemerals(pod).iter().for_each(|c| self.ephemeral(&c.name));
             if self.initialized() {
                 spec(pod).containers.iter().for_each(|c| self.container(c, restart_policy(pod)));
             }
@@ -176,6 +178,20 @@ impl Planner<'_> {
         self.of_this_sandbox(run) && matches!(&run.state, RunState::Exited(exit) if exit.code == 0)
     }
 
+    /// Starts an ephemeral container, once, whatever became of the pod's other ones.
+    fn ephemeral(&mut self, name: &str) {
+        match self.seen.newest(name) {
+            None if begun(self.pod, self.seen, name).is_none() => self.push(PodOp::Start { container: name.to_owned(), attempt: 0 }),
+            Some(run) if run.state == RunState::Created && !self.seen.busy.contains(&Slot::Start(name.to_owned())) => {
+                self.push(PodOp::Remove { id: run.id.clone() });
+            }
+            Some(run) if matches!(run.state, RunState::Running(_)) && !self.of_this_sandbox(run) => {
+                self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
+            }
+            _ => {}
+        }
+    }
+
     fn container(&mut self, container: &Spec, policy: RestartPolicy) {
         let Some(run) = self.seen.newest(&container.name) else {
             let attempt = self.seen.attempts.get(&container.name).copied().unwrap_or_default();
@@ -184,17 +200,26 @@ impl Planner<'_> {
         match &run.state {
             RunState::Created if self.seen.busy.contains(&Slot::Start(container.name.clone())) => {}
             RunState::Created => self.push(PodOp::Remove { id: run.id.clone() }),
-            RunState::Running(_) if run.hash != container_hash(container) || !self.of_this_sandbox(run) => {
+            RunState::Running(_) if !is_made_from(run, container) || !self.of_this_sandbox(run) => {
                 self.stop(run, grace(self.pod, self.seen), StopReason::Changed);
             }
-            RunState::Running(started) => self.probes(container, run, *started),
+            RunState::Running(started) => match self.seen.resize(container, run) {
+                Step::Restart => self.stop(run, grace(self.pod, self.seen), StopReason::Resized),
+                step => {
+                    if step == Step::Apply {
+                        self.push(PodOp::Resize { container: container.name.clone(), id: run.id.clone() });
+                    }
+                    self.probes(container, run, *started);
+                }
+            },
             RunState::Exited(exit) => self.ended(container, run, exit, policy),
         }
     }
 
     fn ended(&mut self, container: &Spec, run: &Container, exit: &Exit, policy: RestartPolicy) {
         // A new sandbox, or a new definition, runs an init container again, whatever became of the old run.
-        let stale = run.hash != container_hash(container) || (!self.of_this_sandbox(run) && policy != RestartPolicy::Never);
+        let changed = !is_made_from(run, container) || self.seen.outgrown.contains(&run.id);
+        let stale = changed || (!self.of_this_sandbox(run) && policy != RestartPolicy::Never);
         if !stale && !restarts(policy, exit.code) {
             return;
         }

@@ -14,7 +14,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn pod(mut spec: Value, meta: Value) -> Pod {
-    for list in ["containers", "initContainers"] {
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
         for c in spec[list].as_array_mut().into_iter().flatten() {
             c["image"] = json!("i");
         }
@@ -45,7 +45,7 @@ fn seen(pod: &Pod, runs: &[&str]) -> Observed {
             }),
             _ => RunState::Created,
         };
-        let hash = container_hash(container(pod, words[0]).unwrap());
+        let hash = container_hash(&container(pod, words[0]).unwrap());
         let id = format!("{}{}", words[0], words[1]);
         seen.put(Container {
             id,
@@ -88,6 +88,7 @@ fn what_is_done_next() {
     let with_inits = json!({"restartPolicy": "Always", "initContainers": [{"name": "i"}, {"name": "j"}], "containers": [{"name": "c"}, {"name": "d"}]});
     let probed = json!({"containers": [{"name": "c", "startupProbe": {"periodSeconds": 5}, "livenessProbe": {}}]});
     let sidecar = json!({"restartPolicy": "Never", "initContainers": [{"name": "i", "restartPolicy": "Always"}], "containers": [{"name": "c"}]});
+    let debugged = json!({"restartPolicy": "Never", "initContainers": [{"name": "i"}], "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]});
     for (spec, runs, now, want) in [
         (one("Always"), &[][..], 5, "start c 0"),
         (one("Always"), &["c 0 run"], 5, ""),
@@ -106,6 +107,11 @@ fn what_is_done_next() {
         (sidecar.clone(), &[], 5, "start i 0"),
         (sidecar.clone(), &["i 0 run"], 5, "start c 0"),
         (sidecar, &["i 0 run", "c 0 exit 0 5"], 5, "stop i0 30"),
+        (debugged.clone(), &[], 5, "start e 0, start i 0"),
+        (debugged.clone(), &["e 0 run", "i 0 run"], 5, ""),
+        (debugged.clone(), &["e 0 exit 1 4", "i 0 exit 0 4"], 5, "start c 0"),
+        (debugged.clone(), &["e 0 created", "i 0 run"], 5, "remove e0"),
+        (debugged, &["e 0 run", "i 0 exit 0 4", "c 0 exit 0 5"], 5, "stop e0 30"),
     ] {
         let pod = pod(spec.clone(), json!({}));
         assert_eq!(plan(&pod, &seen(&pod, runs), now), want, "{spec} {runs:?}");
@@ -265,4 +271,90 @@ fn a_run_that_could_not_be_started_waits_as_any_other_that_failed() {
     known.put(as_the_runtime_sees_it);
     let plan = sync(&p, &known, at(6));
     assert!(plan.ops.is_empty() && plan.waiting.len() == 1, "{plan:?}");
+}
+
+#[test]
+fn an_ephemeral_container_runs_once() {
+    let pod = pod(json!({"restartPolicy": "Always", "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]}), json!({}));
+    let shown = |seen: &Observed| {
+        let status = status(&pod, seen, &NodeFacts::default(), at(20)).unwrap();
+        serde_json::to_value(&status.ephemeral_container_statuses.unwrap()[0]).unwrap()
+    };
+    let mut seen = seen(&pod, &["c 0 run", "e 0 run"]);
+    let running = shown(&seen);
+    assert_eq!((&running["ready"], &running["started"], &running["restartCount"]), (&json!(false), &Value::Null, &json!(0)));
+    assert!(running["state"]["running"].is_object());
+    seen.reported = status(&pod, &seen, &NodeFacts::default(), at(20));
+    // somebody removed it behind the agent's back
+    seen.forget("e0");
+    assert_eq!(plan(&pod, &seen, 20), "");
+    let lost = shown(&seen);
+    assert_eq!((&lost["state"]["terminated"]["reason"], &lost["state"]["terminated"]["exitCode"]), (&json!("ContainerStatusUnknown"), &json!(137)));
+    // what ended is shown so for ever
+    seen.reported = status(&pod, &seen, &NodeFacts::default(), at(21));
+    assert_eq!(shown(&seen), lost);
+}
+
+#[test]
+fn an_ephemeral_container_that_ended_is_not_waited_for() {
+    let pod = pod(json!({"restartPolicy": "Always", "containers": [{"name": "c"}], "ephemeralContainers": [{"name": "e"}]}), json!({}));
+    let seen = seen(&pod, &["c 0 run", "e 0 exit 3 10"]);
+    let status = status(&pod, &seen, &NodeFacts::default(), at(20)).unwrap();
+    let ended = serde_json::to_value(&status.ephemeral_container_statuses.unwrap()[0]).unwrap();
+    assert_eq!((&ended["state"]["terminated"]["exitCode"], status.phase.as_deref()), (&json!(3), Some("Running")));
+    assert!(status.conditions.unwrap().iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+}
+
+fn size(value: Value) -> k8s_openapi::api::core::v1::ResourceRequirements {
+    serde_json::from_value(value).unwrap()
+}
+
+/// `Type Status Reason` of the conditions about sizes.
+fn resizes(pod: &Pod, seen: &Observed) -> Vec<String> {
+    let conditions = status(pod, seen, &NodeFacts::default(), at(20)).unwrap().conditions.unwrap();
+    let of_sizes = conditions.into_iter().filter(|c| c.type_.starts_with("PodResize"));
+    of_sizes.map(|c| format!("{} {} {}", c.type_, c.status, c.reason.unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_container_gets_its_size_while_it_runs() {
+    let pod = pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "2"}}}]}), json!({}));
+    let mut seen = seen(&pod, &["c 0 run"]);
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("", vec![]), "nothing is known of its size");
+    seen.sizes.insert(("c".into(), 0), size(json!({"requests": {"cpu": "1"}})));
+    assert_eq!(plan(&pod, &seen, 5), "Resize { container: \"c\", id: \"c0\" }");
+    assert_eq!(resizes(&pod, &seen), ["PodResizeInProgress True "]);
+    let shown = status(&pod, &seen, &NodeFacts::default(), at(20)).unwrap().container_statuses.unwrap();
+    let shown = serde_json::to_value(&shown[0]).unwrap();
+    assert_eq!((&shown["resources"], &shown["allocatedResources"]), (&json!({"requests": {"cpu": "1"}}), &json!({"cpu": "2"})));
+    let why = Trouble { kind: TroubleKind::Failed, message: "no".into(), failures: 1, since: at(4), retry: at(9) };
+    seen.troubles.insert(Slot::Resize("c".into()), why);
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("wake 9", vec!["PodResizeInProgress True Error".to_owned()]));
+    seen.troubles.clear();
+    seen.sizes.insert(("c".into(), 0), size(json!({"requests": {"cpu": "2000m"}})));
+    assert_eq!((plan(&pod, &seen, 5).as_str(), resizes(&pod, &seen)), ("", vec![]));
+}
+
+#[test]
+fn a_container_that_asks_for_it_begins_again_with_its_size() {
+    let policy = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
+    let spec = json!({"restartPolicy": "OnFailure", "containers": [{"name": "c", "resizePolicy": policy, "resources": {"requests": {"memory": "2Gi"}}}]});
+    let pod = pod(spec, json!({}));
+    let mut before = seen(&pod, &["c 0 run"]);
+    before.sizes.insert(("c".into(), 0), size(json!({"requests": {"memory": "1Gi"}})));
+    assert_eq!(plan(&pod, &before, 5), "stop c0 30");
+    let mut after = seen(&pod, &["c 0 exit 0 6"]);
+    after.begins(&PodOp::Stop { container: "c".into(), id: "c0".into(), grace: 30, reason: op::StopReason::Resized }, at(5));
+    assert_eq!(plan(&pod, &after, 7), "start c 1", "though it ended well");
+    assert_eq!(status(&pod, &after, &NodeFacts::default(), at(7)).unwrap().phase.as_deref(), Some("Running"));
+}
+
+#[test]
+fn a_size_that_must_wait_is_said() {
+    let pod = pod(json!({"containers": [{"name": "c"}]}), json!({}));
+    let mut seen = seen(&pod, &["c 0 run"]);
+    for (infeasible, reason) in [(true, "Infeasible"), (false, "Deferred")] {
+        seen.pending = Some(resize::Pending { infeasible, message: "m".into(), generation: Some(3) });
+        assert_eq!(resizes(&pod, &seen), [format!("PodResizePending True {reason}")]);
+    }
 }

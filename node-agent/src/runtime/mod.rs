@@ -5,13 +5,17 @@ pub mod podman;
 mod types;
 
 pub use types::{
-    Container, ContainerSpec, Event, EventKind, ExecSpec, Exit, HostPort, Image, ImageMount, Limits, Mount, NamespacePaths, Output, PodRef, Protocol,
+    Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Exit, HostPort, Image, ImageMount, Limits, Mount, NamespacePaths, Output, PodRef, Protocol,
     PullSecret, RunState, Sandbox, SandboxSpec, Seccomp, Session, Version,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use model::Stored;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why the runtime didn't do what it was asked.
@@ -55,16 +59,25 @@ pub trait Runtime: Send + Sync + 'static {
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Answer<'a, String>;
     /// Starts a created container.
     fn start<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
+    /// Changes what a running container may use.
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()>;
+    /// Bytes of memory that a running container uses; nothing where it is only simulated.
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>>;
     /// Asks a container to end with its stop signal, and kills it after `grace` (`None`: the one it was made with). Returns once it has ended.
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()>;
     /// Removes a container that has ended, with its anonymous volumes.
     fn remove<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
     /// Has a running container's log written to a new file where its log belongs: the one that was there has been renamed.
     fn reopen_log<'a>(&'a self, id: &'a str) -> Answer<'a, ()>;
+    /// The namespace of a running container's processes, which stays as long as it is held; none where containers are only simulated.
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>>;
     /// One container's state.
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container>;
     /// The containers of one pod (by UID), or of all pods that this agent's runtime holds.
     fn list<'a>(&'a self, uid: Option<&'a str>) -> Answer<'a, Vec<Container>>;
+
+    /// What the running containers of these pods use.
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>>;
 
     /// An image that is present, by any of its names.
     fn image<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Image>>;
@@ -84,8 +97,8 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Starts and ends of containers as they happen. Ends when the runtime is lost: list, and ask again.
     fn events(&self) -> BoxStream<'static, Result<Event, RuntimeError>>;
-    /// Opens a TCP connection to a port inside of the pod's network.
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream>;
+    /// Opens a TCP connection to a port inside of the pod's network: at this address, or else at its loopback.
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream>;
 }
 
 /// Everything that a session prints, and its exit code: for hooks and probes. At most `limit` bytes are kept.

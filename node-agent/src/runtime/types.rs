@@ -3,6 +3,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use state_client::usage::ContainerSample;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use tokio::io::AsyncWrite;
@@ -200,6 +201,8 @@ pub struct ContainerSpec {
     pub seccomp: Seccomp,
     /// Parts of its SELinux label that are asked for, as Podman has them: `level:s0:c1,c2`. Where the machine has no SELinux they mean nothing.
     pub selinux: Vec<String>,
+    /// The namespace of another container, whose processes it sees.
+    pub processes: Option<PathBuf>,
     /// Whether it sees the node's processes.
     pub host_pid: bool,
     /// Whether it sees the node's host name.
@@ -278,6 +281,15 @@ pub struct Container {
     pub image_id: String,
     /// Its state.
     pub state: RunState,
+}
+
+/// What a running container has used, and uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerUse {
+    /// The UID of its pod.
+    pub pod: String,
+    /// What it uses.
+    pub sample: ContainerSample,
 }
 
 /// An image that is present.

@@ -32,7 +32,8 @@ enum Absence<'a> {
 
 fn reason<'a>(pod: &'a Pod, name: &str) -> Absence<'a> {
     let status = pod.status.as_ref();
-    let mut all = status.iter().flat_map(|s| s.container_statuses.iter().chain(&s.init_container_statuses).flatten()).peekable();
+    let mut all =
+        status.iter().flat_map(|s| s.container_statuses.iter().chain(&s.init_container_statuses).chain(&s.ephemeral_container_statuses).flatten()).peekable();
     if all.peek().is_none() && status.is_none_or(|s| s.phase.as_deref() != Some("Failed")) {
         return Absence::Waits(if inits(pod).is_empty() { "ContainerCreating" } else { "PodInitializing" });
     }

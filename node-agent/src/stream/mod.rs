@@ -50,7 +50,7 @@ async fn open(executor: &Arc<Executor>, pods: &Pods, opening: Opening<NodeReques
 enum Ready {
     Logs(logs::Source),
     Session(session::SessionRequest),
-    Port { uid: String, port: u16 },
+    Port(session::PortRequest),
 }
 
 async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Result<Ready, ApiError> {
@@ -68,7 +68,7 @@ async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Res
             let attach = matches!(request.action, NodeAction::Attach(_));
             let c = crate::pod::container(&pod, &name);
             // Who attaches gets the terminal that the container has, or none.
-            let tty = if attach { c.is_some_and(|c| c.tty == Some(true)) } else { options.tty };
+            let tty = if attach { c.as_ref().is_some_and(|c| c.tty == Some(true)) } else { options.tty };
             let spec = crate::runtime::ExecSpec {
                 command: options.command.clone(),
                 stdin: options.stdin,
@@ -76,10 +76,16 @@ async fn prepare(executor: &Executor, pods: &Pods, request: &NodeRequest) -> Res
                 stderr: options.stderr && !tty,
                 tty,
             };
-            let ends_stdin = !attach || c.is_some_and(|c| c.stdin_once == Some(true));
+            let ends_stdin = !attach || c.as_ref().is_some_and(|c| c.stdin_once == Some(true));
             Ok(Ready::Session(session::SessionRequest { container: run.id, spec, attach, ends_stdin }))
         }
-        NodeAction::PortForward { port } => Ok(Ready::Port { uid, port: *port }),
+        NodeAction::PortForward { port } => Ok(Ready::Port(session::PortRequest { uid, address: None, port: *port, tls: false })),
+        NodeAction::Dial { port, tls } => {
+            let sandbox = executor.runtime.sandbox(&uid).await.map_err(|e| ApiError::internal(e.to_string()))?;
+            // without a network of its own it has the node's addresses
+            let address = sandbox.and_then(|s| s.ip).ok_or_else(|| ApiError::bad_request("address not allowed"))?;
+            Ok(Ready::Port(session::PortRequest { uid, address: Some(address), port: *port, tls: *tls }))
+        }
     }
 }
 
@@ -87,7 +93,7 @@ async fn run(executor: Arc<Executor>, ready: Ready, stream: Duplex<FromNode, ToN
     let ended = match ready {
         Ready::Logs(source) => source.copy(stream).await,
         Ready::Session(asked) => session::run(&executor, &asked, stream).await,
-        Ready::Port { uid, port } => session::forward(&executor, &uid, port, stream).await,
+        Ready::Port(asked) => session::forward(&executor, &asked, stream).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a stream was cut");

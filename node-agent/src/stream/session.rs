@@ -8,9 +8,12 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use model::ApiError;
 use state_client::node::{FromNode, ToNode};
+use std::net::IpAddr;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// How long a port may take for a handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How much is read of a port at once.
 const PIECE: usize = 32 << 10;
 
@@ -140,15 +143,42 @@ async fn piece(port: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Op
     }
 }
 
+/// A port in a pod, and how it is connected to.
+pub struct PortRequest {
+    /// The pod's UID.
+    pub uid: String,
+    /// The pod's own address; its loopback where there is none.
+    pub address: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// Both directions of a connection to a port.
+trait Connected: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connected for T {}
+
+async fn connect(executor: &Executor, asked: &PortRequest) -> Result<Box<dyn Connected>, String> {
+    let PortRequest { uid, address, port, tls } = asked;
+    let host = address.map_or_else(|| "localhost".to_owned(), |a| a.to_string());
+    let failed = |why: String| format!("failed to connect to {host}:{port} inside namespace \"{uid}\": {why}");
+    let tcp = executor.runtime.connect(uid, *address, *port).await.map_err(|e| failed(e.to_string()))?;
+    if !tls {
+        return Ok(Box::new(tcp));
+    }
+    let late = |_| failed("the TLS handshake takes too long".to_owned());
+    let secured = tokio::time::timeout(HANDSHAKE, crate::tls::trusting(&host, tcp)).await.map_err(late)?;
+    secured.map(|tls| Box::new(tls) as Box<dyn Connected>).map_err(failed)
+}
+
 /// One connection to a port in the pod, in both directions until both have ended.
-pub async fn forward(executor: &Executor, uid: &str, port: u16, mut stream: Duplex<FromNode, ToNode>) -> Result<(), StreamError> {
-    let mut tcp = match executor.runtime.connect(uid, port).await {
-        Ok(tcp) => tcp,
-        Err(e) => {
-            return stream.send(FromNode::Failed(ApiError::internal(format!("failed to connect to localhost:{port} inside namespace \"{uid}\": {e}")))).await;
-        }
+pub async fn forward(executor: &Executor, asked: &PortRequest, mut stream: Duplex<FromNode, ToNode>) -> Result<(), StreamError> {
+    let connected = match connect(executor, asked).await {
+        Ok(connected) => connected,
+        Err(why) => return stream.send(FromNode::Failed(ApiError::internal(why))).await,
     };
-    let (mut read, mut write) = tcp.split();
+    let (mut read, mut write) = tokio::io::split(connected);
     let (mut down, mut up) = stream.split();
     let from_pod = async {
         let mut buffer = BytesMut::with_capacity(PIECE);

@@ -13,6 +13,49 @@ pub struct Target {
     pub container: String,
 }
 
+/// What a request that is passed on names: `[SCHEME:]NAME[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyName {
+    /// The object's name.
+    pub name: String,
+    /// A port's number or name; `""` for the one that is meant where none is named.
+    pub port: String,
+    /// Whether the scheme is `https`.
+    pub tls: bool,
+}
+
+impl ProxyName {
+    /// Reads it; nothing where it is of no such form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, name, port) = match text.split(':').collect::<Vec<_>>().as_slice() {
+            [name] => ("", *name, ""),
+            [name, port] if !port.is_empty() => ("", *name, *port),
+            [scheme @ ("http" | "https" | ""), name, port] => (*scheme, *name, *port),
+            _ => return None,
+        };
+        (!name.is_empty()).then(|| Self { name: name.to_owned(), port: port.to_owned(), tls: scheme == "https" })
+    }
+}
+
+/// Where a request that is passed on goes: a port of a pod's own network, on the pod's node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTarget {
+    /// The pod's node.
+    pub node: String,
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The pod's UID.
+    pub uid: String,
+    /// The pod's address.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
 /// Checks that `pod` can be streamed from or to. `container` is the one asked for, `""` for the default.
 /// Returns the container that is meant; `""` for a port-forward, which means the whole pod.
 ///
@@ -60,6 +103,26 @@ fn chosen(pod: &Object, container: &str) -> Result<String, ApiError> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn names_of_what_is_passed_on() {
+        let of = |text: &str| ProxyName::parse(text).map(|n| (n.name, n.port, n.tls));
+        let want = |name: &str, port: &str, tls| Some((name.to_owned(), port.to_owned(), tls));
+        let rows = [
+            ("a", want("a", "", false)),
+            ("a:80", want("a", "80", false)),
+            ("a:web", want("a", "web", false)),
+            ("http:a:80", want("a", "80", false)),
+            ("https:a:", want("a", "", true)),
+            ("https:a:web", want("a", "web", true)),
+            ("ftp:a:80", None),
+            ("a:", None),
+            ("", None),
+            (":80", None),
+            ("https:a:80:1", None),
+        ];
+        rows.into_iter().for_each(|(text, parsed)| assert_eq!(of(text), parsed, "{text}"));
+    }
 
     #[test]
     fn containers() {

@@ -58,6 +58,13 @@ pub enum NodeAction {
         /// The port.
         port: u16,
     },
+    /// One TCP connection to a port of the pod's own address, for a pod that has a network of its own.
+    Dial {
+        /// The port.
+        port: u16,
+        /// Whether it speaks TLS, which then ends at the node.
+        tls: bool,
+    },
 }
 
 /// Asks a node for a stream. Sent to the instance that is named as the node.

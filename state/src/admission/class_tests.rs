@@ -85,3 +85,21 @@ fn a_claim_grows_where_its_class_lets_it() {
     }
     assert!(write(&claim_resize::ClaimResize, &view, ("", "persistentvolumeclaims"), None, &claim("", "", "1Gi")).is_ok());
 }
+
+#[test]
+fn one_priority_class_is_the_default() {
+    let classes = ("scheduling.k8s.io", "priorityclasses");
+    let class = |name: &str, default: bool| json!({"metadata": {"name": name}, "value": 5, "globalDefault": default});
+    let view = MapLookup::default().with(classes.0, classes.1, class("a", true)).with(classes.0, classes.1, class("b", false));
+    let other =
+        Err("priorityclasses.scheduling.k8s.io \"b\" is forbidden: PriorityClass a is already marked as default. Only one default can exist".to_owned());
+    for (view, old, new, want) in [
+        (&view, None, class("b", false), Ok(())),
+        (&view, None, class("b", true), other.clone()),
+        (&view, Some(class("b", false)), class("b", true), other),
+        (&view, Some(class("a", true)), class("a", true), Ok(())),
+        (&MapLookup::default(), None, class("b", true), Ok(())),
+    ] {
+        assert_eq!(write(&priority::Priority, view, classes, old.as_ref(), &new).map(|_| ()), want, "{new}");
+    }
+}

@@ -5,6 +5,7 @@ mod claim_resize;
 mod default_class;
 mod in_use;
 pub mod lifecycle;
+pub mod limit_ranger;
 pub mod node_restriction;
 pub mod pod_security;
 pub mod priority;
@@ -42,6 +43,7 @@ impl Admission {
         Self {
             steps: vec![
                 Box::new(lifecycle::NamespaceLifecycle),
+                Box::new(limit_ranger::LimitRanger),
                 Box::new(node_restriction::NodeRestriction),
                 Box::new(rbac::Escalation(authorizer.clone())),
                 Box::new(certificate_request::CertificateRequest(authorizer)),

@@ -111,6 +111,9 @@ fn priorities() {
         let got = got.map(|(o, _)| (o.int_at(&["spec", "priority"]).unwrap(), o.str_at(&["spec", "preemptionPolicy"]).to_owned())).map_err(|e| e.message);
         assert_eq!(got, want.map(|(n, p)| (n, p.to_owned())).map_err(str::to_owned));
     }
+    let kept = Case { old: Some(pod("default", json!({"priority": 7, "preemptionPolicy": "Never"}))), ..Case::create("pods", pod("default", json!({}))) };
+    let (kept, _) = kept.run(&priority::Priority).unwrap();
+    assert_eq!((kept.int_at(&["spec", "priority"]), kept.str_at(&["spec", "preemptionPolicy"])), (Some(7), "Never"));
     let given = Case::create("pods", pod("default", json!({"priority": 5}))).run(&priority::Priority);
     assert!(given.is_err_and(|e| e.code() == 403));
 }

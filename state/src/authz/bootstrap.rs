@@ -113,8 +113,16 @@ const SCHEDULER: &[Row] = &[
     (EDIT, &["coordination.k8s.io"], &["leases"]),
 ];
 
+const VOLUME_SCHEDULER: &[Row] = &[
+    (&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims", "persistentvolumes"]),
+    (READ, &["storage.k8s.io"], &["storageclasses"]),
+];
+
 // garbage collection and the end of a namespace reach every kind, those of CRDs too
 const CONTROLLERS: &[Row] = &[(EDIT, &["*"], &["*"]), (&["escalate"], &["rbac.authorization.k8s.io"], &["clusterroles"])];
+
+// what pods and nodes use: as the server that has it in a Kubernetes cluster lets it be read
+const METRICS: &[Row] = &[(READ, &["metrics.k8s.io"], &["nodes", "pods"])];
 
 const AUTH_DELEGATOR: &[Row] =
     &[(&["create"], &["authentication.k8s.io"], &["tokenreviews"]), (&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"])];
@@ -200,8 +208,10 @@ pub fn cluster_roles() -> Vec<Object> {
         role("system:monitoring", &[], paths(MONITORING_PATHS)),
         role("system:basic-user", &[], rules(BASIC_USER)),
         role("system:auth-delegator", &[], rules(AUTH_DELEGATOR)),
+        role("system:aggregated-metrics-reader", &["admin", "edit", "view"], rules(METRICS)),
         role("system:node", &[], rules(NODE)),
         role("system:kube-scheduler", &[], rules(SCHEDULER)),
+        role("system:volume-scheduler", &[], rules(VOLUME_SCHEDULER)),
         role("system:kube-controller-manager", &[], rules(CONTROLLERS)),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()
@@ -245,6 +255,7 @@ pub fn cluster_role_bindings() -> Vec<Object> {
         binding("system:public-info-viewer", &[authenticated, unauthenticated]),
         binding("system:monitoring", &[("Group", "system:monitoring")]),
         binding("system:kube-scheduler", &[("User", "system:kube-scheduler")]),
+        binding("system:volume-scheduler", &[("User", "system:kube-scheduler")]),
         binding("system:kube-controller-manager", &[("User", "system:kube-controller-manager")]),
     ];
     values.into_iter().filter_map(|v| Object::from_value(v).ok()).collect()

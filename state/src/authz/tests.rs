@@ -94,6 +94,8 @@ fn who_may_what() {
         (&controllers, "escalate rbac.authorization.k8s.io/roles a/b", false),
         (&scheduler, "create /pods/binding a/b", true),
         (&scheduler, "update /pods a/b", false),
+        (&scheduler, "patch /persistentvolumeclaims a/b", true),
+        (&scheduler, "patch storage.k8s.io/storageclasses /b", false),
     ];
     for (user, what, want) in cases {
         assert_eq!(authorizer.allows(&ask(user, what)), want, "{} {what}", user.name);

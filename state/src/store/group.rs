@@ -3,8 +3,8 @@ use super::commit::{PendingGroup, PendingWrite, Writes};
 use super::error::CommitError;
 use super::log::{WriteRefusal, WriteResult};
 use super::shard::Shard;
+use super::wire;
 use super::write::Write;
-use super::{Store, wire};
 use bytes::Bytes;
 use model::kind::Bucket;
 use model::{Key, Stored};
@@ -35,18 +35,29 @@ struct Prepared {
     base: u64,
 }
 
+/// Where writes go, and what is known of them.
+pub(super) struct Destination<'a> {
+    pub(super) shard: &'a Shard,
+    /// How long what a key's kind has is kept.
+    pub(super) bucket: &'a (dyn Fn(&Key) -> Bucket + Send + Sync),
+    /// How long deletion markers stay.
+    pub(super) marker_ttl: Duration,
+    /// For how long the log is asked what became of a write.
+    pub(super) resolve_for: Duration,
+}
+
 /// Does the writes.
 ///
 /// # Errors
 /// When none of them could be sent.
-pub(super) async fn commit(store: &Store, group: Group) -> Result<Results, CommitError> {
-    let shard = shard_of(store, &group)?;
+pub(super) async fn commit(to: Destination<'_>, group: Group) -> Result<Results, CommitError> {
+    let shard = to.shard;
     let mut prepared: SmallVec<[Prepared; 1]> = SmallVec::with_capacity(group.len());
     for write in group {
-        prepared.push(prepare(store, shard, write).await?);
+        prepared.push(prepare(&to, write).await?);
     }
     check_bounds(shard, &prepared)?;
-    let until = Instant::now() + store.0.resolve_for;
+    let until = Instant::now() + to.resolve_for;
     for _ in 0..CREATE_ATTEMPTS {
         let answers = send(shard, &prepared, until).await?;
         if !answers.iter().all(|answer| matches!(answer, Err(WriteRefusal::Stale))) {
@@ -59,17 +70,8 @@ pub(super) async fn commit(store: &Store, group: Group) -> Result<Results, Commi
     Err(CommitError::Conflict)
 }
 
-/// The stream of all writes of a group.
-fn shard_of<'a>(store: &'a Store, group: &Group) -> Result<&'a Shard, CommitError> {
-    let mut shards = group.iter().map(|write| store.shard(&write.key.group, &write.key.resource));
-    let first = shards.next().ok_or_else(|| CommitError::Invalid("a group has no writes".to_owned()))?;
-    if shards.any(|other| !std::ptr::eq(first, other)) {
-        return Err(CommitError::Invalid("writes of a group are of several streams".to_owned()));
-    }
-    Ok(first)
-}
-
-async fn prepare(store: &Store, shard: &Shard, write: Write) -> Result<Prepared, CommitError> {
+async fn prepare(to: &Destination<'_>, write: Write) -> Result<Prepared, CommitError> {
+    let shard = to.shard;
     let Write { key, expect, op } = write;
     let key = shard.log.shared(key);
     let (delete, payload) = op.encode()?;
@@ -77,8 +79,8 @@ async fn prepare(store: &Store, shard: &Shard, write: Write) -> Result<Prepared,
     if payload.len() > limit {
         return Err(CommitError::TooLarge { size: payload.len(), limit });
     }
-    let ttl = match store.bucket(&key.group, &key.resource) {
-        _ if delete => Some(store.0.marker_ttl),
+    let ttl = match (to.bucket)(&key) {
+        _ if delete => Some(to.marker_ttl),
         Bucket::Ephemeral { ttl } => ttl,
         Bucket::Log => None,
     };

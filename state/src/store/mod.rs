@@ -165,6 +165,11 @@ impl Store {
         }
     }
 
+    /// Whether two objects are in one stream, and so can be written together.
+    pub fn are_together(&self, one: &Key, other: &Key) -> bool {
+        std::ptr::eq(self.shard(&one.group, &one.resource), self.shard(&other.group, &other.resource))
+    }
+
     /// An object as the cache has it.
     pub fn get(&self, key: &Key) -> Option<Arc<Stored>> {
         let table = self.shard(&key.group, &key.resource).log.existing(&key.group, &key.resource)?;
@@ -236,7 +241,18 @@ impl Store {
     /// that the others are: so what comes first has to be harmless without what follows, such as a quota's use before what uses it.
     pub async fn commit_group(&self, writes: Group) -> Results {
         let number = writes.len();
-        group::commit(self, writes).await.unwrap_or_else(|error| std::iter::repeat_n(Err(error), number).collect())
+        self.send(writes).await.unwrap_or_else(|error| std::iter::repeat_n(Err(error), number).collect())
+    }
+
+    async fn send(&self, writes: Group) -> Result<Results, CommitError> {
+        let mut shards = writes.iter().map(|write| self.shard(&write.key.group, &write.key.resource));
+        let shard = shards.next().ok_or_else(|| CommitError::Invalid("a group has no writes".to_owned()))?;
+        if shards.any(|other| !std::ptr::eq(shard, other)) {
+            return Err(CommitError::Invalid("writes of a group are of several streams".to_owned()));
+        }
+        let bucket = |key: &Key| self.bucket(&key.group, &key.resource);
+        let to = group::Destination { shard, bucket: &bucket, marker_ttl: self.0.marker_ttl, resolve_for: self.0.resolve_for };
+        group::commit(to, writes).await
     }
 
     /// What each stream's part has done.

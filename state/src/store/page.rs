@@ -229,9 +229,9 @@ pub(crate) async fn read(log: &Log, table: &Table, request: &PageRequest, matche
         page.items.truncate(limit);
         page.remaining = following.filter(|_| matches.is_none()).and_then(|n| n.checked_sub(limit)).map(|n| n as u64).filter(|n| *n > 0);
         let last = page.items.last().map(|s| (s.key.namespace.to_string(), s.key.name.to_string())).unwrap_or_default();
-        let began = token.as_ref().map_or(now, |token| token.t);
-        let present = token.is_some_and(|t| t.r == 0);
-        page.continue_token = Token { r: if present { 0 } else { revision }, s: last.0, n: last.1, c: page.remaining, t: began }.encode()?;
+        // a list that goes on with the present is a new one from here on: the pages that follow are as this one is
+        let began = token.filter(|token| token.r > 0).map_or(now, |token| token.t);
+        page.continue_token = Token { r: revision, s: last.0, n: last.1, c: page.remaining, t: began }.encode()?;
     }
     Ok(page)
 }

@@ -32,6 +32,8 @@ pub fn apply(binding: &Object, pod: &Object, now: jiff::Timestamp) -> Result<Obj
         bound.set(&["metadata", "annotations", key], value.clone());
     }
     scheduled(&mut bound, now);
+    // room was kept for it until now
+    bound.remove(&["status", "nominatedNodeName"]);
     Ok(bound)
 }
 
@@ -65,11 +67,12 @@ mod tests {
     #[test]
     fn a_pod_is_bound_once() {
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let pod = object(json!({"metadata": {"name": "x", "uid": "u"}, "spec": {}}));
+        let pod = object(json!({"metadata": {"name": "x", "uid": "u"}, "spec": {}, "status": {"nominatedNodeName": "n2"}}));
         let to = |node: &str| object(json!({"metadata": {"name": "x"}, "target": {"kind": "Node", "name": node}}));
         let bound = apply(&to("n1"), &pod, now).unwrap();
         assert_eq!(bound.str_at(&["spec", "nodeName"]), "n1");
         assert_eq!(bound.list_at(&["status", "conditions"])[0]["status"], json!("True"));
+        assert_eq!(bound.str_at(&["status", "nominatedNodeName"]), "");
         let again = apply(&to("n2"), &bound, now).unwrap_err();
         assert_eq!(
             (again.code(), again.message.as_str()),

@@ -1,5 +1,4 @@
 //! `scale`: the replicas of whatever has replicas, as `autoscaling/v1` Scale.
-use model::selector::LabelSelector;
 use model::{ApiError, Cause, Kind, Object};
 use serde_json::{Map, Value, json};
 
@@ -15,19 +14,16 @@ pub fn of(kind: &Kind, object: &Object) -> Object {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    let number = |path: &[Box<str>]| object.int_at(&path_of(path)).unwrap_or_default();
-    let mut status = json!({"replicas": number(&kind.scale.current)});
-    let selector = kind.scale.selector.as_ref().and_then(|path| object.at(&path_of(path)));
-    match selector {
-        Some(Value::String(text)) => status["selector"] = json!(text),
-        Some(selector) => LabelSelector::from_json(selector).ok().into_iter().for_each(|s| status["selector"] = json!(s.to_string())),
-        None => {}
+    let scaled = model::scale::read(&kind.scale, object);
+    let mut status = json!({"replicas": scaled.current});
+    if let Some(selector) = scaled.selector {
+        status["selector"] = json!(selector);
     }
     let mut scale = Object::default();
     scale.set(&["apiVersion"], "autoscaling/v1");
     scale.set(&["kind"], "Scale");
     scale.set(&["metadata"], metadata);
-    scale.set(&["spec"], json!({"replicas": number(&kind.scale.desired)}));
+    scale.set(&["spec"], json!({"replicas": scaled.desired}));
     scale.set(&["status"], status);
     scale
 }

@@ -6,6 +6,7 @@ use crate::claims;
 use crate::form;
 use crate::meta;
 use crate::pipeline::Pipeline;
+use crate::quota::{Counted, Refusal};
 use crate::reply::{Written, object_reply};
 use crate::request_context::{self, RequestContext};
 use crate::store::{CommitError, StoreOp, Write};
@@ -97,11 +98,13 @@ impl Pipeline {
     async fn put_new(&self, call: &RequestContext, object: Object, held: Effects) -> Result<Arc<Stored>, ApiError> {
         let key = call.key(object.name());
         let taken = || ApiError::already_exists(&call.kind.group, &call.kind.resource, &key.name);
+        let write = Write { key: key.clone(), expect: 0, op: StoreOp::Put(object) };
+        let counted = Counted { write, old: None, refusable: true };
         if call.options.dry_run {
             let exists = self.store().get(&key).is_some();
-            return if exists { Err(taken()) } else { Ok(Arc::new(Stored::from_object(key, object)?)) };
+            return if exists { Err(taken()) } else { self.quotas().try_out(&key, counted) };
         }
-        let committed = self.store().commit(Write { key: key.clone(), expect: 0, op: StoreOp::Put(object) }).await;
+        let committed = self.quotas().commit(counted).await;
         // given back only now: the cache shows what was taken, or it was not taken
         drop(held);
         match committed {
@@ -109,7 +112,7 @@ impl Pipeline {
                 self.refresh(&key);
                 Ok(stored)
             }
-            Err(CommitError::Conflict) => Err(taken()),
+            Err(Refusal::Commit(CommitError::Conflict)) => Err(taken()),
             Err(other) => Err(other.to_api(&key, true)),
         }
     }

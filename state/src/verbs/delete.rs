@@ -55,8 +55,8 @@ impl Pipeline {
         self.admit_removal(call, old.object()).await?;
         match deletion::plan(&call.row, old.object(), asked, call.now) {
             DeletionPlan::Pending => Ok(Some(Deleted::Marked(old))),
-            DeletionPlan::Mark(object) => Ok(self.swap(old, StoreOp::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
-            DeletionPlan::Remove(object) => Ok(self.swap(old, StoreOp::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
+            DeletionPlan::Mark(object) => Ok(self.swap(call, old, StoreOp::Put(object), asked.dry_run).await?.map(Deleted::Marked)),
+            DeletionPlan::Remove(object) => Ok(self.swap(call, old, StoreOp::Delete(object), asked.dry_run).await?.map(Deleted::Gone)),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Updates of existing objects: read, decide, write by compare-and-swap, and repeat when another writer came in between.
 use crate::claims;
 use crate::pipeline::Pipeline;
+use crate::quota::{self, Counted, Refusal};
 use crate::request_context::RequestContext;
 use crate::store::{CommitError, StoreOp, Write};
-use model::{ApiError, Key, Stored};
+use model::{ApiError, Key, Stored, Subresource};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -56,23 +57,25 @@ impl Pipeline {
     pub(crate) fn refresh(&self, key: &Key) {
         self.authorizer().refresh(key);
         self.webhooks().table.refresh(self.store(), key);
+        if (&*key.group, &*key.resource) == quota::QUOTAS {
+            self.quotas().count(&key.namespace);
+        }
     }
 
     /// Writes what became of `old`, which ends here with all that was parsed of it; `None` when somebody else wrote first.
-    pub(crate) async fn swap(&self, old: Arc<Stored>, op: StoreOp, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
-        if dry_run {
-            let (StoreOp::Put(object) | StoreOp::Delete(object)) = op;
-            return Ok(Some(Arc::new(Stored::from_object(old.key.clone(), object)?)));
-        }
+    pub(crate) async fn swap(&self, call: &RequestContext, old: Arc<Stored>, op: StoreOp, dry_run: bool) -> Result<Option<Arc<Stored>>, ApiError> {
         let (key, expect, given_up) = (old.key.clone(), old.revision, claims::given_up(&old, &op));
-        drop(old);
-        match self.store().commit(Write { key: key.clone(), expect, op }).await {
+        let counted = Counted { write: Write { key: key.clone(), expect, op }, old: Some(old), refusable: call.sub != Some(Subresource::STATUS) };
+        if dry_run {
+            return self.quotas().try_out(&key, counted).map(Some);
+        }
+        match self.quotas().commit(counted).await {
             Ok(stored) => {
                 self.refresh(&key);
                 self.let_go(given_up).await;
                 Ok(Some(stored))
             }
-            Err(CommitError::Conflict) => Ok(None),
+            Err(Refusal::Commit(CommitError::Conflict)) => Ok(None),
             Err(other) => Err(other.to_api(&key, false)),
         }
     }

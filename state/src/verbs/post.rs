@@ -1,6 +1,5 @@
 //! What the verb `create` is asked for: an object or a review, or an action on an object: a binding, an eviction, a token.
 use crate::authz::{Attributes, Target};
-use crate::deletion::DeletionOptions;
 use crate::meta;
 use crate::pipeline::Pipeline;
 use crate::reply::{json_reply, success};
@@ -21,7 +20,7 @@ impl Pipeline {
             }
             None => self.create_object(call, body).await,
             Some(Subresource::BINDING) => self.bind(call, body).await,
-            Some(Subresource::EVICTION) => self.evict(call, body).await,
+            Some(Subresource::EVICTION) => Box::pin(self.evict(call, body)).await,
             Some(Subresource::TOKEN) => self.token(call, body).await,
             Some(sub) => self.connect(call, sub, body).await,
         }
@@ -30,18 +29,6 @@ impl Pipeline {
     async fn bind(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
         let binding = self.admit_action(call, Some(Subresource::BINDING), request_context::object(body)?).await?;
         self.change(call, Proposal::Worked(&|_, old| binding::apply(&binding, old, call.now))).await?;
-        Ok(success(201, None))
-    }
-
-    /// An eviction is a deletion that the pod's disruption budgets would have a say in.
-    async fn evict(&self, call: &RequestContext, body: Body) -> Result<Reply, ApiError> {
-        let eviction = request_context::optional_object(body)?.unwrap_or_default();
-        let eviction = self.admit_action(call, Some(Subresource::EVICTION), eviction).await?;
-        if !eviction.name().is_empty() && eviction.name() != &*call.name {
-            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
-        }
-        let asked = DeletionOptions::of(&call.options, eviction.at(&["deleteOptions"]).filter(|v| !v.is_null()))?;
-        self.delete_one(call, &call.name, &asked).await?;
         Ok(success(201, None))
     }
 

@@ -8,6 +8,7 @@ use crate::request_context::{self, RequestContext};
 use crate::selection::Selection;
 use crate::store::{Matches, PageRequest};
 use crate::subresource::scale;
+use model::subresource::Effect;
 use model::{ApiError, Kind, Object, Stored, Subresource};
 use serde_json::Value;
 use state_client::connect::{self, Target};
@@ -62,13 +63,13 @@ impl Pipeline {
         self.allow_again(call).await?;
         let stored = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         self.check_read(call, &stored)?;
-        match call.sub {
-            None | Some(Subresource::STATUS) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
-            Some(Subresource::SCALE) => {
+        match call.sub.map(|sub| (sub, sub.effect())) {
+            None | Some((_, Effect::Part(_))) => Ok(object_reply(self.outward_stored(call, stored).await?, false, Vec::new())),
+            Some((_, Effect::View)) => {
                 let stored = stored.own();
                 self.scale_reply(call, &stored).await
             }
-            Some(sub) => connected(sub, stored, Object::default()),
+            Some((sub, Effect::Action | Effect::Connection)) => connected(sub, stored, Object::default()),
         }
     }
 
@@ -79,12 +80,17 @@ impl Pipeline {
 
     /// Answers a request for a stream with the pod, once the stream may be opened.
     pub(crate) async fn connect(&self, call: &RequestContext, sub: Subresource, body: Body) -> Result<Reply, ApiError> {
-        self.freshen(&call.row, Freshness::Latest).await?;
-        self.allow_again(call).await?;
+        self.allow_fresh(call).await?;
         let pod = self.store().get(&call.key(&call.name)).ok_or_else(|| call.not_found(&call.name))?;
         let options = request_context::optional_object(body)?.unwrap_or_default();
         self.admit_connection(call, sub, &options).await?;
         connected(sub, pod, options)
+    }
+
+    /// Waits until the cache has what the log has, and asks again whether the call is allowed.
+    pub(super) async fn allow_fresh(&self, call: &RequestContext) -> Result<(), ApiError> {
+        self.freshen(&call.row, Freshness::Latest).await?;
+        self.allow_again(call).await
     }
 
     pub(crate) async fn list(&self, call: &RequestContext) -> Result<Reply, ApiError> {

@@ -116,11 +116,11 @@ impl Pipeline {
         let made = if call.options.dry_run { Some(Made::default()) } else { self.claim(&old.key, &new, Some(old.object())).await? };
         let Some(made) = made else { return Ok(None) };
         let written = if deletion::due(&call.row, &new) {
-            self.swap(old, StoreOp::Delete(new), call.options.dry_run).await
+            self.swap(call, old, StoreOp::Delete(new), call.options.dry_run).await
         } else if meta::unchanged(&new, old.object()) {
             Ok(Some(old))
         } else {
-            self.swap(old, StoreOp::Put(new), call.options.dry_run).await
+            self.swap(call, old, StoreOp::Put(new), call.options.dry_run).await
         };
         drop(held);
         // whether it was written is not always known: then the claim stays until the sweep

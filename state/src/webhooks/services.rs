@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use webhooks::Services;
 
 /// The label of a slice that names its Service.
-const SERVICE: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE: &str = "kubernetes.io/service-name";
 
 /// Services as the cache has them.
 pub struct Endpoints<'a>(pub &'a dyn ObjectLookup);
@@ -19,10 +19,7 @@ impl Services for Endpoints<'_> {
         let service = self.0.get(&Key::new("", "services", namespace, name)).ok_or_else(|| format!("service {name:?} not found"))?;
         let wanted = service.read(|service| port_name(service, port)).ok_or_else(|| format!("no service port {port} found for service {name:?}"))?;
         let slices = self.0.list("discovery.k8s.io", "endpointslices", namespace);
-        let ready: Vec<SocketAddr> = slices
-            .iter()
-            .flat_map(|slice| slice.read(|slice| if slice.label(SERVICE) == Some(name) { addresses(slice, &wanted) } else { Vec::new() }))
-            .collect();
+        let ready: Vec<SocketAddr> = slices.iter().flat_map(|slice| slice.read(|slice| addresses(slice, name, &wanted))).collect();
         let turn = TURN.fetch_add(1, Ordering::Relaxed);
         ready.get(turn % ready.len().max(1)).copied().ok_or_else(|| format!("no endpoints available for service {name:?}"))
     }
@@ -34,14 +31,22 @@ fn port_name(service: &Object, port: u16) -> Option<String> {
     Some(found["name"].as_str().unwrap_or_default().to_owned())
 }
 
-/// The ready addresses of a slice for the port of this name.
-fn addresses(slice: &Object, port: &str) -> Vec<SocketAddr> {
+/// The endpoints of a slice that are ready, with their port of this name; none where the slice is another Service's.
+pub(crate) fn ready<'a>(slice: &'a Object, service: &str, port: &str) -> Vec<(&'a Value, u16)> {
     let named = slice.list_at(&["ports"]).iter().find(|p| p["name"].as_str().unwrap_or_default() == port);
-    let Some(port) = named.and_then(|p| p["port"].as_u64()).and_then(|p| u16::try_from(p).ok()) else { return Vec::new() };
+    let port = named.filter(|_| slice.label(SERVICE) == Some(service)).and_then(|p| p["port"].as_u64()).and_then(|p| u16::try_from(p).ok());
+    let Some(port) = port else { return Vec::new() };
     let ready = |endpoint: &&Value| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-    let endpoints = slice.list_at(&["endpoints"]).iter().filter(ready);
-    let texts = endpoints.flat_map(|endpoint| endpoint["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str));
-    texts.filter_map(|text| text.parse::<IpAddr>().ok()).map(|address| SocketAddr::new(address, port)).collect()
+    slice.list_at(&["endpoints"]).iter().filter(ready).map(|endpoint| (endpoint, port)).collect()
+}
+
+/// The ready addresses of a slice for the port of this name.
+fn addresses(slice: &Object, service: &str, port: &str) -> Vec<SocketAddr> {
+    let of = |(endpoint, port): (&Value, u16)| {
+        let texts: Vec<&str> = endpoint["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        texts.into_iter().filter_map(|text| text.parse::<IpAddr>().ok()).map(|address| SocketAddr::new(address, port)).collect::<Vec<_>>()
+    };
+    ready(slice, service, port).into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

@@ -128,6 +128,11 @@ pub const ROLES: At = ("rbac.authorization.k8s.io", "roles");
 pub const BINDINGS: At = ("rbac.authorization.k8s.io", "rolebindings");
 
 impl Speaker {
+    /// The same user, who speaks to another process.
+    pub fn through(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
+    }
+
     /// A request to be filled in.
     pub fn ask(&self, verb: Verb, at: At, namespace: &str, name: &str) -> Request {
         Request { user: self.user.clone(), ..Request::new(verb, at.0, at.1, namespace, name) }

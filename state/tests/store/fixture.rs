@@ -118,6 +118,7 @@ pub fn events(ttl: Duration) -> Arc<ArcSwap<Kinds>> {
         bucket,
         generation: false,
         stored_as: None,
+        derived_from: None,
         scale: ScalePaths::default(),
         schema: "".into(),
         strategy: &Plain,

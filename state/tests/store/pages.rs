@@ -74,12 +74,15 @@ async fn tokens_expire() {
     assert!(error.message.starts_with("The provided continue parameter is too old to display a consistent list result."));
     let status = error.to_status();
     let mut token = status["metadata"]["continue"].as_str().unwrap().to_owned();
-    let mut names = Vec::new();
+    let (mut names, mut revisions) = (Vec::new(), std::collections::BTreeSet::new());
     while !token.is_empty() {
         let next = store.list_page("", "configmaps", &page(30, &token), None).await.unwrap();
         names.extend(next.items.iter().map(|s| s.key.name.to_string()));
+        revisions.insert(next.revision);
         token = next.continue_token;
+        put(&store, &key(&format!("a{}", names.len())), 0, 0).await.unwrap();
     }
+    assert_eq!(revisions.len(), 1, "from there on it is consistent again");
     assert_eq!(names, (10..90).map(|n| format!("k{n:03}")).collect::<Vec<_>>(), "inconsistent, but complete");
     let error = store.list_page("", "configmaps", &PageRequest { at: Some(5), ..page(0, "") }, None).await.unwrap_err();
     assert_eq!((error.code(), &*error.message), (410, "The resourceVersion for the provided list is too old."));

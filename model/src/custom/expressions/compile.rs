@@ -53,10 +53,17 @@ impl Compiled {
 impl Rules {
     /// The rules of a resource's schema; none where there are none.
     pub fn of(schema: &Schema) -> Option<Self> {
-        if !has_rules(schema) {
-            return None;
-        }
-        Self::at(schema, declare(schema, true, "selfType"), "selfType")
+        Self::whole(schema, true)
+    }
+
+    /// The rules of a part of a resource's schema, for a value of its own.
+    pub fn of_part(schema: &Schema) -> Option<Self> {
+        Self::whole(schema, schema.embedded)
+    }
+
+    fn whole(schema: &Schema, is_resource: bool) -> Option<Self> {
+        let name = "selfType";
+        has_rules(schema).then(|| Self::at(schema, declare(schema, is_resource, name), name)).flatten()
     }
 
     fn at(schema: &Schema, declaration: Option<Declaration>, name: &str) -> Option<Self> {

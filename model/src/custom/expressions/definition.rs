@@ -16,11 +16,11 @@ const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "Field
 /// How many of the costly rules are named.
 const NAMED: usize = 4;
 
-/// What is wrong with the rules of a schema at `path`.
-pub fn check(schema: &Schema, path: &str) -> Vec<Cause> {
+/// What is wrong with the rules of a schema at `path`. They are only compiled where the schema itself is right.
+pub fn check(schema: &Schema, path: &str, compile: bool) -> Vec<Cause> {
     let mut causes = Vec::new();
     forms(schema, path, &mut causes);
-    if !causes.is_empty() {
+    if !causes.is_empty() || !compile {
         return causes;
     }
     let Some(rules) = Rules::of(schema) else { return causes };
@@ -40,6 +40,11 @@ fn forms(schema: &Schema, path: &str, causes: &mut Vec<Cause>) {
         forms(inner, &format!("{path}.additionalProperties"), causes);
     }
     schema.items.iter().for_each(|inner| forms(inner, &format!("{path}.items"), causes));
+    let limits = &schema.limits;
+    limits.not.iter().for_each(|inner| forms(inner, &format!("{path}.not"), causes));
+    for (key, list) in [("allOf", &limits.all_of), ("oneOf", &limits.one_of), ("anyOf", &limits.any_of)] {
+        list.iter().enumerate().for_each(|(i, inner)| forms(inner, &format!("{path}.{key}[{i}]"), causes));
+    }
 }
 
 fn form(rule: &Rule, schema: &Schema, path: &str, causes: &mut Vec<Cause>) {

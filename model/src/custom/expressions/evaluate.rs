@@ -13,11 +13,21 @@ const OUT_OF_BUDGET: &str = "validation failed due to running out of cost budget
 /// What of an object its rules refuse. Rules that compare with what was before hold for what was there before; others aren't held against values that
 /// are the same as before.
 pub fn evaluate(rules: &Rules, new: &Map<String, Value>, old: Option<&Map<String, Value>>) -> Vec<Cause> {
-    let mut run = Run { causes: Vec::new(), left: PER_OBJECT, budget: Budget::new(PER_CALL) };
-    let root = Pair { new: Node::Root(new), old: old.map(Node::Root) };
-    let parent = Pair { new: Node::Root(new), old: None };
+    let mut left = PER_OBJECT;
+    of_node(rules, &Pair { new: Node::Root(new), old: old.map(Node::Root) }, "", &mut left)
+}
+
+/// The same of a value at `path`, with rules that are of it alone. What they cost is taken from what is `left`.
+pub fn evaluate_part(rules: &Rules, new: &Value, old: Option<&Value>, path: &str, left: &mut u64) -> Vec<Cause> {
+    of_node(rules, &Pair { new: Node::Value(new), old: old.map(Node::Value) }, path, left)
+}
+
+fn of_node(rules: &Rules, pair: &Pair<'_>, path: &str, left: &mut u64) -> Vec<Cause> {
+    let mut run = Run { causes: Vec::new(), left: *left, budget: Budget::new(PER_CALL) };
+    let parent = Pair { new: pair.new, old: None };
     // once the budget is used up nothing more is said
-    _ = run.node(rules, &root, &parent, "");
+    _ = run.node(rules, pair, &parent, path);
+    *left = run.left;
     run.causes
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * [`definition::check`]: what is wrong with those of a definition;
 //! * [`Rules`]: those of a schema, compiled;
-//! * [`evaluate`]: what they refuse of an object.
+//! * [`evaluate`]: what they refuse of an object, and [`evaluate_part`] of a part of one.
 mod compile;
 mod declare;
 pub mod definition;
@@ -14,7 +14,7 @@ use crate::error::{Cause, CauseReason};
 use crate::object::Object;
 
 pub use compile::Rules;
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_part};
 
 /// Errors after which rules aren't evaluated: the object may not be of the form that they are about.
 const BLOCKING: [CauseReason; 4] =

@@ -12,7 +12,7 @@ fn with_spec(spec: &Value) -> Schema {
 }
 
 fn checked(spec: &Value) -> Vec<String> {
-    definition::check(&with_spec(spec), "s").into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    definition::check(&with_spec(spec), "s", true).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
 }
 
 fn evaluated(spec: &Value, new: &Value, old: Option<&Value>) -> Vec<String> {

@@ -2,6 +2,7 @@
 mod access;
 mod admission;
 mod event;
+mod metrics;
 mod network;
 mod networking;
 mod node;
@@ -18,6 +19,7 @@ pub(super) use admission::{
     trust_bundle, webhooks,
 };
 pub(super) use event::event;
+pub(super) use metrics::{node_metrics, pod_metrics};
 pub(super) use network::{endpoint_slice, endpoints, service};
 pub(super) use networking::{ingress, ingress_class, ip_address, network_policy, service_cidr};
 pub(super) use node::node;

@@ -9,7 +9,6 @@ use std::fmt::Display;
 /// Longest identifier, and longest name of a driver.
 const ID_MAX: usize = 32;
 const DRIVER_MAX: usize = 63;
-const IDENTIFIER: &str = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
 
 /// The name of a driver, which is there.
 fn driver(checks: &mut Checks, path: &dyn Display, name: &str) {
@@ -23,10 +22,7 @@ fn identifier(checks: &mut Checks, path: &dyn Display, name: &str) {
     if name.len() > ID_MAX {
         checks.add(Cause::too_long(path, ID_MAX));
     }
-    let begins = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !begins(name) || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        checks.add(Cause::invalid(path, &name.into(), IDENTIFIER));
-    }
+    checks.all(path, name, names::c_identifier(name));
 }
 
 /// The name of an attribute or a capacity, perhaps within a domain. Names of three parts and more aren't looked at, as in Kubernetes.

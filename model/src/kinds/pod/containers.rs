@@ -8,27 +8,20 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt::Display;
 
-/// All containers of a spec.
-pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, volumes: HashSet<&str>, owner: Owner) {
-    let within = Within {
-        volumes,
-        grace: int(spec, "terminationGracePeriodSeconds"),
-        never_restarts: text(spec, "restartPolicy") == "Never",
-        host_users: spec.get("hostUsers") != Some(&Value::Bool(false)),
-        owner,
-    };
+/// The containers of a spec, but for those that are added to a pod later.
+pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value, within: &Within<'_>) {
     if list(spec, "containers").is_empty() {
         checks.required(format_args!("{path}.containers"), "");
     }
     let mut names_seen = HashSet::new();
     let mut host_ports = HashSet::new();
     for (path, container) in items(spec, path, "containers") {
-        one(checks, &path, container, &within, false);
+        one(checks, &path, container, within, false);
         unique_ports(checks, &path, container, &mut host_ports);
         unique_name(checks, &path, container, &mut names_seen);
     }
     for (path, container) in items(spec, path, "initContainers") {
-        one(checks, &path, container, &within, true);
+        one(checks, &path, container, within, true);
         // they run one after the other
         unique_ports(checks, &path, container, &mut HashSet::new());
         unique_name(checks, &path, container, &mut names_seen);
@@ -42,6 +35,14 @@ fn unique_name(checks: &mut Checks, path: &dyn Display, container: &Value, seen:
 }
 
 fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>, init: bool) {
+    common(checks, path, container, within);
+    let restarts = text(container, "restartPolicy");
+    checks.choice(format_args!("{path}.restartPolicy"), container.get("restartPolicy"), &["Always", "Never", "OnFailure"]);
+    probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
+}
+
+/// What holds for containers of each kind.
+pub(super) fn common(checks: &mut Checks, path: &dyn Display, container: &Value, within: &Within<'_>) {
     checks.name(format_args!("{path}.name"), text(container, "name"), names::dns_label);
     let image = text(container, "image");
     if image.is_empty() {
@@ -57,9 +58,6 @@ fn one(checks: &mut Checks, path: &dyn Display, container: &Value, within: &With
     resources::validate(checks, &format_args!("{path}.resources"), container.get("resources").unwrap_or(&Value::Null));
     resize_policy(checks, path, container, within);
     security::container(checks, path, container, within.host_users);
-    let restarts = text(container, "restartPolicy");
-    checks.choice(format_args!("{path}.restartPolicy"), container.get("restartPolicy"), &["Always", "Never", "OnFailure"]);
-    probes::validate(checks, path, container, !init || restarts == "Always", within.grace);
 }
 
 fn ports(checks: &mut Checks, path: &dyn Display, container: &Value) {

@@ -7,7 +7,7 @@ use super::*;
 use crate::kind::Kind;
 use crate::kinds::builtin;
 use crate::schema::{Node, Shape, definition, validate_and_prune};
-use serde_json::Map;
+use serde_json::{Map, json};
 use std::sync::Arc;
 
 /// One step from a spec to a field.
@@ -116,7 +116,7 @@ fn refused(spec: Value) -> Vec<String> {
     }
     STRATEGY.default(&mut pod);
     STRATEGY.prepare_create(&mut pod);
-    STRATEGY.validate(&pod).into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
+    STRATEGY.validate(&pod).into_iter().chain(STRATEGY.validate_create(&pod)).map(|c| format!("{}: {}", c.field, c.message)).collect()
 }
 
 /// Containers with each kind of probe and hook, which exclude each other.

@@ -2,8 +2,10 @@
 mod annotations;
 mod containers;
 mod context;
+mod create;
 mod defaults;
 mod env;
+mod ephemeral;
 mod mirror;
 mod mounts;
 mod network;
@@ -11,6 +13,7 @@ mod os;
 mod placement;
 mod probes;
 mod qos;
+mod resize;
 mod resources;
 mod security;
 mod selectors;
@@ -26,7 +29,8 @@ pub(super) use defaults::template as default_template;
 pub use mirror::ANNOTATION as MIRROR;
 pub(super) use placement::{node_selector, tolerations};
 pub use qos::{Amounts, class as qos_class_of, qos_class};
-pub(super) use resources::{COUNTED, container_name, is_extended, is_huge, is_native, may_overcommit, standard_name, validate as validate_resources};
+pub(super) use resources::{COUNTED, container_name, is_native, may_overcommit, standard_name, validate as validate_resources};
+pub(crate) use resources::{is_extended, is_huge};
 pub(crate) use selectors::selector_causes;
 pub(super) use selectors::selector_rules;
 pub(super) use validate::template as validate_template;
@@ -36,7 +40,8 @@ use super::fields::{Checks, keep, with_field};
 use crate::error::Cause;
 use crate::object::Object;
 use crate::strategy::Strategy;
-use serde_json::{Value, json};
+use crate::subresource::Subresource;
+use serde_json::Value;
 
 /// The rules of pods.
 pub static STRATEGY: Pod = Pod;
@@ -49,8 +54,9 @@ impl Strategy for Pod {
         with_field(pod, "spec", defaults::pod);
     }
     fn prepare_create(&self, pod: &mut Object) {
-        let class = qos_class(pod);
-        pod.set(&["status"], json!({"phase": "Pending", "qosClass": class}));
+        create::label_keys(pod);
+        let status = create::status(pod, qos_class(pod));
+        pod.set(&["status"], status);
     }
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         keep(new, old, "status");
@@ -71,6 +77,23 @@ impl Strategy for Pod {
         let mut checks = Checks::default();
         validate::pod(&mut checks, pod);
         checks.0
+    }
+    fn validate_create(&self, pod: &Object) -> Vec<Cause> {
+        let given = !pod.list_at(&["spec", "ephemeralContainers"]).is_empty();
+        given.then(|| Cause::forbidden("spec.ephemeralContainers", "cannot be set on create")).into_iter().collect()
+    }
+    fn narrow(&self, part: Subresource, new: Object, old: Object) -> Object {
+        match part {
+            Subresource::RESIZE => resize::narrow(new, old),
+            _ => new,
+        }
+    }
+    fn validate_part(&self, part: Subresource, new: &Object, old: &Object) -> Vec<Cause> {
+        match part {
+            Subresource::EPHEMERAL_CONTAINERS => ephemeral::validate_update(new, old),
+            Subresource::RESIZE => resize::validate(new, old),
+            _ => self.validate_update(new, old),
+        }
     }
     fn validate_update(&self, new: &Object, old: &Object) -> Vec<Cause> {
         let nothing = Value::Null;

@@ -99,7 +99,7 @@ pub(in crate::kinds) fn container_name(checks: &mut Checks, path: &dyn Display, 
 }
 
 /// Whether it names huge pages, perhaps as quotas do.
-pub(in crate::kinds) fn is_huge(name: &str) -> bool {
+pub(crate) fn is_huge(name: &str) -> bool {
     name.strip_prefix("requests.").unwrap_or(name).starts_with(HUGE)
 }
 
@@ -109,7 +109,7 @@ pub(in crate::kinds) fn is_native(name: &str) -> bool {
 }
 
 /// Whether somebody else does: a device, counted in whole numbers.
-pub(in crate::kinds) fn is_extended(name: &str) -> bool {
+pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name) && !name.starts_with("requests.") && names::is_qualified_name(&format!("requests.{name}"))
 }
 

@@ -1,12 +1,11 @@
 //! `securityContext.sysctls`: names as the kernel has them, and none of a namespace that the pod shares with its node.
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, flag, items, text};
+use crate::names;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt::Display;
 
-/// Longest name.
-const MAX: usize = 253;
 const FORM: &str = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 
 /// `context` is a pod's security context at `path`.
@@ -17,7 +16,7 @@ pub(super) fn validate(checks: &mut Checks, path: &dyn Display, context: &Value,
         let path = format_args!("{path}.name");
         if name.is_empty() {
             checks.required(path, "");
-        } else if !is_sysctl(name) {
+        } else if !names::is_sysctl(name) {
             checks.add(Cause::invalid(path, &name.into(), FORM));
         } else if seen.contains(name) {
             checks.add(Cause::duplicate(path, &name.into()));
@@ -29,14 +28,6 @@ pub(super) fn validate(checks: &mut Checks, path: &dyn Display, context: &Value,
             }
         }
     }
-}
-
-/// Segments of lower case letters, digits, `-` and `_`, with dots or slashes between.
-fn is_sysctl(name: &str) -> bool {
-    let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let middle = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
-    let segment = |s: &str| end(s.as_bytes().first()) && end(s.as_bytes().last()) && s.bytes().all(middle);
-    name.len() <= MAX && name.split(['.', '/']).all(segment)
 }
 
 /// What a sysctl belongs to, where a container can have its own.

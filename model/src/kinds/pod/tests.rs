@@ -148,7 +148,6 @@ fn refused_pods() {
             "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero",
         ),
         (pod(json!({"dnsPolicy": "None"})), "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"),
-        (pod(json!({"ephemeralContainers": [{"name": "e"}]})), "spec.ephemeralContainers: Forbidden: cannot be set on create"),
         (pod(json!({"shareProcessNamespace": true})), "spec.shareProcessNamespace: Forbidden: not supported by this version"),
         (pod(json!({"hostUsers": false})), "spec.hostUsers: Forbidden: not supported by this version"),
     ] {

@@ -74,9 +74,11 @@ const SIDECAR: Row = row(&["restartPolicy"], &["Always"]);
 /// All of a pod's spec at `path`.
 pub(super) fn validate(checks: &mut Checks, path: &dyn Display, spec: &Value) {
     POD.iter().for_each(|row| refuse(checks, path, spec, row, row.path));
-    for (key, own) in [("containers", RESTARTED_ALONE), ("initContainers", SIDECAR)] {
+    for (key, own) in [("containers", Some(RESTARTED_ALONE)), ("initContainers", Some(SIDECAR)), ("ephemeralContainers", None)] {
         for (path, container) in items(spec, path, key) {
-            refuse(checks, &path, container, &own, own.path);
+            if let Some(own) = &own {
+                refuse(checks, &path, container, own, own.path);
+            }
             CONTAINER.iter().for_each(|row| refuse(checks, &path, container, row, row.path));
         }
     }

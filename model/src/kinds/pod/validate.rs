@@ -1,6 +1,6 @@
 //! What is refused in a pod's spec.
-use super::context::Owner;
-use super::{annotations, containers, network, os, placement, security, unsupported, volumes};
+use super::context::{Owner, Within};
+use super::{annotations, containers, ephemeral, network, os, placement, security, unsupported, volumes};
 use crate::error::Cause;
 use crate::kinds::fields::{Checks, int, items, list, map, text};
 use crate::object::Object;
@@ -37,9 +37,6 @@ pub(super) fn pod(checks: &mut Checks, object: &Object) {
         }
     }
     checks.not_negative("spec.terminationGracePeriodSeconds", int(pod, "terminationGracePeriodSeconds"));
-    if !list(pod, "ephemeralContainers").is_empty() {
-        checks.add(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
-    }
     if !text(pod, "nodeName").is_empty() && !list(pod, "schedulingGates").is_empty() {
         checks.add(Cause::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
     }
@@ -49,7 +46,17 @@ pub(super) fn pod(checks: &mut Checks, object: &Object) {
 fn spec(checks: &mut Checks, path: &dyn Display, spec: &Value, owner: Owner) {
     let at = |field: &'static str| fmt::from_fn(move |f| write!(f, "{path}.{field}"));
     let volumes = volumes::validate(checks, path, spec);
-    containers::validate(checks, path, spec, volumes, owner);
+    let within = Within {
+        volumes,
+        grace: int(spec, "terminationGracePeriodSeconds"),
+        never_restarts: text(spec, "restartPolicy") == "Never",
+        host_users: spec.get("hostUsers") != Some(&Value::Bool(false)),
+        owner,
+    };
+    containers::validate(checks, path, spec, &within);
+    if owner == Owner::Pod {
+        ephemeral::validate(checks, path, spec, &within);
+    }
     checks.one_of(at("restartPolicy"), text(spec, "restartPolicy"), &["Always", "OnFailure", "Never"]);
     checks.one_of(at("dnsPolicy"), text(spec, "dnsPolicy"), &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     security::pod(checks, path, spec);

@@ -2,6 +2,7 @@
 mod conmon;
 pub mod http;
 mod oom;
+mod processes;
 pub mod service;
 pub mod session;
 mod spec;
@@ -12,17 +13,24 @@ pub(crate) use spec::{body, label::UID};
 
 use crate::net::Network;
 use crate::runtime::{
-    Answer, Container, ContainerSpec, Event, EventKind, ExecSpec, Image, PullSecret, RunState, Runtime, RuntimeError, Sandbox, SandboxSpec, Session, Version,
-    image_name,
+    Answer, Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Image, Limits, PullSecret, RunState, Runtime, RuntimeError, Sandbox,
+    SandboxSpec, Session, Version, image_name,
 };
 use ::http::Method;
 use base64::Engine;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use http::{Http, escape};
+use model::Stored;
 use serde::Deserialize;
 use serde_json::json;
+use state_client::usage::ContainerSample;
+use std::collections::HashSet;
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Exit code of what SIGKILL ended.
@@ -120,6 +128,19 @@ impl Runtime for Podman {
         async move { self.http.call(Method::POST, &format!("/containers/{id}/start"), None).await.map(drop) }.boxed()
     }
 
+    fn limit<'a>(&'a self, id: &'a str, limits: &'a Limits) -> Answer<'a, ()> {
+        async move { self.http.call(Method::POST, &format!("/containers/{id}/update"), Some(&spec::limits(limits))).await.map(drop) }.boxed()
+    }
+
+    fn memory<'a>(&'a self, id: &'a str) -> Answer<'a, Option<i64>> {
+        async move {
+            let path = format!("/containers/stats?stream=false&containers={id}");
+            let stats: wire::Stats = self.http.within(READ).json(Method::GET, &path, None).await?;
+            Ok(stats.memory())
+        }
+        .boxed()
+    }
+
     fn stop<'a>(&'a self, id: &'a str, grace: Option<Duration>) -> Answer<'a, ()> {
         async move {
             if grace.is_some_and(|g| g.is_zero()) {
@@ -150,6 +171,18 @@ impl Runtime for Podman {
         .boxed()
     }
 
+    fn process_namespace<'a>(&'a self, id: &'a str) -> Answer<'a, Option<OwnedFd>> {
+        async move {
+            let asked = || async move { self.http.within(READ).json::<wire::Running>(Method::GET, &format!("/containers/{id}/json"), None).await };
+            let absent = || RuntimeError::Refused(format!("container {id} is not running"));
+            let pid = asked().await?.pid().ok_or_else(absent)?;
+            let namespace = File::open(format!("/proc/{pid}/ns/pid")).map_err(|e| RuntimeError::Refused(format!("the processes of container {id}: {e}")))?;
+            // the number may have become another process' meanwhile
+            if asked().await?.pid() == Some(pid) { Ok(Some(namespace.into())) } else { Err(absent()) }
+        }
+        .boxed()
+    }
+
     fn inspect<'a>(&'a self, id: &'a str) -> Answer<'a, Container> {
         async move {
             let inspected: wire::Inspect = self.http.within(READ).json(Method::GET, &format!("/containers/{id}/json"), None).await?;
@@ -174,6 +207,22 @@ impl Runtime for Podman {
             let each = futures::stream::iter(listed).map(|l| async move { self.inspect(&l.id).await }).buffer_unordered(8);
             let found: Vec<Result<Container, RuntimeError>> = each.collect().await;
             of_pod(found, uid)
+        }
+        .boxed()
+    }
+
+    fn usage<'a>(&'a self, pods: &'a [Arc<Stored>]) -> Answer<'a, Vec<ContainerUse>> {
+        async move {
+            let filters = json!({"label": [spec::label::UID], "status": ["running"]}).to_string();
+            let path = format!("/containers/json?filters={}", escape(&filters));
+            let listed: Vec<wire::Listed> = self.http.within(READ).json(Method::GET, &path, None).await?;
+            let uids: HashSet<String> = pods.iter().map(|pod| pod.uid()).collect();
+            // control groups are files of the kernel's: reading them waits for no disk, but it is work
+            let read = tokio::task::spawn_blocking(move || {
+                let own = |container: &wire::Listed| container.label(spec::label::UID).is_some_and(|uid| uids.contains(uid));
+                listed.iter().filter(|container| own(container)).filter_map(used).collect()
+            });
+            read.await.map_err(|e| RuntimeError::Refused(e.to_string()))
         }
         .boxed()
     }
@@ -257,9 +306,18 @@ impl Runtime for Podman {
         tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
     }
 
-    fn connect<'a>(&'a self, uid: &'a str, port: u16) -> Answer<'a, tokio::net::TcpStream> {
-        in_time("connecting to the pod", self.network.connect(uid, port)).boxed()
+    fn connect<'a>(&'a self, uid: &'a str, address: Option<IpAddr>, port: u16) -> Answer<'a, tokio::net::TcpStream> {
+        in_time("connecting to the pod", self.network.connect(uid, address, port)).boxed()
     }
+}
+
+/// What a container uses; `None` when it has just ended.
+fn used(container: &wire::Listed) -> Option<ContainerUse> {
+    let (pid, started) = container.running()?;
+    let (cpu_nanos, memory) = processes::used(pid, &container.id)?;
+    let name = container.label(spec::label::CONTAINER)?.to_owned();
+    let pod = container.label(spec::label::UID)?.to_owned();
+    Some(ContainerUse { pod, sample: ContainerSample { name, run: format!("{}@{started}", container.id), started, cpu_nanos, memory } })
 }
 
 /// Passes events on until nobody listens, or Podman ends.

@@ -35,11 +35,19 @@ fn namespace(path: Option<&std::path::PathBuf>) -> Value {
     }
 }
 
+fn processes(spec: &ContainerSpec) -> Value {
+    match &spec.processes {
+        Some(path) => namespace(Some(path)),
+        None => json!({"nsmode": if spec.host_pid { "host" } else { "private" }}),
+    }
+}
+
 fn mount(m: &Mount) -> Value {
     json!({"destination": m.target, "type": "bind", "source": m.source, "options": ["rbind", m.propagation, if m.read_only { "ro" } else { "rw" }]})
 }
 
-fn limits(l: &Limits) -> Value {
+/// What a container may use, as its definition and a change of it say.
+pub fn limits(l: &Limits) -> Value {
     let mut out = Map::new();
     let mut cpu = Map::new();
     if let Some(shares) = l.cpu_shares {
@@ -81,7 +89,7 @@ pub fn body(spec: &ContainerSpec) -> Value {
         "unsetenv": ["TERM", "container"],
         "netns": namespace(spec.namespaces.net.as_ref()),
         "ipcns": namespace(spec.namespaces.ipc.as_ref()),
-        "pidns": {"nsmode": if spec.host_pid { "host" } else { "private" }},
+        "pidns": processes(spec),
         "utsns": {"nsmode": if spec.host_uts { "host" } else { "private" }},
         "use_image_hosts": true,
         "use_image_resolve_conf": true,

@@ -28,6 +28,23 @@ pub struct Listed {
     /// The container's id.
     #[serde(rename = "Id")]
     pub id: String,
+    #[serde(rename = "Labels", default)]
+    labels: Option<HashMap<String, String>>,
+    #[serde(rename = "Pid", default)]
+    pid: u32,
+    #[serde(rename = "StartedAt", default)]
+    started_at: i64,
+}
+
+impl Listed {
+    /// One of its labels.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+    /// Its first process, and when it began, where it runs.
+    pub fn running(&self) -> Option<(u32, Timestamp)> {
+        Some((self.pid, Timestamp::from_second(self.started_at).ok()?)).filter(|(pid, _)| *pid > 0)
+    }
 }
 
 /// An element of `GET images/json`.
@@ -80,6 +97,26 @@ pub struct EventActor {
     pub attributes: HashMap<String, String>,
 }
 
+/// `GET containers/stats`.
+#[derive(Deserialize)]
+pub struct Stats {
+    #[serde(rename = "Stats", default)]
+    containers: Vec<ContainerStats>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStats {
+    #[serde(rename = "MemUsage")]
+    memory: i64,
+}
+
+impl Stats {
+    /// Bytes of memory of the one container that was asked about.
+    pub fn memory(&self) -> Option<i64> {
+        self.containers.first().map(|c| c.memory)
+    }
+}
+
 /// `GET exec/X/json`.
 #[derive(Deserialize)]
 pub struct ExecInspect {
@@ -94,6 +131,27 @@ pub struct Bundle {
     /// Its `config.json`.
     #[serde(rename = "OCIConfigPath")]
     pub config: PathBuf,
+}
+
+/// `GET containers/X/json`, as far as it tells of the container's process.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Running {
+    state: RunningState,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RunningState {
+    running: bool,
+    pid: i32,
+}
+
+impl Running {
+    /// Its first process, as long as it runs.
+    pub fn pid(&self) -> Option<i32> {
+        Some(self.state.pid).filter(|pid| self.state.running && *pid > 0)
+    }
 }
 
 /// `GET containers/X/json`.

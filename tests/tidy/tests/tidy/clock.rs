@@ -8,13 +8,26 @@ use syn::{ExprAwait, ExprMethodCall, Item};
 
 /// Folders, and which files and folders in them are pure; `""` is all of a folder.
 const PURE: &[(&str, &[&str])] = &[
+    ("names", &[""]),
     ("cel", &[""]),
     ("model", &[""]),
     ("bus/src", &["address.rs", "message.rs", "nats/packet.rs", "nats/in_flight.rs", "permissions.rs", "server/config.rs", "subject.rs"]),
-    ("state/client/src", &["api.rs", "connect.rs", "node.rs", "token.rs"]),
+    ("state/client/src", &["api.rs", "connect.rs", "metrics.rs", "node.rs", "token.rs", "usage.rs"]),
     (
         "state/src",
-        &["admission", "authz", "subresource", "request_context.rs", "deletion.rs", "form.rs", "identity.rs", "meta.rs", "selection.rs", "lookup.rs"],
+        &[
+            "admission",
+            "authz",
+            "subresource",
+            "request_context.rs",
+            "deletion.rs",
+            "eviction.rs",
+            "form.rs",
+            "identity.rs",
+            "meta.rs",
+            "selection.rs",
+            "lookup.rs",
+        ],
     ),
     ("state/src", &["audit.rs", "known.rs", "node_name.rs", "warnings.rs", "store/subject.rs"]),
     ("state/src/verbs", &["check.rs", "review.rs"]),
@@ -36,7 +49,7 @@ const PURE: &[(&str, &[&str])] = &[
         ],
     ),
     ("node-agent/src", &["net/ipam.rs", "net/table.rs", "node/object.rs", "proxy/ruleset.rs", "stream/absent.rs"]),
-    ("node-agent/src", &["runtime/image_name.rs", "runtime/podman/spec.rs", "runtime/podman/wire.rs"]),
+    ("node-agent/src", &["runtime/hollow/ending.rs", "runtime/image_name.rs", "runtime/podman/spec.rs", "runtime/podman/wire.rs"]),
     ("node-agent/src/volumes", &["config_map.rs", "content.rs", "downward_api.rs", "owner.rs", "secret.rs"]),
     ("simulation/src", &["process.rs", "check.rs", "feed.rs", "store.rs"]),
 ];

@@ -7,8 +7,9 @@ use std::path::Path;
 
 /// Which of our crates each may depend on. The picture in ARCHITECTURE.md, as a table.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cel", &[]),
-    ("model", &["cel"]),
+    ("names", &[]),
+    ("cel", &["names"]),
+    ("model", &["names", "cel"]),
     ("bus", &[]),
     ("webhooks", &["model"]),
     ("state-client", &["model", "bus"]),

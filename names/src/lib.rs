@@ -1,9 +1,13 @@
-//! Which names, label keys and values Kubernetes accepts, and the sentences with which it refuses the others.
+//! Which names, label keys and values Kubernetes accepts, and the sentences with which it refuses the others. Fields of objects and the formats of the
+//! expression language are held against the same functions.
+use std::borrow::Cow;
 
 /// Longest DNS label.
 pub const LABEL_MAX: usize = 63;
 /// Longest DNS subdomain.
 pub const SUBDOMAIN_MAX: usize = 253;
+/// Longest name of a kernel's parameter.
+pub const SYSCTL_MAX: usize = 253;
 
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
@@ -17,6 +21,7 @@ const SUBDOMAIN_UNDERSCORE: &str = "a lowercase RFC 1123 subdomain must consist 
 const HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const CONDITION_REASON: &str = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
+const IDENTIFIER: &str = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
 const PORT_NAME_FORM: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
 
 fn lower(b: u8) -> bool {
@@ -138,6 +143,12 @@ pub fn config_key(text: &str) -> Vec<String> {
     }
     all
 }
+/// What is wrong with `text` as an identifier of the language C, whatever its length.
+pub fn c_identifier(text: &str) -> Vec<String> {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let form = text.bytes().all(word) && text.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+    broken(&[(form, IDENTIFIER)], 0, 0)
+}
 /// What is wrong with `text` as an environment variable's name.
 pub fn env_name(text: &str) -> Vec<String> {
     let form = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=');
@@ -164,6 +175,21 @@ pub fn port_name(text: &str) -> Vec<String> {
     all
 }
 
+/// `text` as something that a name begins with: what is checked of it instead, because a dash at its end is none at the end of the name. The letter takes the
+/// place of the dash and of what is before it, as in Kubernetes.
+pub fn masked_prefix(text: &str) -> Cow<'_, str> {
+    let before = text.strip_suffix('-').and_then(|before| text.get(..before.len().checked_sub(1)?));
+    before.map_or(Cow::Borrowed(text), |before| Cow::Owned(format!("{before}a")))
+}
+/// Whether `text` is the name of a kernel's parameter: words of lower case letters, digits, `-` and `_`, with dots or slashes between.
+pub fn is_sysctl(text: &str) -> bool {
+    text.len() <= SYSCTL_MAX && text.split(['.', '/']).all(is_sysctl_word)
+}
+/// Whether `text` is one word of the name of a kernel's parameter.
+pub fn is_sysctl_word(text: &str) -> bool {
+    shaped(text, lower, |b| lower(b) || matches!(b, b'-' | b'_'))
+}
+
 /// Whether `text` is an RFC 1123 label.
 pub fn is_dns_label(text: &str) -> bool {
     dns_label(text).is_empty()
@@ -184,7 +210,6 @@ pub fn is_label_value(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addresses::{IP, ip};
 
     #[test]
     fn accepted_and_refused() {
@@ -203,7 +228,7 @@ mod tests {
             (wildcard_subdomain, &["*.a", "*.a-b.c"], &["*", "a.*", "*a", "*.*.a", "*.", "a"]),
             (condition_reason, &["A", "a_1", "A:B,c_"], &["", "1a", "_a", "a:", "a-b", "é"]),
             (http_header, &["X-A", "1"], &["", "a b", "a:b", "a\r\nb", "ä"]),
-            (ip, &["1.2.3.4", "::1", "FE80:0:0:0:0:0:0:0abc"], &["", "1.2.3", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "é.1.1.1"]),
+            (c_identifier, &["a", "_", "A_1"], &["", "1", "a-b", "a.b", "é"]),
         ];
         for (rule, good, bad) in cases {
             good.iter().for_each(|t| assert_eq!(rule(t), Vec::<String>::new(), "{t}"));
@@ -219,8 +244,17 @@ mod tests {
             ["must be no more than 63 bytes", "name part must be no more than 63 bytes"]
         );
         assert_eq!(dns_label("a.b"), ["must not contain dots"]);
-        assert_eq!([ip("010.0.0.1"), ip("10.00.0.1"), ip("x")].concat(), ["must not have leading 0s", "must not have leading 0s", IP]);
         assert!(is_dns_subdomain(&["a"; 127].join(".")));
         assert!(!is_dns_subdomain(&"a".repeat(254)));
+    }
+
+    #[test]
+    fn prefixes_and_parameters_of_the_kernel() {
+        let masked = [("", ""), ("-", "-"), ("a", "a"), ("a-", "a"), ("ab-", "aa"), ("a--", "aa"), ("é-", "é-"), ("A-b", "A-b")];
+        masked.iter().for_each(|(text, want)| assert_eq!(masked_prefix(text), *want, "{text}"));
+        for (text, good) in [("kernel.msgmax", true), ("net/ipv4/conf.eth0_1-a", true), ("", false), ("a..b", false), ("A", false), ("a.-b", false)] {
+            assert_eq!(is_sysctl(text), good, "{text}");
+        }
+        assert!(is_sysctl(&"a".repeat(253)) && !is_sysctl(&"a".repeat(254)));
     }
 }

@@ -42,6 +42,7 @@ fn every_object_passes_its_schema_whole() {
             assert_eq!(schema::validate_and_prune(row, &mut decoded), Ok(vec![]), "{file}, as protobuf");
         }
     }
-    let rows = kinds.rows().iter().filter(|row| !row.group.starts_with("apiextensions") && !row.group.starts_with("apiregistration")).count();
+    let elsewhere = ["apiextensions.k8s.io", "apiregistration.k8s.io", "metrics.k8s.io"];
+    let rows = kinds.rows().iter().filter(|row| !elsewhere.contains(&&*row.group)).count();
     assert_eq!(seen, rows, "a kind has no object, or an object no kind");
 }

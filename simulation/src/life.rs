@@ -90,6 +90,7 @@ impl Life {
         let agents = self.cluster.agents.iter().enumerate().map(|(i, a)| (Proc::Agent(i), a.up));
         let all: Vec<Proc> = down.into_iter().chain(agents).filter(|(_, up)| !up).map(|(p, _)| p).collect();
         all.into_iter().for_each(|p| self.cluster.net.after(1, Event::Start(p)));
+        users::priorities(&mut self.cluster.net);
     }
 
     /// Until all is as it should be, in bounded time.

@@ -17,6 +17,11 @@ pub fn namespaces(net: &mut Net) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         act(net, Request::new(Verb::Create, "", "namespaces", "", "").body(object(namespace)));
     }
+    priorities(net);
+}
+
+/// Makes the classes of priority that are not there, as a request for one may be lost.
+pub fn priorities(net: &mut Net) {
     for (name, value) in PRIORITIES {
         let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value});
         act(net, Request::new(Verb::Create, "scheduling.k8s.io", "priorityclasses", "", "").body(object(class)));

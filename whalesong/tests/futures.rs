@@ -13,8 +13,8 @@ fn of_three<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
 
 #[test]
 fn requests_take_little_while_they_wait() {
-    // what few requests need (a lease, a stream, the way over NATS) is on the heap: with it these were 12,720, 5,608 and 8,320 bytes
-    let sizes = [("the gateway's", of_three(Api::answer), 5_120), ("a client's", of_two(Client::call), 1_024), ("state's", of_three(Pipeline::handle), 1_024)];
+    // what few requests need (a lease, a stream, the way over NATS) is on the heap: with it these were 12,720, 5,608 and 8,320 bytes; a path has room for what is passed on
+    let sizes = [("the gateway's", of_three(Api::answer), 5_248), ("a client's", of_two(Client::call), 1_024), ("state's", of_three(Pipeline::handle), 1_024)];
     for (whose, size, bound) in sizes {
         assert!(size <= bound, "{whose} future of a request: {size} bytes, and at most {bound} are expected");
     }

@@ -47,7 +47,8 @@ fn own(view: &View, pod: &Item, volume: &Value, plan: &mut Plan) {
         None => {
             let template = &volume["ephemeral"]["volumeClaimTemplate"];
             let made = plan.create(&Resource::CLAIMS, claim_of(pod, &claim, template));
-            made.says = Some(crate::runtime::Says { about: crate::runtime::about(pod), done: None, failed: Some(("FailedBinding", "ephemeral volume: ".into())) });
+            made.says =
+                Some(crate::runtime::Says { about: crate::runtime::about(pod), done: None, failed: Some(("FailedBinding", "ephemeral volume: ".into())) });
         }
     }
 }

@@ -5,8 +5,8 @@ pub mod podman;
 mod types;
 
 pub use types::{
-    Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Exit, HostPort, Image, ImageMount, Limits, Mount, NamespacePaths, Output, PodRef, Protocol,
-    PullSecret, RunState, Sandbox, SandboxSpec, Seccomp, Session, Version,
+    Container, ContainerSpec, ContainerUse, Event, EventKind, ExecSpec, Exit, HostPort, Image, ImageMount, Limits, Mount, NamespacePaths, Output, PodRef,
+    Protocol, PullSecret, RunState, Sandbox, SandboxSpec, Seccomp, Session, Version,
 };
 
 use bytes::Bytes;

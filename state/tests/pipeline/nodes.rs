@@ -308,7 +308,7 @@ async fn a_node_writes_itself_and_its_pods_only() {
     assert_eq!(code(n1.patch(NODES, "status", "", "n2", json!({"status": {"conditions": []}})).await), 403);
     assert_eq!(code(n1.patch(PODS, "status", "default", "mine", labels("app")).await), 403);
     assert_eq!(code(n1.patch(PODS, "status", "default", "none", json!({"status": {"phase": "Failed"}})).await), 404);
-    let evicted = n1.post(PODS, "default", "other", "eviction", json!({})).await.unwrap_err();
+    let evicted = n1.post(PODS, "default", "other", "eviction", json!({"metadata": {"name": "other"}})).await.unwrap_err();
     assert_eq!(evicted.message, "pods \"other\" is forbidden: node n1 can only evict pods with spec.nodeName set to itself");
     assert_eq!(n1.delete(PODS, "default", "other", json!({})).await.unwrap_err().code(), 403);
     assert_eq!(n1.send(n1.ask(Verb::DeleteCollection, PODS, "default", "")).await.unwrap_err().code(), 403);

@@ -150,7 +150,10 @@ pub(in crate::kinds) fn cron_job() -> Vec<Column> {
         NAME,
         text("Schedule", "When its jobs are due", |o, _| o.str_at(&["spec", "schedule"]).into()),
         text("Timezone", "By which clock", |o, _| or_none(o.str_at(&["spec", "timeZone"]).to_owned())),
-        super::boolean("Suspend", "Whether no more jobs are made", |o, _| o.at(&["spec", "suspend"]).and_then(Value::as_bool).unwrap_or_default().into()),
+        super::boolean("Suspend", "Whether no more jobs are made", |o, _| {
+            // a word, as Kubernetes has it here, and not JSON's
+            if o.at(&["spec", "suspend"]) == Some(&Value::Bool(true)) { "True".into() } else { "False".into() }
+        }),
         integer("Active", "Jobs that run", |o, _| o.list_at(&["status", "active"]).len().into()),
         text("Last Schedule", "Time since the last job was due", |o, now| match o.str_at(&["status", "lastScheduleTime"]) {
             "" => NONE.into(),

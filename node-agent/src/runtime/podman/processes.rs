@@ -1,5 +1,5 @@
 //! What the processes of a container use, as its control group says: version 1 or 2, or both side by side.
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where control groups are.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -13,22 +13,26 @@ pub(super) fn used(pid: u32, id: &str) -> Option<(u64, u64)> {
 
 type Read<'a> = &'a dyn Fn(PathBuf) -> Option<String>;
 
-/// The container's group in the hierarchy of a controller; `""` is that of version 2. A process may have gone further down, into a group that the
-/// container made for itself.
-fn group(groups: &str, controller: &str, id: &str) -> Option<PathBuf> {
+/// A file of the container's group in the hierarchy of a controller; `""` is that of version 2. The kernel says which group that is. A process may have gone
+/// further down, into a group that the container made for itself.
+fn file(groups: &str, controller: &str, id: &str, name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from([ROOT, controller, &group(groups, controller, id)?, name].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")))
+}
+
+fn group(groups: &str, controller: &str, id: &str) -> Option<String> {
     let of = groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?);
         controllers.split(',').any(|c| c == controller).then_some(path)
     })?;
-    let mut own = PathBuf::new();
+    let mut own: Vec<&str> = Vec::new();
     for step in of.split('/').filter(|step| !step.is_empty()) {
         if step == ".." {
             return None;
         }
         own.push(step);
         if step.contains(id) {
-            return Some(own);
+            return Some(own.join("/"));
         }
     }
     None
@@ -39,32 +43,26 @@ fn number(text: &str, name: &str) -> Option<u64> {
 }
 
 fn cpu_nanos(groups: &str, id: &str, read: Read<'_>) -> Option<u64> {
-    let first = group(groups, "cpuacct", id).and_then(|group| read(Path::new(ROOT).join("cpuacct").join(group).join("cpuacct.usage")));
-    if let Some(text) = first {
+    if let Some(text) = file(groups, "cpuacct", id, "cpuacct.usage").and_then(read) {
         return text.trim().parse().ok();
     }
-    let text = read(unified(groups, id)?.join("cpu.stat"))?;
+    let text = read(file(groups, "", id, "cpu.stat")?)?;
     number(&text, "usage_usec ").map(|micros| micros.saturating_mul(1000))
 }
 
 /// What is used, without files that nobody has read for a while.
 fn memory(groups: &str, id: &str, read: Read<'_>) -> Option<u64> {
-    let (directory, usage, idle) = match group(groups, "memory", id) {
-        Some(group) => (Path::new(ROOT).join("memory").join(group), "memory.usage_in_bytes", "total_inactive_file "),
-        None => (unified(groups, id)?, "memory.current", "inactive_file "),
-    };
-    let used: u64 = read(directory.join(usage))?.trim().parse().ok()?;
-    let idle = read(directory.join("memory.stat")).and_then(|text| number(&text, idle)).unwrap_or_default();
+    let first = group(groups, "memory", id).is_some();
+    let (controller, usage, idle) = if first { ("memory", "memory.usage_in_bytes", "total_inactive_file ") } else { ("", "memory.current", "inactive_file ") };
+    let used: u64 = read(file(groups, controller, id, usage)?)?.trim().parse().ok()?;
+    let idle = file(groups, controller, id, "memory.stat").and_then(read).and_then(|text| number(&text, idle)).unwrap_or_default();
     Some(used.saturating_sub(idle))
-}
-
-fn unified(groups: &str, id: &str) -> Option<PathBuf> {
-    Some(Path::new(ROOT).join(group(groups, "", id)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn reads(files: &[(&str, &str)]) -> impl Fn(PathBuf) -> Option<String> {
         move |path| files.iter().find(|(name, _)| Path::new(ROOT).join(name) == path).map(|(_, text)| (*text).to_owned())

@@ -36,6 +36,9 @@ pub enum ServiceError {
     /// It was started and didn't come up.
     #[error("podman system service did not answer within {0:?}; its log is {1}")]
     Silent(Duration, PathBuf),
+    /// It was started and ended.
+    #[error("podman system service ended at once; its log is {0}")]
+    Ended(PathBuf),
     /// Files of the service could not be written.
     #[error("{path}: {source}")]
     File {
@@ -164,9 +167,11 @@ pub async fn find(wanted: &Socket, data: &Path) -> Result<PathBuf, ServiceError>
     if let (Socket::Auto, Some(path)) = (wanted, named) {
         return if answers(&path).await { Ok(path) } else { Err(ServiceError::NotThere(path)) };
     }
+    // the socket's address is a URL, and what is relative would be taken for its host
+    let data = std::path::absolute(data).map_err(|source| ServiceError::File { path: data.to_owned(), source })?;
     let own = data.join("podman.sock");
     if !answers(&own).await {
-        start(wanted, data, &own).await?;
+        start(wanted, &data, &own).await?;
     }
     Ok(own)
 }
@@ -216,7 +221,7 @@ async fn start(wanted: &Socket, data: &Path, socket: &Path) -> Result<(), Servic
     });
     tokio::select! {
         up = up => up.map_err(|_| ServiceError::Silent(START, log.clone()))?,
-        _ = child.wait() => return Err(ServiceError::Silent(Duration::ZERO, log)),
+        _ = child.wait() => return Err(ServiceError::Ended(log)),
     }
     tokio::spawn(async move {
         match child.wait().await {

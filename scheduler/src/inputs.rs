@@ -25,15 +25,50 @@ struct Input {
 
 const INPUTS: [Input; 6] = [
     Input { of: Watched::NODES, applied: |s, new| Ok(s.apply_node(&new.key.name, NodeInfo::parse(new)?)), removed: |s, key| s.remove_node(&key.name) },
-    Input { of: Watched::NAMESPACES, applied: |s, new| Ok(apply_namespace(s, new)), removed: |s, key| nothing(s.remove_namespace(&key.name)) },
-    Input { of: Watched::CLAIMS, applied: |s, new| s.volumes.apply_claim(new), removed: |s, key| nothing(s.volumes.remove_claim(&key.namespace, &key.name)) },
-    Input { of: Watched::VOLUMES, applied: |s, new| s.volumes.apply_volume(new), removed: |s, key| nothing(s.volumes.remove_volume(&key.name)) },
-    Input { of: Watched::STORAGE_CLASSES, applied: |s, new| s.volumes.apply_class(new), removed: |s, key| nothing(s.volumes.remove_class(&key.name)) },
-    Input { of: Watched::BUDGETS, applied: |s, new| s.budgets.apply(new).map(nothing), removed: |s, key| nothing(s.budgets.remove(&key.namespace, &key.name)) },
+    input(
+        Watched::NAMESPACES,
+        |s, new| Ok(apply_namespace(s, new)),
+        |s, key| {
+            s.remove_namespace(&key.name);
+            Wake::NONE
+        },
+    ),
+    input(
+        Watched::CLAIMS,
+        |s, new| s.volumes.apply_claim(new),
+        |s, key| {
+            s.volumes.remove_claim(&key.namespace, &key.name);
+            Wake::NONE
+        },
+    ),
+    input(
+        Watched::VOLUMES,
+        |s, new| s.volumes.apply_volume(new),
+        |s, key| {
+            s.volumes.remove_volume(&key.name);
+            Wake::NONE
+        },
+    ),
+    input(
+        Watched::STORAGE_CLASSES,
+        |s, new| s.volumes.apply_class(new),
+        |s, key| {
+            s.volumes.remove_class(&key.name);
+            Wake::NONE
+        },
+    ),
+    input(
+        Watched::BUDGETS,
+        |s, new| s.budgets.apply(new).map(|()| Wake::NONE),
+        |s, key| {
+            s.budgets.remove(&key.namespace, &key.name);
+            Wake::NONE
+        },
+    ),
 ];
 
-fn nothing((): ()) -> Wake {
-    Wake::NONE
+const fn input(of: Watched, applied: fn(&mut Snapshot, &Stored) -> Result<Wake, ParseError>, removed: fn(&mut Snapshot, &Key) -> Wake) -> Input {
+    Input { of, applied, removed }
 }
 
 fn apply_namespace(snapshot: &mut Snapshot, new: &Stored) -> Wake {

@@ -41,7 +41,7 @@ pub(super) struct Proposal {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Trouble {
     /// It has to be asked for first.
-    Unknown(MetricQuery),
+    Unknown(Box<MetricQuery>),
     /// It can't be had.
     Failed {
         /// Of the condition and the event.
@@ -58,7 +58,7 @@ type Failing = Result<Proposal, Broken>;
 
 /// An error on its way up, before it is said which type of metric has it.
 enum Broken {
-    Unknown(MetricQuery),
+    Unknown(Box<MetricQuery>),
     /// What the event says, and what Kubernetes says of the whole beside its prefix.
     Failed(String, String),
 }
@@ -175,7 +175,7 @@ fn usage(scene: &Scene<'_>, resource: &str, container: &str) -> Result<Samples, 
 /// What a source of metrics answered; whatever it is, it is at most as old as it may be.
 fn asked<'a>(scene: &Scene<'a>, question: MetricQuery, api: &str) -> Result<&'a [MetricValue], Asked> {
     let since = crate::runtime::later(scene.now, -FRESH);
-    let Some(answer) = scene.view.outside().answer(&question, since) else { return Err(Asked::Not(question)) };
+    let Some(answer) = scene.view.outside().answer(&question, since) else { return Err(Asked::Not(Box::new(question))) };
     match answer {
         Err(error) => Err(Asked::Failed(format!("unable to fetch metrics from {api} metrics API: {}", error.message))),
         Ok(values) if values.is_empty() => Err(Asked::Failed(format!("no metrics returned from {api} metrics API"))),
@@ -185,7 +185,7 @@ fn asked<'a>(scene: &Scene<'a>, question: MetricQuery, api: &str) -> Result<&'a 
 
 /// Why there is no answer.
 enum Asked {
-    Not(MetricQuery),
+    Not(Box<MetricQuery>),
     Failed(String),
 }
 

@@ -312,7 +312,7 @@ impl<'a> Decision<'a> {
         let scene =
             Scene { view: self.view, namespace, scaled: &target.scaled, selector: text, pods: &pods, tolerances: self.spec.tolerances(), now: self.at.now };
         let proposals: Vec<_> = self.spec.metrics.iter().map(|metric| metrics::propose(&scene, metric)).collect();
-        let asks: Vec<_> = proposals.iter().filter_map(|p| if let Err(Trouble::Unknown(question)) = p { Some(question.clone()) } else { None }).collect();
+        let asks: Vec<_> = proposals.iter().filter_map(|p| if let Err(Trouble::Unknown(question)) = p { Some((**question).clone()) } else { None }).collect();
         if !asks.is_empty() {
             return Err(Undecided::Asks(asks));
         }

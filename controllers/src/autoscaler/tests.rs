@@ -61,7 +61,8 @@ fn wanted(states: &str, used: &[i128], current: i64, goal: &str, cpu: bool) -> R
 
 #[test]
 fn how_many_replicas_a_metric_asks_for() {
-    let rows: [(&str, &[i128], i64, &str, bool, (i64, Option<i64>, i128)); 20] = [
+    type Row<'a> = (&'a str, &'a [i128], i64, &'a str, bool, (i64, Option<i64>, i128));
+    let rows: [Row<'_>; 20] = [
         // all are ready
         ("rrr", &[300, 500, 700], 3, "30%", true, (5, Some(50), 500)),
         ("rrr", &[300, 500, 700], 3, "100%", true, (2, Some(50), 500)),

@@ -23,7 +23,7 @@ impl Controller for ClaimProtection {
     fn plan(&self, view: &View, key: &Key, _at: &Moment<'_>) -> Plan {
         let mut plan = Plan::nothing();
         if let Some(claim) = view.at(key) {
-            drop(protect(claim, CLAIM_PROTECTION, || pods_of(view, claim).any(|pod| uses(pod, claim)), &mut plan));
+            _ = protect(claim, CLAIM_PROTECTION, || pods_of(view, claim).any(|pod| uses(pod, claim)), &mut plan);
         }
         plan
     }

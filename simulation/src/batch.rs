@@ -192,9 +192,11 @@ pub fn open(net: &Net, open: &mut Vec<String>) {
         let indexes = job.str_at(&["status", "completedIndexes"]);
         let complete = job.list_at(&["status", "conditions"]).iter().any(|c| c["type"] == "Complete" && c["reason"] == "CompletionsReached");
         let (succeeded, wanted) = (job.int_at(&["status", "succeeded"]).unwrap_or_default(), job.int_at(&["spec", "completions"]).unwrap_or_default());
+        // users give an indexed one another size, also after its end
+        let resized = job.str_at(&["spec", "completionMode"]) == "Indexed";
         if !ended(job) {
             open.push(format!("job {} has not ended: {} {status}", job.name(), job.at(&["spec"]).unwrap_or(&Value::Null)));
-        } else if complete && (succeeded < wanted || (wanted > 0 && !indexes.is_empty() && !indexes.starts_with('0'))) {
+        } else if complete && ((succeeded < wanted && !resized) || (wanted > 0 && !indexes.is_empty() && !indexes.starts_with('0'))) {
             open.push(format!("job {} is complete with {succeeded} of {wanted}: {status}", job.name()));
         }
     }

@@ -67,7 +67,8 @@ fn load_up_more_replicas_load_down_fewer() {
     // its new pods use what their template says: with four, (2 · 400 + 2 · 200) of 1600 are still too much
     replicas(&cluster, 6);
     let described = shown(&cluster, "it is described", &["describe", "hpa", "web"], &["SuccessfulRescale", "ScalingActive", "ValidMetricFound"]);
-    assert!(described.contains("New size: 4; reason: cpu resource utilization (percentage of request) above target"), "{described}");
+    // how many steps it takes depends on which pods were heard of first
+    assert!(described.contains("reason: cpu resource utilization (percentage of request) above target"), "{described}");
     load(&cluster, "5m");
     replicas(&cluster, 2);
     let described = cluster.k(&["describe", "hpa", "web"]);

@@ -15,8 +15,14 @@ pub struct Scaled {
     pub selector: Option<String>,
 }
 
-fn steps(path: &[Box<str>]) -> Vec<&str> {
+/// A path as objects are asked by it.
+pub fn steps(path: &[Box<str>]) -> Vec<&str> {
     path.iter().map(|step| &**step).collect()
+}
+
+/// How many replicas an object says that it is to have.
+pub fn desired(paths: &ScalePaths, object: &Object) -> Option<i64> {
+    object.int_at(&steps(&paths.desired))
 }
 
 /// What an object says of its replicas.

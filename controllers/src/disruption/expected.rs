@@ -1,7 +1,7 @@
 //! How many pods a budget can count on: what those who control its pods want.
 use crate::amount;
 use crate::runtime::{Item, View};
-use model::{Kind, Object, OwnerReference, Subresource};
+use model::{Kind, Object, OwnerReference, Subresource, scale};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +83,5 @@ fn workload<'a>(view: &'a View, namespace: &str, controller: &OwnerReference) ->
 
 /// How many pods an object wants.
 pub fn replicas(kind: &Kind, item: &Item) -> Option<i64> {
-    let path: Vec<&str> = kind.scale.desired.iter().map(|step| &**step).collect();
-    item.read(|object| object.int_at(&path))
+    item.read(|object| scale::desired(&kind.scale, object))
 }

@@ -3,6 +3,7 @@ use super::amounts::ResourceList;
 use super::pods;
 use crate::object::Object;
 use crate::quantity::Quantity;
+use crate::storage;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -81,7 +82,7 @@ fn add_service(service: &Object, out: &mut ResourceList) {
 }
 
 fn add_claim(claim: &Object, out: &mut ResourceList) {
-    let class = claim.annotation("volume.beta.kubernetes.io/storage-class").unwrap_or_else(|| claim.str_at(&["spec", "storageClassName"]));
+    let class = storage::class(claim);
     let amount = |path: &[&str]| claim.at(path).and_then(|q| Quantity::from_json(q).ok());
     let asked = amount(&["spec", "resources", "requests", "storage"]);
     // what a failed expansion has taken counts

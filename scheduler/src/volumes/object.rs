@@ -5,17 +5,12 @@ use k8s_openapi::api::core::v1::{NodeSelectorTerm, TopologySelectorTerm};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use model::Stored;
 use model::placement::resources::{RawList, Resources};
+use model::storage::{BIND_COMPLETED, CLASS, SELECTED_NODE};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Says of a claim on which node its volume is to be made.
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-/// Says of a volume that it was bound by a component and not by its author.
-pub const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const STORAGE: &str = "storage";
 
 /// A claim's namespace and name.

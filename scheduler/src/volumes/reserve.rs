@@ -2,10 +2,11 @@
 use super::Volumes;
 use super::choice::Reserved;
 use super::choose::choose;
-use super::object::{BOUND_BY_CONTROLLER, ClaimKey, SELECTED_NODE};
+use super::object::ClaimKey;
 use crate::node::Node;
 use crate::pod::PodClass;
 use crate::writes::{Progress, Write};
+use model::storage::{BOUND_BY_CONTROLLER, SELECTED_NODE};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -1,10 +1,7 @@
 //! `scale`: the replicas of whatever has replicas, as `autoscaling/v1` Scale.
+use model::scale::{self, steps};
 use model::{ApiError, Cause, Kind, Object};
 use serde_json::{Map, Value, json};
-
-fn path_of(steps: &[Box<str>]) -> Vec<&str> {
-    steps.iter().map(|step| &**step).collect()
-}
 
 /// The Scale of an object.
 pub fn of(kind: &Kind, object: &Object) -> Object {
@@ -14,7 +11,7 @@ pub fn of(kind: &Kind, object: &Object) -> Object {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    let scaled = model::scale::read(&kind.scale, object);
+    let scaled = scale::read(&kind.scale, object);
     let mut status = json!({"replicas": scaled.current});
     if let Some(selector) = scaled.selector {
         status["selector"] = json!(selector);
@@ -36,7 +33,7 @@ pub fn configuration(kind: &Kind, scale: &Object) -> Result<Object, ApiError> {
     let mut object = Object::default();
     if scale.at(&["spec", "replicas"]).is_some() {
         let replicas = replicas(scale)?;
-        object.set(&path_of(&kind.scale.desired), replicas);
+        object.set(&steps(&kind.scale.desired), replicas);
     }
     Ok(object)
 }
@@ -55,7 +52,7 @@ pub fn apply(kind: &Kind, scale: &Object, object: &Object) -> Result<Object, Api
     }
     let replicas = replicas(scale)?;
     let mut next = object.clone();
-    next.set(&path_of(&kind.scale.desired), replicas);
+    next.set(&steps(&kind.scale.desired), replicas);
     Ok(next)
 }
 

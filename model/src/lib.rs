@@ -33,6 +33,7 @@ pub mod placement;
 pub mod protobuf;
 pub mod quantity;
 pub mod quota;
+pub mod resource_list;
 pub mod rules;
 pub mod scale;
 pub mod schedule;

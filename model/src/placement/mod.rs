@@ -4,6 +4,7 @@
 //! * [`node`]: what a Node object says, and what its pods use;
 //! * [`fit`]: whether a node satisfies a pod;
 //! * [`resources`], [`labels`], [`ports`], [`taints`]: the terms in which both are expressed.
+pub mod at_once;
 pub mod error;
 pub mod fit;
 pub mod labels;

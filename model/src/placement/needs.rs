@@ -1,4 +1,5 @@
 //! What a pod asks of a node.
+use super::at_once::{Part, at_once};
 use super::error::ParseError;
 use super::labels::{Labelled, NodeTerm, Selector};
 use super::ports::HostPort;
@@ -232,24 +233,11 @@ impl RawSpec {
     pub fn all_containers(&self) -> impl Iterator<Item = &RawContainer> {
         self.init_containers.iter().chain(&self.containers).flatten()
     }
-    /// Init containers run one after the other beside the sidecars started so far; then the containers run beside all sidecars.
+    /// What its containers take, by what `of` says of one of them, and what is said of the whole.
     fn requests_by(&self, of: impl Fn(&RawContainer) -> Result<Requests, BadQuantity>) -> Result<Requests, BadQuantity> {
-        let (mut total, mut sidecars, mut initial) = (Requests::default(), Requests::default(), Requests::default());
-        for container in self.init_containers.iter().flatten() {
-            let mut at_once = of(container)?;
-            if container.is_sidecar() {
-                sidecars.add(&at_once);
-                initial.max(&sidecars);
-            } else {
-                at_once.add(&sidecars);
-                initial.max(&at_once);
-            }
-        }
-        for container in self.containers.iter().flatten() {
-            total.add(&of(container)?);
-        }
-        total.add(&sidecars);
-        total.max(&initial);
+        let init = self.init_containers.iter().flatten().map(|c| (if c.is_sidecar() { Part::Sidecar } else { Part::Init }, c));
+        let all = init.chain(self.containers.iter().flatten().map(|c| (Part::Main, c)));
+        let mut total = at_once(all.map(|(part, container)| (part, of(container))))?;
         if let Some(set) = self.resources.as_ref().and_then(|r| r.requests.as_ref()) {
             total.replace(&Resources::parse(set)?, set);
         }

@@ -1,4 +1,5 @@
 //! Amounts of resources: what a node has, what pods ask for.
+use super::at_once::Amount;
 use crate::quantity::Quantity;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -124,6 +125,15 @@ pub struct Requests {
     pub scored_milli_cpu: i64,
     /// Memory with the default for containers that don't ask.
     pub scored_memory: i64,
+}
+
+impl Amount for Requests {
+    fn add(&mut self, more: &Self) {
+        Self::add(self, more);
+    }
+    fn max(&mut self, other: &Self) {
+        Self::max(self, other);
+    }
 }
 
 impl Requests {

@@ -1,17 +1,18 @@
 //! A quota: what it counts, and how much there is left.
-use super::amounts::ResourceList;
 use super::pods;
 use super::scopes::{self, Requirement};
 use super::usage::{Taken, counted_by};
 use crate::object::Object;
+use crate::placement::at_once::Amount;
 use crate::quantity::Quantity;
-use serde_json::Value;
+use crate::resource_list::ResourceList;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A quota, and how much of it is used.
 #[derive(Clone, Debug)]
 pub struct Quota {
-    object: Object,
+    name: String,
     /// The most of each resource.
     pub hard: ResourceList,
     used: ResourceList,
@@ -27,12 +28,12 @@ impl Quota {
         let used = ResourceList::of(object.at(&["status", "used"]));
         let told = object.at(&["status", "hard"]);
         let counted = ResourceList::of(told) == hard && told.is_some() && hard.0.keys().all(|name| used.0.contains_key(name));
-        Self { object: object.clone(), hard, used, scopes: scopes::requirements(object), counted }
+        Self { name: object.name().to_owned(), hard, used, scopes: scopes::requirements(object), counted }
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        self.object.name()
+        &self.name
     }
 
     /// Whether what is used was counted for the limits that it has now.
@@ -89,7 +90,7 @@ impl Quota {
 
     /// Adds to what is used, which is never less than nothing.
     pub fn add(&mut self, delta: &ResourceList) {
-        self.used.add_all(delta);
+        self.used.add(delta);
         for amount in self.used.0.values_mut().filter(|amount| amount.is_negative()) {
             *amount = Quantity::ZERO;
         }
@@ -100,21 +101,23 @@ impl Quota {
         self.used = ResourceList(self.hard.0.keys().map(|name| (name.clone(), Quantity::ZERO)).collect());
         for taken in all {
             let charge = self.charge(&taken);
-            self.used.add_all(&charge);
+            self.used.add(&charge);
         }
         self.counted = true;
     }
 
+    /// Whether it may count objects of this resource.
+    pub fn concerns(&self, group: &str, resource: &str) -> bool {
+        self.hard.0.keys().any(|name| counted_by(name) == (group, resource))
+    }
+
     /// The resources, by group and name, of which it counts objects.
-    pub fn concerned(&self) -> BTreeSet<(String, String)> {
+    pub fn concerned(&self) -> BTreeSet<(&str, &str)> {
         self.hard.0.keys().map(|name| counted_by(name)).collect()
     }
 
-    /// The object, with what is used.
-    pub fn object(&self) -> Object {
-        let mut object = self.object.clone();
-        object.set(&["status", "hard"], Value::Object(self.hard.to_json()));
-        object.set(&["status", "used"], Value::Object(self.used.to_json()));
-        object
+    /// What its status says.
+    pub fn status(&self) -> Value {
+        json!({"hard": self.hard.to_json(), "used": self.used.to_json()})
     }
 }

@@ -2,13 +2,11 @@
 //! documentation, "Resource Quotas".
 //!
 //! [`Taken`] says what an object takes, by the names that quotas have for it. A [`Quota`] says how much of that it counts, and whether it has room.
-mod amounts;
 mod limit;
 mod pods;
 mod scopes;
 mod usage;
 
-pub use amounts::ResourceList;
 pub use limit::Quota;
 pub use usage::{Taken, counts};
 

@@ -1,8 +1,9 @@
 //! What pods take, and what quotas want them to say.
-use super::amounts::ResourceList;
 use crate::kinds::pod::{is_extended, is_huge};
 use crate::object::Object;
+use crate::placement::at_once::Amount;
 use crate::quantity::Quantity;
+use crate::resource_list::{ResourceList, of_pod};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,8 @@ pub fn add_usage(pod: &Object, out: &mut ResourceList) {
     if matches!(pod.str_at(&["status", "phase"]), "Failed" | "Succeeded") {
         return;
     }
-    out.add("pods", Quantity::from_value(1));
-    out.add_all(&named(&total(pod, "requests"), &total(pod, "limits")));
+    out.add_one("pods", Quantity::from_value(1));
+    out.add(&named(&total(pod, "requests"), &total(pod, "limits")));
 }
 
 /// Requests and limits, by the names that quotas have for them.
@@ -23,54 +24,38 @@ fn named(requests: &ResourceList, limits: &ResourceList) -> ResourceList {
     let mut out = ResourceList::default();
     for (name, amount) in &requests.0 {
         if matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") || is_huge(name) {
-            out.add(name, *amount);
-            out.add(&format!("requests.{name}"), *amount);
+            out.add_one(name, *amount);
+            out.add_one(&format!("requests.{name}"), *amount);
         } else if is_extended(name) {
-            out.add(&format!("requests.{name}"), *amount);
+            out.add_one(&format!("requests.{name}"), *amount);
         }
     }
     for (name, amount) in limits.0.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage")) {
-        out.add(&format!("limits.{name}"), *amount);
+        out.add_one(&format!("limits.{name}"), *amount);
     }
     out
 }
 
-/// All requests of a pod, or all limits. Init containers run one after the other beside the sidecars started so far; then the containers run beside all
-/// sidecars. What is said of the whole pod counts in place of its parts, and what running it takes on top of that is added.
+/// All requests of a pod, or all limits, and what running it takes on top of that.
 fn total(pod: &Object, which: &str) -> ResourceList {
-    let (mut all, mut sidecars, mut initial) = (ResourceList::default(), ResourceList::default(), ResourceList::default());
-    for container in pod.list_at(&["spec", "containers"]) {
-        all.add_all(&of_container(pod, container, which, "containerStatuses"));
-    }
-    for container in pod.list_at(&["spec", "initContainers"]) {
-        let mut own = of_container(pod, container, which, "initContainerStatuses");
-        if container["restartPolicy"] == "Always" {
-            all.add_all(&own);
-            sidecars.add_all(&own);
-            own = sidecars.clone();
-        } else {
-            own.add_all(&sidecars);
-        }
-        initial.raise_to(&own);
-    }
-    all.raise_to(&initial);
-    all.0.extend(ResourceList::of(pod.at(&["spec", "resources", which])).0);
+    let mut all = of_pod(pod, which, |list, container| of_container(pod, container, which, list));
     let overhead = ResourceList::of(pod.at(&["spec", "overhead"]));
     for (name, amount) in &overhead.0 {
         // overhead is no limit where there is none
         if which == "requests" || !all.get(name).is_zero() {
-            all.add(name, *amount);
+            all.add_one(name, *amount);
         }
     }
     all
 }
 
 /// What one container asks for, or what it has still where its resources are being changed, whichever is more.
-fn of_container(pod: &Object, container: &Value, which: &str, statuses: &str) -> ResourceList {
+fn of_container(pod: &Object, container: &Value, which: &str, list: &str) -> ResourceList {
+    let statuses = if list == "containers" { "containerStatuses" } else { "initContainerStatuses" };
     let mut own = ResourceList::of(container.pointer(&format!("/resources/{which}")));
     let status = pod.list_at(&["status", statuses]).iter().find(|status| status["name"] == container["name"]);
     if let Some(has) = status.and_then(|status| status.pointer(&format!("/resources/{which}"))) {
-        own.raise_to(&ResourceList::of(Some(has)));
+        own.max(&ResourceList::of(Some(has)));
     }
     own
 }

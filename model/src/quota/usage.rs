@@ -1,8 +1,8 @@
 //! What an object takes, by the names that quotas have for it.
-use super::amounts::ResourceList;
 use super::pods;
 use crate::object::Object;
 use crate::quantity::Quantity;
+use crate::resource_list::ResourceList;
 use crate::storage;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,27 +40,26 @@ pub fn counts(group: &str, resource: &str) -> bool {
 }
 
 /// The group and resource of the objects that take of a resource of this name.
-pub fn counted_by(name: &str) -> (String, String) {
-    let (group, resource) = match name.strip_prefix("count/") {
+pub fn counted_by(name: &str) -> (&str, &str) {
+    match name.strip_prefix("count/") {
         Some(counted) => counted.split_once('.').map_or(("", counted), |(resource, group)| (group, resource)),
         None if name.ends_with(DEVICE_CLASS) => ("resource.k8s.io", "resourceclaims"),
         None if name.contains(STORAGE_CLASS) || matches!(name, "persistentvolumeclaims" | "requests.storage") => ("", "persistentvolumeclaims"),
         None if name == "services" || name.starts_with("services.") => ("", "services"),
         None => ("", ALIASES.iter().find(|alias| **alias == name).copied().unwrap_or("pods")),
-    };
-    (group.to_owned(), resource.to_owned())
+    }
 }
 
 fn usage(group: &str, resource: &str, object: &Object) -> ResourceList {
     let mut out = ResourceList::default();
     let suffix = if group.is_empty() { String::new() } else { format!(".{group}") };
-    out.add(&format!("count/{resource}{suffix}"), Quantity::from_value(1));
+    out.add_one(&format!("count/{resource}{suffix}"), Quantity::from_value(1));
     match (group, resource) {
         ("", "pods") => pods::add_usage(object, &mut out),
         ("", "services") => add_service(object, &mut out),
         ("", "persistentvolumeclaims") => add_claim(object, &mut out),
         ("resource.k8s.io", "resourceclaims") => add_devices(object, &mut out),
-        ("", name) if ALIASES.contains(&name) => out.add(name, Quantity::from_value(1)),
+        ("", name) if ALIASES.contains(&name) => out.add_one(name, Quantity::from_value(1)),
         _ => {}
     }
     out
@@ -76,9 +75,9 @@ fn add_service(service: &Object, out: &mut ResourceList) {
         "LoadBalancer" => ports.iter().filter(|port| port["nodePort"].as_i64().is_some_and(|n| n != 0)).count(),
         _ => 0,
     };
-    out.add("services", Quantity::from_value(1));
-    out.add("services.nodeports", Quantity::from_value(node_ports as i128));
-    out.add("services.loadbalancers", Quantity::from_value(i128::from(kind == "LoadBalancer")));
+    out.add_one("services", Quantity::from_value(1));
+    out.add_one("services.nodeports", Quantity::from_value(node_ports as i128));
+    out.add_one("services.loadbalancers", Quantity::from_value(i128::from(kind == "LoadBalancer")));
 }
 
 fn add_claim(claim: &Object, out: &mut ResourceList) {
@@ -88,9 +87,9 @@ fn add_claim(claim: &Object, out: &mut ResourceList) {
     // what a failed expansion has taken counts
     let allocated = amount(&["status", "allocatedResources", "storage"]).filter(|_| asked.is_some());
     let mut add = |name: &str, amount: Quantity| {
-        out.add(name, amount);
+        out.add_one(name, amount);
         if !class.is_empty() {
-            out.add(&format!("{class}{STORAGE_CLASS}{name}"), amount);
+            out.add_one(&format!("{class}{STORAGE_CLASS}{name}"), amount);
         }
     };
     add("persistentvolumeclaims", Quantity::from_value(1));
@@ -115,7 +114,7 @@ fn add_devices(claim: &Object, out: &mut ResourceList) {
             *class = number(one).max(*class);
         }
         for (class, number) in most {
-            out.add(&format!("{class}{DEVICE_CLASS}"), Quantity::from_value(number.into()));
+            out.add_one(&format!("{class}{DEVICE_CLASS}"), Quantity::from_value(number.into()));
         }
     }
 }

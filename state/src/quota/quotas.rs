@@ -104,12 +104,17 @@ impl Quotas {
         if quotas.is_empty() {
             return false;
         }
+        let mut quotas = quotas.iter().map(|stored| Quota::of(stored.object())).filter(|quota| quota.concerns(&key.group, &key.resource)).peekable();
+        if quotas.peek().is_none() {
+            return false;
+        }
         let asked = counted.asked();
+        if asked.old.is_none() || asked.new.is_none() {
+            // what is new or goes is judged once, in its turn
+            return true;
+        }
         let (old, new) = asked.taken();
-        quotas.iter().map(|stored| Quota::of(stored.object())).any(|quota| {
-            let creates = if old.is_none() { new.as_ref() } else { None };
-            !quota.change(old.as_ref(), new.as_ref()).0.is_empty() || creates.is_some_and(|new| quota.check_constraints(new).is_err())
-        })
+        quotas.any(|quota| !quota.change(old.as_ref(), new.as_ref()).0.is_empty())
     }
 
     /// The quotas of a namespace as they are, counted where they aren't, or where `anew` says so.
@@ -126,7 +131,7 @@ impl Quotas {
     }
 
     fn count_in(&self, namespace: &str, quota: &mut Quota) {
-        let all: Vec<Arc<Stored>> = quota.concerned().into_iter().flat_map(|(group, resource)| self.store.list(&group, &resource, namespace).items).collect();
+        let all: Vec<Arc<Stored>> = quota.concerned().into_iter().flat_map(|(group, resource)| self.store.list(group, resource, namespace).items).collect();
         quota.count(all.iter().map(|stored| Taken::by(&stored.key.group, &stored.key.resource, stored.object())));
     }
 }

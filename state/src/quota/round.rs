@@ -1,7 +1,8 @@
 //! One round of a namespace's quotas: who takes what of them, in turn, and what is written then.
 use crate::store::{StoreOp, Write};
 use model::quantity::Quantity;
-use model::quota::{Quota, ResourceList, Taken};
+use model::quota::{Quota, Taken};
+use model::resource_list::ResourceList;
 use model::{Key, Object, Stored};
 use std::sync::Arc;
 
@@ -75,9 +76,12 @@ impl Limits {
     pub(super) fn writes<'a>(&self, others: impl Iterator<Item = &'a Write> + Clone) -> Vec<Write> {
         let written = |limit: &&Limit| others.clone().any(|write| write.key == limit.stored.key);
         let changed = self.0.iter().filter(|limit| !written(limit)).filter_map(|limit| {
-            let object = limit.quota.object();
-            let news = object.at(&["status"]) != limit.stored.object().at(&["status"]);
-            news.then(|| Write { key: limit.stored.key.clone(), expect: limit.stored.revision, op: StoreOp::Put(object) })
+            let (before, status) = (limit.stored.object(), limit.quota.status());
+            (before.at(&["status"]) != Some(&status)).then(|| {
+                let mut object = before.clone();
+                object.set(&["status"], status);
+                Write { key: limit.stored.key.clone(), expect: limit.stored.revision, op: StoreOp::Put(object) }
+            })
         });
         changed.collect()
     }

@@ -1,7 +1,30 @@
 //! What an item of a LimitRange refuses, in Kubernetes' words.
-use super::amounts::{self, Asked};
+use model::Object;
 use model::quantity::Quantity;
+use model::resource_list::{ResourceList, of_pod};
 use serde_json::Value;
+
+/// What is asked for: at least, and at most.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Requests.
+    pub requests: ResourceList,
+    /// Limits.
+    pub limits: ResourceList,
+}
+
+impl Asked {
+    /// By one container.
+    pub fn of(container: &Value) -> Self {
+        let part = |field: &str| ResourceList::of(container.pointer(&format!("/resources/{field}")));
+        Self { requests: part("requests"), limits: part("limits") }
+    }
+    /// By a pod as a whole.
+    pub fn of_pod(pod: &Object) -> Self {
+        let total = |field: &str| of_pod(pod, field, |_, container| ResourceList::of(container.pointer(&format!("/resources/{field}"))));
+        Self { requests: total("requests"), limits: total("limits") }
+    }
+}
 
 /// Above so many units thousandths aren't compared.
 const MILLI_MAX: i128 = i64::MAX as i128 / 1_000;
@@ -14,23 +37,23 @@ struct Constraint<'a> {
 }
 
 /// What is refused of a container or a pod.
-pub fn broken<'c>(item: &'c Value, kind: &'c str, asked: &Asked<'_>) -> Vec<String> {
-    all(item, kind, asked, &[("min", Constraint::minimum), ("max", Constraint::maximum), ("maxLimitRequestRatio", Constraint::ratio)])
+pub fn broken(item: &Value, kind: &str, asked: &Asked) -> Vec<String> {
+    all(item, kind, asked, &[("min", |c, asked| c.minimum(asked)), ("max", |c, asked| c.maximum(asked)), ("maxLimitRequestRatio", |c, asked| c.ratio(asked))])
 }
 
 /// What is refused of something that has requests only.
-pub fn broken_by_requests<'c>(item: &'c Value, kind: &'c str, asked: &Asked<'_>) -> Vec<String> {
-    all(item, kind, asked, &[("min", Constraint::minimum), ("max", Constraint::maximum_request)])
+pub fn broken_by_requests(item: &Value, kind: &str, asked: &Asked) -> Vec<String> {
+    all(item, kind, asked, &[("min", |c, asked| c.minimum(asked)), ("max", |c, asked| c.maximum_request(asked))])
 }
 
 /// A field of an item, and what it refuses.
-type Rule<'c> = (&'static str, fn(&Constraint<'c>, &Asked<'_>) -> Option<String>);
+type Rule = (&'static str, fn(&Constraint<'_>, &Asked) -> Option<String>);
 
-fn all<'c>(item: &'c Value, kind: &'c str, asked: &Asked<'_>, rules: &[Rule<'c>]) -> Vec<String> {
+fn all(item: &Value, kind: &str, asked: &Asked, rules: &[Rule]) -> Vec<String> {
     let mut broken = Vec::new();
     for (field, rule) in rules {
-        for (resource, amount) in amounts::of(item, field) {
-            broken.extend(rule(&Constraint { kind, resource, amount }, asked));
+        for (resource, amount) in ResourceList::of(item.get(*field)).0 {
+            broken.extend(rule(&Constraint { kind, resource: &resource, amount }, asked));
         }
     }
     broken
@@ -43,14 +66,14 @@ fn comparable<const N: usize>(amounts: [Quantity; N]) -> [i128; N] {
 }
 
 impl Constraint<'_> {
-    fn request(&self, asked: &Asked<'_>) -> Option<Quantity> {
-        asked.requests.get(self.resource).copied()
+    fn request(&self, asked: &Asked) -> Option<Quantity> {
+        asked.requests.0.get(self.resource).copied()
     }
-    fn limit(&self, asked: &Asked<'_>) -> Option<Quantity> {
-        asked.limits.get(self.resource).copied()
+    fn limit(&self, asked: &Asked) -> Option<Quantity> {
+        asked.limits.0.get(self.resource).copied()
     }
     /// The requests, the limits and the constraint's amount, nothing where they aren't said.
-    fn values(&self, asked: &Asked<'_>) -> [i128; 3] {
+    fn values(&self, asked: &Asked) -> [i128; 3] {
         let or_zero = |amount: Option<Quantity>| amount.unwrap_or(Quantity::ZERO);
         comparable([or_zero(self.request(asked)), or_zero(self.limit(asked)), self.amount])
     }
@@ -59,7 +82,7 @@ impl Constraint<'_> {
         Some(format!("{end} {} usage per {} is {}{why}", self.resource, self.kind, self.amount))
     }
 
-    fn minimum(&self, asked: &Asked<'_>) -> Option<String> {
+    fn minimum(&self, asked: &Asked) -> Option<String> {
         let [request, limit, least] = self.values(asked);
         match (self.request(asked), self.limit(asked)) {
             (None, _) => self.usage("minimum", ".  No request is specified"),
@@ -69,7 +92,7 @@ impl Constraint<'_> {
         }
     }
 
-    fn maximum(&self, asked: &Asked<'_>) -> Option<String> {
+    fn maximum(&self, asked: &Asked) -> Option<String> {
         let [request, limit, most] = self.values(asked);
         match (self.request(asked), self.limit(asked)) {
             (_, None) => self.usage("maximum", ".  No limit is specified"),
@@ -79,7 +102,7 @@ impl Constraint<'_> {
         }
     }
 
-    fn maximum_request(&self, asked: &Asked<'_>) -> Option<String> {
+    fn maximum_request(&self, asked: &Asked) -> Option<String> {
         let [request, _, most] = self.values(asked);
         match self.request(asked) {
             None => self.usage("maximum", ".  No request is specified"),
@@ -88,7 +111,7 @@ impl Constraint<'_> {
         }
     }
 
-    fn ratio(&self, asked: &Asked<'_>) -> Option<String> {
+    fn ratio(&self, asked: &Asked) -> Option<String> {
         let [request, limit, _] = self.values(asked);
         let said = |why: std::fmt::Arguments<'_>| Some(format!("{} max limit to request ratio per {} is {}, but {why}", self.resource, self.kind, self.amount));
         if self.request(asked).is_none() || request == 0 {

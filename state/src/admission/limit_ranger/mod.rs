@@ -1,11 +1,11 @@
 //! LimitRanger: containers get the requests and limits that the LimitRanges of their namespace have as defaults; a pod or a claim that asks for less or more
 //! than one of them allows is refused. Containers can't be changed later but through `resize`, so pods are judged when they are made and resized; claims
 //! always.
-mod amounts;
 mod constraint;
 
 use super::step::{Admit, Effects, Refusal, Step};
-use amounts::{Amounts, Asked};
+use constraint::Asked;
+use model::resource_list::ResourceList;
 use model::{Object, Stored};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -97,8 +97,8 @@ fn of_claim(claim: &Object, kind: &str, item: &Value) -> Vec<String> {
     if kind != "PersistentVolumeClaim" {
         return Vec::new();
     }
-    let requests = claim.at(&["spec", "resources"]).map(|resources| amounts::of(resources, "requests")).unwrap_or_default();
-    constraint::broken_by_requests(item, kind, &Asked { requests, limits: Amounts::new() })
+    let requests = ResourceList::of(claim.at(&["spec", "resources", "requests"]));
+    constraint::broken_by_requests(item, kind, &Asked { requests, limits: ResourceList::default() })
 }
 
 /// The defaults that a LimitRange has for containers.

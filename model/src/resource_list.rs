@@ -1,7 +1,11 @@
-//! Amounts by the name of their resource.
+//! Amounts by the name of their resource, as objects hold them.
+use crate::kinds::pod::is_huge;
+use crate::object::Object;
+use crate::placement::at_once::{Amount, Part, at_once};
 use crate::quantity::Quantity;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// Amounts by the name of their resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,26 +29,13 @@ impl ResourceList {
     }
 
     /// Adds to one amount.
-    pub fn add(&mut self, name: &str, amount: Quantity) {
+    pub fn add_one(&mut self, name: &str, amount: Quantity) {
         *self.0.entry(name.to_owned()).or_insert(Quantity::ZERO) += amount;
-    }
-
-    /// Adds each amount of `other`.
-    pub fn add_all(&mut self, other: &Self) {
-        other.0.iter().for_each(|(name, amount)| self.add(name, *amount));
     }
 
     /// Takes each amount of `other` away.
     pub fn subtract_all(&mut self, other: &Self) {
-        other.0.iter().for_each(|(name, amount)| self.add(name, -*amount));
-    }
-
-    /// Raises each amount to that of `other`.
-    pub fn raise_to(&mut self, other: &Self) {
-        for (name, amount) in &other.0 {
-            let own = self.0.entry(name.clone()).or_insert(*amount);
-            *own = (*own).max(*amount);
-        }
+        other.0.iter().for_each(|(name, amount)| self.add_one(name, -*amount));
     }
 
     /// Without those that are nothing.
@@ -64,4 +55,33 @@ impl ResourceList {
     pub fn text(&self) -> String {
         self.0.iter().map(|(name, amount)| format!("{name}={amount}")).collect::<Vec<_>>().join(",")
     }
+}
+
+impl Amount for ResourceList {
+    fn add(&mut self, more: &Self) {
+        more.0.iter().for_each(|(name, amount)| self.add_one(name, *amount));
+    }
+
+    fn max(&mut self, other: &Self) {
+        for (name, amount) in &other.0 {
+            let own = self.0.entry(name.clone()).or_insert(*amount);
+            *own = (*own).max(*amount);
+        }
+    }
+}
+
+/// All `requests` of a pod's containers, or all `limits`, by what `own` says of one of them, which stands in a list of this name. What is said of the whole pod
+/// counts in place of its parts.
+pub fn of_pod(pod: &Object, which: &str, own: impl Fn(&str, &Value) -> ResourceList) -> ResourceList {
+    let list = |name: &'static str| pod.list_at(&["spec", name]).iter().map(move |container| (name, container));
+    let part = |name: &str, container: &Value| match name {
+        "containers" => Part::Main,
+        _ if container["restartPolicy"] == "Always" => Part::Sidecar,
+        _ => Part::Init,
+    };
+    let all = list("initContainers").chain(list("containers"));
+    let Ok(mut all) = at_once::<_, Infallible>(all.map(|(name, container)| (part(name, container), Ok(own(name, container)))));
+    let whole = ResourceList::of(pod.at(&["spec", "resources", which]));
+    all.0.extend(whole.0.into_iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory") || is_huge(name)));
+    all
 }

@@ -245,21 +245,7 @@ proptest! {
         run(&mut sim);
         image(&mut sim, "v2");
         for (what, which) in steps {
-            match what {
-                0 | 1 => {
-                    let pods = sim.all(&Resource::PODS);
-                    if let Some(pod) = pods.get(which % pods.len().max(1)) {
-                        hollow(&mut sim, pod);
-                    }
-                }
-                2 => sim.plan(),
-                3 => _ = sim.act(),
-                _ => {
-                    let resources = sim.engine.resources();
-                    let resource = resources[which % resources.len()].clone();
-                    sim.show(&resource);
-                }
-            }
+            sim.happens(what, which, hollow);
             let live: Vec<Arc<Stored>> = sim.all(&Resource::PODS).into_iter().filter(|p| p.object().deletion_timestamp().is_none()).collect();
             let mut by_node: BTreeMap<String, Vec<bool>> = BTreeMap::new();
             live.iter().for_each(|p| by_node.entry(target(p.object())).or_default().push(ready(p.object())));

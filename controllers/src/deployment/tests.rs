@@ -189,22 +189,7 @@ proptest! {
         sim.run_pods();
         image(&mut sim, "v2");
         for (what, which) in steps {
-            match what {
-                0 | 1 => {
-                    let pods = sim.all(&Resource::PODS);
-                    if let Some(pod) = pods.get(which % pods.len().max(1)) {
-                        let key = pod.key.clone();
-                        sim.hollow(&key);
-                    }
-                }
-                2 => sim.plan(),
-                3 => _ = sim.act(),
-                _ => {
-                    let resources = sim.engine.resources();
-                    let resource = resources[which % resources.len()].clone();
-                    sim.show(&resource);
-                }
-            }
+            sim.happens(what, which, |sim, pod| sim.hollow(&pod.key));
             let pods = sim.all(&Resource::PODS);
             let live: Vec<_> = pods.iter().filter(|p| p.object().deletion_timestamp().is_none()).collect();
             prop_assert!(live.len() as i64 <= replicas + surge, "{} pods of {replicas}+{surge}", live.len());

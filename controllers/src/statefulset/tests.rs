@@ -281,22 +281,7 @@ proptest! {
                 }
             }
             let before = sim.names(&Resource::PODS);
-            match what {
-                0 | 1 => {
-                    let pods = sim.all(&Resource::PODS);
-                    if let Some(pod) = pods.get(which % pods.len().max(1)) {
-                        let key = pod.key.clone();
-                        sim.hollow(&key);
-                    }
-                }
-                2 => sim.plan(),
-                3 => _ = sim.act(),
-                _ => {
-                    let resources = sim.engine.resources();
-                    let resource = resources[which % resources.len()].clone();
-                    sim.show(&resource);
-                }
-            }
+            sim.happens(what, which, |sim, pod| sim.hollow(&pod.key));
             let new: Vec<String> = sim.names(&Resource::PODS).into_iter().filter(|name| !before.contains(name)).collect();
             if !parallel && let Some(new) = new.first() {
                 let ordinal: i64 = new.trim_start_matches("db-").parse().unwrap();

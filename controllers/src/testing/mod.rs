@@ -149,6 +149,26 @@ impl Sim {
         self.world.objects.iter().filter(|(k, _)| resource.holds(k)).map(|(_, o)| o.clone()).collect()
     }
 
+    /// One of the things that happen at any time, as two numbers say it: a node does what is next for a pod, plans are made, one is carried out, or a watch
+    /// shows what is new.
+    pub fn happens(&mut self, what: u8, which: usize, node: impl Fn(&mut Self, &model::Stored)) {
+        match what {
+            0 | 1 => {
+                let pods = self.all(&Resource::PODS);
+                if let Some(pod) = pods.get(which % pods.len().max(1)) {
+                    node(self, pod);
+                }
+            }
+            2 => self.plan(),
+            3 => _ = self.act(),
+            _ => {
+                let resources = self.engine.resources();
+                let resource = resources[which % resources.len()].clone();
+                self.show(&resource);
+            }
+        }
+    }
+
     pub fn names(&self, resource: &Resource) -> Vec<String> {
         self.all(resource).iter().map(|o| o.key.name.to_string()).collect()
     }
